@@ -1,0 +1,85 @@
+# Shoal. `make` builds build/shoal, `make run` starts the local stack, `make test` runs every check.
+#   DEV=1               no optimisation
+#   SANITIZE=address,undefined   a sanitized build in its own folder
+PREFIX ?= /usr/local
+DESTDIR ?=
+B := build$(if $(SANITIZE),/san)
+V ?= @
+
+CC ?= cc
+PKGS := hiredis libpq libcurl libcjson libevent libcrypto
+LAYERS := base model bots wire io store worker gateway cli sim up
+CFLAGS ?= $(if $(DEV),-O0,-O2) -g
+CPPFLAGS += -Iinclude -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+WARN := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
+HARDEN := -fno-omit-frame-pointer -fstack-protector-strong -fPIE $(if $(DEV)$(SANITIZE),,-D_FORTIFY_SOURCE=2)
+SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
+LDFLAGS += -pie -Wl,-z,relro,-z,now $(SAN)
+LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
+
+lib = $(B)/lib$(1).a
+objs = $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/$(1)/*.c))
+LIBS := $(foreach l,$(LAYERS),$(call lib,$(l)))
+EMBED := $(sort $(wildcard lua/*.lua sql/*/*.sql src/sim/web/*))
+
+.PHONY: all
+all: $(B)/shoal
+
+# --- the binary: one archive a layer, so that a test links only what it may use
+define layer
+$(call lib,$(1)): $(call objs,$(1)) $(if $(filter base,$(1)),$(B)/obj/embed.o)
+	$(V)rm -f $$@ && $$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
+
+$(B)/shoal: $(B)/obj/main.o $(LIBS)
+	@echo "  LD    $@"
+	$(V)$(CC) $(LDFLAGS) -o $@ $(B)/obj/main.o -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS)
+
+$(B)/obj/%.o: src/%.c
+	@mkdir -p $(@D); echo "  CC    $<"
+	$(V)$(CC) $(CPPFLAGS) $(WARN) $(HARDEN) $(SAN) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/obj/main.o: CPPFLAGS += -DSHOAL_VERSION='"$(VERSION)"'
+
+$(B)/embed.c: src/embed.sh $(EMBED)
+	@mkdir -p $(@D)
+	$(V)sh src/embed.sh $(EMBED) > $@.part && mv $@.part $@
+$(B)/obj/embed.o: $(B)/embed.c
+	@mkdir -p $(@D)
+	$(V)$(CC) $(CPPFLAGS) $(WARN) $(HARDEN) $(CFLAGS) -c -o $@ $<
+
+# --- tests in C: tests/unit/NAME.c names the layers it links in its first line, "/* links: base model */"
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+INTEGRATION := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/test_*.c))
+.SECONDEXPANSION:
+linked = $(foreach l,$(shell sed -n '1s,^/\* links: \(.*\) \*/,\1,p' $(1)),$(call lib,$(l)))
+$(B)/tests/%: tests/%.c tests/check.h $$(call linked,tests/%.c)
+	@mkdir -p $(@D); echo "  CC    $<"
+	$(V)$(CC) $(CPPFLAGS) -Itests $(WARN) $(HARDEN) $(SAN) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< \
+		-Wl,--start-group $(call linked,tests/$*.c) -Wl,--end-group $(LDLIBS)
+
+.PHONY: clean install uninstall test-programs
+test-programs: $(UNIT) $(INTEGRATION)
+clean:
+	rm -rf build
+install: $(B)/shoal
+	install -D -m 755 $(B)/shoal $(DESTDIR)$(PREFIX)/bin/shoal
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
+
+.PHONY: deps run test layers format
+deps:
+	@sh src/up/deps.sh
+run: deps
+	@$(MAKE) --no-print-directory all
+	@build/shoal up $(if $(WORKERS),--workers $(WORKERS))
+layers:
+	@sh tests/layers.sh
+format:
+	@sh tests/format.sh
+test:
+	@sh src/up/deps.sh test
+	@sh tests/run.sh
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

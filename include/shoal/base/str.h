@@ -1,0 +1,50 @@
+/* Text: views (struct span) and bounded growing buffers (struct buf). */
+#ifndef SHOAL_BASE_STR_H
+#define SHOAL_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A view of bytes owned by someone else. Not necessarily NUL-terminated; ptr may be NULL when len is 0. */
+struct span {
+	const char *ptr;
+	size_t len;
+};
+
+#define SPAN(literal) ((struct span){("" literal), sizeof(literal) - 1})
+struct span span_of(const char *s); /* NULL gives the empty span */
+bool span_eq(struct span a, struct span b);
+bool span_is(struct span a, const char *s);
+bool span_starts(struct span a, const char *prefix);
+
+/* The whole span as a decimal int64, optional leading '-'; false for anything else, overflow included. */
+bool span_i64(struct span s, int64_t *out) __attribute__((warn_unused_result));
+
+/* A growing buffer with a maximum set at its birth. It fails stickily: after the first addition that does not
+ * fit, `failed` stays true, nothing more is added, and the caller checks once at the end. A cut-off text is
+ * never used. ptr is NUL-terminated once anything was added. */
+struct buf {
+	char *ptr;
+	size_t len, cap, max;
+	bool failed;
+};
+
+void buf_init(struct buf *b, size_t max);
+void buf_release(struct buf *b);
+void buf_clear(struct buf *b); /* keeps the memory, forgets content and failure */
+void buf_add(struct buf *b, const void *p, size_t len);
+void buf_adds(struct buf *b, const char *s);
+void buf_addc(struct buf *b, char c);
+void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_add_i64(struct buf *b, int64_t v);
+struct span buf_span(const struct buf *b);
+
+/* UTF-8: true when all of s is well-formed (no surrogates, no overlong forms, <= U+10FFFF). */
+bool utf8_valid(struct span s);
+/* Length in UTF-16 code units, which is how Telegram counts text (Bot API, "MessageEntity"). s must be valid. */
+size_t utf8_utf16_len(struct span s);
+/* Longest prefix of s that has at most `units` UTF-16 units and does not cut a character. */
+struct span utf8_prefix_utf16(struct span s, size_t units);
+
+#endif

@@ -1,0 +1,52 @@
+/* HTTP server: libevent's evhttp with limits. Every request is answered exactly once, also when the client has left. */
+#ifndef SHOAL_IO_HTTPD_H
+#define SHOAL_IO_HTTPD_H
+
+#include <stddef.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/err.h"
+#include "shoal/base/str.h"
+#include "shoal/io/loop.h"
+
+struct httpd;
+struct httpd_request;
+
+struct httpd_opts {
+	const char *listen;       /* host:port, [v6]:port; port 0: any free one */
+	const char *variable;     /* named in the error when the address is taken: "SHOAL_GATEWAY_LISTEN" */
+	size_t max_body;          /* above: 413, the handler is not called */
+	size_t max_headers;       /* bytes */
+	unsigned max_connections; /* above: closed at accept */
+	unsigned timeout_s;       /* reading a request, writing an answer, idle keep-alive */
+	/* Called once a request is complete. Answers it now or later with httpd_reply. */
+	void (*handle)(void *arg, struct httpd_request *r);
+	void *arg;
+};
+
+/* NULL with *why (in a) when it cannot listen. */
+struct httpd *httpd_open(struct loop *l, const struct httpd_opts *opts, struct arena *a, const char **why);
+/* Stops accepting; requests under way may still be answered until httpd_free. */
+void httpd_stop_accepting(struct httpd *h);
+void httpd_free(struct httpd *h);
+unsigned httpd_port(const struct httpd *h);
+unsigned httpd_open_requests(const struct httpd *h);
+
+/* Valid until httpd_reply. */
+const char *httpd_method(const struct httpd_request *r);                  /* "GET", "POST", ... */
+const char *httpd_path(const struct httpd_request *r);                    /* decoded, without the query */
+const char *httpd_query(const struct httpd_request *r, const char *name); /* decoded value, NULL if not there */
+const char *httpd_header(const struct httpd_request *r, const char *name);
+const char *httpd_client(const struct httpd_request *r); /* peer's address */
+struct span httpd_body(const struct httpd_request *r);
+/* A form field: application/x-www-form-urlencoded or multipart/form-data (text parts); NULL if not there. */
+const char *httpd_form(struct httpd_request *r, const char *name);
+struct arena *httpd_arena(struct httpd_request *r); /* lives as long as the request */
+
+/* headers: name, value, name, value, ..., NULL; may be NULL. Ends the request. */
+void httpd_reply(struct httpd_request *r, int status, const char *content_type, struct span body,
+                 const char *const *headers);
+/* {"error":{"code","message"}} */
+void httpd_reply_error(struct httpd_request *r, int status, const char *code, const char *message);
+
+#endif

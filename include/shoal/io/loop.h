@@ -1,0 +1,50 @@
+/* The one event loop of a process: timers, deferred calls, signals. Everything else under io/ hangs on it.
+ * Rule of all rooms of io/: an operation never completes inside the call that started it. */
+#ifndef SHOAL_IO_LOOP_H
+#define SHOAL_IO_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+struct event_base;
+
+struct loop *loop_new(void);
+void loop_free(struct loop *l); /* nothing may hang on it any more */
+void loop_run(struct loop *l);  /* until loop_stop */
+void loop_stop(struct loop *l);
+struct event_base *loop_base(struct loop *l); /* for the other files of io/ only */
+
+/* One-shot timer, embedded in its owner; zero-initialised means not armed. */
+struct timer {
+	void (*fn)(void *arg);
+	void *arg;
+	struct loop *loop;
+	void *event;
+};
+void timer_init(struct timer *t, struct loop *l, void (*fn)(void *arg), void *arg);
+void timer_set(struct timer *t, int64_t ms); /* again: moves it */
+void timer_stop(struct timer *t);
+bool timer_armed(const struct timer *t);
+void timer_release(struct timer *t); /* stops it and frees what it holds */
+
+/* Runs fn(arg) once in this turn of the loop, after the callbacks that are running now. Embedded; a task that is
+ * already waiting is not queued twice. */
+struct task {
+	void (*fn)(void *arg);
+	void *arg;
+	struct task *next, **prev; /* on the loop's list while waiting */
+};
+void loop_defer(struct loop *l, struct task *t);
+void task_cancel(struct task *t);
+
+/* fn(arg, signum) from the loop, not from the handler. At most once per signal number. */
+void loop_on_signal(struct loop *l, int signum, void (*fn)(void *arg, int signum), void *arg);
+
+/* Names what runs now, for the lag log: a literal. Lag = how much later than due the loop's own 100 ms tick ran;
+ * exported as shoal_loop_lag_seconds, above 50 ms also logged with the longest name since the last tick. */
+void loop_note(struct loop *l, const char *what);
+/* ms since the loop last ticked; large when it hangs. For /healthz. */
+int64_t loop_silent_ms(const struct loop *l);
+
+#endif

@@ -1,0 +1,74 @@
+/* A pool of nonblocking libpq connections in pipeline mode. Every statement has a Sync of its own, that is, it is a
+ * transaction of its own; its callback comes after the Sync's result, so what it tells is committed.
+ * Reconnect with backoff and jitter, host name resolved again each time. */
+#ifndef SHOAL_IO_PG_H
+#define SHOAL_IO_PG_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/err.h"
+#include "shoal/base/str.h"
+#include "shoal/io/loop.h"
+
+struct pg;
+
+struct pg_opts {
+	const char *url; /* libpq connection string or URI */
+	const char *application_name;
+	unsigned connections;
+	bool prepare;                  /* named prepared statements; false for poolers that cannot */
+	unsigned keepalive_s;          /* idle connections are pinged; 0: never */
+	unsigned statement_timeout_ms; /* asked of the server; the client gives up 2 s later and reconnects */
+	unsigned slow_ms;              /* above it: warn line with the statement's name, shoal_sql_slow_total */
+	void (*on_change)(void *arg,
+	                  bool up); /* the pool has its first usable connection, or lost its last; may be NULL */
+	void *arg;
+};
+
+/* A statement of the catalogue; the pointer is its identity and must live as long as the pool. */
+struct pg_stmt {
+	const char *name; /* file name in sql/queries without .sql: metrics label, log, prepared name */
+	const char *sql;
+	int nparams;
+};
+
+#define PG_PARAMS_MAX 24
+/* Parameters in text format. A NULL ptr is SQL NULL. Texts must not hold U+0000. */
+struct pg_params {
+	int n;
+	struct span v[PG_PARAMS_MAX];
+};
+
+/* What the server said against it. Only valid during the callback. */
+struct pg_fault {
+	char sqlstate[6];       /* "" when it did not come from the server */
+	const char *message;    /* primary message, never NULL */
+	const char *constraint; /* name or "" */
+};
+
+/* ERR_OK: res holds the rows, and is the callee's to PQclear. Otherwise res is NULL and fault tells:
+ *   ERR_UNREACHABLE  not sent, or the server refused before doing anything (starting, shutting down, read-only,
+ *                    too many connections)
+ *   ERR_UNKNOWN, ERR_TIMEOUT   sent, the connection went before the result: it may be committed
+ *   ERR_CONFLICT     SQLSTATE 40001, 40P01, or SH001 (raised by our functions when fewer rows changed than expected;
+ *                    fault->message is the reason word)
+ *   ERR_EXISTS 23505, ERR_INVALID other 22xxx and 23xxx, ERR_FULL 53xxx, ERR_TIMEOUT 57014, ERR_INTERNAL the rest */
+typedef void pg_fn(void *arg, enum err err, PGresult *res, const struct pg_fault *fault);
+
+struct pg *pg_open(struct loop *l, const struct pg_opts *opts);
+void pg_close(struct pg *p); /* waiting statements get ERR_UNKNOWN first */
+bool pg_up(const struct pg *p);
+/* Copies the parameters. Takes the connection with the least under way; no connection: ERR_UNREACHABLE, in a later
+ * turn of the loop. */
+void pg_exec(struct pg *p, const struct pg_stmt *stmt, const struct pg_params *params, pg_fn *fn, void *arg);
+
+/* SQLSTATE to err, as above: the one place for it. */
+enum err pg_classify(const char *sqlstate);
+
+/* Blocking client for the CLI and migrations. NULL with *why (in a) when it cannot be reached. */
+PGconn *pg_connect_now(const char *url, const char *application_name, struct arena *a, const char **why);
+
+#endif

@@ -1,0 +1,59 @@
+/* One connection to one Redis server, kept up: reconnect with backoff (50 ms doubling to 2 s, jitter), name resolved
+ * again each time, AUTH and SELECT before anything else. READONLY, LOADING, MASTERDOWN, CLUSTERDOWN, MISCONF and
+ * the like count as down: the connection is dropped and made anew.
+ * Commands are pipelined in call order; callbacks come in that order. */
+#ifndef SHOAL_IO_REDIS_H
+#define SHOAL_IO_REDIS_H
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/err.h"
+#include "shoal/base/str.h"
+#include "shoal/io/loop.h"
+
+struct redis;
+
+struct redis_opts {
+	const char *url;     /* redis://[user:pass@]host[:port][/db], rediss://, unix:///path[?db=N] */
+	const char *label;   /* for logs and shoal_errors_total{peer}: a literal such as "queue" */
+	unsigned timeout_ms; /* per command: older than this without an answer drops the connection; 0: none (blocking
+	                        commands have a connection of their own) */
+	void (*on_up)(void *arg);                 /* ready for commands; may send some */
+	void (*on_down)(void *arg, enum err why); /* once per loss, after the callbacks of the lost commands */
+	void *arg;
+};
+
+/* ERR_INVALID with a reason in *why (in the arena) when the URL cannot be used, e.g. rediss:// without TLS support. */
+enum err redis_url_check(const char *url, struct arena *a, const char **why) __attribute__((warn_unused_result));
+
+/* Starts connecting; never fails itself. opts is copied, the strings too. */
+struct redis *redis_open(struct loop *l, const struct redis_opts *opts);
+void redis_close(struct redis *r); /* no callback after this, except that waiting commands get ERR_UNKNOWN first */
+bool redis_up(const struct redis *r);
+void redis_drop(struct redis *r, const char *reason); /* cut and reconnect, e.g. when a late answer must not count */
+
+/* reply: valid during the call, NULL unless err is ERR_OK or ERR_REFUSED (an error reply of the server, text in
+ * reply->str). ERR_UNREACHABLE: it was not sent, or the server said that it did nothing (READONLY ...).
+ * ERR_FULL: OOM, nothing done. ERR_UNKNOWN / ERR_TIMEOUT: the connection went while it was under way. */
+typedef void redis_fn(void *arg, enum err err, const redisReply *reply);
+
+/* argv is copied. fn may be NULL. While the connection is down it fails with ERR_UNREACHABLE at once (in a later turn
+ * of the loop); nothing is queued for later. */
+void redis_call(struct redis *r, redis_fn *fn, void *arg, size_t argc, const struct span *argv);
+
+/* A server-side script, sent by digest, as text where the server does not know it yet. */
+struct redis_script {
+	const char *name; /* embedded file, "lua/turn.lua" */
+	struct span text; /* filled at first use, as is sha */
+	char sha[41];
+};
+void redis_eval(struct redis *r, struct redis_script *s, redis_fn *fn, void *arg, size_t nkeys, size_t argc,
+                const struct span *argv); /* argv: keys first */
+
+/* Blocking client for the CLI (same URLs, 5 s timeout). NULL with *why set (in a) when it cannot be reached. */
+redisContext *redis_connect_now(const char *url, struct arena *a, const char **why);
+
+#endif
