@@ -1,0 +1,50 @@
+/* A bot is a const table of commands. A new command is one row and one function. */
+#ifndef SHOAL_MODEL_BOT_H
+#define SHOAL_MODEL_BOT_H
+
+#include <stddef.h>
+
+#include "shoal/model/decision.h"
+#include "shoal/model/facts.h"
+#include "shoal/model/update.h"
+
+enum platform_id { PLATFORM_TELEGRAM, PLATFORM_DISCORD };
+
+/* What the worker loads before it decides, besides the row of `load`. */
+enum need {
+	NEED_CODE = 1 << 0,    /* the start code that `code` names, and its persona: code, code_persona */
+	NEED_PERSONA = 1 << 1, /* fallback before the SELECT, persona after it */
+	NEED_ANSWER = 1 << 2,  /* the responder's answer, after the SELECT, where `wants_answer` says so */
+};
+
+struct command {
+	const char *name; /* metrics label and log; [a-z_] */
+	/* Trigger: the first row that matches decides. */
+	unsigned kinds;   /* enum update_kind bits */
+	unsigned chats;   /* enum chat_kind bits; 0: any, or none */
+	const char *word; /* NULL: any */
+	/* First response: text of the toast that answers a press at once, "" for a silent answer. NULL for other kinds.
+	 */
+	const char *toast;
+	unsigned needs; /* enum need bits */
+	/* Start code looked up in the cache: as typed, or "#<id>"; NULL result: none. May be NULL. */
+	const char *(*code)(const struct update *u, struct arena *a);
+	/* The one SELECT: its name in sql/queries and its parameters, which may depend on cached facts. NULL: none. */
+	const char *load;
+	void (*ask)(const struct update *u, const struct facts *f, struct params *p);
+	bool (*wants_answer)(const struct update *u, const struct facts *f);
+	void (*decide)(const struct update *u, const struct facts *f, struct decision *d);
+	const char *help; /* line for the platform's command menu; NULL: not in it */
+};
+
+struct bot {
+	const char *name; /* "persona" */
+	enum platform_id platform;
+	size_t ncommands;
+	const struct command *commands;
+};
+
+/* The row that handles u, or NULL: settled as ignored. */
+const struct command *bot_command(const struct bot *b, const struct update *u);
+
+#endif

@@ -1,0 +1,98 @@
+/* What a bot decided: at most one commit, replies, caches to invalidate. Built in the job's arena; the builders fail
+ * stickily (decision.failed) and the worker checks once. */
+#ifndef SHOAL_MODEL_DECISION_H
+#define SHOAL_MODEL_DECISION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/err.h"
+#include "shoal/base/str.h"
+
+/* Parameters of a statement, in order, as text. */
+#define PARAMS_MAX 22
+struct params {
+	struct arena *arena;
+	size_t n;
+	struct span v[PARAMS_MAX]; /* ptr NULL: SQL NULL */
+};
+void params_i64(struct params *p, int64_t v);
+void params_text(struct params *p, const char *s); /* NULL: SQL NULL */
+void params_bool(struct params *p, bool v);
+void params_time(struct params *p, int64_t wall_ms); /* as timestamptz text */
+void params_null(struct params *p);
+
+/* The label `outcome` of shoal_updates_total, as far as a decision may set it. */
+enum outcome { OUTCOME_DONE, OUTCOME_IGNORED };
+
+enum reply_kind {
+	REPLY_SEND,   /* a new message */
+	REPLY_EDIT,   /* text and buttons of message_id */
+	REPLY_DISARM, /* take the buttons off message_id */
+	REPLY_KIND_COUNT
+};
+
+struct button {
+	const char *label;
+	const char *url;  /* a link; or */
+	const char *data; /* callback data, complete */
+};
+struct button_row {
+	size_t n;
+	struct button *buttons;
+};
+
+struct reply {
+	enum reply_kind kind;
+	int64_t chat_id;
+	bool group;         /* for the flood budget */
+	int64_t message_id; /* REPLY_EDIT, REPLY_DISARM */
+	const char *html;   /* text with Telegram's HTML subset, escaped where it came from others */
+	size_t nrows;
+	struct button_row *rows;
+	struct reply *next;
+};
+
+struct invalidation {
+	const char *cache, *key;
+	struct invalidation *next;
+};
+
+struct decision {
+	struct arena *arena;
+	enum outcome outcome;
+	const char *commit;    /* statement in sql/queries; its $1 and $2 are the idempotency key and the effects, which
+	                          the worker fills in; NULL: nothing to write */
+	struct params params;  /* $3 and on */
+	struct reply *replies; /* in sending order */
+	struct reply **last;
+	struct invalidation *invalidations;
+	enum err failed;
+	const char *why;
+};
+
+void decision_init(struct decision *d, struct arena *a);
+void decision_ignore(struct decision *d);
+/* Begins the commit; the caller adds parameters to the result. */
+struct params *decision_commit(struct decision *d, const char *statement);
+/* A message to a chat. html must not be empty; over 4,096 UTF-16 units after removal of tags fails the decision
+ * (cut what comes from people with text_fit first). */
+struct reply *decision_send(struct decision *d, int64_t chat_id, const char *html);
+struct reply *decision_edit(struct decision *d, int64_t chat_id, int64_t message_id, const char *html);
+struct reply *decision_disarm(struct decision *d, int64_t chat_id, int64_t message_id);
+/* A new row of buttons, then its buttons. Data is "verb[:arg]*:mark", 64 bytes at most, else the decision fails;
+ * args end with NULL. */
+void reply_row(struct decision *d, struct reply *r);
+void reply_button(struct decision *d, struct reply *r, const char *label, const char *mark, const char *verb, ...)
+    __attribute__((sentinel));
+void reply_link(struct decision *d, struct reply *r, const char *label, const char *url);
+void decision_invalidate(struct decision *d, const char *cache, const char *key);
+void decision_fail(struct decision *d, const char *why);
+
+/* Text for people, always into the arena. */
+char *text_escape(struct arena *a, const char *s);                  /* & < > " for HTML */
+char *text_fit(struct arena *a, const char *s, size_t utf16_units); /* cut at a character, with "…" when cut */
+
+#endif

@@ -1,0 +1,56 @@
+/* An update in normal form: what a platform sent, as the bots see it. Made by wire/, read by everyone, changed by
+ * nobody. All texts are NUL-terminated, well-formed UTF-8 without U+0000, and live in the job's arena. */
+#ifndef SHOAL_MODEL_UPDATE_H
+#define SHOAL_MODEL_UPDATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What happened. One bit each, so that a trigger can name several. */
+enum update_kind {
+	UPDATE_OTHER = 1 << 0,   /* sound, but of a kind that no bot handles; kind_name tells which */
+	UPDATE_COMMAND = 1 << 1, /* message whose text begins with "/word": word, payload */
+	UPDATE_TEXT = 1 << 2,    /* any other message text */
+	UPDATE_MEDIA = 1 << 3,   /* message without text, with content: media ("photo"), text is the caption or "" */
+	UPDATE_SERVICE = 1 << 4, /* message about the chat itself (joined, pinned, ...): media names it */
+	UPDATE_PRESS = 1 << 5,   /* button of an inline keyboard: word, args, mark, press_id */
+	UPDATE_MEMBER = 1 << 6,  /* the bot's own membership changed: blocked */
+	UPDATE_REFUSED = 1 << 7  /* from the fleet itself: the platform refused to deliver to chat_id (403) */
+};
+
+enum chat_kind { CHAT_NONE = 0, CHAT_PRIVATE = 1 << 0, CHAT_GROUP = 1 << 1, CHAT_CHANNEL = 1 << 2 };
+#define CHAT_ANY (CHAT_NONE | CHAT_PRIVATE | CHAT_GROUP | CHAT_CHANNEL)
+
+#define UPDATE_ARGS_MAX 6
+#define UPDATE_MARK_LEN 8 /* characters of a rendering's mark */
+
+struct person {
+	int64_t id;                                        /* the platform's; 0: none */
+	const char *first_name, *username, *language_code; /* NULL where not given */
+	bool is_bot;
+};
+
+struct update {
+	enum update_kind kind;
+	const char
+	    *kind_name;      /* the platform's own word, one of a fixed list: "message", "callback_query", "unknown" */
+	const char *key;     /* idempotency key (SPEC 4) */
+	int64_t received_ms; /* wall clock, when the gateway had it */
+	struct person from;
+	int64_t chat_id; /* 0: none */
+	enum chat_kind chat;
+	int64_t message_id;   /* the message, or the one that carries the pressed button; 0: none */
+	const char *text;     /* message text or caption; never NULL */
+	const char *media;    /* UPDATE_MEDIA, UPDATE_SERVICE: its kind; else NULL */
+	const char *word;     /* command word without "/" and "@bot", lower case; or the button's verb; else NULL */
+	const char *payload;  /* what follows the command word, white space trimmed; never NULL */
+	const char *press_id; /* for the platform's answer to a press; else NULL */
+	const char *data;     /* UPDATE_PRESS: callback data as it came */
+	unsigned nargs;       /* UPDATE_PRESS: data is word[:arg]*:mark */
+	const char *args[UPDATE_ARGS_MAX];
+	const char *mark; /* of the rendering; NULL when the data has none */
+	bool blocked;     /* UPDATE_MEMBER: the bot was blocked or removed; false: let in (again) */
+};
+
+#endif

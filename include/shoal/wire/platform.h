@@ -1,0 +1,63 @@
+/* What the rest needs of a platform, as a table of functions, one a platform. Codecs only: no sockets. */
+#ifndef SHOAL_WIRE_PLATFORM_H
+#define SHOAL_WIRE_PLATFORM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/err.h"
+#include "shoal/base/json.h"
+#include "shoal/base/str.h"
+#include "shoal/model/bot.h"
+
+/* A call of the platform's API, rendered: what a reply becomes, what a commit stores, what is sent. */
+struct call {
+	const char *method; /* "sendMessage": metrics label */
+	int64_t chat_id;    /* scope of the flood budget; 0: none (answers to presses) */
+	bool group;
+	struct span body; /* JSON */
+};
+
+/* What the answer to a call means. */
+enum verdict {
+	CALL_DONE,
+	CALL_LATER,   /* trouble of the platform, or a limit: wait_ms says when (-1: not told) */
+	CALL_FINAL,   /* refused for good: counts as delivered */
+	CALL_BLOCKED, /* refused for good because the chat does not want us: the chat becomes blocked */
+};
+
+struct ruling {
+	enum verdict verdict;
+	int64_t wait_ms;
+	bool whole_bot;  /* CALL_LATER: the limit is the bot's, not the chat's */
+	const char *why; /* description from the platform, in the arena; never NULL */
+};
+
+struct platform {
+	const char *name; /* "telegram" */
+	/* Body of an entry to normal form, in a. ERR_INVALID with *why: dead letter. bot and key are kept, not copied.
+	 */
+	enum err (*decode)(const struct bot *bot, struct span body, const char *key, int64_t at_ms, struct arena *a,
+	                   struct update *out, const char **why);
+	/* Reply to call. ERR_INVALID when it breaks a limit of the platform. */
+	enum err (*encode)(const struct reply *r, struct arena *a, struct call *out, const char **why);
+	/* Answer to a press (toast may be ""). */
+	void (*answer_press)(const char *press_id, const char *toast, struct arena *a, struct call *out);
+	/* URL of a call, in a: holds the token, never to be logged. */
+	const char *(*url)(const char *api_base, const char *token, const char *method, struct arena *a);
+	/* HTTP status and body to a ruling. */
+	void (*judge)(int status, struct span body, int64_t retry_after_ms, struct arena *a, struct ruling *out);
+};
+
+extern const struct platform platform_telegram;
+const struct platform *platform_of(enum platform_id id);
+
+/* Calls as they are stored with a commit: a JSON array of {"m","c","g","b"}; and back. */
+struct span calls_encode(const struct call *calls, size_t n, struct arena *a);
+enum err calls_decode(struct span text, struct arena *a, struct call **calls, size_t *n);
+
+/* Body of the entry by which the fleet tells itself that a chat refused (decodes to UPDATE_REFUSED). */
+struct span refused_encode(int64_t chat_id, struct arena *a);
+
+#endif

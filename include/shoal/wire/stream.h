@@ -1,0 +1,38 @@
+/* The stream's entry format (SPEC 4): fields, keys, lanes. */
+#ifndef SHOAL_WIRE_STREAM_H
+#define SHOAL_WIRE_STREAM_H
+
+#include <stdint.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/err.h"
+#include "shoal/base/str.h"
+#include "shoal/model/bot.h"
+
+/* An entry as the turn script hands it out. Absent fields have ptr NULL. */
+struct entry_fields {
+	struct span id; /* "1700000000000-0" */
+	struct span bot, lane, key, at, body;
+};
+
+/* What the gateway appends for a Telegram update. Reads update_id and the chat; body is kept as it is.
+ * ERR_INVALID with *why: not an object, or update_id not an integer from 0 to 2^53 (answer 400). */
+struct entry {
+	const char *bot, *lane, *key;
+	int64_t at_ms;
+	struct span body;
+};
+enum err entry_from_telegram(const struct bot *bot, struct span body, int64_t now_ms, struct arena *a,
+                             struct entry *out, const char **why) __attribute__((warn_unused_result));
+
+/* Entry for an update that the fleet sends itself (refused_encode): lane of the chat, key derived from `cause`. */
+void entry_internal(const struct bot *bot, int64_t chat_id, const char *cause, struct span body, int64_t now_ms,
+                    struct arena *a, struct entry *out);
+
+/* argv of the XADD, keys and values in a. Returns the count. */
+size_t entry_xadd(const struct entry *e, const char *stream_key, struct arena *a, struct span **argv);
+
+/* Which of n shards a lane lives on: the same for every program. */
+unsigned lane_shard(struct span lane, unsigned shards);
+
+#endif
