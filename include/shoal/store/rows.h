@@ -1,0 +1,17 @@
+/* Rows of the load statements to facts. Columns are known by name ("user_id", "chat_turns"); a column that is not
+ * there or NULL leaves its fact as it is. */
+#ifndef SHOAL_STORE_ROWS_H
+#define SHOAL_STORE_ROWS_H
+
+#include <libpq-fe.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/err.h"
+#include "shoal/model/facts.h"
+
+/* res: at most one row (several only for the history, whose rows repeat the other columns). Texts are copied into a.
+ * ERR_INTERNAL with *why for an unknown column name or a value that does not fit. */
+enum err rows_to_facts(const PGresult *res, struct arena *a, struct facts *f, const char **why)
+    __attribute__((warn_unused_result));
+
+#endif
