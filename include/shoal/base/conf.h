@@ -43,7 +43,7 @@ struct conf {
 };
 
 enum opt_type {
-	OPT_TEXT,   /* const char *; NULL or the default when unset */
+	OPT_TEXT,   /* const char *; NULL or the default when unset; min..max bytes (max 0: 4096), of `chars` */
 	OPT_INT,    /* int64_t within min..max */
 	OPT_FLAG,   /* int64_t 0 or 1 */
 	OPT_CHOICE, /* int: index into choices */
@@ -61,17 +61,23 @@ struct opt {
 	const char *choices; /* "webhook|poll" */
 	bool secret;         /* never shown */
 	bool hides_password; /* a URL: its password is redacted, also password=... of a libpq string */
+	bool zero_off;       /* OPT_LISTEN: "0" is allowed and means off */
+	const char *chars;   /* OPT_TEXT: the only characters allowed, "a-z" ranges; NULL: any but control characters */
 	const char *help;    /* one line */
 };
 
 extern const struct opt conf_options[]; /* ends with a NULL name; order of SPEC 3 */
 
 /* Reads all options from the environment (getenv-like fn, NULL for the real one). NAME_FILE is read from that file,
- * one trailing newline cut; both NAME and NAME_FILE, an unreadable file, or a secret file that others may write are
- * errors. Texts live in the arena. Secrets are also told to log_secret().
- * ERR_INVALID: *why is one line naming the variable, the value (a secret's value is not shown) and what is allowed. */
+ * one trailing newline cut; both NAME and NAME_FILE, an unreadable file, or a secret file (also one of a URL that may
+ * hold a password) that others may write are errors. An empty value is an unset one. Texts live in the arena. Secrets
+ * are also told to log_secret(). ERR_INVALID: *why is one line naming the variable, the value (a secret's value is not
+ * shown) and what is allowed. */
 enum err conf_load(struct conf *c, struct arena *a, const char *(*get)(const char *), const char **why)
     __attribute__((warn_unused_result));
+
+/* The cache's Redis and the direct Postgres URL are always set after conf_load: to the first of redis_url and to
+ * postgres_url where they are not given. */
 
 /* The effective value as text with secrets redacted ("***"), "" where unset. */
 const char *conf_show(const struct conf *c, const struct opt *o, struct arena *a);

@@ -23,8 +23,9 @@ cJSON *json_obj(const cJSON *obj, const char *name);
 cJSON *json_arr(const cJSON *obj, const char *name);
 const char *json_str(const cJSON *obj, const char *name);
 bool json_bool(const cJSON *obj, const char *name, bool *out);
-/* Integers as written (no fraction, no exponent), exact over all of int64. */
+/* Integers as written (no fraction, no exponent), exact over all of int64: 1.0 and 1e5 are none. */
 bool json_i64(const cJSON *obj, const char *name, int64_t *out);
+/* Any number that a double can hold, rounded as usual. */
 bool json_num(const cJSON *obj, const char *name, double *out);
 /* The same for a value in hand. */
 bool json_value_i64(const cJSON *value, int64_t *out);

@@ -36,8 +36,12 @@ struct log_field {
 /* program and id stand in every line. Before log_init lines go out as text at level info. */
 void log_init(enum log_level level, enum log_format format, const char *program, const char *id);
 bool log_enabled(enum log_level level);
+/* Whether the terminal shows UTF-8, by LC_ALL, LC_CTYPE, LANG. Where it does not, text lines are plain ASCII. */
+bool log_utf8(void);
 void log_secret(const char *value); /* copied; shorter than 4 bytes is not masked */
 
+/* One line, one write(2), at most 4096 bytes: longer values end in "...", and the last fields go where that is not
+ * enough. Where stderr takes nothing the line is dropped and counted, never waited for over 200 ms. */
 void log_emit(enum log_level level, const char *msg, size_t n, const struct log_field *fields);
 #define LOG_AT(level, msg, ...)                                                                                        \
 	do {                                                                                                           \
@@ -52,7 +56,7 @@ void log_emit(enum log_level level, const char *msg, size_t n, const struct log_
 #define log_debug(...) LOG_AT(LOG_DEBUG, __VA_ARGS__, )
 
 /* For what may happen thousands of times a second: true at most once a second per `last`, which the caller keeps
- * (start it at 0); *suppressed is how many were held back since. */
+ * (start it at 0); *suppressed is how many were held back since: log it and set it to 0. */
 bool log_due(int64_t *last, unsigned *suppressed);
 
 #endif

@@ -1,5 +1,6 @@
 /* Prometheus metrics of this process (text exposition format 0.0.4). Series are bounded: a metric takes at most
- * 512 of them, what would come after is counted under label values "other". Not thread-safe: one loop thread. */
+ * 512 of them; the last is kept for label values "other", under which is counted what finds no place. Not thread-safe:
+ * one loop thread. */
 #ifndef SHOAL_BASE_METRICS_H
 #define SHOAL_BASE_METRICS_H
 

@@ -42,6 +42,10 @@ struct span buf_span(const struct buf *b);
 
 /* UTF-8: true when all of s is well-formed (no surrogates, no overlong forms, <= U+10FFFF). */
 bool utf8_valid(struct span s);
+/* Bytes of the well-formed character at the start of the len bytes at text, 0 if there is none. */
+size_t utf8_char_len(const char *text, size_t len);
+/* Appends s with every ill-formed byte replaced by U+FFFD. */
+void buf_add_utf8(struct buf *b, struct span s);
 /* Length in UTF-16 code units, which is how Telegram counts text (Bot API, "MessageEntity"). s must be valid. */
 size_t utf8_utf16_len(struct span s);
 /* Longest prefix of s that has at most `units` UTF-16 units and does not cut a character. */

@@ -1,0 +1,180 @@
+#include "shoal/base/arena.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shoal/base/err.h"
+
+enum { FIRST_BLOCK = 1024, LARGEST_BLOCK = 64 * 1024, ALIGN = _Alignof(max_align_t) };
+
+struct arena_block {
+	struct arena_block *next;
+	size_t used, size;
+	_Alignas(max_align_t) char mem[];
+};
+
+struct arena_cleanup {
+	struct arena_cleanup *next;
+	void (*fn)(void *);
+	void *ptr;
+};
+
+/* write(2) goes through stdio's unbuffered stderr here: no allocation on the way out. */
+static _Noreturn void out_of_memory(size_t size)
+{
+	fprintf(stderr, "shoal: out of memory (%zu bytes wanted)\n", size);
+	abort();
+}
+
+void *mem_alloc(size_t size)
+{
+	void *p = malloc(size ? size : 1);
+
+	if (!p)
+		out_of_memory(size);
+	return p;
+}
+
+void *mem_zalloc(size_t size)
+{
+	void *p = calloc(1, size ? size : 1);
+
+	if (!p)
+		out_of_memory(size);
+	return p;
+}
+
+void *mem_realloc(void *old, size_t size)
+{
+	void *p = realloc(old, size ? size : 1);
+
+	if (!p)
+		out_of_memory(size);
+	return p;
+}
+
+char *mem_strdup(const char *s)
+{
+	size_t size = strlen(s) + 1;
+
+	return memcpy(mem_alloc(size), s, size);
+}
+
+void arena_init(struct arena *a)
+{
+	*a = (struct arena){0};
+}
+
+void arena_release(struct arena *a)
+{
+	struct arena_block *b, *next;
+
+	/* A clean-up may register another one. */
+	while (a->cleanups) {
+		struct arena_cleanup *c = a->cleanups;
+
+		a->cleanups = c->next;
+		c->fn(c->ptr);
+	}
+	for (b = a->blocks; b; b = next) {
+		next = b->next;
+		free(b);
+	}
+	arena_init(a);
+}
+
+/* A new block at the head; one that is larger than usual goes behind it, so that the head's room is kept. */
+static void *alloc_block(struct arena *a, size_t need)
+{
+	size_t usual = a->blocks ? a->blocks->size * 2 : FIRST_BLOCK;
+	struct arena_block *b;
+
+	if (usual > LARGEST_BLOCK)
+		usual = LARGEST_BLOCK;
+	if (need > usual / 2) {
+		b = mem_zalloc(sizeof(*b) + need);
+		b->size = need;
+	} else {
+		b = mem_zalloc(sizeof(*b) + usual);
+		b->size = usual;
+	}
+	b->used = need;
+	a->bytes += sizeof(*b) + b->size;
+	if (a->blocks && b->size == need) {
+		b->next = a->blocks->next;
+		a->blocks->next = b;
+	} else {
+		b->next = a->blocks;
+		a->blocks = b;
+	}
+	return b->mem;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	struct arena_block *b = a->blocks;
+	size_t need;
+
+	if (size > SIZE_MAX / 4)
+		out_of_memory(size);
+	need = ((size ? size : 1) + ALIGN - 1) / ALIGN * ALIGN;
+	if (!b || need > b->size - b->used)
+		return alloc_block(a, need);
+	b->used += need;
+	return b->mem + b->used - need;
+}
+
+void *arena_calloc(struct arena *a, size_t n, size_t size)
+{
+	if (size && n > SIZE_MAX / size)
+		out_of_memory(SIZE_MAX);
+	return arena_alloc(a, n * size);
+}
+
+char *arena_strndup(struct arena *a, const char *s, size_t len)
+{
+	char *copy;
+
+	ENSURE(len < SIZE_MAX);
+	copy = arena_alloc(a, len + 1);
+	if (len)
+		memcpy(copy, s, len);
+	return copy;
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+	return arena_strndup(a, s, strlen(s));
+}
+
+struct span arena_span(struct arena *a, struct span s)
+{
+	return (struct span){arena_strndup(a, s.ptr, s.len), s.len};
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int len;
+
+	va_start(ap, fmt);
+	len = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	ENSURE(len >= 0);
+	text = arena_alloc(a, (size_t)len + 1);
+	va_start(ap, fmt);
+	vsnprintf(text, (size_t)len + 1, fmt, ap);
+	va_end(ap);
+	return text;
+}
+
+void arena_defer(struct arena *a, void (*fn)(void *), void *ptr)
+{
+	struct arena_cleanup *c = arena_new(a, struct arena_cleanup);
+
+	*c = (struct arena_cleanup){.next = a->cleanups, .fn = fn, .ptr = ptr};
+	a->cleanups = c;
+}
