@@ -1,0 +1,13 @@
+/* The verbs of the command line that have no program behind them. argv[0] is the verb; each returns enum exit_code. */
+#ifndef SHOAL_CLI_CLI_H
+#define SHOAL_CLI_CLI_H
+
+int verb_migrate(int argc, char **argv);
+int verb_code(int argc, char **argv);
+int verb_persona(int argc, char **argv);
+int verb_user(int argc, char **argv);
+int verb_workers(int argc, char **argv);
+int verb_queue(int argc, char **argv);
+int verb_config(int argc, char **argv);
+
+#endif
