@@ -21,7 +21,7 @@
 /* What every verb returns. */
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_SERVER = 3, EXIT_NOT_THERE = 4 };
 
-/* The exit code for an error: unreachable, timeout, unknown and full are 3, not found is 4, the others 1. */
+/* The exit code for an error: unreachable, timeout and unknown are 3, not found is 4, the others 1. */
 enum exit_code exit_code_of(enum err err);
 
 struct arg_opt {

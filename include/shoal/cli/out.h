@@ -48,7 +48,7 @@ struct out {
 	bool json;
 	enum out_form form;
 	struct out_cell *cells; /* ncols for each row */
-	size_t nrows, nused, ncells, room;
+	size_t nrows, ncells, room;
 };
 
 void out_begin(struct out *o, bool json, const struct out_col *cols);     /* any number of rows */
@@ -71,7 +71,7 @@ int out_end(struct out *o, const char *empty);
 /* One line for people on stdout ("code abc added."); nothing with --json, where `{"ok":true}` goes out instead. */
 int out_done(bool json, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* "shoal VERB: ..." on stderr; returns code. */
+/* "shoal VERB: ..." on stderr ("shoal: ..." where verb is NULL); returns code. */
 int out_fail(int code, const char *verb, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Columns that s takes on a terminal: wide for East Asian text and emoji, none for combining marks. */
