@@ -31,6 +31,8 @@ struct command {
 	const char *(*code)(const struct update *u, struct arena *a);
 	/* The one SELECT: its name in sql/queries and its parameters, which may depend on cached facts. NULL: none. */
 	const char *load;
+	const char *load_history; /* NEED_ANSWER with a responder configured: instead of `load`, same parameters, also
+	                             the history */
 	void (*ask)(const struct update *u, const struct facts *f, struct params *p);
 	bool (*wants_answer)(const struct update *u, const struct facts *f);
 	void (*decide)(const struct update *u, const struct facts *f, struct decision *d);
@@ -44,7 +46,8 @@ struct bot {
 	const struct command *commands;
 };
 
-/* The row that handles u, or NULL: settled as ignored. */
+/* The row that handles u, or NULL: settled as ignored. Messages and presses of nobody (channels) or of other bots are
+ * never handled. */
 const struct command *bot_command(const struct bot *b, const struct update *u);
 
 #endif

@@ -12,13 +12,14 @@
 #include "shoal/base/str.h"
 
 /* Parameters of a statement, in order, as text. */
-#define PARAMS_MAX 22
+#define PARAMS_MAX 22 /* more is a BUG() */
 struct params {
 	struct arena *arena;
 	size_t n;
 	struct span v[PARAMS_MAX]; /* ptr NULL: SQL NULL */
 };
 void params_i64(struct params *p, int64_t v);
+void params_id(struct params *p, int64_t id);      /* 0: SQL NULL */
 void params_text(struct params *p, const char *s); /* NULL: SQL NULL */
 void params_bool(struct params *p, bool v);
 void params_time(struct params *p, int64_t wall_ms); /* as timestamptz text */
@@ -77,13 +78,13 @@ void decision_init(struct decision *d, struct arena *a);
 void decision_ignore(struct decision *d);
 /* Begins the commit; the caller adds parameters to the result. */
 struct params *decision_commit(struct decision *d, const char *statement);
-/* A message to a chat. html must not be empty; over 4,096 UTF-16 units after removal of tags fails the decision
- * (cut what comes from people with text_fit first). */
+/* A message to a chat. html must have something to see; over 4,096 UTF-16 units, counted as the platform shows it (tags
+ * not at all, an entity as one), fails the decision: cut what comes from people with text_fit, then escape it. */
 struct reply *decision_send(struct decision *d, int64_t chat_id, const char *html);
 struct reply *decision_edit(struct decision *d, int64_t chat_id, int64_t message_id, const char *html);
 struct reply *decision_disarm(struct decision *d, int64_t chat_id, int64_t message_id);
 /* A new row of buttons, then its buttons. Data is "verb[:arg]*:mark", 64 bytes at most, else the decision fails;
- * args end with NULL. */
+ * args end with NULL; neither they nor the mark may be empty or hold a colon. */
 void reply_row(struct decision *d, struct reply *r);
 void reply_button(struct decision *d, struct reply *r, const char *label, const char *mark, const char *verb, ...)
     __attribute__((sentinel));
@@ -94,5 +95,7 @@ void decision_fail(struct decision *d, const char *why);
 /* Text for people, always into the arena. */
 char *text_escape(struct arena *a, const char *s);                  /* & < > " for HTML */
 char *text_fit(struct arena *a, const char *s, size_t utf16_units); /* cut at a character, with "…" when cut */
+bool text_blank(const char *s);           /* NULL, empty, or nothing in it that has ink: platforms refuse it */
+size_t text_html_units(const char *html); /* UTF-16 units as shown: without tags, entities as one */
 
 #endif

@@ -9,7 +9,7 @@
 
 /* What happened. One bit each, so that a trigger can name several. */
 enum update_kind {
-	UPDATE_OTHER = 1 << 0,   /* sound, but of a kind that no bot handles; kind_name tells which */
+	UPDATE_OTHER = 1 << 0,   /* sound, but of a kind that no bot handles, edits included; kind_name tells which */
 	UPDATE_COMMAND = 1 << 1, /* message whose text begins with "/word": word, payload */
 	UPDATE_TEXT = 1 << 2,    /* any other message text */
 	UPDATE_MEDIA = 1 << 3,   /* message without text, with content: media ("photo"), text is the caption or "" */
@@ -52,5 +52,9 @@ struct update {
 	const char *mark; /* of the rendering; NULL when the data has none */
 	bool blocked;     /* UPDATE_MEMBER: the bot was blocked or removed; false: let in (again) */
 };
+
+struct arena;
+/* What the person said as one line of a conversation: the text; for media "[photo] caption", or "[photo]". */
+const char *update_line(const struct update *u, struct arena *a);
 
 #endif

@@ -1,0 +1,147 @@
+#include "shoal/model/decision.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+enum { MESSAGE_UNITS = 4096, CALLBACK_BYTES = 64 };
+
+void decision_init(struct decision *d, struct arena *a)
+{
+	*d = (struct decision){.arena = a, .params.arena = a};
+	d->last = &d->replies;
+}
+
+void decision_ignore(struct decision *d)
+{
+	d->outcome = OUTCOME_IGNORED;
+}
+
+/* The first failure is the one that is told. */
+static void fail(struct decision *d, enum err err, const char *why)
+{
+	if (d->failed)
+		return;
+	d->failed = err;
+	d->why = why;
+}
+
+void decision_fail(struct decision *d, const char *why)
+{
+	fail(d, ERR_INTERNAL, why);
+}
+
+struct params *decision_commit(struct decision *d, const char *statement)
+{
+	ENSURE(!d->commit);
+	d->commit = statement;
+	return &d->params;
+}
+
+static struct reply *add_reply(struct decision *d, enum reply_kind kind, int64_t chat_id, int64_t message_id)
+{
+	struct reply *r = arena_new(d->arena, struct reply);
+
+	*r = (struct reply){.kind = kind, .chat_id = chat_id, .group = chat_id < 0, .message_id = message_id};
+	*d->last = r;
+	d->last = &r->next;
+	if (chat_id == 0)
+		fail(d, ERR_INTERNAL, "a reply without a chat");
+	if (kind != REPLY_SEND && message_id == 0)
+		fail(d, ERR_INTERNAL, "an edit without a message");
+	return r;
+}
+
+static struct reply *add_text(struct decision *d, struct reply *r, const char *html)
+{
+	r->html = html;
+	if (text_blank(html))
+		fail(d, ERR_INTERNAL, "an empty message");
+	else if (text_html_units(html) > MESSAGE_UNITS)
+		fail(d, ERR_TOO_LONG, "a message over 4096 characters");
+	return r;
+}
+
+struct reply *decision_send(struct decision *d, int64_t chat_id, const char *html)
+{
+	return add_text(d, add_reply(d, REPLY_SEND, chat_id, 0), html);
+}
+
+struct reply *decision_edit(struct decision *d, int64_t chat_id, int64_t message_id, const char *html)
+{
+	return add_text(d, add_reply(d, REPLY_EDIT, chat_id, message_id), html);
+}
+
+struct reply *decision_disarm(struct decision *d, int64_t chat_id, int64_t message_id)
+{
+	return add_reply(d, REPLY_DISARM, chat_id, message_id);
+}
+
+void reply_row(struct decision *d, struct reply *r)
+{
+	struct button_row *rows = arena_array(d->arena, struct button_row, r->nrows + 1);
+
+	if (r->nrows)
+		memcpy(rows, r->rows, r->nrows * sizeof(*rows));
+	r->rows = rows;
+	r->nrows++;
+}
+
+static void add_button(struct decision *d, struct reply *r, struct button b)
+{
+	struct button_row *row;
+	struct button *buttons;
+
+	if (r->nrows == 0)
+		reply_row(d, r);
+	row = &r->rows[r->nrows - 1];
+	buttons = arena_array(d->arena, struct button, row->n + 1);
+	if (row->n)
+		memcpy(buttons, row->buttons, row->n * sizeof(*buttons));
+	buttons[row->n++] = b;
+	row->buttons = buttons;
+	if (text_blank(b.label))
+		fail(d, ERR_INTERNAL, "a button without a label");
+}
+
+/* A colon in a part would be read as a border when the press comes back. */
+static bool part_sound(const char *part)
+{
+	return part && *part && !strchr(part, ':');
+}
+
+void reply_button(struct decision *d, struct reply *r, const char *label, const char *mark, const char *verb, ...)
+{
+	const char *data = verb, *arg;
+	bool sound = part_sound(verb) && part_sound(mark);
+	va_list ap;
+
+	va_start(ap, verb);
+	while ((arg = va_arg(ap, const char *))) {
+		sound = sound && part_sound(arg);
+		data = arena_printf(d->arena, "%s:%s", data, arg);
+	}
+	va_end(ap);
+	data = arena_printf(d->arena, "%s:%s", data, mark ? mark : "");
+	if (!sound)
+		fail(d, ERR_INTERNAL, "callback data with an empty part or a colon in one");
+	else if (strlen(data) > CALLBACK_BYTES)
+		fail(d, ERR_TOO_LONG, "callback data over 64 bytes");
+	add_button(d, r, (struct button){.label = label, .data = data});
+}
+
+void reply_link(struct decision *d, struct reply *r, const char *label, const char *url)
+{
+	if (text_blank(url))
+		fail(d, ERR_INTERNAL, "a link without a URL");
+	add_button(d, r, (struct button){.label = label, .url = url});
+}
+
+void decision_invalidate(struct decision *d, const char *cache, const char *key)
+{
+	struct invalidation *v = arena_new(d->arena, struct invalidation), **at = &d->invalidations;
+
+	*v = (struct invalidation){.cache = cache, .key = key};
+	while (*at)
+		at = &(*at)->next;
+	*at = v;
+}
