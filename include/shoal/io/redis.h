@@ -23,6 +23,10 @@ struct redis_opts {
 	                        commands have a connection of their own) */
 	void (*on_up)(void *arg);                 /* ready for commands; may send some */
 	void (*on_down)(void *arg, enum err why); /* once per loss, after the callbacks of the lost commands */
+	/* A connection that subscribes: every message (RESP2, an array that starts with "message" or "pmessage"). One
+	 * channel per SUBSCRIBE, whose own answer comes to its callback; PING is the only other command it may use.
+	 * reply is valid during the call. */
+	void (*on_push)(void *arg, const redisReply *reply);
 	void *arg;
 };
 
@@ -31,20 +35,29 @@ enum err redis_url_check(const char *url, struct arena *a, const char **why) __a
 
 /* Starts connecting; never fails itself. opts is copied, the strings too. */
 struct redis *redis_open(struct loop *l, const struct redis_opts *opts);
-void redis_close(struct redis *r); /* no callback after this, except that waiting commands get ERR_UNKNOWN first */
+/* Waiting commands get ERR_UNKNOWN (never sent: ERR_UNREACHABLE) inside this call, then no callback comes any more.
+ * May be called from any callback of r; NULL does nothing. */
+void redis_close(struct redis *r);
 bool redis_up(const struct redis *r);
-void redis_drop(struct redis *r, const char *reason); /* cut and reconnect, e.g. when a late answer must not count */
+/* Cut and reconnect, e.g. when a late answer must not count. The callbacks come in a later turn. */
+void redis_drop(struct redis *r, const char *reason);
 
 /* reply: valid during the call, NULL unless err is ERR_OK or ERR_REFUSED (an error reply of the server, text in
- * reply->str). ERR_UNREACHABLE: it was not sent, or the server said that it did nothing (READONLY ...).
- * ERR_FULL: OOM, nothing done. ERR_UNKNOWN / ERR_TIMEOUT: the connection went while it was under way. */
+ * reply->str; also MOVED). ERR_UNREACHABLE: it was not sent whole, or the server said that it did nothing
+ * (READONLY ...). ERR_FULL: OOM, nothing done. ERR_DENIED: credentials or rights. ERR_TOO_LONG: more than 256 MiB,
+ * not sent. ERR_UNKNOWN / ERR_TIMEOUT: the connection went while it was under way. */
 typedef void redis_fn(void *arg, enum err err, const redisReply *reply);
 
 /* argv is copied. fn may be NULL. While the connection is down it fails with ERR_UNREACHABLE at once (in a later turn
  * of the loop); nothing is queued for later. */
 void redis_call(struct redis *r, redis_fn *fn, void *arg, size_t argc, const struct span *argv);
 
-/* A server-side script, sent by digest, as text where the server does not know it yet. */
+/* What an error reply means; *down when the server cannot serve and the connection is to be made anew. Errors inside
+ * scripts count as what they are. The one place for it. */
+enum err redis_classify(const char *text, bool *down);
+
+/* A server-side script. The first call on a connection sends the text, later ones the digest; should the server forget
+ * it meanwhile (SCRIPT FLUSH), the call is sent again as text and its callback comes later than its turn. */
 struct redis_script {
 	const char *name; /* embedded file, "lua/turn.lua" */
 	struct span text; /* filled at first use, as is sha */

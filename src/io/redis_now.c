@@ -1,0 +1,61 @@
+#include <string.h>
+#include <sys/time.h>
+
+#include "shoal/io/redis.h"
+#include "shoal/io/redis_tls.h"
+#include "shoal/io/redis_url.h"
+
+#define TIMEOUT_S 5
+
+static bool succeeds(redisContext *c, int argc, const char **argv, struct arena *a, const char **why)
+{
+	redisReply *reply = redisCommandArgv(c, argc, argv, NULL);
+	if (!reply)
+		*why = arena_strdup(a, c->errstr);
+	else if (reply->type == REDIS_REPLY_ERROR)
+		*why = arena_strdup(a, reply->str);
+	if (reply)
+		freeReplyObject(reply);
+	return *why == NULL;
+}
+
+static bool greet(redisContext *c, const struct redis_url *u, struct arena *a, const char **why)
+{
+	const char *auth[3] = {"AUTH"};
+	int n = 1;
+	if (u->user)
+		auth[n++] = u->user;
+	if (u->pass)
+		auth[n++] = u->pass;
+	const char *select[] = {"SELECT", arena_printf(a, "%d", u->db)};
+	const char *ping[] = {"PING"};
+	return (n == 1 || succeeds(c, n, auth, a, why)) && (!u->db || succeeds(c, 2, select, a, why)) &&
+	       succeeds(c, 1, ping, a, why);
+}
+
+static redisContext *connect_to(const struct redis_url *u, struct arena *a, const char **why)
+{
+	const struct timeval timeout = {.tv_sec = TIMEOUT_S};
+	redisContext *c = u->path ? redisConnectUnixWithTimeout(u->path, timeout)
+	                          : redisConnectWithTimeout(u->host, u->port, timeout);
+	ENSURE(c);
+	if (c->err || redisSetTimeout(c, timeout) != REDIS_OK || (u->tls && !redis_tls_start(c, u->host)))
+		*why = arena_strdup(a, c->errstr);
+	else
+		greet(c, u, a, why);
+	if (!*why)
+		return c;
+	redisFree(c);
+	return NULL;
+}
+
+redisContext *redis_connect_now(const char *url, struct arena *a, const char **why)
+{
+	struct redis_url u;
+	if (redis_url_parse(url, &u, a, why) != ERR_OK)
+		return NULL;
+	redisContext *c = connect_to(&u, a, why);
+	if (!c)
+		*why = arena_printf(a, "%s: %s", u.name, *why);
+	return c;
+}
