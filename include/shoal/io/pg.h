@@ -49,7 +49,7 @@ struct pg_fault {
 	const char *constraint; /* name or "" */
 };
 
-/* ERR_OK: res holds the rows, and is the callee's to PQclear. Otherwise res is NULL and fault tells:
+/* ERR_OK: res holds the rows, and is the callee's to PQclear; fault is empty. Otherwise res is NULL and fault tells:
  *   ERR_UNREACHABLE  not sent, or the server refused before doing anything (starting, shutting down, read-only,
  *                    too many connections)
  *   ERR_UNKNOWN, ERR_TIMEOUT   sent, the connection went before the result: it may be committed
@@ -58,12 +58,19 @@ struct pg_fault {
  *   ERR_EXISTS 23505, ERR_INVALID other 22xxx and 23xxx, ERR_FULL 53xxx, ERR_TIMEOUT 57014, ERR_INTERNAL the rest */
 typedef void pg_fn(void *arg, enum err err, PGresult *res, const struct pg_fault *fault);
 
+/* A url that cannot be parsed is logged, and the pool never gets up: see pg_check_url. */
 struct pg *pg_open(struct loop *l, const struct pg_opts *opts);
-void pg_close(struct pg *p); /* waiting statements get ERR_UNKNOWN first */
+/* Calls back for everything first: what is under way gets ERR_UNKNOWN, what was not sent ERR_UNREACHABLE, also what
+ * those callbacks pg_exec. May be called from callbacks; after it the pool is gone. */
+void pg_close(struct pg *p);
 bool pg_up(const struct pg *p);
-/* Copies the parameters. Takes the connection with the least under way; no connection: ERR_UNREACHABLE, in a later
- * turn of the loop. */
+/* Copies the parameters; params may be NULL where there are none, else n must be stmt->nparams. Goes at the end of this
+ * turn of the loop, on the connection with the least under way. All are full: waits. No connection, or 4096 waiting:
+ * ERR_UNREACHABLE, in a later turn. A parameter with U+0000: ERR_INVALID, likewise. */
 void pg_exec(struct pg *p, const struct pg_stmt *stmt, const struct pg_params *params, pg_fn *fn, void *arg);
+
+/* ERR_INVALID with *why (in a, without the password) when it is no libpq connection string. */
+enum err pg_check_url(const char *url, struct arena *a, const char **why) __attribute__((warn_unused_result));
 
 /* SQLSTATE to err, as above: the one place for it. */
 enum err pg_classify(const char *sqlstate);

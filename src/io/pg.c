@@ -1,0 +1,385 @@
+#include "shoal/io/pg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shoal/base/clock.h"
+#include "shoal/base/log.h"
+#include "shoal/base/metrics.h"
+#include "shoal/io/pg_conn.h"
+#include "shoal/io/pg_dial.h"
+
+#define DEPTH_MAX 64     /* statements under way on one connection */
+#define WAITING_MAX 4096 /* beyond those */
+
+/* A statement's way: waiting -> a connection's list -> finished -> its callback. All callbacks are made from one place,
+ * pool_turn or pg_close, so they may call whatever they like. */
+struct pg {
+	struct loop *loop;
+	struct arena arena; /* what lives as long as the pool */
+	struct pg_opts opts;
+	struct pg_conn **conns;
+	unsigned nconns;
+	struct pg_list waiting, finished;
+	struct task turn;
+	bool told_up;     /* what on_change was told */
+	unsigned calling; /* callbacks on the stack: the last one out frees a closed pool */
+	enum { POOL_OPEN, POOL_CLOSED } state;
+	struct pg_known **known; /* hash table by pointer of statement, cap is a power of 2, at most half full */
+	unsigned nknown, known_cap;
+	struct series *slow;
+	int64_t complained_ms; /* of statements that are wrong */
+	unsigned held_back;    /* complaints since */
+};
+
+/* --- the catalogue, as far as it was used */
+
+static struct pg_known **known_slot(struct pg_known **table, unsigned cap, const struct pg_stmt *stmt)
+{
+	uint64_t h = ((uint64_t)(uintptr_t)stmt >> 3) * UINT64_C(0x9e3779b97f4a7c15);
+	unsigned i = (unsigned)(h >> 32) & (cap - 1);
+
+	while (table[i] != NULL && table[i]->stmt != stmt)
+		i = (i + 1) & (cap - 1);
+	return &table[i];
+}
+
+static void known_grow(struct pg *p)
+{
+	unsigned cap = p->known_cap ? 2 * p->known_cap : 64;
+	struct pg_known **table = mem_zalloc(cap * sizeof(struct pg_known *));
+
+	for (unsigned i = 0; i < p->known_cap; i++)
+		if (p->known[i] != NULL)
+			*known_slot(table, cap, p->known[i]->stmt) = p->known[i];
+	free(p->known);
+	p->known = table;
+	p->known_cap = cap;
+}
+
+/* The name, unless another statement has it. */
+static const char *known_name(struct pg *p, const struct pg_stmt *stmt)
+{
+	for (unsigned i = 0; i < p->known_cap; i++)
+		if (p->known[i] != NULL && strcmp(p->known[i]->stmt->name, stmt->name) == 0)
+			return arena_printf(&p->arena, "%s/%u", stmt->name, p->nknown);
+	return stmt->name;
+}
+
+static const struct pg_known *pool_know(struct pg *p, const struct pg_stmt *stmt)
+{
+	struct pg_known **slot, *k;
+
+	if (2 * p->nknown >= p->known_cap)
+		known_grow(p);
+	slot = known_slot(p->known, p->known_cap, stmt);
+	if (*slot != NULL)
+		return *slot;
+	k = arena_new(&p->arena, struct pg_known);
+	k->stmt = stmt;
+	k->prepared_name = known_name(p, stmt);
+	k->index = p->nknown++;
+	k->count = SERIES(metric_counter("shoal_sql_statements_total", "statement", "Statements sent to Postgres."),
+	                  stmt->name);
+	k->seconds = SERIES(
+	    metric_histogram("shoal_sql_seconds", "statement", "Time from sending a statement to its commit.", NULL, 0),
+	    stmt->name);
+	*slot = k;
+	return k;
+}
+
+/* --- callbacks */
+
+static void pool_measure(struct pg *p, const struct pg_cmd *cmd)
+{
+	int64_t us = clock_us() - cmd->sent_us;
+
+	if (cmd->sent_us == 0)
+		return; /* was never sent */
+	series_add(cmd->known->count, 1);
+	series_observe(cmd->known->seconds, (double)us / 1e6);
+	if (p->opts.slow_ms == 0 || us < (int64_t)p->opts.slow_ms * 1000)
+		return;
+	series_add(p->slow, 1);
+	log_warn("slow statement", LOG_STR("statement", cmd->known->stmt->name), LOG_NUM("ms", (double)us / 1000),
+	         LOG_NUM("waited_ms", (double)(cmd->sent_us - cmd->asked_us) / 1000),
+	         LOG_STR("error", cmd->err ? err_text(cmd->err) : NULL));
+}
+
+static void cmd_fault(const struct pg_cmd *cmd, struct pg_fault *fault)
+{
+	const char *state = cmd->res ? PQresultErrorField(cmd->res, PG_DIAG_SQLSTATE) : NULL;
+	const char *message = cmd->res ? PQresultErrorField(cmd->res, PG_DIAG_MESSAGE_PRIMARY) : cmd->why;
+	const char *constraint = cmd->res ? PQresultErrorField(cmd->res, PG_DIAG_CONSTRAINT_NAME) : NULL;
+
+	memset(fault, 0, sizeof(*fault));
+	if (state != NULL && strlen(state) == 5)
+		memcpy(fault->sqlstate, state, 5);
+	fault->message = message ? message : "";
+	fault->constraint = constraint ? constraint : "";
+}
+
+static void pool_count_fault(struct pg *p, const struct pg_cmd *cmd, const struct pg_fault *fault)
+{
+	char class[3] = {fault->sqlstate[0], fault->sqlstate[1], '\0'};
+
+	if (class[0] != '\0')
+		pg_count_error(class);
+	if (cmd->err != ERR_INTERNAL || !log_due(&p->complained_ms, &p->held_back))
+		return;
+	log_error("statement failed", LOG_STR("statement", cmd->known->stmt->name),
+	          LOG_STR("sqlstate", fault->sqlstate), LOG_STR("message", fault->message),
+	          LOG_INT("held_back", p->held_back));
+	p->held_back = 0;
+}
+
+static void pool_answer(struct pg *p, struct pg_cmd *cmd)
+{
+	struct pg_fault fault = {.message = "", .constraint = ""};
+
+	pool_measure(p, cmd);
+	if (cmd->err == ERR_OK) {
+		cmd->fn(cmd->arg, ERR_OK, cmd->res, &fault);
+	} else {
+		cmd_fault(cmd, &fault);
+		pool_count_fault(p, cmd, &fault);
+		cmd->fn(cmd->arg, cmd->err, NULL, &fault);
+		PQclear(cmd->res);
+	}
+	free(cmd);
+}
+
+/* --- the turn */
+
+static void pool_free(struct pg *p)
+{
+	task_cancel(&p->turn);
+	free(p->conns);
+	free(p->known);
+	arena_release(&p->arena);
+	free(p);
+}
+
+static void pool_soon(struct pg *p)
+{
+	if (p->state == POOL_OPEN)
+		loop_defer(p->loop, &p->turn);
+}
+
+static void pool_finish(struct pg *p, struct pg_cmd *cmd, enum err err, const char *why)
+{
+	if (err != ERR_OK)
+		pg_cmd_fail(cmd, err, why);
+	pg_list_push(&p->finished, cmd);
+	pool_soon(p);
+}
+
+bool pg_up(const struct pg *p)
+{
+	for (unsigned i = 0; i < p->nconns; i++)
+		if (pg_conn_up(p->conns[i]))
+			return true;
+	return false;
+}
+
+/* The connection with the least under way; NULL when all are full or away. */
+static struct pg_conn *pool_pick(const struct pg *p)
+{
+	struct pg_conn *best = NULL;
+
+	for (unsigned i = 0; i < p->nconns; i++) {
+		struct pg_conn *c = p->conns[i];
+
+		if (pg_conn_up(c) && pg_conn_depth(c) < DEPTH_MAX &&
+		    (best == NULL || pg_conn_depth(c) < pg_conn_depth(best)))
+			best = c;
+	}
+	return best;
+}
+
+static void pool_dispatch(struct pg *p)
+{
+	struct pg_conn *c;
+
+	while (p->waiting.n > 0 && (c = pool_pick(p)) != NULL)
+		pg_conn_send(c, pg_list_pop(&p->waiting));
+	if (p->waiting.n > 0 && !pg_up(p))
+		for (struct pg_cmd *cmd; (cmd = pg_list_pop(&p->waiting)) != NULL;)
+			pool_finish(p, cmd, ERR_UNREACHABLE, "no connection to postgres");
+}
+
+static void pool_flush(struct pg *p)
+{
+	for (unsigned i = 0; i < p->nconns; i++)
+		pg_conn_flush(p->conns[i]);
+}
+
+static void pool_tell_change(struct pg *p)
+{
+	bool up = pg_up(p);
+
+	if (up == p->told_up)
+		return;
+	p->told_up = up;
+	if (p->opts.on_change != NULL)
+		p->opts.on_change(p->opts.arg, up);
+}
+
+/* Answers what had finished when it began: what the callbacks add has another turn. */
+static void pool_turn(void *arg)
+{
+	struct pg *p = arg;
+	unsigned n = p->finished.n;
+	struct pg_cmd *cmd;
+
+	p->calling++;
+	pool_tell_change(p);
+	while (n-- > 0 && p->state == POOL_OPEN && (cmd = pg_list_pop(&p->finished)) != NULL)
+		pool_answer(p, cmd);
+	p->calling--;
+	if (p->state == POOL_CLOSED) {
+		if (p->calling == 0)
+			pool_free(p);
+		return;
+	}
+	pool_dispatch(p);
+	pool_flush(p);
+	if (p->finished.n > 0)
+		pool_soon(p);
+}
+
+/* --- hooks of the connections */
+
+static void on_finished(void *arg, struct pg_cmd *cmd)
+{
+	struct pg *p = arg;
+
+	pg_list_push(&p->finished, cmd);
+	pool_soon(p);
+}
+
+static void on_again(void *arg, struct pg_cmd *cmd)
+{
+	struct pg *p = arg;
+
+	pg_list_push_front(&p->waiting, cmd);
+	pool_soon(p);
+}
+
+static void on_changed(void *arg)
+{
+	pool_soon(arg);
+}
+
+/* --- the calls */
+
+struct pg *pg_open(struct loop *l, const struct pg_opts *opts)
+{
+	struct pg *p = mem_zalloc(sizeof(*p));
+	struct pg_hooks hooks = {.arg = p, .finished = on_finished, .again = on_again, .changed = on_changed};
+	struct pg_conn_conf conf = {.prepare = opts->prepare,
+	                            .keepalive_s = opts->keepalive_s,
+	                            .statement_timeout_ms = opts->statement_timeout_ms};
+	const char *why;
+
+	p->loop = l;
+	p->opts = *opts;
+	p->turn.fn = pool_turn;
+	p->turn.arg = p;
+	arena_init(&p->arena);
+	pg_list_init(&p->waiting);
+	pg_list_init(&p->finished);
+	p->slow = SERIES0(metric_counter("shoal_sql_slow_total", "", "Statements slower than SHOAL_SLOW_QUERY_MS."));
+	/* poolers take no options in the start-up packet: there the client's own limit is all there is */
+	conf.target = pg_target_parse(&p->arena, opts->url, opts->application_name,
+	                              opts->prepare ? opts->statement_timeout_ms : 0, &why);
+	if (conf.target == NULL) {
+		log_error("postgres cannot be used", LOG_STR("why", why));
+		return p;
+	}
+	p->conns = mem_zalloc((opts->connections ? opts->connections : 1) * sizeof(struct pg_conn *));
+	while (p->nconns < opts->connections) {
+		struct pg_conn *c = pg_conn_open(l, &conf, &hooks);
+
+		p->conns[p->nconns++] = c;
+	}
+	return p;
+}
+
+enum err pg_check_url(const char *url, struct arena *a, const char **why)
+{
+	return pg_target_parse(a, url, NULL, 0, why) ? ERR_OK : ERR_INVALID;
+}
+
+void pg_close(struct pg *p)
+{
+	struct pg_cmd *cmd;
+
+	if (p == NULL || p->state == POOL_CLOSED)
+		return;
+	p->state = POOL_CLOSED;
+	task_cancel(&p->turn);
+	for (unsigned i = 0; i < p->nconns; i++)
+		pg_conn_close(p->conns[i]);
+	p->nconns = 0;
+	while ((cmd = pg_list_pop(&p->waiting)) != NULL)
+		pool_finish(p, cmd, ERR_UNREACHABLE, "the pool is closing");
+	p->calling++;
+	while ((cmd = pg_list_pop(&p->finished)) != NULL)
+		pool_answer(p, cmd);
+	p->calling--;
+	if (p->calling == 0)
+		pool_free(p);
+}
+
+static struct pg_cmd *cmd_new(const struct pg_known *known, const struct pg_params *params, pg_fn *fn, void *arg)
+{
+	int n = params ? params->n : 0;
+	size_t size = sizeof(struct pg_cmd) + (size_t)n * sizeof(char *);
+	struct pg_cmd *cmd;
+	char *text;
+
+	for (int i = 0; i < n; i++)
+		size += params->v[i].ptr ? params->v[i].len + 1 : 0;
+	cmd = mem_alloc(size);
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->known = known;
+	cmd->fn = fn;
+	cmd->arg = arg;
+	cmd->asked_us = clock_us();
+	cmd->n = n;
+	text = (char *)&cmd->v[n];
+	for (int i = 0; i < n; i++) {
+		struct span s = params->v[i];
+
+		cmd->v[i] = s.ptr ? text : NULL;
+		if (s.ptr == NULL)
+			continue;
+		if (memchr(s.ptr, '\0', s.len) != NULL)
+			pg_cmd_fail(cmd, ERR_INVALID, "a parameter holds U+0000");
+		memcpy(text, s.ptr, s.len);
+		text[s.len] = '\0';
+		text += s.len + 1;
+	}
+	return cmd;
+}
+
+void pg_exec(struct pg *p, const struct pg_stmt *stmt, const struct pg_params *params, pg_fn *fn, void *arg)
+{
+	struct pg_cmd *cmd;
+	int n = params ? params->n : 0;
+
+	ENSURE(fn != NULL && n == stmt->nparams && n <= PG_PARAMS_MAX);
+	cmd = cmd_new(pool_know(p, stmt), params, fn, arg);
+	if (p->waiting.n >= WAITING_MAX)
+		pool_dispatch(p); /* many in one turn: what the connections can take does not count */
+	if (cmd->err != ERR_OK)
+		pool_finish(p, cmd, ERR_OK, NULL);
+	else if (p->state == POOL_CLOSED)
+		pool_finish(p, cmd, ERR_UNREACHABLE, "the pool is closing");
+	else if (p->waiting.n >= WAITING_MAX)
+		pool_finish(p, cmd, ERR_UNREACHABLE, "too many statements are waiting");
+	else
+		pg_list_push(&p->waiting, cmd);
+	pool_soon(p);
+}

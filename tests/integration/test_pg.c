@@ -1,0 +1,738 @@
+/* links: base io */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "check.h"
+#include "pgserver.h"
+#include "shoal/base/clock.h"
+#include "shoal/base/log.h"
+#include "shoal/base/metrics.h"
+#include "shoal/io/loop.h"
+#include "shoal/io/pg.h"
+
+/* What one pg_exec came to. */
+struct call {
+	int times;
+	enum err err;
+	int rows;
+	char value[48], sqlstate[6], message[120], constraint[64];
+};
+
+static struct pgserver server;
+static struct loop *loop;
+static struct timer limit;
+static bool late, inside_exec;
+static int up_changes;
+static long outstanding;
+static struct pg *pool;
+
+static const struct pg_stmt add_one = {"add_one", "SELECT $1::int + 1", 1};
+static const struct pg_stmt echo = {"echo", "SELECT $1::text", 1};
+static const struct pg_stmt divide = {"divide", "SELECT 100 / $1::int", 1};
+static const struct pg_stmt wrong = {"wrong", "SELEKT $1::int", 1};
+static const struct pg_stmt nap = {"nap", "SELECT pg_sleep($1::float8)", 1};
+static const struct pg_stmt insert = {"insert", "INSERT INTO t(id) VALUES ($1::int) RETURNING id", 1};
+static const struct pg_stmt insert_late = {"insert_late", "INSERT INTO late(id) VALUES ($1::int)", 1};
+static const struct pg_stmt conflict = {"conflict", "SELECT stale($1::text)", 1};
+static const struct pg_stmt forget = {"forget", "DEALLOCATE ALL", 0};
+static const struct pg_stmt settings = {
+    "settings",
+    "SELECT current_setting('TimeZone') || ' ' || current_setting('client_encoding') || ' ' || "
+    "current_setting('statement_timeout') || ' ' || current_setting('application_name')",
+    0};
+static const struct pg_stmt names = {"names", "SELECT count(*) FROM pg_prepared_statements", 0};
+static const struct pg_stmt copy = {"copy", "COPY t TO STDOUT", 0};
+static const struct pg_stmt all_rows = {"all_rows", "SELECT * FROM shape", 0};
+
+static void on_limit(void *arg)
+{
+	(void)arg;
+	late = true;
+	loop_stop(loop);
+}
+
+static void run_within(int64_t ms)
+{
+	late = false;
+	timer_set(&limit, ms);
+	loop_run(loop);
+	timer_stop(&limit);
+}
+
+static void on_change(void *arg, bool up)
+{
+	(void)arg;
+	(void)up;
+	up_changes++;
+	if (outstanding == 0)
+		loop_stop(loop);
+}
+
+static struct pg_opts options(void)
+{
+	return (struct pg_opts){.url = server.url,
+	                        .application_name = "test",
+	                        .connections = 4,
+	                        .prepare = true,
+	                        .keepalive_s = 60,
+	                        .statement_timeout_ms = 5000,
+	                        .on_change = on_change};
+}
+
+static void wait_up(bool up)
+{
+	int64_t end = clock_ms() + 15000;
+
+	while (pg_up(pool) != up && clock_ms() < end)
+		run_within(50);
+	CHECK_INT(pg_up(pool), up);
+}
+
+static void open_pool(const struct pg_opts *o)
+{
+	outstanding = 0;
+	pool = pg_open(loop, o);
+	wait_up(true);
+}
+
+static void close_pool(void)
+{
+	pg_close(pool);
+	pool = NULL;
+}
+
+static void on_answer(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	struct call *c = arg;
+
+	if (inside_exec) /* never inside the call that started it */
+		c->times += 100;
+	c->times++;
+	c->err = err;
+	if (res != NULL) {
+		c->rows = PQntuples(res);
+		if (c->rows > 0)
+			snprintf(c->value, sizeof(c->value), "%s", PQgetvalue(res, 0, 0));
+	}
+	CHECK_INT(res != NULL, err == ERR_OK);
+	snprintf(c->sqlstate, sizeof(c->sqlstate), "%s", fault->sqlstate);
+	snprintf(c->message, sizeof(c->message), "%s", fault->message);
+	snprintf(c->constraint, sizeof(c->constraint), "%s", fault->constraint);
+	PQclear(res);
+	if (--outstanding == 0)
+		loop_stop(loop);
+}
+
+static void exec_span(struct call *c, const struct pg_stmt *stmt, struct span v)
+{
+	struct pg_params params = {.n = stmt->nparams, .v = {v}};
+
+	memset(c, 0, sizeof(*c));
+	outstanding++;
+	inside_exec = true;
+	pg_exec(pool, stmt, &params, on_answer, c);
+	inside_exec = false;
+}
+
+static void exec_text(struct call *c, const struct pg_stmt *stmt, const char *v)
+{
+	exec_span(c, stmt, span_of(v));
+}
+
+static void exec_int(struct call *c, const struct pg_stmt *stmt, int v)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", v);
+	exec_text(c, stmt, text);
+}
+
+static void finish(void)
+{
+	if (outstanding > 0)
+		run_within(25000);
+	CHECK(!late);
+	CHECK_INT(outstanding, 0);
+}
+
+/* --- cases */
+
+static void check_thousand(bool prepare)
+{
+	static struct call calls[1000];
+	struct pg_opts o = options();
+
+	o.prepare = prepare;
+	open_pool(&o);
+	for (int i = 0; i < 1000; i++)
+		exec_int(&calls[i], i % 3 ? &add_one : &echo, i);
+	finish();
+	for (int i = 0; i < 1000; i++) {
+		CHECK_INT(calls[i].times, 1);
+		CHECK_INT(calls[i].err, ERR_OK);
+		CHECK_INT(atoi(calls[i].value), i % 3 ? i + 1 : i);
+	}
+	exec_span(&calls[0], &echo, (struct span){NULL, 0});
+	exec_span(&calls[1], &echo, SPAN(""));
+	exec_text(&calls[2], &settings, NULL);
+	finish();
+	CHECK_INT(calls[0].rows, 1);
+	CHECK_STR(calls[2].value, prepare ? "UTC UTF8 5s test" : "UTC UTF8 0 test");
+	CHECK_STR(calls[1].value, "");
+	exec_text(&calls[0], &names, NULL);
+	finish();
+	CHECK(prepare ? atoi(calls[0].value) >= 2 : atoi(calls[0].value) == 0);
+	close_pool();
+}
+
+static void thousand_statements(void)
+{
+	check_thousand(true);
+}
+
+static void without_prepared_names(void)
+{
+	check_thousand(false);
+}
+
+static void an_error_spoils_nothing_else(void)
+{
+	static struct call calls[600];
+	struct pg_opts o = options();
+
+	o.connections = 2;
+	open_pool(&o);
+	pgserver_sql(&server, "TRUNCATE t, late");
+	for (int i = 0; i < 600; i++)
+		if (i % 7 == 3)
+			exec_int(&calls[i], &divide, 0);
+		else if (i % 7 == 4)
+			exec_int(&calls[i], &wrong, i);
+		else if (i % 7 == 5)
+			exec_int(&calls[i], &insert_late, 1); /* fails at the commit, but for the first */
+		else
+			exec_int(&calls[i], &insert, i);
+	finish();
+	for (int i = 0, first = 0; i < 600; i++) {
+		CHECK_INT(calls[i].times, 1);
+		if (i % 7 == 3) {
+			CHECK_INT(calls[i].err, ERR_INVALID);
+			CHECK_STR(calls[i].sqlstate, "22012");
+		} else if (i % 7 == 4) {
+			CHECK_INT(calls[i].err, ERR_INTERNAL);
+			CHECK_STR(calls[i].sqlstate, "42601");
+		} else if (i % 7 == 5 && calls[i].err != ERR_OK) {
+			CHECK_INT(calls[i].err, ERR_EXISTS);
+			CHECK_STR(calls[i].constraint, "late_once");
+		} else if (i % 7 == 5) {
+			CHECK_INT(++first, 1);
+		} else {
+			CHECK_INT(calls[i].err, ERR_OK);
+			CHECK_INT(atoi(calls[i].value), i);
+		}
+	}
+	CHECK_STR(pgserver_sql(&server, "SELECT count(*) FROM late"), "1");
+	CHECK_STR(pgserver_sql(&server, "SELECT count(*) FROM t"), "343");
+	close_pool();
+}
+
+static void faults_are_told_apart(void)
+{
+	struct call a, b, c, d, e;
+	struct pg_opts o = options();
+
+	open_pool(&o);
+	pgserver_sql(&server, "TRUNCATE t");
+	exec_text(&a, &conflict, "already_accepted");
+	exec_int(&b, &insert, 7);
+	finish();
+	exec_int(&c, &insert, 7);
+	exec_span(&d, &echo, SPAN("a\0b"));
+	exec_int(&e, &insert, -1);
+	finish();
+	CHECK_INT(a.err, ERR_CONFLICT);
+	CHECK_STR(a.sqlstate, "SH001");
+	CHECK_STR(a.message, "already_accepted");
+	CHECK_INT(b.err, ERR_OK);
+	CHECK_INT(c.err, ERR_EXISTS);
+	CHECK_STR(c.constraint, "t_pkey");
+	CHECK_INT(d.err, ERR_INVALID);
+	CHECK_STR(d.sqlstate, "");
+	CHECK(d.message[0] != '\0');
+	CHECK_INT(e.err, ERR_INVALID);
+	CHECK_STR(e.constraint, "t_id_check");
+	close_pool();
+	CHECK_INT(pg_classify("40001"), ERR_CONFLICT);
+	CHECK_INT(pg_classify("40P01"), ERR_CONFLICT);
+	CHECK_INT(pg_classify("53100"), ERR_FULL);
+	CHECK_INT(pg_classify("53300"), ERR_UNREACHABLE);
+	CHECK_INT(pg_classify("57P03"), ERR_UNREACHABLE);
+	CHECK_INT(pg_classify("57014"), ERR_TIMEOUT);
+	CHECK_INT(pg_classify("42P01"), ERR_INTERNAL);
+	CHECK_INT(pg_classify(""), ERR_INTERNAL);
+}
+
+static void lost_names_and_stale_plans(void)
+{
+	struct call a, b, c, d, e;
+	struct pg_opts o = options();
+
+	o.connections = 1;
+	open_pool(&o);
+	pgserver_sql(&server, "CREATE TABLE shape AS SELECT 1 AS a");
+	exec_int(&a, &add_one, 1);
+	exec_text(&c, &all_rows, NULL);
+	finish();
+	exec_text(&c, &all_rows, NULL);
+	finish();
+	pgserver_sql(&server, "ALTER TABLE shape ADD b text DEFAULT 'x'");
+	exec_text(&d, &all_rows, NULL);
+	finish();
+	CHECK_INT(c.err, ERR_OK);
+	CHECK_INT(d.err, ERR_OK);
+	exec_text(&b, &forget, NULL);
+	exec_int(&a, &add_one, 41);
+	exec_int(&e, &add_one, 42);
+	finish();
+	CHECK_INT(b.err, ERR_OK);
+	CHECK_INT(a.err, ERR_OK);
+	CHECK_STR(a.value, "42");
+	CHECK_STR(e.value, "43");
+	exec_text(&b, &copy, NULL); /* no place for it: an error, and the pool lives on */
+	finish();
+	CHECK(b.err != ERR_OK);
+	wait_up(true);
+	exec_int(&a, &add_one, 1);
+	finish();
+	CHECK_STR(a.value, "2");
+	close_pool();
+}
+
+static void statement_timeout(void)
+{
+	struct call a, b;
+	struct pg_opts o = options();
+	int before = up_changes;
+
+	o.connections = 1;
+	o.statement_timeout_ms = 200;
+	open_pool(&o);
+	exec_text(&a, &nap, "5");
+	exec_int(&b, &add_one, 1);
+	finish();
+	CHECK_INT(a.err, ERR_TIMEOUT);
+	CHECK_STR(a.sqlstate, "57014");
+	CHECK_STR(b.value, "2");
+	CHECK_INT(up_changes - before, 1); /* the connection stayed */
+	close_pool();
+}
+
+static void a_stalled_server(void)
+{
+	struct call a, b;
+	struct pg_opts o = options();
+	int64_t start;
+
+	o.connections = 1;
+	o.statement_timeout_ms = 200;
+	open_pool(&o);
+	pgserver_signal_all(&server, SIGSTOP);
+	start = clock_ms();
+	exec_int(&a, &add_one, 1);
+	exec_int(&b, &add_one, 1);
+	finish();
+	CHECK(clock_ms() - start >= 2000 && clock_ms() - start < 4000);
+	CHECK_INT(a.err, ERR_TIMEOUT);
+	CHECK_INT(b.err, ERR_TIMEOUT);
+	CHECK_STR(a.sqlstate, "");
+	exec_int(&a, &add_one, 1);
+	finish();
+	CHECK_INT(a.err, ERR_UNREACHABLE);
+	pgserver_signal_all(&server, SIGCONT);
+	wait_up(true);
+	exec_int(&a, &add_one, 1);
+	finish();
+	CHECK_STR(a.value, "2");
+	close_pool();
+}
+
+static void idle_connections_are_pinged(void)
+{
+	struct pg_opts o = options();
+
+	o.connections = 1;
+	o.keepalive_s = 1;
+	o.statement_timeout_ms = 100;
+	open_pool(&o);
+	run_within(1500);
+	CHECK(pg_up(pool));
+	pgserver_signal_all(&server, SIGSTOP);
+	run_within(4500); /* the ping finds out without any statement */
+	CHECK(!pg_up(pool));
+	pgserver_signal_all(&server, SIGCONT);
+	wait_up(true);
+	close_pool();
+}
+
+static void a_read_only_server(void)
+{
+	char url[512];
+	struct call a, b;
+	struct pg_opts o = options();
+	int before = up_changes;
+
+	snprintf(url, sizeof(url), "%s options='-c default_transaction_read_only=on'", server.url);
+	o.url = url;
+	o.connections = 1;
+	open_pool(&o);
+	exec_int(&a, &insert, 500);
+	exec_int(&b, &add_one, 1); /* under way behind it: not harmed */
+	finish();
+	CHECK_INT(a.err, ERR_UNREACHABLE);
+	CHECK_STR(a.sqlstate, "25006");
+	CHECK_STR(b.value, "2");
+	run_within(2000);
+	CHECK(up_changes - before >= 3); /* up, down, up */
+	close_pool();
+}
+
+/* Keeps some inserts under way while the server is hit; then what was told must be what is stored. */
+struct load {
+	struct call *calls;
+	int next, n;
+	bool stop;
+};
+static struct load load;
+
+static void on_load(void *arg, enum err err, PGresult *res, const struct pg_fault *fault);
+
+static void add_load(void)
+{
+	struct pg_params params = {.n = 1};
+	struct call *c = &load.calls[load.next];
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", load.next++);
+	params.v[0] = span_of(text);
+	memset(c, 0, sizeof(*c));
+	outstanding++;
+	inside_exec = true;
+	pg_exec(pool, &insert, &params, on_load, c);
+	inside_exec = false;
+}
+
+static void on_load(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	load.stop |= err != ERR_OK;
+	if (!load.stop && load.next < load.n)
+		add_load();
+	on_answer(arg, err, res, fault);
+}
+
+static void start_load(int width)
+{
+	load.stop = false;
+	while (width-- > 0)
+		add_load();
+}
+
+static void check_restart(int signum)
+{
+	static struct call calls[40000];
+	struct pg_opts o = options();
+	int ok = 0, unknown = 0, unreachable = 0, stored = 0;
+	char *have;
+	PGconn *c;
+	PGresult *r;
+
+	pgserver_sql(&server, "TRUNCATE t");
+	open_pool(&o);
+	load = (struct load){.calls = calls, .n = 40000};
+	for (int round = 0; round < 4; round++) {
+		start_load(200);
+		run_within(2 + 5 * round);
+		kill(server.pid, signum);
+		finish();
+		waitpid(server.pid, NULL, 0);
+		wait_up(false);
+		pgserver_start(&server);
+		wait_up(true);
+	}
+	load.n = load.next + 10;
+	start_load(10);
+	finish();
+	c = pgserver_connect(&server);
+	r = PQexec(c, "SELECT id FROM t");
+	have = calloc(1, 40000);
+	stored = PQntuples(r);
+	for (int i = 0; i < stored; i++)
+		have[atoi(PQgetvalue(r, i, 0))] = 1;
+	PQclear(r);
+	PQfinish(c);
+	for (int i = 0; i < load.next; i++) {
+		CHECK_INT(calls[i].times, 1);
+		CHECK(calls[i].err == ERR_OK || calls[i].err == ERR_UNKNOWN || calls[i].err == ERR_UNREACHABLE);
+		ok += calls[i].err == ERR_OK;
+		unknown += calls[i].err == ERR_UNKNOWN;
+		unreachable += calls[i].err == ERR_UNREACHABLE;
+		if (calls[i].err == ERR_OK && !have[i])
+			printf("# %d was told and is lost\n", i), check_failed_here++;
+		if (calls[i].err == ERR_UNREACHABLE && have[i])
+			printf("# %d was denied and is there: %s\n", i, calls[i].message), check_failed_here++;
+	}
+	printf("# signal %d: %d ok, %d unknown, %d unreachable, %d stored\n", signum, ok, unknown, unreachable, stored);
+	CHECK(ok >= 10 && ok < load.next);
+	CHECK(stored >= ok && stored <= ok + unknown);
+	for (int i = load.next - 10; i < load.next; i++)
+		CHECK_INT(calls[i].err, ERR_OK);
+	free(have);
+	close_pool();
+}
+
+static void killed_under_load(void)
+{
+	check_restart(SIGQUIT);
+}
+
+static void shut_down_under_load(void)
+{
+	check_restart(SIGINT);
+}
+
+static void appears_later(void)
+{
+	struct call a;
+	struct pg_opts o = options();
+
+	pgserver_stop(&server, SIGINT);
+	outstanding = 0;
+	pool = pg_open(loop, &o);
+	exec_int(&a, &add_one, 1);
+	finish();
+	CHECK_INT(a.err, ERR_UNREACHABLE);
+	run_within(500);
+	CHECK(!pg_up(pool));
+	pgserver_spawn_server(&server);
+	wait_up(true);
+	exec_int(&a, &add_one, 1);
+	finish();
+	CHECK_STR(a.value, "2");
+	close_pool();
+}
+
+static int connections_up(void)
+{
+	return (int)series_value(SERIES(metric_gauge("shoal_pg_pool", "state", ""), "up"));
+}
+
+static void more_than_it_can_hold(void)
+{
+	enum { N = 5000 };
+	static struct call calls[N];
+	struct pg_opts o = options();
+	int ok = 0, refused = 0;
+
+	open_pool(&o);
+	for (int i = 0; i < 100 && connections_up() < 4; i++)
+		run_within(20);
+	for (int i = 0; i < N; i++)
+		exec_int(&calls[i], &add_one, i);
+	finish();
+	for (int i = 0; i < N; i++) {
+		CHECK_INT(calls[i].times, 1);
+		ok += calls[i].err == ERR_OK;
+		refused += calls[i].err == ERR_UNREACHABLE;
+	}
+	CHECK_INT(ok, 4096 + 4 * 64);
+	CHECK_INT(refused, N - ok);
+	close_pool();
+}
+
+static int closes_left;
+static void on_close(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	struct call *c = arg;
+	struct pg *p = pool;
+
+	on_answer(c, err, res, fault);
+	if (p == NULL)
+		return;
+	pool = NULL;
+	pg_close(p);
+}
+
+static void on_close_then_exec(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	on_answer(arg, err, res, fault);
+	if (closes_left-- > 0)
+		exec_int(arg, &add_one, 1);
+}
+
+static void closed_with_work_under_way(void)
+{
+	static struct call calls[600];
+	struct call slow, last;
+	struct pg_params params = {.n = 1, .v = {SPAN("1")}};
+	struct pg_opts o = options();
+
+	open_pool(&o);
+	for (int i = 0; i < 8; i++)
+		exec_text(&calls[i], &nap, "3");
+	run_within(100);
+	for (int i = 8; i < 600; i++)
+		exec_int(&calls[i], &add_one, i);
+	closes_left = 3;
+	outstanding++;
+	pg_exec(pool, &add_one, &params, on_close_then_exec, &last);
+	{
+		struct pg *p = pool;
+
+		pg_close(p);
+		pool = NULL;
+	}
+	CHECK_INT(outstanding, 0);
+	for (int i = 0; i < 600; i++) {
+		CHECK_INT(calls[i].times, 1);
+		CHECK_INT(calls[i].err, i < 8 ? ERR_UNKNOWN : ERR_UNREACHABLE);
+	}
+	CHECK_INT(last.err, ERR_UNREACHABLE);
+
+	open_pool(&o); /* and from a callback, with others waiting for theirs */
+	exec_text(&slow, &nap, "3");
+	for (int i = 0; i < 600; i++) {
+		memset(&calls[i], 0, sizeof(calls[i]));
+		outstanding++;
+		pg_exec(pool, &add_one, &params, on_close, &calls[i]);
+	}
+	finish();
+	for (int i = 0; i < 600; i++)
+		CHECK_INT(calls[i].times, 1);
+	CHECK_INT(slow.times, 1);
+	CHECK_INT(slow.err, ERR_UNKNOWN);
+	CHECK(pool == NULL);
+
+	outstanding = 0;
+	pool = pg_open(loop, &o); /* while dialing */
+	run_within(1);
+	close_pool();
+	pool = pg_open(loop, &o);
+	close_pool();
+}
+
+static void hosts_by_name(void)
+{
+	char url[512];
+	struct call a;
+	struct pg_opts o = options();
+
+	snprintf(url, sizeof(url), "postgresql://postgres@localhost:%d/postgres", server.port);
+	o.url = url;
+	open_pool(&o);
+	exec_int(&a, &add_one, 1);
+	finish();
+	CHECK_STR(a.value, "2");
+	close_pool();
+	/* of several: a socket that is not there, a name that is not, and one that is */
+	snprintf(url, sizeof(url),
+	         "host=/nowhere,no.such.host.invalid,localhost port=1,1,%d user=postgres "
+	         "dbname=postgres",
+	         server.port);
+	open_pool(&o);
+	exec_int(&a, &add_one, 2);
+	finish();
+	CHECK_STR(a.value, "3");
+	close_pool();
+}
+
+static void connection_strings(void)
+{
+	struct arena a;
+	const char *why = NULL;
+	PGconn *c;
+	struct pg_opts o = options();
+	struct call call;
+
+	arena_init(&a);
+	CHECK_INT(pg_check_url(server.url, &a, &why), ERR_OK);
+	CHECK_INT(pg_check_url("postgresql:///shoal", &a, &why), ERR_OK);
+	CHECK_INT(pg_check_url("postgresql://u:swordfish@h:5432x/db?nosuch=1", &a, &why), ERR_INVALID);
+	CHECK(strstr(why, "swordfish") == NULL);
+	CHECK_INT(pg_check_url("host=h password=swordfish nosuch=1", &a, &why), ERR_INVALID);
+	CHECK(strstr(why, "swordfish") == NULL);
+	c = pg_connect_now(server.url, "cli", &a, &why);
+	CHECK(c != NULL);
+	PQfinish(c);
+	why = NULL;
+	c = pg_connect_now("host=/nowhere password=swordfish", "cli", &a, &why);
+	CHECK(c == NULL && why != NULL && strchr(why, '\n') == NULL && strstr(why, "swordfish") == NULL);
+	arena_release(&a);
+	o.url = "no such thing";
+	outstanding = 0;
+	pool = pg_open(loop, &o);
+	exec_int(&call, &add_one, 1);
+	finish();
+	CHECK_INT(call.err, ERR_UNREACHABLE);
+	close_pool();
+}
+
+static void metrics_tell(void)
+{
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	metrics_render(&b);
+	CHECK(strstr(b.ptr, "shoal_sql_statements_total{statement=\"add_one\"}") != NULL);
+	CHECK(strstr(b.ptr, "shoal_errors_total{peer=\"postgres\",kind=\"SH\"} 1\n") != NULL);
+	CHECK(strstr(b.ptr, "shoal_pg_pool{state=\"up\"} 0\n") != NULL);
+	CHECK(strstr(b.ptr, "shoal_pg_pool{state=\"busy\"} 0\n") != NULL);
+	CHECK(strstr(b.ptr, "shoal_pg_pool{state=\"connecting\"} 0\n") != NULL);
+	buf_release(&b);
+}
+
+static int free_port(void)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sin, len) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&sin, &len) != 0)
+		exit(1);
+	close(fd);
+	return ntohs(sin.sin_port);
+}
+
+int main(void)
+{
+	log_init(getenv("VERBOSE") ? LOG_DEBUG : LOG_ERROR, LOG_TEXT, "test_pg", "1");
+	pgserver_init(&server);
+	server.port = free_port();
+	pgserver_start(&server);
+	pgserver_sql(&server, "CREATE TABLE t(id int PRIMARY KEY CHECK (id >= 0));"
+	                      "CREATE TABLE late(id int CONSTRAINT late_once UNIQUE DEFERRABLE INITIALLY DEFERRED);"
+	                      "CREATE FUNCTION stale(reason text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN "
+	                      "RAISE EXCEPTION USING ERRCODE = 'SH001', MESSAGE = reason; END $$");
+	loop = loop_new();
+	timer_init(&limit, loop, on_limit, NULL);
+	RUN(thousand_statements);
+	RUN(without_prepared_names);
+	RUN(an_error_spoils_nothing_else);
+	RUN(faults_are_told_apart);
+	RUN(lost_names_and_stale_plans);
+	RUN(statement_timeout);
+	RUN(a_stalled_server);
+	RUN(idle_connections_are_pinged);
+	RUN(a_read_only_server);
+	RUN(killed_under_load);
+	RUN(shut_down_under_load);
+	RUN(appears_later);
+	RUN(more_than_it_can_hold);
+	RUN(closed_with_work_under_way);
+	RUN(hosts_by_name);
+	RUN(connection_strings);
+	RUN(metrics_tell);
+	timer_release(&limit);
+	loop_free(loop);
+	DONE();
+}
