@@ -19,7 +19,8 @@ struct http_opts {
 
 struct http_request {
 	const char *method; /* GET POST PATCH PUT DELETE */
-	const char *url;
+	const char *url;    /* http or https; redirects are answers. A proxy of the environment is used for https only,
+	                     * never for this machine. Never logged: it can hold a token */
 	const char *const *headers; /* "Name: value", ends with NULL; may be NULL */
 	struct span body;           /* copied; sent as application/json unless the headers say otherwise */
 	unsigned timeout_ms;        /* of the whole request */
@@ -33,14 +34,15 @@ struct http_response {
 };
 
 /* ERR_OK: an answer came, whatever its status. ERR_UNREACHABLE: no connection, nothing was sent. ERR_UNKNOWN,
- * ERR_TIMEOUT: it may have arrived. res is NULL unless ERR_OK. */
+ * ERR_TIMEOUT: it may have arrived. ERR_TOO_LONG: it did. ERR_INVALID: the URL or a header cannot be sent.
+ * res is NULL unless ERR_OK. */
 typedef void http_fn(void *arg, enum err err, const struct http_response *res);
 
 struct http *http_open(struct loop *l, const struct http_opts *opts);
-void http_close(struct http *h); /* waiting requests get ERR_UNKNOWN first */
+void http_close(struct http *h); /* waiting requests get ERR_UNKNOWN first; not to be called by an http_fn */
 struct http_call;
 /* Copies what it needs. Never completes inside this call. */
 struct http_call *http_send(struct http *h, const struct http_request *req, http_fn *fn, void *arg);
-void http_cancel(struct http_call *c); /* fn is not called any more */
+void http_cancel(struct http_call *c); /* fn is not called any more; only as long as fn was not called */
 
 #endif

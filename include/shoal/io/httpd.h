@@ -1,4 +1,4 @@
-/* HTTP server: libevent's evhttp with limits. Every request is answered exactly once, also when the client has left. */
+/* HTTP/1.1 server with limits. Every request is answered exactly once, also when the client has left. */
 #ifndef SHOAL_IO_HTTPD_H
 #define SHOAL_IO_HTTPD_H
 
@@ -26,8 +26,10 @@ struct httpd_opts {
 
 /* NULL with *why (in a) when it cannot listen. */
 struct httpd *httpd_open(struct loop *l, const struct httpd_opts *opts, struct arena *a, const char **why);
-/* Stops accepting; requests under way may still be answered until httpd_free. */
+/* Stops accepting and closes idle connections; requests under way may still be answered until httpd_free. */
 void httpd_stop_accepting(struct httpd *h);
+/* Cuts all connections. A request that is not answered yet must still be given to httpd_reply, which then only frees
+ * it. Not to be called by the handler. */
 void httpd_free(struct httpd *h);
 unsigned httpd_port(const struct httpd *h);
 unsigned httpd_open_requests(const struct httpd *h);
@@ -43,7 +45,8 @@ struct span httpd_body(const struct httpd_request *r);
 const char *httpd_form(struct httpd_request *r, const char *name);
 struct arena *httpd_arena(struct httpd_request *r); /* lives as long as the request */
 
-/* headers: name, value, name, value, ..., NULL; may be NULL. Ends the request. */
+/* headers: name, value, name, value, ..., NULL; may be NULL; one that holds a line break is left
+ * out. Ends the request. */
 void httpd_reply(struct httpd_request *r, int status, const char *content_type, struct span body,
                  const char *const *headers);
 /* {"error":{"code","message"}} */

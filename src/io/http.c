@@ -1,0 +1,473 @@
+/* libcurl's multi interface on the loop. curl never runs inside http_send or its own callbacks: its sockets and its
+ * timer are events of ours, and what is complete waits on a list until the loop delivers it. */
+#include "shoal/io/http.h"
+
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/log.h"
+#include "shoal/base/metrics.h"
+#include "shoal/io/http_classify.h"
+
+#define CONNECT_TIMEOUT_MS 10000L
+#define DNS_CACHE_S 30L
+#define IDLE_HANDLES_MAX 64
+#define RETRY_AFTER_MAX_S (INT64_C(7) * 24 * 3600)
+
+struct http_call {
+	struct http *h;
+	CURL *easy; /* NULL once it is complete */
+	struct curl_slist *headers;
+	char *request_body; /* curl does not copy it */
+	struct buf body;
+	const char *peer;
+	http_fn *fn;
+	void *arg;
+	enum err err;
+	bool head_complete; /* curl is content with half a head */
+	int status;
+	int64_t retry_after_ms;
+	TAILQ_ENTRY(http_call) link; /* on active or ready */
+};
+TAILQ_HEAD(call_list, http_call);
+
+struct sock {
+	struct http *h;
+	struct event *event;
+	curl_socket_t fd;
+	LIST_ENTRY(sock) link;
+};
+
+struct http {
+	struct loop *loop;
+	struct http_opts opts;
+	char *user_agent;
+	CURLM *multi;
+	struct timer timer;
+	struct task deliver;
+	struct call_list active, ready;
+	LIST_HEAD(, sock) socks;
+	CURL *idle[IDLE_HANDLES_MAX];
+	unsigned nidle;
+	int64_t failures_logged;
+	unsigned failures_held_back;
+};
+
+/* --- easy handles: set up once, used again and again */
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct http_call *c = arg;
+
+	buf_add(&c->body, data, size * n);
+	return c->body.failed ? 0 : size * n;
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct http_call *c = arg;
+
+	if (size * n >= 5 && memcmp(line, "HTTP/", 5) == 0)
+		c->head_complete = false;
+	else if (size * n == 2 && memcmp(line, "\r\n", 2) == 0)
+		c->head_complete = true;
+	return size * n;
+}
+
+static CURL *handle_take(struct http *h)
+{
+	if (h->nidle)
+		return h->idle[--h->nidle];
+	CURL *e = curl_easy_init();
+	ENSURE(e);
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
+	curl_easy_setopt(e, CURLOPT_USERAGENT, h->user_agent);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	return e;
+}
+
+static void handle_give(struct http *h, CURL *e)
+{
+	if (h->nidle == IDLE_HANDLES_MAX) {
+		curl_easy_cleanup(e);
+		return;
+	}
+	/* nothing of the last request may stay behind in it */
+	curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+	curl_easy_setopt(e, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(e, CURLOPT_PRIVATE, NULL);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, NULL);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, NULL);
+	h->idle[h->nidle++] = e;
+}
+
+/* --- completion */
+
+static int64_t retry_after(CURL *e)
+{
+	struct curl_header *header;
+	curl_off_t seconds = 0;
+	char *end;
+
+	if (curl_easy_header(e, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return -1;
+	double value = strtod(header->value, &end);
+	if (end == header->value || *end != '\0') { /* a date */
+		curl_easy_getinfo(e, CURLINFO_RETRY_AFTER, &seconds);
+		value = (double)seconds;
+	}
+	if (!(value >= 0))
+		return -1;
+	return value > (double)RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S * 1000 : (int64_t)(value * 1000);
+}
+
+static void call_ready(struct http_call *c, enum err err)
+{
+	c->err = err;
+	TAILQ_REMOVE(&c->h->active, c, link);
+	TAILQ_INSERT_TAIL(&c->h->ready, c, link);
+	loop_defer(c->h->loop, &c->h->deliver);
+}
+
+/* Takes the handle out of curl's hands. */
+static void call_detach(struct http_call *c)
+{
+	if (!c->easy)
+		return;
+	curl_multi_remove_handle(c->h->multi, c->easy);
+	handle_give(c->h, c->easy);
+	c->easy = NULL;
+	curl_slist_free_all(c->headers);
+	c->headers = NULL;
+}
+
+static void call_failed(struct http_call *c, CURLcode code, const struct http_failure *f)
+{
+	struct http *h = c->h;
+
+	series_add(SERIES(metric_counter("shoal_errors_total", "peer,kind", "Failed calls to other systems."), c->peer,
+	                  f->kind),
+	           1);
+	/* neither the URL nor curl's detailed text: they can hold a token */
+	if (!log_due(&h->failures_logged, &h->failures_held_back))
+		return;
+	log_warn("http request failed", LOG_STR("peer", c->peer), LOG_STR("kind", f->kind),
+	         LOG_STR("reason", curl_easy_strerror(code)), LOG_INT("suppressed", h->failures_held_back));
+	h->failures_held_back = 0;
+}
+
+static void call_complete(struct http_call *c, CURLcode code)
+{
+	struct http_failure f = {ERR_OK, ""};
+	long status = 0, sent = 0;
+
+	if (code == CURLE_OK && !c->head_complete)
+		code = CURLE_PARTIAL_FILE;
+	if (code == CURLE_OK) {
+		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+		c->status = (int)status;
+		c->retry_after_ms = retry_after(c->easy);
+	} else {
+		curl_off_t began = 0;
+		curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &sent);
+		curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &began);
+		f = http_classify(code, sent > 0 || began > 0);
+		if (c->body.failed)
+			f = (struct http_failure){ERR_TOO_LONG, "too_long"};
+		call_failed(c, code, &f);
+	}
+	call_detach(c);
+	call_ready(c, f.err);
+}
+
+static void collect(struct http *h)
+{
+	CURLMsg *m;
+	int left;
+
+	while ((m = curl_multi_info_read(h->multi, &left)) != NULL) {
+		struct http_call *c = NULL;
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		CURLcode code = m->data.result; /* m is gone with its handle */
+		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&c);
+		call_complete(c, code);
+	}
+}
+
+static void call_free(struct http_call *c)
+{
+	free(c->request_body);
+	buf_release(&c->body);
+	free(c);
+}
+
+static void call_deliver(struct http_call *c)
+{
+	struct http_response res = {c->status, c->body.len ? buf_span(&c->body) : SPAN(""), c->retry_after_ms};
+
+	TAILQ_REMOVE(&c->h->ready, c, link);
+	c->fn(c->arg, c->err, c->err == ERR_OK ? &res : NULL);
+	call_free(c);
+}
+
+static void deliver(void *arg)
+{
+	struct http *h = arg;
+
+	loop_note(h->loop, "http");
+	while (!TAILQ_EMPTY(&h->ready))
+		call_deliver(TAILQ_FIRST(&h->ready));
+}
+
+/* --- curl's sockets and timer */
+
+static void on_socket(evutil_socket_t fd, short what, void *arg)
+{
+	struct sock *s = arg;
+	struct http *h = s->h; /* s may go inside the call */
+	int running;
+
+	loop_note(h->loop, "curl");
+	int flags = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+	curl_multi_socket_action(h->multi, fd, flags, &running);
+	collect(h);
+}
+
+static void on_timer(void *arg)
+{
+	struct http *h = arg;
+	int running;
+
+	loop_note(h->loop, "curl");
+	curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	collect(h);
+}
+
+static void sock_free(struct sock *s)
+{
+	event_free(s->event);
+	LIST_REMOVE(s, link);
+	free(s);
+}
+
+static int on_curl_socket(CURL *e, curl_socket_t fd, int what, void *arg, void *assigned)
+{
+	struct http *h = arg;
+	struct sock *s = assigned;
+	short events = EV_PERSIST;
+
+	(void)e;
+	if (what == CURL_POLL_REMOVE) {
+		if (s)
+			sock_free(s);
+		return 0;
+	}
+	if (what & CURL_POLL_IN)
+		events |= EV_READ;
+	if (what & CURL_POLL_OUT)
+		events |= EV_WRITE;
+	if (!s) {
+		s = mem_zalloc(sizeof(*s));
+		s->h = h;
+		s->fd = fd;
+		s->event = event_new(loop_base(h->loop), fd, events, on_socket, s);
+		ENSURE(s->event);
+		LIST_INSERT_HEAD(&h->socks, s, link);
+		curl_multi_assign(h->multi, fd, s);
+	} else {
+		event_del(s->event);
+		event_assign(s->event, loop_base(h->loop), fd, events, on_socket, s);
+	}
+	if (events != EV_PERSIST)
+		event_add(s->event, NULL);
+	return 0;
+}
+
+static int on_curl_timer(CURLM *multi, long ms, void *arg)
+{
+	struct http *h = arg;
+
+	(void)multi;
+	if (ms < 0)
+		timer_stop(&h->timer);
+	else
+		timer_set(&h->timer, ms);
+	return 0;
+}
+
+/* --- requests */
+
+static bool add_header(struct http_call *c, const char *line)
+{
+	if (line[strcspn(line, "\r\n")] != '\0')
+		return false;
+	struct curl_slist *list = curl_slist_append(c->headers, line);
+	ENSURE(list);
+	c->headers = list;
+	return true;
+}
+
+static bool set_headers(struct http_call *c, const struct http_request *req)
+{
+	static const char content_type[] = "Content-Type:";
+	bool typed = false;
+
+	for (const char *const *line = req->headers; line && *line; line++) {
+		typed = typed || strncasecmp(*line, content_type, sizeof(content_type) - 1) == 0;
+		if (!add_header(c, *line))
+			return false;
+	}
+	if (!typed && req->body.len)
+		add_header(c, "Content-Type: application/json");
+	else if (!typed)
+		add_header(c, content_type); /* takes away what curl would claim for an empty POST */
+	add_header(c, "Expect:");
+	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
+	return true;
+}
+
+static void set_method(struct http_call *c, const struct http_request *req)
+{
+	bool get = strcmp(req->method, "GET") == 0, post = strcmp(req->method, "POST") == 0;
+	bool has_body = req->body.len || !(get || strcmp(req->method, "DELETE") == 0);
+
+	if (has_body) {
+		c->request_body = mem_alloc(req->body.len + 1);
+		if (req->body.len)
+			memcpy(c->request_body, req->body.ptr, req->body.len);
+		c->request_body[req->body.len] = '\0';
+		curl_easy_setopt(c->easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.len);
+		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, c->request_body);
+	} else {
+		curl_easy_setopt(c->easy, CURLOPT_HTTPGET, 1L);
+	}
+	curl_easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, (has_body ? post : get) ? NULL : req->method);
+}
+
+static bool is_loopback(const char *host)
+{
+	static const char *const names[] = {"localhost", "127.", "[::1]", NULL};
+	size_t len = strcspn(host, "/?#");
+	const char *at = memchr(host, '@', len);
+
+	host = at ? at + 1 : host;
+	for (const char *const *n = names; *n; n++) {
+		if (strncasecmp(host, *n, strlen(*n)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The environment's proxy is for the world outside: https, and not this machine. */
+static void set_route(CURL *e, const char *url)
+{
+	bool https = strncasecmp(url, "https://", 8) == 0;
+
+	curl_easy_setopt(e, CURLOPT_URL, url);
+	curl_easy_setopt(e, CURLOPT_PROXY, https && !is_loopback(url + 8) ? NULL : "");
+	curl_easy_setopt(e, CURLOPT_PIPEWAIT, https ? 1L : 0L);
+}
+
+struct http_call *http_send(struct http *h, const struct http_request *req, http_fn *fn, void *arg)
+{
+	struct http_call *c = mem_zalloc(sizeof(*c));
+	long timeout = req->timeout_ms ? (long)req->timeout_ms : 1L;
+
+	c->h = h;
+	c->easy = handle_take(h);
+	c->peer = req->peer;
+	c->fn = fn;
+	c->arg = arg;
+	c->retry_after_ms = -1;
+	buf_init(&c->body, h->opts.max_body);
+	TAILQ_INSERT_TAIL(&h->active, c, link);
+	set_route(c->easy, req->url);
+	set_method(c, req);
+	curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, timeout);
+	curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS,
+	                 timeout < CONNECT_TIMEOUT_MS ? timeout : CONNECT_TIMEOUT_MS);
+	curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, c);
+	curl_easy_setopt(c->easy, CURLOPT_HEADERDATA, c);
+	curl_easy_setopt(c->easy, CURLOPT_PRIVATE, c);
+	if (!set_headers(c, req)) {
+		call_detach(c);
+		call_ready(c, ERR_INVALID);
+	} else if (curl_multi_add_handle(h->multi, c->easy) != CURLM_OK) {
+		call_detach(c);
+		call_ready(c, ERR_INTERNAL);
+	}
+	return c;
+}
+
+void http_cancel(struct http_call *c)
+{
+	TAILQ_REMOVE(c->easy ? &c->h->active : &c->h->ready, c, link);
+	call_detach(c);
+	call_free(c);
+}
+
+struct http *http_open(struct loop *l, const struct http_opts *opts)
+{
+	static bool curl_is_up;
+	struct http *h = mem_zalloc(sizeof(*h));
+
+	if (!curl_is_up)
+		ENSURE(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+	curl_is_up = true;
+	ENSURE(opts->max_body && opts->per_host);
+	h->loop = l;
+	h->opts = *opts;
+	h->user_agent = mem_strdup(opts->user_agent ? opts->user_agent : "shoal");
+	TAILQ_INIT(&h->active);
+	TAILQ_INIT(&h->ready);
+	LIST_INIT(&h->socks);
+	h->deliver = (struct task){.fn = deliver, .arg = h};
+	timer_init(&h->timer, l, on_timer, h);
+	h->multi = curl_multi_init();
+	ENSURE(h->multi);
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+	curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+	curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)opts->per_host);
+	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)opts->per_host * 2 + 8);
+	return h;
+}
+
+void http_close(struct http *h)
+{
+	struct http_call *c;
+
+	if (!h)
+		return;
+	while ((c = TAILQ_FIRST(&h->active)) != NULL) {
+		call_detach(c);
+		call_ready(c, ERR_UNKNOWN);
+	}
+	deliver(h);
+	task_cancel(&h->deliver);
+	while (h->nidle)
+		curl_easy_cleanup(h->idle[--h->nidle]);
+	curl_multi_cleanup(h->multi);
+	while (!LIST_EMPTY(&h->socks))
+		sock_free(LIST_FIRST(&h->socks));
+	timer_release(&h->timer);
+	free(h->user_agent);
+	free(h);
+}

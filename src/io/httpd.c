@@ -1,0 +1,603 @@
+/* The server's connections. A connection holds at most one request; what the client sends ahead waits in its input.
+ *
+ *        ┌────────── answer written, keep-alive ─────────┐
+ *        v                                               │
+ *      HEAD ──> BODY ──> HANDLING ──httpd_reply──> WRITING ──> LINGERING ──> closed
+ *        └────────┴───── refused: an error answer ───────┘       (input that nobody reads is drained first, else the
+ *                                                                 reset would take the answer away from the client)
+ */
+#include "shoal/io/httpd.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shoal/base/clock.h"
+#include "shoal/base/json.h"
+#include "shoal/base/log.h"
+#include "shoal/io/httpd_listen.h"
+#include "shoal/io/httpd_parse.h"
+
+#define READ_AHEAD 65536
+#define LINGER_MS 5000
+#define ACCEPT_PAUSE_MS 100
+#define ERROR_BODY_MAX 4096
+
+enum conn_state { CONN_HEAD, CONN_BODY, CONN_HANDLING, CONN_WRITING, CONN_LINGERING };
+
+struct conn {
+	struct httpd *h;
+	struct bufferevent *bev;
+	enum conn_state state;
+	bool eof;     /* the client sends no more; it may still read */
+	bool discard; /* the rest of its input makes no sense to us */
+	bool begun;   /* a request's first bytes are here; until then it is idle */
+	bool keep_alive;
+	struct timer deadline;
+	struct httpd_request *r;
+	char client[INET6_ADDRSTRLEN];
+	LIST_ENTRY(conn) link;
+};
+
+struct httpd_request {
+	struct httpd *h;   /* NULL once the server is gone */
+	struct conn *conn; /* NULL once the client has left */
+	struct arena arena;
+	struct http_head head;
+	struct http_chunked chunked;
+	struct buf body;
+	struct http_pairs form;
+	bool form_parsed;
+	bool handled; /* counted in open_requests, on the server's list */
+	const char *client;
+	LIST_ENTRY(httpd_request) link;
+};
+
+struct httpd {
+	struct loop *loop;
+	struct httpd_opts opts;
+	struct evconnlistener *listener; /* NULL once it accepts no more */
+	struct timer accept_pause;
+	unsigned port, connections, open_requests;
+	int64_t refusals_logged;
+	unsigned refusals_held_back;
+	LIST_HEAD(, conn) conns;
+	LIST_HEAD(, httpd_request) requests; /* handed to the handler */
+};
+
+static void conn_read(struct conn *c);
+
+static void request_free(struct httpd_request *r)
+{
+	if (r->handled && r->h) {
+		LIST_REMOVE(r, link);
+		r->h->open_requests--;
+	}
+	buf_release(&r->body);
+	arena_release(&r->arena);
+	free(r);
+}
+
+static struct httpd_request *request_new(struct conn *c)
+{
+	struct httpd_request *r = mem_zalloc(sizeof(*r));
+
+	r->h = c->h;
+	r->conn = c;
+	arena_init(&r->arena);
+	buf_init(&r->body, c->h->opts.max_body);
+	return r;
+}
+
+static void conn_free(struct conn *c)
+{
+	if (c->r && c->r->handled)
+		c->r->conn = NULL; /* lives until its answer */
+	else if (c->r)
+		request_free(c->r);
+	timer_release(&c->deadline);
+	LIST_REMOVE(c, link);
+	c->h->connections--;
+	bufferevent_free(c->bev);
+	free(c);
+}
+
+static void conn_enter(struct conn *c, enum conn_state state)
+{
+	static const bool timed[] = {
+	    [CONN_HEAD] = true, [CONN_BODY] = true, [CONN_WRITING] = true, [CONN_LINGERING] = true};
+	/* one deadline from a request's first byte to its last, however slowly they drip */
+	bool same_clock = state == CONN_BODY;
+
+	c->state = state;
+	if (state == CONN_HEAD)
+		c->begun = false;
+	if (!timed[state])
+		timer_stop(&c->deadline);
+	else if (state == CONN_LINGERING)
+		timer_set(&c->deadline, LINGER_MS);
+	else if (!same_clock)
+		timer_set(&c->deadline, (int64_t)c->h->opts.timeout_s * 1000);
+}
+
+/* --- writing */
+
+static void add_date(struct evbuffer *out)
+{
+	char text[64];
+	time_t now = (time_t)(clock_wall_ms() / 1000);
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	if (strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm))
+		evbuffer_add_printf(out, "Date: %s\r\n", text);
+}
+
+static bool header_safe(const char *s)
+{
+	return s[strcspn(s, "\r\n")] == '\0';
+}
+
+static void conn_answer(struct conn *c, int status, const char *content_type, struct span body,
+                        const char *const *headers, bool head_only)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+	bool bodiless = status == 204 || status == 304;
+
+	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", status, http_status_text(status));
+	add_date(out);
+	if (!bodiless) {
+		if (content_type)
+			evbuffer_add_printf(out, "Content-Type: %s\r\n", content_type);
+		evbuffer_add_printf(out, "Content-Length: %zu\r\n", body.len);
+	}
+	for (; headers && headers[0]; headers += 2) {
+		if (header_safe(headers[0]) && header_safe(headers[1]))
+			evbuffer_add_printf(out, "%s: %s\r\n", headers[0], headers[1]);
+	}
+	evbuffer_add_printf(out, "Connection: %s\r\n\r\n", c->keep_alive ? "keep-alive" : "close");
+	if (!bodiless && !head_only && body.len)
+		evbuffer_add(out, body.ptr, body.len);
+	conn_enter(c, CONN_WRITING);
+}
+
+static const char *error_body(struct buf *b, const char *code, const char *message)
+{
+	struct json_writer w;
+
+	json_writer_init(&w, b);
+	json_begin_obj(&w);
+	json_key(&w, "error");
+	json_begin_obj(&w);
+	json_kv_str(&w, "code", code);
+	json_kv_str(&w, "message", message);
+	json_end_obj(&w);
+	json_end_obj(&w);
+	return "application/json";
+}
+
+/* Refuses what did not become a request for the handler, and reads no further request from this client. */
+static void conn_refuse(struct conn *c, int status)
+{
+	static const struct {
+		int status;
+		const char *code, *message;
+	} reasons[] = {
+	    {408, "timeout", "the request did not arrive in time"},
+	    {413, "too_long", "the body is too long"},
+	    {417, "expectation", "only 100-continue can be expected"},
+	    {431, "headers_too_long", "the request line and headers are too long"},
+	    {501, "not_implemented", "this method or transfer encoding is not known here"},
+	    {505, "version", "HTTP/1.1 is spoken here"},
+	    {400, "bad_request", "this is not a well-formed HTTP request"},
+	};
+	struct buf body;
+	size_t i = 0;
+
+	while (reasons[i].status != status && reasons[i].status != 400)
+		i++;
+	buf_init(&body, ERROR_BODY_MAX);
+	c->keep_alive = false;
+	c->discard = true;
+	const char *type = error_body(&body, reasons[i].code, reasons[i].message);
+	bool head_only = c->r && strcmp(c->r->head.method, "HEAD") == 0;
+	conn_answer(c, status, type, buf_span(&body), NULL, head_only);
+	buf_release(&body);
+	if (c->r)
+		request_free(c->r);
+	c->r = NULL;
+}
+
+void httpd_reply(struct httpd_request *r, int status, const char *content_type, struct span body,
+                 const char *const *headers)
+{
+	struct conn *c = r->conn;
+
+	ENSURE(r->handled);
+	if (c) {
+		c->r = NULL;
+		if (!c->h->listener)
+			c->keep_alive = false;
+		conn_answer(c, status, content_type, body, headers, strcmp(r->head.method, "HEAD") == 0);
+	}
+	request_free(r);
+}
+
+void httpd_reply_error(struct httpd_request *r, int status, const char *code, const char *message)
+{
+	struct buf body;
+
+	buf_init(&body, ERROR_BODY_MAX + 8 * strlen(message));
+	const char *type = error_body(&body, code, message);
+	httpd_reply(r, status, type, buf_span(&body), NULL);
+	buf_release(&body);
+}
+
+/* --- reading */
+
+static void conn_handle(struct conn *c)
+{
+	struct httpd_request *r = c->r;
+	struct httpd *h = c->h;
+
+	conn_enter(c, CONN_HANDLING);
+	r->handled = true;
+	r->client = arena_strdup(&r->arena, c->client);
+	LIST_INSERT_HEAD(&h->requests, r, link);
+	h->open_requests++;
+	h->opts.handle(h->opts.arg, r); /* r may be gone */
+}
+
+/* False: more is needed first. */
+static bool read_head(struct conn *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	size_t max = c->h->opts.max_headers;
+	char start[2];
+
+	if (!c->begun && evbuffer_get_length(in)) {
+		c->begun = true;
+		timer_set(&c->deadline, (int64_t)c->h->opts.timeout_s * 1000);
+	}
+
+	/* empty lines before a request are allowed (RFC 9112, 2.2) */
+	while (evbuffer_copyout(in, start, 2) == 2 && memcmp(start, "\r\n", 2) == 0)
+		evbuffer_drain(in, 2);
+	struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
+	size_t have = end.pos >= 0 ? (size_t)end.pos : evbuffer_get_length(in);
+	if (have > max) {
+		conn_refuse(c, 431);
+		return true;
+	}
+	if (end.pos < 0)
+		return false;
+	c->r = request_new(c);
+	struct span text = {(const char *)evbuffer_pullup(in, (ev_ssize_t)have), have};
+	int status = http_head_parse(&c->r->head, &c->r->arena, text);
+	evbuffer_drain(in, have + 4);
+	if (!status && !c->r->head.chunked && (uint64_t)c->r->head.length > c->h->opts.max_body)
+		status = 413;
+	if (status) {
+		conn_refuse(c, status);
+		return true;
+	}
+	c->keep_alive = c->r->head.keep_alive;
+	conn_enter(c, CONN_BODY);
+	bool has_body = c->r->head.chunked || c->r->head.length > 0;
+	if (has_body && c->r->head.expects_continue && evbuffer_get_length(in) == 0)
+		evbuffer_add_printf(bufferevent_get_output(c->bev), "HTTP/1.1 100 Continue\r\n\r\n");
+	return true;
+}
+
+static bool read_sized(struct conn *c, struct evbuffer *in)
+{
+	struct httpd_request *r = c->r;
+	size_t left = (size_t)r->head.length - r->body.len, n = evbuffer_get_length(in);
+
+	if (n > left)
+		n = left;
+	if (n)
+		buf_add(&r->body, evbuffer_pullup(in, (ev_ssize_t)n), n);
+	evbuffer_drain(in, n);
+	return n == left;
+}
+
+static bool read_chunked(struct conn *c, struct evbuffer *in)
+{
+	struct httpd_request *r = c->r;
+	size_t n = evbuffer_get_length(in);
+	long used = http_chunked_feed(&r->chunked, (struct span){(const char *)evbuffer_pullup(in, -1), n}, &r->body);
+
+	if (used < 0 || r->body.failed) {
+		conn_refuse(c, used < 0 ? 400 : 413);
+		return false;
+	}
+	evbuffer_drain(in, (size_t)used);
+	return r->chunked.state == CHUNK_DONE;
+}
+
+static bool read_body(struct conn *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+
+	if (c->r->head.chunked ? !read_chunked(c, in) : !read_sized(c, in))
+		return false;
+	conn_handle(c);
+	return true;
+}
+
+/* Reads on until more input is needed or a request is with the handler. */
+static void conn_read(struct conn *c)
+{
+	bool more = true;
+
+	while (more && (c->state == CONN_HEAD || c->state == CONN_BODY))
+		more = c->state == CONN_HEAD ? read_head(c) : read_body(c);
+	if (c->state == CONN_LINGERING)
+		evbuffer_drain(bufferevent_get_input(c->bev), SIZE_MAX);
+	else if (c->eof && (c->state == CONN_HEAD || c->state == CONN_BODY))
+		conn_free(c);
+}
+
+/* The answer is with the kernel. */
+static void conn_written(struct conn *c)
+{
+	if (c->keep_alive && c->h->listener) {
+		conn_enter(c, CONN_HEAD);
+		conn_read(c);
+	} else if (c->discard && !c->eof) {
+		conn_enter(c, CONN_LINGERING);
+		shutdown(bufferevent_getfd(c->bev), SHUT_WR);
+		conn_read(c);
+	} else {
+		conn_free(c);
+	}
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+	(void)bev;
+	loop_note(((struct conn *)arg)->h->loop, "httpd");
+	conn_read(arg);
+}
+
+static void on_written(struct bufferevent *bev, void *arg)
+{
+	struct conn *c = arg;
+
+	loop_note(c->h->loop, "httpd");
+	if (c->state == CONN_WRITING && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+		conn_written(c);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)bev;
+	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING) && c->state != CONN_LINGERING) {
+		c->eof = true;
+		conn_read(c);
+	} else {
+		conn_free(c);
+	}
+}
+
+static void on_deadline(void *arg)
+{
+	struct conn *c = arg;
+	if (c->begun && (c->state == CONN_HEAD || c->state == CONN_BODY))
+		conn_refuse(c, 408);
+	else
+		conn_free(c);
+}
+
+/* --- accepting */
+
+static void client_name(const struct sockaddr *sa, char *out, socklen_t size)
+{
+	const void *addr = sa->sa_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)sa)->sin6_addr
+	                                             : (const void *)&((const struct sockaddr_in *)sa)->sin_addr;
+	if (!inet_ntop(sa->sa_family, addr, out, size))
+		out[0] = '\0';
+}
+
+static void refuse_client(struct httpd *h, int fd)
+{
+	close(fd);
+	if (!log_due(&h->refusals_logged, &h->refusals_held_back))
+		return;
+	log_warn("http connection refused: too many open", LOG_STR("variable", h->opts.variable),
+	         LOG_INT("max", h->opts.max_connections), LOG_INT("suppressed", h->refusals_held_back));
+	h->refusals_held_back = 0;
+}
+
+static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
+{
+	struct httpd *h = arg;
+	int on = 1;
+
+	(void)l;
+	(void)len;
+	if (h->connections >= h->opts.max_connections) {
+		refuse_client(h, fd);
+		return;
+	}
+	struct conn *c = mem_zalloc(sizeof(*c));
+	c->h = h;
+	c->bev = bufferevent_socket_new(loop_base(h->loop), fd, BEV_OPT_CLOSE_ON_FREE);
+	ENSURE(c->bev);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	client_name(sa, c->client, sizeof(c->client));
+	timer_init(&c->deadline, h->loop, on_deadline, c);
+	LIST_INSERT_HEAD(&h->conns, c, link);
+	h->connections++;
+	conn_enter(c, CONN_HEAD);
+	bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
+	bufferevent_setwatermark(c->bev, EV_READ, 0,
+	                         h->opts.max_headers > READ_AHEAD ? h->opts.max_headers + 4 : READ_AHEAD);
+	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}
+
+static void accept_again(void *arg)
+{
+	struct httpd *h = arg;
+
+	if (h->listener)
+		evconnlistener_enable(h->listener);
+}
+
+/* Out of descriptors: wait a little instead of spinning. */
+static void on_accept_error(struct evconnlistener *l, void *arg)
+{
+	struct httpd *h = arg;
+	int error = errno;
+
+	evconnlistener_disable(l);
+	timer_set(&h->accept_pause, ACCEPT_PAUSE_MS);
+	if (!log_due(&h->refusals_logged, &h->refusals_held_back))
+		return;
+	log_error("http accept failed", LOG_STR("variable", h->opts.variable), LOG_STR("reason", strerror(error)),
+	          LOG_INT("suppressed", h->refusals_held_back));
+	h->refusals_held_back = 0;
+}
+
+struct httpd *httpd_open(struct loop *l, const struct httpd_opts *opts, struct arena *a, const char **why)
+{
+	unsigned port;
+	int fd = httpd_listen(opts->listen, opts->variable, &port, a, why);
+
+	if (fd < 0)
+		return NULL;
+	ENSURE(opts->handle && opts->max_headers && opts->max_connections && opts->timeout_s);
+	struct httpd *h = mem_zalloc(sizeof(*h));
+	h->loop = l;
+	h->opts = *opts;
+	h->opts.listen = NULL;
+	h->port = port;
+	LIST_INIT(&h->conns);
+	LIST_INIT(&h->requests);
+	timer_init(&h->accept_pause, l, accept_again, h);
+	h->listener =
+	    evconnlistener_new(loop_base(l), on_accept, h, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	ENSURE(h->listener);
+	evconnlistener_set_error_cb(h->listener, on_accept_error);
+	return h;
+}
+
+static bool conn_idle(struct conn *c)
+{
+	return c->state == CONN_HEAD && !c->begun && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0;
+}
+
+void httpd_stop_accepting(struct httpd *h)
+{
+	struct conn *c, *next;
+
+	if (!h->listener)
+		return;
+	evconnlistener_free(h->listener);
+	h->listener = NULL;
+	for (c = LIST_FIRST(&h->conns); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (conn_idle(c))
+			conn_free(c);
+	}
+}
+
+void httpd_free(struct httpd *h)
+{
+	struct httpd_request *r;
+
+	if (!h)
+		return;
+	httpd_stop_accepting(h);
+	while (!LIST_EMPTY(&h->conns))
+		conn_free(LIST_FIRST(&h->conns));
+	while ((r = LIST_FIRST(&h->requests)) != NULL) {
+		LIST_REMOVE(r, link);
+		r->h = NULL;
+	}
+	timer_release(&h->accept_pause);
+	free(h);
+}
+
+unsigned httpd_port(const struct httpd *h)
+{
+	return h->port;
+}
+
+unsigned httpd_open_requests(const struct httpd *h)
+{
+	return h->open_requests;
+}
+
+/* --- the request, for the handler */
+
+const char *httpd_method(const struct httpd_request *r)
+{
+	return r->head.method;
+}
+
+const char *httpd_path(const struct httpd_request *r)
+{
+	return r->head.path;
+}
+
+const char *httpd_query(const struct httpd_request *r, const char *name)
+{
+	return http_pairs_get(&r->head.query, name);
+}
+
+const char *httpd_header(const struct httpd_request *r, const char *name)
+{
+	return http_head_get(&r->head, name);
+}
+
+const char *httpd_client(const struct httpd_request *r)
+{
+	return r->client;
+}
+
+struct span httpd_body(const struct httpd_request *r)
+{
+	return r->body.len ? buf_span(&r->body) : SPAN("");
+}
+
+static void parse_form(struct httpd_request *r)
+{
+	static const char urlencoded[] = "application/x-www-form-urlencoded", multipart[] = "multipart/form-data";
+	const char *type = httpd_header(r, "Content-Type");
+	bool good = false;
+
+	if (type && strncasecmp(type, urlencoded, sizeof(urlencoded) - 1) == 0)
+		good = http_urlencoded_parse(&r->form, &r->arena, httpd_body(r));
+	else if (type && strncasecmp(type, multipart, sizeof(multipart) - 1) == 0)
+		good = http_multipart_parse(&r->form, &r->arena, type, httpd_body(r));
+	if (!good)
+		r->form.n = 0;
+	r->form_parsed = true;
+}
+
+const char *httpd_form(struct httpd_request *r, const char *name)
+{
+	if (!r->form_parsed)
+		parse_form(r);
+	return http_pairs_get(&r->form, name);
+}
+
+struct arena *httpd_arena(struct httpd_request *r)
+{
+	return &r->arena;
+}

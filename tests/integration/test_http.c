@@ -1,0 +1,401 @@
+/* links: base io */
+/* The HTTP client against servers that answer, hang, refuse, break off and never end. */
+#include "check.h"
+#include "http_peer.h"
+
+#include <fcntl.h>
+
+#include "shoal/base/log.h"
+#include "shoal/base/metrics.h"
+#include "shoal/io/http.h"
+#include "shoal/io/httpd.h"
+
+#define OK_HI "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+struct outcome {
+	int calls;
+	enum err err;
+	int status;
+	int64_t retry_after_ms;
+	char body[4096];
+};
+
+static struct http *http;
+
+static void note(void *arg, enum err err, const struct http_response *res)
+{
+	struct outcome *o = arg;
+
+	o->calls++;
+	o->err = err;
+	CHECK((res != NULL) == (err == ERR_OK));
+	if (!res)
+		return;
+	o->status = res->status;
+	o->retry_after_ms = res->retry_after_ms;
+	snprintf(o->body, sizeof(o->body), "%s", res->body.ptr);
+	CHECK_INT(res->body.ptr[res->body.len], 0);
+}
+
+static const char *url_of(unsigned port, const char *path)
+{
+	static char url[256];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", port, path);
+	return url;
+}
+
+static struct http_request request(const char *method, const char *url, const char *body)
+{
+	return (struct http_request){
+	    .method = method, .url = url, .body = span_of(body), .timeout_ms = 3000, .peer = "test"};
+}
+
+static bool wait_for(struct outcome *o, int64_t ms)
+{
+	for (int64_t end = clock_ms() + ms; o->calls == 0 && clock_ms() < end;)
+		spin(2);
+	return o->calls == 1;
+}
+
+static struct outcome call(const struct http_request *req)
+{
+	struct outcome o = {0};
+
+	http_send(http, req, note, &o);
+	CHECK_INT(o.calls, 0);
+	CHECK(wait_for(&o, 10000));
+	return o;
+}
+
+static void open_client(unsigned per_host, size_t max_body)
+{
+	http = http_open(loop, &(struct http_opts){.per_host = per_host, .max_body = max_body, .user_agent = "test"});
+}
+
+static void connection_is_reused(void)
+{
+	struct bad *b = bad_open(OK_HI);
+
+	open_client(4, 4096);
+	for (int i = 0; i < 5; i++) {
+		struct http_request req = request("POST", url_of(b->port, "/x"), "{}");
+		struct outcome o = call(&req);
+		CHECK_INT(o.err, ERR_OK);
+		CHECK_INT(o.status, 200);
+		CHECK_STR(o.body, "hi");
+		CHECK_INT(o.retry_after_ms, -1);
+	}
+	CHECK_INT(b->accepted, 1);
+	CHECK_INT(b->requests, 5);
+	http_close(http);
+	bad_close(b);
+}
+
+static void methods_on_one_handle(void)
+{
+	static const struct {
+		const char *method, *body, *first, *length;
+	} rows[] = {
+	    {"GET", NULL, "GET /p HTTP/1.1\r\n", NULL},
+	    {"POST", "{\"a\":1}", "POST /p HTTP/1.1\r\n", "Content-Length: 7\r\n"},
+	    {"GET", NULL, "GET /p HTTP/1.1\r\n", NULL},
+	    {"POST", NULL, "POST /p HTTP/1.1\r\n", "Content-Length: 0\r\n"},
+	    {"PATCH", "{}", "PATCH /p HTTP/1.1\r\n", "Content-Length: 2\r\n"},
+	    {"PUT", "{}", "PUT /p HTTP/1.1\r\n", "Content-Length: 2\r\n"},
+	    {"DELETE", NULL, "DELETE /p HTTP/1.1\r\n", NULL},
+	    {"GET", NULL, "GET /p HTTP/1.1\r\n", NULL},
+	};
+	struct bad *b = bad_open(OK_HI);
+
+	open_client(4, 4096);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct http_request req = request(rows[i].method, url_of(b->port, "/p"), rows[i].body);
+		CHECK_INT(call(&req).err, ERR_OK);
+		CHECK(strncmp(b->last, rows[i].first, strlen(rows[i].first)) == 0);
+		if (rows[i].length)
+			CHECK(strstr(b->last, rows[i].length));
+		else
+			CHECK(!strstr(b->last, "Content-Length"));
+		CHECK((strstr(b->last, "Content-Type: application/json\r\n") != NULL) == (rows[i].body != NULL));
+		CHECK(!rows[i].body || strstr(b->last, rows[i].body));
+		CHECK(!strstr(b->last, "Expect"));
+	}
+	struct http_request typed = request("POST", url_of(b->port, "/p"), "a=b");
+	typed.headers = (const char *const[]){"content-type: text/plain", "X-Test: 1", NULL};
+	CHECK_INT(call(&typed).err, ERR_OK);
+	CHECK(strstr(b->last, "content-type: text/plain\r\n") && !strstr(b->last, "application/json"));
+	CHECK(strstr(b->last, "X-Test: 1\r\n"));
+	http_close(http);
+	bad_close(b);
+}
+
+static void answers_of_all_kinds(void)
+{
+	static const struct {
+		const char *answer;
+		bool close;
+		enum err err;
+		int status;
+		int64_t retry_after_ms;
+	} rows[] = {
+	    {"HTTP/1.1 429 No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", false, ERR_OK, 429, 7000},
+	    {"HTTP/1.1 429 No\r\nRetry-After: 0.5\r\nContent-Length: 0\r\n\r\n", false, ERR_OK, 429, 500},
+	    {"HTTP/1.1 429 No\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n", false, ERR_OK, 429, 0},
+	    {"HTTP/1.1 429 No\r\nRetry-After: -3\r\nContent-Length: 0\r\n\r\n", false, ERR_OK, 429, -1},
+	    {"HTTP/1.1 503 No\r\nRetry-After: 9999999999999\r\nContent-Length: 0\r\n\r\n", false, ERR_OK, 503,
+	     604800000},
+	    {"HTTP/1.1 302 See\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n", false, ERR_OK, 302, -1},
+	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", false, ERR_OK, 200, -1},
+	    {"HTTP/1.1 200 OK\r\n\r\nhi", true, ERR_OK, 200, -1},
+	    {"HTTP/1.1 204 None\r\n\r\n", false, ERR_OK, 204, -1},
+	    {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhi", true, ERR_UNKNOWN, 0, 0},
+	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhi", true, ERR_UNKNOWN, 0, 0},
+	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhi", false, ERR_UNKNOWN, 0, 0},
+	    {"HTTP/1.1 200 OK\r\nContent-Le", true, ERR_UNKNOWN, 0, 0},
+	    {NULL, true, ERR_UNKNOWN, 0, 0},
+	    {"complete and utter nonsense\r\n\r\n", true, ERR_UNKNOWN, 0, 0},
+	    {"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", false, ERR_TIMEOUT, 0, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bad *b = bad_open(rows[i].answer);
+		b->close_after = rows[i].close;
+		open_client(4, 8192);
+		struct http_request req = request("POST", url_of(b->port, "/x"), "{}");
+		req.timeout_ms = 500;
+		struct outcome o = call(&req);
+		if (o.err != rows[i].err)
+			printf("# answer %zu\n", i);
+		CHECK_INT(o.err, rows[i].err);
+		if (o.err == ERR_OK) {
+			CHECK_INT(o.status, rows[i].status);
+			CHECK_INT(o.retry_after_ms, rows[i].retry_after_ms);
+			CHECK_INT(b->requests, 1);
+		}
+		http_close(http);
+		bad_close(b);
+	}
+}
+
+static void too_long_and_endless(void)
+{
+	struct bad *b = bad_open("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n");
+
+	b->endless = true;
+	open_client(4, 100000);
+	struct http_request req = request("GET", url_of(b->port, "/x"), NULL);
+	CHECK_INT(call(&req).err, ERR_TOO_LONG);
+	http_close(http);
+	bad_close(b);
+	b = bad_open("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+	open_client(4, 5);
+	req = request("GET", url_of(b->port, "/x"), NULL);
+	CHECK_INT(call(&req).err, ERR_OK);
+	http_close(http);
+	open_client(4, 4);
+	CHECK_INT(call(&req).err, ERR_TOO_LONG);
+	http_close(http);
+	bad_close(b);
+}
+
+static void a_hang_is_a_timeout(void)
+{
+	struct bad *b = bad_open(NULL);
+	struct outcome first = {0}, second = {0};
+
+	open_client(1, 4096);
+	struct http_request req = request("POST", url_of(b->port, "/x"), "{}");
+	req.timeout_ms = 300;
+	int64_t start = clock_ms();
+	http_send(http, &req, note, &first);
+	http_send(http, &req, note, &second); /* waits for the one connection: it was never sent */
+	CHECK(wait_for(&first, 5000));
+	CHECK(wait_for(&second, 5000));
+	CHECK(clock_ms() - start >= 290 && clock_ms() - start < 2000);
+	CHECK_INT(first.err, ERR_TIMEOUT);
+	CHECK_INT(second.err, ERR_UNREACHABLE);
+	CHECK_INT(b->requests, 1);
+	http_close(http);
+	bad_close(b);
+}
+
+static void nobody_there(void)
+{
+	struct bad *b = bad_open(NULL);
+	struct series *refused = SERIES(metric_counter("shoal_errors_total", "peer,kind", ""), "test", "connect");
+	double before = series_value(refused);
+
+	open_client(1, 4096);
+	struct http_request req = request("POST", url_of(b->port, "/x"), "{}");
+	bad_close(b);
+	CHECK_INT(call(&req).err, ERR_UNREACHABLE);
+	CHECK(series_value(refused) == before + 1);
+	req.url = "http://nobody.invalid/x";
+	CHECK_INT(call(&req).err, ERR_UNREACHABLE);
+	req.url = "file:///etc/passwd";
+	CHECK_INT(call(&req).err, ERR_INVALID);
+	req.url = "http://";
+	CHECK_INT(call(&req).err, ERR_INVALID);
+	req.url = "http://127.0.0.1:1/\r\nX: y";
+	CHECK_INT(call(&req).err, ERR_INVALID);
+	req.url = "http://127.0.0.1:1/";
+	req.headers = (const char *const[]){"X: a\r\nY: b", NULL};
+	CHECK_INT(call(&req).err, ERR_INVALID);
+	http_close(http);
+}
+
+static void a_server_that_closed_the_idle_connection(void)
+{
+	struct bad *b = bad_open(OK_HI);
+
+	b->close_after = true;
+	open_client(4, 4096);
+	for (int i = 0; i < 3; i++) {
+		struct http_request req = request("POST", url_of(b->port, "/x"), "{}");
+		CHECK_INT(call(&req).err, ERR_OK);
+		spin(10);
+	}
+	CHECK_INT(b->requests, 3);
+	http_close(http);
+	bad_close(b);
+}
+
+static void cancel_and_close(void)
+{
+	struct bad *b = bad_open(NULL);
+	struct outcome a = {0}, c = {0}, d = {0};
+
+	open_client(4, 4096);
+	struct http_request req = request("POST", url_of(b->port, "/x"), "{}");
+	struct http_call *first = http_send(http, &req, note, &a);
+	http_cancel(first);
+	struct http_call *second = http_send(http, &req, note, &c);
+	spin(50);
+	http_cancel(second);
+	spin(20);
+	http_send(http, &req, note, &d);
+	spin(20);
+	CHECK_INT(a.calls + c.calls + d.calls, 0);
+	http_close(http);
+	CHECK_INT(a.calls + c.calls, 0);
+	CHECK_INT(d.calls, 1);
+	CHECK_INT(d.err, ERR_UNKNOWN);
+	bad_close(b);
+}
+
+/* --- a hundred at once, against our own server */
+
+struct later {
+	struct timer timer;
+	struct httpd_request *r;
+};
+static unsigned open_now, open_most;
+
+static void answer_later(void *arg)
+{
+	struct later *l = arg;
+
+	open_now--;
+	httpd_reply(l->r, 200, "text/plain", httpd_body(l->r), NULL);
+	timer_release(&l->timer);
+	free(l);
+}
+
+static void echo_later(void *arg, struct httpd_request *r)
+{
+	struct later *l = calloc(1, sizeof(*l));
+
+	(void)arg;
+	if (++open_now > open_most)
+		open_most = open_now;
+	l->r = r;
+	timer_init(&l->timer, loop, answer_later, l);
+	timer_set(&l->timer, 10);
+}
+
+static void hundred_in_parallel(void)
+{
+	static struct outcome o[100];
+	struct arena a;
+	const char *why = NULL;
+	int done = 0;
+
+	arena_init(&a);
+	struct httpd *h = httpd_open(loop,
+	                             &(struct httpd_opts){.listen = "127.0.0.1:0",
+	                                                  .variable = "X",
+	                                                  .max_body = 1000,
+	                                                  .max_headers = 4096,
+	                                                  .max_connections = 10,
+	                                                  .timeout_s = 5,
+	                                                  .handle = echo_later},
+	                             &a, &why);
+	CHECK(h);
+	open_client(10, 4096);
+	for (int i = 0; i < 100; i++) {
+		char body[16];
+		snprintf(body, sizeof(body), "%d", i);
+		struct http_request req = request("POST", url_of(httpd_port(h), "/echo"), body);
+		http_send(http, &req, note, &o[i]);
+	}
+	for (int64_t end = clock_ms() + 10000; done < 100 && clock_ms() < end;) {
+		spin(5);
+		done = 0;
+		for (int i = 0; i < 100; i++)
+			done += o[i].calls;
+	}
+	CHECK_INT(done, 100);
+	for (int i = 0; i < 100; i++) {
+		CHECK_INT(o[i].err, ERR_OK);
+		CHECK_INT(atoi(o[i].body), i);
+	}
+	CHECK_INT(open_most, 10);
+	http_close(http);
+	httpd_free(h);
+	arena_release(&a);
+}
+
+static void the_url_is_never_logged(void)
+{
+	char path[] = "/tmp/shoal-test-http-XXXXXX", text[8192] = "";
+	int file = mkstemp(path), saved = dup(2);
+
+	open_client(4, 4096);
+	fflush(stderr);
+	dup2(file, 2);
+	spin(1100); /* past the log's rate limit */
+	struct http_request req = request("POST", "http://127.0.0.1:1/bot123:SECRETTOKEN/sendMessage", "{}");
+	CHECK_INT(call(&req).err, ERR_UNREACHABLE);
+	http_close(http);
+	open_client(4, 4096);
+	req.url = "http://user:SECRETTOKEN@127.0.0.1:1:2:3/bot123:SECRETTOKEN/sendMessage";
+	CHECK_INT(call(&req).err, ERR_INVALID);
+	fflush(stderr);
+	dup2(saved, 2);
+	CHECK(pread(file, text, sizeof(text) - 1, 0) > 0);
+	CHECK(strstr(text, "http request failed"));
+	CHECK(!strstr(text, "SECRETTOKEN"));
+	http_close(http);
+	close(saved);
+	close(file);
+	unlink(path);
+}
+
+int main(void)
+{
+	log_init(LOG_WARN, LOG_JSON, "test", "1");
+	loop = loop_new();
+	RUN(connection_is_reused);
+	RUN(methods_on_one_handle);
+	RUN(answers_of_all_kinds);
+	RUN(too_long_and_endless);
+	RUN(a_hang_is_a_timeout);
+	RUN(nobody_there);
+	RUN(a_server_that_closed_the_idle_connection);
+	RUN(cancel_and_close);
+	RUN(hundred_in_parallel);
+	RUN(the_url_is_never_logged);
+	loop_free(loop);
+	DONE();
+}

@@ -1,0 +1,584 @@
+/* links: base io */
+/* The HTTP server and the health listener against clients that send what they like. */
+#include "check.h"
+#include "http_peer.h"
+
+#include <netinet/tcp.h>
+
+#include "shoal/base/log.h"
+#include "shoal/base/metrics.h"
+#include "shoal/io/health.h"
+#include "shoal/io/httpd.h"
+
+#define HOST "Host: x\r\n"
+#define MAX_BODY 1000
+
+static struct httpd *server;
+static struct arena arena;
+static unsigned handled;
+static struct httpd_request *held[64]; /* requests that a test answers by hand */
+static unsigned nheld;
+static bool hold;
+
+static const char *or_dash(const char *s)
+{
+	return s ? s : "-";
+}
+
+/* Answers with what it understood: method path q=QUERY f=FORM body-length. */
+static void handle(void *arg, struct httpd_request *r)
+{
+	(void)arg;
+	handled++;
+	if (hold) {
+		held[nheld++] = r;
+		return;
+	}
+	const char *text =
+	    arena_printf(httpd_arena(r), "%s %s q=%s f=%s n=%zu from %s", httpd_method(r), httpd_path(r),
+	                 or_dash(httpd_query(r, "q")), or_dash(httpd_form(r, "f")), httpd_body(r).len, httpd_client(r));
+	httpd_reply(r, 200, "text/plain", span_of(text), (const char *const[]){"X-Test", "yes", NULL});
+}
+
+static struct httpd *open_on(const char *listen, unsigned connections, const char **why)
+{
+	struct httpd_opts opts = {
+	    .listen = listen,
+	    .variable = "SHOAL_GATEWAY_LISTEN",
+	    .max_body = MAX_BODY,
+	    .max_headers = 2000,
+	    .max_connections = connections,
+	    .timeout_s = 1,
+	    .handle = handle,
+	};
+	return httpd_open(loop, &opts, &arena, why);
+}
+
+static void start(unsigned connections)
+{
+	const char *why = NULL;
+
+	handled = 0;
+	nheld = 0;
+	hold = false;
+	server = open_on("127.0.0.1:0", connections, &why);
+	if (!server) {
+		printf("# %s\n", why);
+		exit(1);
+	}
+}
+
+static void stop(void)
+{
+	CHECK_INT(httpd_open_requests(server), 0);
+	httpd_free(server);
+}
+
+static const char *repeat(char c, size_t n)
+{
+	char *s = arena_alloc(&arena, n + 1);
+
+	memset(s, c, n);
+	return s;
+}
+
+#define POST(headers, body) "POST /p HTTP/1.1\r\n" HOST headers "\r\n" body
+#define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
+
+struct exchange {
+	const char *name, *send;
+	int status;
+	const char *expect; /* in the answer */
+	bool stays_open;
+};
+
+static const struct exchange exchanges[] = {
+    {"plain", GET("/a"), 200, "GET /a q=- f=- n=0 from 127.0.0.1", true},
+    {"headers of the answer", GET("/a"), 200, "\r\nX-Test: yes\r\nConnection: keep-alive\r\n\r\n", true},
+    {"escapes", GET("/a%20b%2Fc?q=x%26y+z"), 200, "GET /a b/c q=x&y z", true},
+    {"second query field", GET("/?a=1&q=2&q=3"), 200, "q=2 ", true},
+    {"empty query", GET("/?"), 200, "GET / q=-", true},
+    {"absolute form", "GET http://evil/a?q=1 HTTP/1.1\r\n" HOST "\r\n", 200, "GET /a q=1", true},
+    {"leading empty line", "\r\n" GET("/a"), 200, "GET /a", true},
+    {"put", "PUT /x HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc", 200, "PUT /x q=- f=- n=3", true},
+    {"delete with a body", "DELETE /x HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc", 200, "n=3", true},
+    {"patch", "PATCH /x HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 200, "PATCH /x", true},
+    {"options", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 200, "OPTIONS *", true},
+    {"head", "HEAD /x HTTP/1.1\r\n" HOST "\r\n", 200, "Content-Length: 34\r\n", true},
+    {"http/1.0", "GET /x HTTP/1.0\r\n\r\n", 200, "Connection: close", false},
+    {"http/1.0 keep-alive", "GET /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200, "keep-alive", true},
+    {"close is asked", "GET /x HTTP/1.1\r\n" HOST "Connection: foo, CLOSE\r\n\r\n", 200, "Connection: close", false},
+    {"same length twice", POST("Content-Length: 2\r\ncontent-length: 2\r\n", "hi"), 200, "n=2", true},
+    {"chunked", POST("Transfer-Encoding: Chunked\r\n", "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: v\r\n\r\n"), 200, "n=5",
+     true},
+    {"form", POST("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n", "f=a%2Bb+c"), 200,
+     "f=a+b c ", true},
+    {"form with a bad escape",
+     POST("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 5\r\n", "f=%zz"), 200, "f=- ", true},
+    {"multipart",
+     POST("Content-Type: multipart/form-data; boundary=\"B\"\r\nContent-Length: 137\r\n",
+          "--B\r\nContent-Disposition: form-data; name=\"g\"; filename=\"f\"\r\n\r\nfile\r\n"
+          "--B\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\ntwo\r\nlines\r\n--B--\r\n"),
+     200, "f=two\r\nlines ", true},
+    {"multipart without an end",
+     POST("Content-Type: multipart/form-data; boundary=B\r\nContent-Length: 56\r\n",
+          "--B\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\nvalue\r\n"),
+     200, "f=- ", true},
+    {"continue", POST("Expect: 100-continue\r\nContent-Length: 2\r\n", ""), 100, "HTTP/1.1 100 Continue\r\n\r\n", true},
+
+    {"zero in the path", GET("/a%00b"), 400, "bad_request", false},
+    {"bad escape", GET("/a%zz"), 400, "bad_request", false},
+    {"cut escape", GET("/a%2"), 400, "", false},
+    {"bad escape in the query", GET("/a?q=%g0"), 400, "", false},
+    {"zero in the query", GET("/a?q=%00"), 400, "", false},
+    {"fragment", GET("/a#b"), 400, "", false},
+    {"no slash", GET("a"), 400, "", false},
+    {"8-bit path", GET("/\xc3\xa4"), 400, "", false},
+    {"two spaces", "GET  / HTTP/1.1\r\n" HOST "\r\n", 400, "", false},
+    {"no version", "GET /\r\n" HOST "\r\n", 400, "", false},
+    {"no host", "GET / HTTP/1.1\r\n\r\n", 400, "", false},
+    {"two hosts", "GET / HTTP/1.1\r\n" HOST HOST "\r\n", 400, "", false},
+    {"http/2", "GET / HTTP/2.0\r\n" HOST "\r\n", 505, "", false},
+    {"trace", "TRACE / HTTP/1.1\r\n" HOST "\r\n", 501, "", false},
+    {"lower case", "get / HTTP/1.1\r\n" HOST "\r\n", 501, "", false},
+    {"tls hello", "\x16\x03\x01\x02\r\n\r\n", 400, "", false},
+    {"bare line feeds", "GET / HTTP/1.1\nHost: x\n\n\r\n\r\n", 400, "", false},
+    {"bare return", "GET / HTTP/1.1\r\nHost: x\rX: y\r\n\r\n", 400, "", false},
+    {"folded header", "GET / HTTP/1.1\r\n" HOST "X: a\r\n b\r\n\r\n", 400, "", false},
+    {"space before the colon", "GET / HTTP/1.1\r\n" HOST "X : a\r\n\r\n", 400, "", false},
+    {"header without a colon", "GET / HTTP/1.1\r\n" HOST "X\r\n\r\n", 400, "", false},
+    {"length and chunked", POST("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400, "", false},
+    {"chunked and length on get",
+     "GET / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", 400, "", false},
+    {"two lengths", POST("Content-Length: 2\r\nContent-Length: 3\r\n", "abc"), 400, "", false},
+    {"length list", POST("Content-Length: 2, 2\r\n", "hi"), 400, "", false},
+    {"length below zero", POST("Content-Length: -1\r\n", ""), 400, "", false},
+    {"length with a plus", POST("Content-Length: +1\r\n", "a"), 400, "", false},
+    {"length in hex", POST("Content-Length: 0x1\r\n", "a"), 400, "", false},
+    {"empty length", POST("Content-Length: \r\n", ""), 400, "", false},
+    {"huge length", POST("Content-Length: 99999999999999999999999\r\n", ""), 400, "", false},
+    {"other encoding", POST("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"), 501, "", false},
+    {"chunked twice", POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400, "",
+     false},
+    {"bad chunk size", POST("Transfer-Encoding: chunked\r\n", "zz\r\n"), 400, "", false},
+    {"chunk below zero", POST("Transfer-Encoding: chunked\r\n", "-1\r\n"), 400, "", false},
+    {"chunk longer than said", POST("Transfer-Encoding: chunked\r\n", "2\r\nabc\r\n"), 400, "", false},
+    {"chunk with a bare feed", POST("Transfer-Encoding: chunked\r\n", "2\nab\n"), 400, "", false},
+    {"chunks too long", POST("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n3e6\r\nabc"), 413, "too_long", false},
+    {"other expectation", POST("Expect: tea\r\nContent-Length: 2\r\n", "hi"), 417, "", false},
+    {"body too long", POST("Content-Length: 1001\r\n", ""), 413, "too_long", false},
+    {"body too long, asked first", POST("Expect: 100-continue\r\nContent-Length: 1001\r\n", ""), 413, "", false},
+};
+
+static void try_exchange(const struct exchange *x)
+{
+	struct raw r;
+	int failed = check_failed_here;
+
+	raw_open(&r, httpd_port(server));
+	raw_puts(&r, x->send);
+	CHECK(raw_wait(&r, x->status == 100 || strncmp(x->send, "HEAD", 4) == 0 ? "\r\n\r\n" : x->expect, 500));
+	raw_wait(&r, NULL, 20);
+	CHECK_INT(raw_status(&r), x->status);
+	CHECK(strstr(r.text, x->expect));
+	CHECK_INT(r.closed, !x->stays_open);
+	CHECK(!strstr(r.text, "Server:"));
+	char *body = strstr(r.text, "\r\n\r\n");
+	if (strncmp(x->send, "HEAD", 4) == 0)
+		CHECK(body && body[4] == '\0');
+	char *second = body ? strstr(body, "Date:") : NULL;
+	CHECK(second == NULL);
+	if (check_failed_here > failed)
+		printf("# %s: %s\n", x->name, r.text);
+	raw_close(&r);
+}
+
+static void what_is_answered_to_what(void)
+{
+	start(10);
+	for (size_t i = 0; i < sizeof(exchanges) / sizeof(exchanges[0]); i++)
+		try_exchange(&exchanges[i]);
+	stop();
+}
+
+/* The same bytes one by one must mean the same. */
+static void dripped_requests(void)
+{
+	struct raw r;
+
+	start(10);
+	for (size_t i = 0; i < sizeof(exchanges) / sizeof(exchanges[0]); i++) {
+		const struct exchange *x = &exchanges[i];
+		if (!x->stays_open || x->status != 200)
+			continue;
+		raw_open(&r, httpd_port(server));
+		int on = 1;
+		setsockopt(r.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		for (const char *p = x->send; *p; p++) {
+			raw_send(&r, p, 1);
+			spin(0);
+		}
+		CHECK(raw_wait(&r, "\r\n\r\n", 500));
+		raw_wait(&r, NULL, 5);
+		CHECK_INT(raw_status(&r), x->status);
+		CHECK(strstr(r.text, x->expect));
+		raw_close(&r);
+	}
+	stop();
+}
+
+static void too_big(void)
+{
+	struct raw r;
+
+	start(10);
+	raw_open(&r, httpd_port(server));
+	raw_puts(&r, arena_printf(&arena, "GET /%s HTTP/1.1\r\n" HOST "\r\n", repeat('a', 3000)));
+	CHECK(raw_wait(&r, "headers_too_long", 500));
+	CHECK_INT(raw_status(&r), 431);
+	raw_close(&r);
+
+	raw_open(&r, httpd_port(server));
+	raw_puts(&r, repeat('a', 3000)); /* no end in sight */
+	CHECK(raw_wait(&r, "headers_too_long", 500));
+	raw_close(&r);
+
+	raw_open(&r, httpd_port(server));
+	raw_puts(&r, "GET / HTTP/1.1\r\n" HOST);
+	for (int i = 0; i < 101; i++)
+		raw_puts(&r, "a:b\r\n");
+	raw_puts(&r, "\r\n");
+	CHECK(raw_wait(&r, "headers_too_long", 500));
+	raw_close(&r);
+
+	raw_open(&r, httpd_port(
+	                 server)); /* the whole body is sent before the answer is read, and the answer still arrives */
+	raw_puts(&r, POST("Content-Length: 3000000\r\n", ""));
+	raw_send(&r, repeat('b', 3000000), 3000000);
+	CHECK(raw_wait(&r, "too_long", 500));
+	CHECK_INT(raw_status(&r), 413);
+	raw_close(&r);
+
+	raw_open(&r, httpd_port(server));
+	raw_puts(&r, POST("Transfer-Encoding: chunked\r\n", "fffff\r\n"));
+	raw_send(&r, repeat('b', 2000), 2000);
+	CHECK(raw_wait(&r, "too_long", 500));
+	CHECK_INT(raw_status(&r), 413);
+	raw_close(&r);
+
+	raw_open(&r, httpd_port(server));
+	raw_puts(&r, POST("Content-Length: 1000\r\n", ""));
+	raw_send(&r, repeat('b', 1000), 1000);
+	CHECK(raw_wait(&r, "n=1000", 500));
+	raw_close(&r);
+	CHECK_INT(handled, 1);
+	stop();
+}
+
+static void pipelined_requests_keep_their_order(void)
+{
+	struct raw r;
+
+	start(10);
+	hold = true;
+	raw_open(&r, httpd_port(server));
+	raw_puts(&r, GET("/1") POST("Content-Length: 9\r\n", "GET / HTT") GET("/3"));
+	shutdown(r.fd, SHUT_WR); /* it sends no more, but reads */
+	for (unsigned i = 0; i < 3; i++) {
+		spin(20);
+		CHECK_INT(nheld, i + 1); /* one at a time */
+		httpd_reply(held[i], 200, "text/plain", span_of(httpd_path(held[i])), NULL);
+	}
+	CHECK(raw_wait(&r, NULL, 500));
+	char *one = strstr(r.text, "/1"), *two = strstr(r.text, "/p"), *three = strstr(r.text, "/3");
+	CHECK(one && two && three && one < two && two < three);
+	raw_close(&r);
+	stop();
+}
+
+/* More than the server wants to read ahead waits in the kernel, and nothing is lost. */
+static void a_flood_of_pipelined_requests(void)
+{
+	struct raw r;
+	size_t got = 0;
+
+	start(10);
+	hold = true;
+	raw_open(&r, httpd_port(server));
+	const char *one = GET("/1");
+	for (int i = 0; i < 5000; i++)
+		send(r.fd, one, strlen(one), MSG_DONTWAIT);
+	spin(50);
+	CHECK_INT(nheld, 1);
+	hold = false;
+	httpd_reply_error(held[0], 429, "limited", "\"slow\" down\n");
+	for (int64_t end = clock_ms() + 10000; clock_ms() < end && handled < 5000;) {
+		r.len = 0;
+		raw_wait(&r, NULL, 2);
+		got += r.len;
+	}
+	CHECK_INT(handled, 5000);
+	CHECK(got > 0);
+	raw_close(&r);
+	stop();
+}
+
+static void slow_clients(void)
+{
+	static const char *const dripped[] = {"GET /a HTTP/1.1\r\nHost: x\r\nX: ", POST("Content-Length: 900\r\n", "")};
+	struct raw r;
+	int64_t begun;
+
+	start(10);
+	for (int i = 0; i < 2; i++) { /* a byte now and then does not buy more time */
+		raw_open(&r, httpd_port(server));
+		raw_puts(&r, dripped[i]);
+		begun = clock_ms();
+		while (!raw_wait(&r, "408", 100) && clock_ms() - begun < 5000)
+			raw_puts(&r, "a");
+		CHECK(clock_ms() - begun >= 900 && clock_ms() - begun < 1500);
+		raw_close(&r);
+	}
+	raw_open(&r, httpd_port(server)); /* idle: closed without a word */
+	begun = clock_ms();
+	CHECK(raw_wait(&r, NULL, 5000));
+	CHECK(clock_ms() - begun >= 900 && clock_ms() - begun < 1500);
+	CHECK_INT(r.len, 0);
+	raw_close(&r);
+	hold = true; /* the handler may take its time */
+	raw_open(&r, httpd_port(server));
+	raw_puts(&r, GET("/late"));
+	CHECK(!raw_wait(&r, NULL, 1500));
+	CHECK_INT(nheld, 1);
+	httpd_reply(held[0], 204, NULL, SPAN(""), NULL);
+	CHECK(raw_wait(&r, "\r\n\r\n", 500));
+	CHECK_INT(raw_status(&r), 204);
+	CHECK(!strstr(r.text, "Content-Length"));
+	raw_close(&r);
+	stop();
+}
+
+/* Does not read its answer: the server gives up on it. */
+static void a_client_that_does_not_read(void)
+{
+	struct raw r;
+	size_t size = 20000000;
+
+	start(10);
+	hold = true;
+	raw_open(&r, httpd_port(server));
+	raw_puts(&r, GET("/big"));
+	spin(20);
+	CHECK_INT(nheld, 1);
+	httpd_reply(held[0], 200, "text/plain", (struct span){repeat('x', size), size}, NULL);
+	spin(1300);
+	size_t got = 0;
+	while (!r.closed) {
+		r.len = 0;
+		raw_take(&r);
+		got += r.len;
+		spin(0);
+	}
+	CHECK(got < size);
+	raw_close(&r);
+	stop();
+}
+
+static void connection_cap(void)
+{
+	struct raw r[4];
+
+	start(2);
+	for (int i = 0; i < 2; i++) {
+		raw_open(&r[i], httpd_port(server));
+		raw_puts(&r[i], GET("/a"));
+		CHECK(raw_wait(&r[i], "GET /a", 500));
+	}
+	raw_open(&r[2], httpd_port(server));
+	CHECK(raw_wait(&r[2], NULL, 500));
+	CHECK_INT(r[2].len, 0);
+	raw_close(&r[2]);
+	raw_close(&r[0]);
+	raw_open(&r[3], httpd_port(server)); /* there is room again */
+	raw_puts(&r[3], GET("/b"));
+	CHECK(raw_wait(&r[3], "GET /b", 500));
+	raw_close(&r[1]);
+	raw_close(&r[3]);
+	stop();
+}
+
+static void the_client_leaves_first(void)
+{
+	struct linger reset = {.l_onoff = 1, .l_linger = 0};
+	struct raw r;
+
+	start(2);
+	hold = true;
+	for (int i = 0; i < 6; i++) { /* by reset and by plain close */
+		raw_open(&r, httpd_port(server));
+		raw_puts(&r, GET("/a"));
+		spin(10);
+		if (i % 2)
+			setsockopt(r.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		raw_close(&r);
+		spin(10);
+		CHECK_INT(nheld, (unsigned)i + 1);
+		CHECK_INT(httpd_open_requests(server), 1);
+		CHECK_STR(httpd_path(held[i]), "/a");
+		CHECK_STR(httpd_client(held[i]), "127.0.0.1");
+		httpd_reply(held[i], 200, "text/plain", SPAN("too late"), NULL);
+		CHECK_INT(httpd_open_requests(server), 0);
+		spin(10);
+	}
+	raw_open(&r, httpd_port(server)); /* in the middle of a body */
+	raw_puts(&r, POST("Content-Length: 10\r\n", "abc"));
+	spin(10);
+	raw_close(&r);
+	CHECK_INT(handled, 6);
+	stop();
+}
+
+static void stopping(void)
+{
+	struct raw busy, idle, late;
+
+	start(10);
+	hold = true;
+	raw_open(&busy, httpd_port(server));
+	raw_puts(&busy, GET("/a"));
+	raw_open(&idle, httpd_port(server));
+	spin(20);
+	httpd_stop_accepting(server);
+	raw_open(&late, httpd_port(server));
+	CHECK(late.closed);
+	CHECK(raw_wait(&idle, NULL, 200));
+	httpd_reply(held[0], 200, "text/plain", SPAN("bye"), NULL);
+	CHECK(raw_wait(&busy, NULL, 500));
+	CHECK(strstr(busy.text, "Connection: close\r\n\r\nbye"));
+	raw_close(&busy);
+	raw_close(&idle);
+	raw_close(&late);
+	stop();
+
+	start(10);
+	hold = true;
+	raw_open(&busy, httpd_port(server));
+	raw_puts(&busy, GET("/a"));
+	spin(20);
+	CHECK_INT(httpd_open_requests(server), 1);
+	httpd_free(server);
+	CHECK_STR(httpd_path(held[0]), "/a");
+	httpd_reply(held[0], 200, "text/plain", SPAN("nobody listens"), NULL);
+	CHECK(raw_wait(&busy, NULL, 200));
+	CHECK_INT(busy.len, 0);
+	raw_close(&busy);
+}
+
+static void addresses(void)
+{
+	const char *why = NULL;
+
+	start(10);
+	const char *taken = arena_printf(&arena, "127.0.0.1:%u", httpd_port(server));
+	CHECK(open_on(taken, 1, &why) == NULL);
+	CHECK_STR(why, arena_printf(&arena, "SHOAL_GATEWAY_LISTEN=%s: address already in use", taken));
+	stop();
+	struct httpd *again = open_on(taken, 1, &why); /* at once, whatever connections linger */
+	CHECK(again);
+	httpd_free(again);
+
+	static const char *const bad[] = {"",         "8080",          "localhost",  "::1:80",   "[::1]",
+	                                  "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:x"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		CHECK(open_on(bad[i], 1, &why) == NULL);
+		CHECK_STR(why, arena_printf(&arena, "SHOAL_GATEWAY_LISTEN=%s: must be host:port or [v6-address]:port",
+		                            bad[i]));
+	}
+	CHECK(open_on("203.0.113.7:0", 1, &why) == NULL);
+	CHECK_STR(why, "SHOAL_GATEWAY_LISTEN=203.0.113.7:0: cannot assign requested address");
+
+	int probe = socket(AF_INET6, SOCK_STREAM, 0);
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	bool v6 = probe >= 0 && bind(probe, (struct sockaddr *)&sa, sizeof(sa)) == 0;
+	close(probe);
+	if (!v6) {
+		printf("# no IPv6 here\n");
+		return;
+	}
+	struct httpd *six = open_on("[::1]:0", 1, &why);
+	CHECK(six);
+	CHECK(httpd_port(six) != 0);
+	httpd_free(six);
+}
+
+static const char *trouble;
+
+static const char *check_database(void *arg)
+{
+	(void)arg;
+	return trouble;
+}
+
+static void ask(unsigned port, const char *path, int status, const char *expect)
+{
+	struct raw r;
+
+	raw_open(&r, port);
+	raw_puts(&r, arena_printf(&arena, "GET %s HTTP/1.1\r\n" HOST "\r\n", path));
+	CHECK(raw_wait(&r, expect, 500));
+	CHECK_INT(raw_status(&r), status);
+	if (!strstr(r.text, expect))
+		printf("# %s: %s\n", path, r.text);
+	raw_close(&r);
+}
+
+static void health(void)
+{
+	const char *why = "unset";
+
+	CHECK(health_open(loop, "0", &arena, &why) == NULL);
+	CHECK(why == NULL);
+	health_check(NULL, "x", check_database, NULL);
+	health_close(NULL);
+	CHECK(health_open(loop, "nonsense", &arena, &why) == NULL);
+	CHECK_STR(why, "SHOAL_METRICS_LISTEN=nonsense: must be host:port or [v6-address]:port");
+
+	struct health *h = health_open(loop, "127.0.0.1:0", &arena, &why);
+	CHECK(h);
+	unsigned port = health_port(h);
+	health_check(h, "postgres", check_database, NULL);
+	health_alive(h, "queue", check_database, NULL);
+	series_add(SERIES(metric_counter("test_things_total", "kind", "Things."), "a\"b"), 3);
+	ask(port, "/healthz", 200, "{\"alive\":true,\"checks\":{\"loop\":\"ok\",\"queue\":\"ok\"}}");
+	ask(port, "/readyz", 200, "{\"ready\":true,\"checks\":{\"postgres\":\"ok\"}}");
+	trouble = "no \"connection\"";
+	ask(port, "/healthz", 503,
+	    "{\"alive\":false,\"checks\":{\"loop\":\"ok\",\"queue\":\"no \\\"connection\\\"\"}}");
+	ask(port, "/readyz", 503, "{\"ready\":false,\"checks\":{\"postgres\":\"no \\\"connection\\\"\"}}");
+	ask(port, "/metrics", 200, "test_things_total{kind=\"a\\\"b\"} 3\n");
+	ask(port, "/metrics", 200, "Content-Type: text/plain; version=0.0.4");
+	ask(port, "/nothing", 404, "not_found");
+	health_close(h);
+}
+
+int main(void)
+{
+	log_init(LOG_ERROR, LOG_JSON, "test", "1");
+	arena_init(&arena);
+	loop = loop_new();
+	RUN(what_is_answered_to_what);
+	RUN(dripped_requests);
+	RUN(too_big);
+	RUN(pipelined_requests_keep_their_order);
+	RUN(a_flood_of_pipelined_requests);
+	RUN(slow_clients);
+	RUN(a_client_that_does_not_read);
+	RUN(connection_cap);
+	RUN(the_client_leaves_first);
+	RUN(stopping);
+	RUN(addresses);
+	RUN(health);
+	loop_free(loop);
+	arena_release(&arena);
+	DONE();
+}
