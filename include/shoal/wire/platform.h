@@ -31,7 +31,7 @@ struct ruling {
 	enum verdict verdict;
 	int64_t wait_ms;
 	bool whole_bot;  /* CALL_LATER: the limit is the bot's, not the chat's */
-	const char *why; /* description from the platform, in the arena; never NULL */
+	const char *why; /* description from the platform, in the arena; never NULL, holds no secret */
 };
 
 struct platform {
@@ -51,11 +51,14 @@ struct platform {
 };
 
 extern const struct platform platform_telegram;
+/* NULL: not spoken by this program. */
 const struct platform *platform_of(enum platform_id id);
 
-/* Calls as they are stored with a commit: a JSON array of {"m","c","g","b"}; and back. */
+/* Calls as they are stored with a commit: a JSON array of {"m","c","g","b"}; and back (ERR_INVALID: not of that form).
+ * Whoever stores the text may reorder members and white space. */
 struct span calls_encode(const struct call *calls, size_t n, struct arena *a);
-enum err calls_decode(struct span text, struct arena *a, struct call **calls, size_t *n);
+enum err calls_decode(struct span text, struct arena *a, struct call **calls, size_t *n)
+    __attribute__((warn_unused_result));
 
 /* Body of the entry by which the fleet tells itself that a chat refused (decodes to UPDATE_REFUSED). */
 struct span refused_encode(int64_t chat_id, struct arena *a);

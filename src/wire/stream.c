@@ -1,0 +1,93 @@
+#include "shoal/wire/stream.h"
+
+#include <string.h>
+
+#include "shoal/wire/telegram.h"
+
+#define UPDATE_ID_MAX (INT64_C(1) << 53)
+#define KEY_MAX 255
+
+static const char *lane_of(const struct bot *bot, const struct telegram_place *p, int64_t update_id, struct arena *a)
+{
+	if (p->chat)
+		return arena_printf(a, "telegram:%s:%lld", bot->name, (long long)p->chat_id);
+	if (p->sender)
+		return arena_printf(a, "telegram:%s:user:%lld", bot->name, (long long)p->sender_id);
+	return arena_printf(a, "telegram:%s:update:%lld", bot->name, (long long)update_id);
+}
+
+enum err entry_from_telegram(const struct bot *bot, struct span body, int64_t now_ms, struct arena *a,
+                             struct entry *out, const char **why)
+{
+	const cJSON *root = json_parse(a, body, why);
+	struct telegram_place p;
+	int64_t update_id;
+
+	if (!root)
+		return ERR_INVALID;
+	if (!cJSON_IsObject(root)) {
+		*why = "the body is not a JSON object";
+		return ERR_INVALID;
+	}
+	if (!json_i64(root, "update_id", &update_id) || update_id < 0 || update_id > UPDATE_ID_MAX) {
+		*why = "update_id is not an integer from 0 to 2^53";
+		return ERR_INVALID;
+	}
+	telegram_locate(root, &p);
+	*out = (struct entry){.bot = bot->name, .at_ms = now_ms, .body = body};
+	out->lane = lane_of(bot, &p, update_id, a);
+	out->key = arena_printf(a, "telegram:%s:%lld", bot->name, (long long)update_id);
+	return ERR_OK;
+}
+
+static uint64_t fnv1a(const char *p, size_t len)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)p[i]) * UINT64_C(0x100000001b3);
+	/* FNV's low bits mix too little for a small modulus. */
+	h ^= h >> 32;
+	h *= UINT64_C(0xd6e8feb86659fd93);
+	return h ^ (h >> 32);
+}
+
+void entry_internal(const struct bot *bot, int64_t chat_id, const char *cause, struct span body, int64_t now_ms,
+                    struct arena *a, struct entry *out)
+{
+	*out = (struct entry){.bot = bot->name, .at_ms = now_ms, .body = body};
+	out->lane = arena_printf(a, "telegram:%s:%lld", bot->name, (long long)chat_id);
+	out->key = arena_printf(a, "shoal:%s:%lld:%s", bot->name, (long long)chat_id, cause);
+	if (strlen(out->key) > KEY_MAX)
+		out->key = arena_printf(a, "shoal:%s:%lld:#%016llx", bot->name, (long long)chat_id,
+		                        (unsigned long long)fnv1a(cause, strlen(cause)));
+}
+
+size_t entry_xadd(const struct entry *e, const char *stream_key, struct arena *a, struct span **argv)
+{
+	const struct span words[] = {
+	    SPAN("XADD"),
+	    span_of(stream_key),
+	    SPAN("*"),
+	    SPAN("bot"),
+	    span_of(e->bot),
+	    SPAN("lane"),
+	    span_of(e->lane),
+	    SPAN("key"),
+	    span_of(e->key),
+	    SPAN("at"),
+	    span_of(arena_printf(a, "%lld", (long long)e->at_ms)),
+	    SPAN("body"),
+	    e->body,
+	};
+	size_t n = sizeof(words) / sizeof(words[0]);
+
+	*argv = arena_array(a, struct span, n);
+	memcpy(*argv, words, sizeof(words));
+	return n;
+}
+
+unsigned lane_shard(struct span lane, unsigned shards)
+{
+	return shards > 1 ? (unsigned)(fnv1a(lane.ptr, lane.len) % shards) : 0;
+}

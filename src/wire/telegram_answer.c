@@ -1,0 +1,175 @@
+/* What Telegram answers: rulings on calls, batches of updates. */
+#include <string.h>
+
+#include "shoal/wire/telegram.h"
+
+#define WAIT_MAX_S (24 * 3600) /* Telegram itself forgets after a day */
+
+/* An answer in the envelope {"ok","result","error_code","description","parameters"}. */
+struct answer {
+	bool sound; /* an object with a boolean ok */
+	bool ok;
+	int64_t code;
+	const char *description;
+	int64_t retry_after_s; /* -1: not told */
+	int64_t migrated_to;   /* 0: no */
+};
+
+static void answer_read(struct answer *an, int status, struct span body, struct arena *a)
+{
+	const char *ignored;
+	const cJSON *root = json_parse(a, body, &ignored), *parameters = json_obj(root, "parameters");
+
+	*an = (struct answer){.code = status, .retry_after_s = -1};
+	an->sound = cJSON_IsObject(root) && json_bool(root, "ok", &an->ok);
+	an->description = json_str(root, "description");
+	if (status >= 200 && status < 300)
+		json_i64(root, "error_code", &an->code);
+	if (!json_i64(parameters, "retry_after", &an->retry_after_s) || an->retry_after_s < 0)
+		an->retry_after_s = -1;
+	json_i64(parameters, "migrate_to_chat_id", &an->migrated_to);
+}
+
+static int64_t wait_of(const struct answer *an, int64_t retry_after_ms)
+{
+	int64_t longest = WAIT_MAX_S * INT64_C(1000);
+
+	if (an->retry_after_s >= 0)
+		return an->retry_after_s > WAIT_MAX_S ? longest : an->retry_after_s * 1000;
+	if (retry_after_ms < 0)
+		return -1;
+	return retry_after_ms > longest ? longest : retry_after_ms;
+}
+
+static const struct {
+	int code;
+	enum verdict verdict;
+	bool whole_bot;
+	const char *why; /* instead of the description: what an operator has to know */
+} verdicts[] = {
+    {401, CALL_LATER, true, "Telegram does not accept the bot's token (401)"},
+    {403, CALL_BLOCKED, false, NULL},
+    {404, CALL_LATER, true, "Telegram knows no bot with this token (404)"},
+    {408, CALL_LATER, false, NULL},
+    {409, CALL_LATER, true, NULL},
+    {420, CALL_LATER, false, NULL},
+    {429, CALL_LATER, false, NULL},
+};
+
+void telegram_judge(int status, struct span body, int64_t retry_after_ms, struct arena *a, struct ruling *out)
+{
+	struct answer an;
+
+	answer_read(&an, status, body, a);
+	*out = (struct ruling){.verdict = CALL_LATER, .wait_ms = wait_of(&an, retry_after_ms)};
+	out->why = an.description ? an.description : arena_printf(a, "HTTP status %d", status);
+	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+		if (an.code != verdicts[i].code || (verdicts[i].verdict == CALL_BLOCKED && !an.sound))
+			continue;
+		out->verdict = verdicts[i].verdict;
+		out->whole_bot = verdicts[i].whole_bot;
+		if (verdicts[i].why)
+			out->why = verdicts[i].why;
+		return;
+	}
+	if (!an.sound) {
+		out->why = arena_printf(a, "HTTP status %d without an answer of the Bot API", status);
+	} else if (an.ok && status >= 200 && status < 300) {
+		out->verdict = CALL_DONE;
+		out->wait_ms = -1;
+	} else if (!an.ok && an.code >= 400 && an.code < 500) {
+		out->verdict = CALL_FINAL;
+		out->wait_ms = -1;
+		if (an.migrated_to != 0)
+			out->why =
+			    arena_printf(a, "the group has become the supergroup %lld", (long long)an.migrated_to);
+	}
+}
+
+/* Walks JSON that json_parse has found sound. */
+struct walker {
+	const char *p, *end;
+};
+
+static void skip_string(struct walker *w)
+{
+	for (w->p++; w->p < w->end && *w->p != '"'; w->p++) {
+		if (*w->p == '\\')
+			w->p++;
+	}
+	w->p++;
+}
+
+static void skip_blank(struct walker *w)
+{
+	while (w->p < w->end && strchr(" \t\r\n", *w->p))
+		w->p++;
+}
+
+/* Steps over one value. Iterative: depth is only counted. */
+static struct span skip_value(struct walker *w)
+{
+	const char *start = w->p;
+	int depth = 0;
+
+	do {
+		if (*w->p == '"') {
+			skip_string(w);
+			continue;
+		}
+		if (*w->p == '{' || *w->p == '[')
+			depth++;
+		else if (*w->p == '}' || *w->p == ']')
+			depth--;
+		w->p++;
+		/* a number or a literal lasts until something ends it */
+	} while (w->p < w->end &&
+	         (depth > 0 || (*start != '"' && *start != '{' && *start != '[' && !strchr(",}] \t\r\n", *w->p))));
+	return (struct span){start, (size_t)(w->p - start)};
+}
+
+/* Moves to the value of the first member with this name. The text is an object. */
+static bool find_member(struct walker *w, const char *quoted_name)
+{
+	skip_blank(w);
+	w->p++;
+	for (skip_blank(w); w->p < w->end && *w->p == '"'; skip_blank(w)) {
+		struct span name = skip_value(w);
+
+		skip_blank(w);
+		w->p++; /* : */
+		skip_blank(w);
+		if (span_is(name, quoted_name))
+			return true;
+		skip_value(w);
+		skip_blank(w);
+		w->p += w->p < w->end && *w->p == ',';
+	}
+	return false;
+}
+
+enum err telegram_updates(struct span answer, struct arena *a, struct span **updates, size_t *n, const char **why)
+{
+	const cJSON *root = json_parse(a, answer, why), *result;
+	struct walker w = {answer.ptr, answer.ptr + answer.len};
+	bool ok = false;
+	size_t count;
+
+	if (!root)
+		return ERR_INVALID;
+	result = json_arr(root, "result");
+	if (!json_bool(root, "ok", &ok) || !ok || !result || !find_member(&w, "\"result\"") || *w.p != '[') {
+		*why = "an answer without a list of updates";
+		return ERR_INVALID;
+	}
+	count = (size_t)cJSON_GetArraySize(result);
+	*updates = arena_array(a, struct span, count + 1);
+	w.p++;
+	for (*n = 0; *n < count; (*n)++) {
+		skip_blank(&w);
+		(*updates)[*n] = skip_value(&w);
+		skip_blank(&w);
+		w.p++; /* , or ] */
+	}
+	return ERR_OK;
+}
