@@ -1,0 +1,306 @@
+/* The verb table. A new verb is one row: help, usage and completion come from it. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shoal/cli/args.h"
+#include "shoal/cli/cli.h"
+#include "shoal/cli/out.h"
+#include "shoal/gateway/gateway.h"
+#include "shoal/sim/sim.h"
+#include "shoal/up/up.h"
+#include "shoal/worker/worker.h"
+
+static int verb_help(int argc, char **argv);
+static int verb_version(int argc, char **argv);
+static int verb_completion(int argc, char **argv);
+
+enum section { LOCAL, PROGRAMS, ADMIN, OTHER, SECTIONS };
+static const char *const section_titles[SECTIONS] = {
+    [LOCAL] = "Local stack",
+    [PROGRAMS] = "Programs",
+    [ADMIN] = "Administration",
+    [OTHER] = "Other",
+};
+
+struct verb {
+	const char *name;
+	enum section section;
+	int (*run)(int argc, char **argv);
+	const char *help;  /* one line */
+	const char *words; /* what may follow it, for completion */
+	const char *usage; /* `shoal help VERB` */
+};
+
+static const struct verb verbs[] = {
+    {"up", LOCAL, verb_up, "start the local stack in ./.shoal", "--workers",
+     "shoal up [--workers N]\n\n"
+     "Runs a whole local stack in ./.shoal: its own Redis and PostgreSQL, migrations, demo data, the simulator, the\n"
+     "gateway and N workers. Taken ports are stepped over; the real ones are printed. Ctrl-C stops all of it; the\n"
+     "next `shoal up` goes on with the same data.\n"},
+    {"down", LOCAL, verb_down, "stop it", "", "shoal down\n\nStops the stack that runs in ./.shoal. Its data stays.\n"},
+    {"reset", LOCAL, verb_reset, "remove its data", "--yes",
+     "shoal reset [--yes]\n\nRemoves ./.shoal with all data of the local stack. Asks first, unless told --yes.\n"},
+
+    {"gateway", PROGRAMS, verb_gateway, "take updates from the platforms into the stream", "",
+     "shoal gateway\n\n"
+     "Receives webhooks, or polls Telegram (SHOAL_TELEGRAM_MODE), and appends what comes in to the stream.\n"
+     "It answers a platform only after Redis has the entry.\n"},
+    {"worker", PROGRAMS, verb_worker, "work off the stream", "",
+     "shoal worker\n\n"
+     "Takes entries from the stream and handles them. Start as many as you like. SIGTERM lets it finish what it has "
+     "in\n"
+     "hand (SHOAL_DRAIN_S), then it leaves.\n"},
+    {"sim", PROGRAMS, verb_sim, "pretend to be the platforms", "",
+     "shoal sim\n\nA simulator of the platforms' APIs, with a web page to chat with the bots. For development and "
+     "tests.\n"},
+
+    {"migrate", ADMIN, verb_migrate, "bring the database's schema up to date", "--status --json",
+     "shoal migrate [--status [--json]]\n\n"
+     "Applies what is missing, in order, each in a transaction, one run at a time fleet-wide.\n"
+     "  --status   only show what is applied and what is not\n"},
+    {"code", ADMIN, verb_code, "start codes", "list add set remove import export --json",
+     "shoal code list [--json]\n"
+     "shoal code add CODE --persona KEY [--description T] [--max-uses N] [--expires RFC3339] [--inactive]\n"
+     "shoal code set CODE [--persona KEY] [--description T] [--max-uses N] [--expires RFC3339] [--active|--inactive]\n"
+     "shoal code remove CODE\n"
+     "shoal code import FILE\n"
+     "shoal code export\n\n"
+     "A code is 1 to 64 of A-Z a-z 0-9 _ - and opens a persona by `/start CODE`.\n"
+     "import and export are CSV with a header of the option names; an import is done as a whole or not at all.\n"},
+    {"persona", ADMIN, verb_persona, "personas", "list add set remove --json",
+     "shoal persona list [--json]\n"
+     "shoal persona add KEY --name N --greeting T [--prompt T] [--reply T]...\n"
+     "shoal persona set KEY [--name N] [--greeting T] [--prompt T] [--reply T]...\n"
+     "shoal persona remove KEY\n\n"
+     "The persona `default` greets whoever comes without a code. One that codes use is not removed.\n"},
+    {"user", ADMIN, verb_user, "one person's data", "show suspend unsuspend export erase --json",
+     "shoal user show TELEGRAM_ID [--json]\n"
+     "shoal user suspend|unsuspend TELEGRAM_ID\n"
+     "shoal user export TELEGRAM_ID\n"
+     "shoal user erase TELEGRAM_ID [--yes]\n\n"
+     "export prints all that is stored about a person as JSON. erase removes it; the ledger is kept without a name.\n"},
+    {"workers", ADMIN, verb_workers, "who is alive, and what they do", "--json", "shoal workers [--json]\n"},
+    {"queue", ADMIN, verb_queue, "the stream", "status --json",
+     "shoal queue status [--json]\n\nHow much waits, is in hand, is tried again, and lies in the dead letters.\n"},
+    {"config", ADMIN, verb_config, "the effective configuration", "--check --json",
+     "shoal config [--check] [--json]\n\n"
+     "Prints every option as NAME=value, secrets redacted. --check only says whether all values are right.\n"},
+
+    {"help", OTHER, verb_help, "this, or more about one verb", NULL, "shoal help [VERB]\n"},
+    {"version", OTHER, verb_version, "print the version", "", "shoal version\n"},
+    {"completion", OTHER, verb_completion, "print a completion script for a shell", "bash zsh",
+     "shoal completion bash|zsh\n\n"
+     "  bash   source <(shoal completion bash)\n"
+     "  zsh    shoal completion zsh > _shoal, in a folder of $fpath\n"},
+    {0},
+};
+
+static const struct verb *find_verb(const char *name)
+{
+	for (const struct verb *v = verbs; v->name; v++) {
+		if (strcmp(v->name, name) == 0)
+			return v;
+	}
+	return NULL;
+}
+
+static int unknown_verb(const char *name)
+{
+	fprintf(stderr, "shoal: there is no verb \"%s\"\nTry `shoal help`.\n", name);
+	return EXIT_USAGE;
+}
+
+static void print_overview(FILE *to)
+{
+	fputs("shoal VERB [ARGUMENTS]      Telegram and Discord bots on a fleet of equal workers\n", to);
+	for (int s = 0; s < SECTIONS; s++) {
+		fprintf(to, "\n%s\n", section_titles[s]);
+		for (const struct verb *v = verbs; v->name; v++) {
+			if ((int)v->section == s)
+				fprintf(to, "  %-12s%s\n", v->name, v->help);
+		}
+	}
+	fputs("\nListings take --json. Configuration is read from the environment: see `shoal config`.\n"
+	      "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 a server could not be reached, 4 no such "
+	      "thing.\n",
+	      to);
+}
+
+static int flushed(void)
+{
+	return fflush(stdout) == 0 ? EXIT_DONE : out_fail(EXIT_FAILED, NULL, "cannot write to stdout");
+}
+
+static int help_on(const struct verb *v)
+{
+	printf("%s: %s\n\n%s", v->name, v->help, v->usage);
+	return flushed();
+}
+
+/* The verbs of this file take operands only. False after saying what was wrong. */
+static bool count_operands(int argc, char **argv, int least, int most, const char *names)
+{
+	struct args args = {.verb = argv[0]};
+
+	if (argc - 1 > most) {
+		args_usage(&args, "\"%s\" is too much", argv[most + 1]);
+		return false;
+	}
+	if (argc - 1 < least) {
+		args_usage(&args, "%s missing", names);
+		return false;
+	}
+	return true;
+}
+
+static int verb_help(int argc, char **argv)
+{
+	const struct verb *v;
+
+	if (!count_operands(argc, argv, 0, 1, ""))
+		return EXIT_USAGE;
+	if (argc == 1) {
+		print_overview(stdout);
+		return flushed();
+	}
+	v = find_verb(argv[1]);
+	return v ? help_on(v) : unknown_verb(argv[1]);
+}
+
+static int verb_version(int argc, char **argv)
+{
+	if (!count_operands(argc, argv, 0, 0, ""))
+		return EXIT_USAGE;
+	printf("shoal %s\n", SHOAL_VERSION);
+	return flushed();
+}
+
+/* --- completion */
+
+static void print_names(void)
+{
+	for (const struct verb *v = verbs; v->name; v++)
+		printf("%s%s", v == verbs ? "" : " ", v->name);
+}
+
+/* A verb whose words are NULL is followed by the verbs. */
+static void print_cases(const char *indent, const char *assign)
+{
+	for (const struct verb *v = verbs; v->name; v++) {
+		printf("%s%s) %s", indent, v->name, assign);
+		if (v->words)
+			fputs(v->words, stdout);
+		else
+			print_names();
+		puts("\" ;;");
+	}
+}
+
+static void print_bash(void)
+{
+	puts("_shoal() {\n"
+	     "\tlocal words=\"\" cur=\"${COMP_WORDS[COMP_CWORD]}\"\n"
+	     "\tif [ \"$COMP_CWORD\" -eq 1 ]; then");
+	fputs("\t\twords=\"", stdout);
+	print_names();
+	puts("\"\n"
+	     "\telse\n"
+	     "\t\tcase \"${COMP_WORDS[1]}\" in");
+	print_cases("\t\t", "words=\"");
+	puts("\t\tesac\n"
+	     "\tfi\n"
+	     "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	     "}\n"
+	     "complete -o default -F _shoal shoal");
+}
+
+static void print_zsh(void)
+{
+	puts("#compdef shoal\n"
+	     "_shoal() {\n"
+	     "\tlocal words_of=\"\"\n"
+	     "\tlocal -a verbs\n"
+	     "\tverbs=(");
+	for (const struct verb *v = verbs; v->name; v++) {
+		printf("\t\t'%s:", v->name);
+		for (const char *p = v->help; *p; p++)
+			fputs(*p == '\'' ? "'\\''" : (char[]){*p, '\0'}, stdout);
+		puts("'");
+	}
+	puts("\t)\n"
+	     "\tif (( CURRENT == 2 )); then\n"
+	     "\t\t_describe 'verb' verbs\n"
+	     "\t\treturn\n"
+	     "\tfi\n"
+	     "\tcase \"${words[2]}\" in");
+	print_cases("\t", "words_of=\"");
+	puts("\tesac\n"
+	     "\tcompadd -- ${=words_of} || _files\n"
+	     "}\n"
+	     "compdef _shoal shoal");
+}
+
+static int verb_completion(int argc, char **argv)
+{
+	if (!count_operands(argc, argv, 1, 1, "bash or zsh"))
+		return EXIT_USAGE;
+	if (strcmp(argv[1], "bash") == 0) {
+		print_bash();
+	} else if (strcmp(argv[1], "zsh") == 0) {
+		print_zsh();
+	} else {
+		struct args args = {.verb = argv[0]};
+
+		return args_usage(&args, "\"%s\" is no shell it knows: bash or zsh", argv[1]);
+	}
+	return flushed();
+}
+
+/* --- main */
+
+/* A closed 0, 1 or 2 would be given to the next socket, and log lines would go there. */
+static void fill_standard_files(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			return;
+	}
+}
+
+/* "shoal --help", "shoal code --help", "shoal code add -h" */
+static bool wants_help(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--") == 0)
+			return false;
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	}
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	const struct verb *v;
+
+	fill_standard_files();
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		print_overview(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--version") == 0)
+		argv[1] = (char[]){"version"};
+	if (wants_help(1, argv + 1)) {
+		print_overview(stdout);
+		return flushed();
+	}
+	v = find_verb(argv[1]);
+	if (!v)
+		return unknown_verb(argv[1]);
+	if (wants_help(argc - 2, argv + 2))
+		return help_on(v);
+	return v->run(argc - 1, argv + 1);
+}
