@@ -40,7 +40,7 @@ CREATE TABLE chats (
 	turns      bigint NOT NULL DEFAULT 0, -- answers given, which chooses the next of `replies`
 	UNIQUE (user_id, persona_id)
 );
-CREATE INDEX chats_opened ON chats (user_id, opened_at DESC);
+CREATE INDEX chats_opened ON chats (user_id, opened_at DESC, id DESC) WHERE opened_at IS NOT NULL;
 CREATE INDEX chats_persona ON chats (persona_id);
 
 CREATE TABLE messages (
@@ -61,21 +61,24 @@ CREATE TABLE activity_daily (
 	PRIMARY KEY (user_id, day)
 );
 
--- Counts a first-touch use of a code that has a limit. The code's row is locked, then the uses are counted by a
--- statement of its own, which sees what others committed meanwhile: the limit holds whatever runs at once.
-CREATE FUNCTION use_limited_code(the_code bigint, the_user bigint) RETURNS bigint
+-- A first-touch use of a code. Where the code has a limit, its row is locked and the uses are counted by a statement
+-- of its own, which sees what others committed meanwhile: the limit holds whatever runs at once.
+CREATE FUNCTION use_code(the_code bigint, the_user bigint) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
 	allowed bigint;
 	used bigint;
 BEGIN
-	SELECT max_uses INTO allowed FROM start_codes WHERE id = the_code FOR UPDATE;
+	SELECT max_uses INTO allowed FROM start_codes WHERE id = the_code FOR KEY SHARE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'SH001', MESSAGE = 'code_gone';
 	END IF;
-	SELECT count(*) INTO used FROM start_code_uses WHERE code_id = the_code;
-	IF used >= allowed THEN
-		RAISE EXCEPTION USING ERRCODE = 'SH001', MESSAGE = 'used_up';
+	IF allowed IS NOT NULL THEN
+		SELECT max_uses INTO allowed FROM start_codes WHERE id = the_code FOR NO KEY UPDATE;
+		SELECT count(*) INTO used FROM (SELECT FROM start_code_uses WHERE code_id = the_code LIMIT allowed) u;
+		IF used >= allowed THEN
+			RAISE EXCEPTION USING ERRCODE = 'SH001', MESSAGE = 'used_up';
+		END IF;
 	END IF;
 	INSERT INTO start_code_uses (code_id, user_id) VALUES (the_code, the_user) ON CONFLICT (user_id) DO NOTHING;
 	RETURN 1;
