@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <event2/dns.h>
+#include <event2/event.h>
 #include <event2/util.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -143,9 +144,16 @@ static void on_answer(int code, struct evutil_addrinfo *list, void *arg)
 
 /* --- evdns itself */
 
+/* evdns frees what belongs to a question only on its way to the callback, so cancelled ones get their turn. */
 static void dns_release(void *state)
 {
 	struct dns *d = state;
+	for (struct dns_query *q = d->queries, *next; q; q = next) {
+		next = q->next;
+		query_forget(q);
+	}
+	for (int i = 0; i < 8 && d->queries; i++)
+		event_base_loop(loop_base(d->loop), EVLOOP_NONBLOCK);
 	evdns_base_free(d->base, 0);
 	while (d->queries)
 		query_free(d->queries);
