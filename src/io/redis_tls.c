@@ -39,8 +39,9 @@ bool redis_tls_start(redisContext *c, const char *host)
 		snprintf(c->errstr, sizeof(c->errstr), "no host name for TLS: %s", host);
 		return false;
 	}
-	if (redisInitiateSSL(c, ssl) == REDIS_OK) /* owns ssl from here */
+	if (redisInitiateSSL(c, ssl) == REDIS_OK) /* the context owns ssl from here */
 		return true;
+	SSL_free(ssl);
 	if (c->errstr[0] == '\0')
 		snprintf(c->errstr, sizeof(c->errstr), "TLS handshake failed");
 	return false;
