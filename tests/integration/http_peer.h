@@ -60,18 +60,19 @@ static inline void raw_open(struct raw *r, unsigned port)
 		r->closed = true;
 }
 
-/* Never blocks for long: the server reads only while the loop turns. */
-static inline void raw_send(struct raw *r, const char *bytes, size_t len)
+/* Never blocks for long: the server reads only while the loop turns. False when the server cut it short. */
+static inline bool raw_send(struct raw *r, const char *bytes, size_t len)
 {
 	while (len) {
 		ssize_t n = send(r->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN)
-			return;
+			return false;
 		if (n < 0)
 			spin(1);
 		else
 			bytes += n, len -= (size_t)n;
 	}
+	return true;
 }
 
 static inline void raw_puts(struct raw *r, const char *s)

@@ -254,7 +254,8 @@ static void too_big(void)
 	raw_open(&r, httpd_port(
 	                 server)); /* the whole body is sent before the answer is read, and the answer still arrives */
 	raw_puts(&r, POST("Content-Length: 3000000\r\n", ""));
-	raw_send(&r, repeat('b', 3000000), 3000000);
+	spin(20); /* it is refused by now */
+	CHECK(raw_send(&r, repeat('b', 3000000), 3000000));
 	CHECK(raw_wait(&r, "too_long", 500));
 	CHECK_INT(raw_status(&r), 413);
 	raw_close(&r);
@@ -339,6 +340,14 @@ static void slow_clients(void)
 		CHECK(clock_ms() - begun >= 900 && clock_ms() - begun < 1500);
 		raw_close(&r);
 	}
+	raw_open(&r, httpd_port(server)); /* head and body share one deadline */
+	begun = clock_ms();
+	raw_puts(&r, "POST /p HTTP/1.1\r\n");
+	spin(600);
+	raw_puts(&r, HOST "Content-Length: 9\r\n\r\n");
+	CHECK(raw_wait(&r, "408", 5000));
+	CHECK(clock_ms() - begun >= 900 && clock_ms() - begun < 1400);
+	raw_close(&r);
 	raw_open(&r, httpd_port(server)); /* idle: closed without a word */
 	begun = clock_ms();
 	CHECK(raw_wait(&r, NULL, 5000));
