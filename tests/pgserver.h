@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ static inline pid_t pgserver_spawn(const struct pgserver *s, char *const argv[])
 		if (pw == NULL || setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0)
 			_exit(126);
 	}
+	prctl(PR_SET_PDEATHSIG, SIGQUIT); /* a test that is killed leaves no server behind */
 	if (freopen(log, "a", stdout) == NULL || dup2(1, 2) < 0 || chdir(s->dir) != 0)
 		_exit(126);
 	execv(argv[0], argv);
@@ -76,6 +78,7 @@ static inline void pgserver_stop(struct pgserver *s, int signum)
 {
 	if (s->pid == 0)
 		return;
+	pgserver_signal_all(s, SIGCONT); /* if a test left it stalled */
 	kill(s->pid, signum);
 	waitpid(s->pid, NULL, 0);
 	s->pid = 0;

@@ -254,8 +254,9 @@ static bool conn_error(struct pg_conn *c, struct pg_cmd *cmd, PGresult *res)
 		return false;
 	}
 	if (result_is_fatal(res)) {
-		c->server_gone = strncmp(state, "57P", 3) == 0;
-		if (cmd->res != NULL || strncmp(state, "08", 2) == 0) /* perhaps after the commit */
+		/* from a pooler it may be the pooler's word only, with a server at work behind it */
+		c->server_gone = c->conf.prepare && strncmp(state, "57P", 3) == 0;
+		if (cmd->res != NULL || !c->conf.prepare || strncmp(state, "08", 2) == 0) /* perhaps after the commit */
 			err = ERR_UNKNOWN;
 	}
 	if (cmd->err != ERR_OK) {
