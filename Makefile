@@ -40,7 +40,13 @@ $(B)/shoal: $(B)/obj/main.o $(LIBS)
 $(B)/obj/%.o: src/%.c
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(WARN) $(HARDEN) $(SAN) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(B)/obj/main.o: CPPFLAGS += -DSHOAL_VERSION='"$(VERSION)"'
+
+# rebuilt when the version changes, not at every call
+$(B)/version: FORCE
+	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+$(B)/obj/base/version.o: $(B)/version
+$(B)/obj/base/version.o: CPPFLAGS += -DSHOAL_VERSION='"$(VERSION)"'
+.PHONY: FORCE
 
 $(B)/embed.c: src/embed.sh $(EMBED)
 	@mkdir -p $(@D)

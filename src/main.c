@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "shoal/cli/args.h"
+#include "shoal/base/args.h"
+#include "shoal/base/version.h"
 #include "shoal/cli/cli.h"
 #include "shoal/cli/out.h"
 #include "shoal/gateway/gateway.h"
@@ -173,7 +174,7 @@ static int verb_version(int argc, char **argv)
 {
 	if (!count_operands(argc, argv, 0, 0, ""))
 		return EXIT_USAGE;
-	printf("shoal %s\n", SHOAL_VERSION);
+	printf("shoal %s\n", shoal_version);
 	return flushed();
 }
 

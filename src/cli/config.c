@@ -1,7 +1,7 @@
 /* shoal config [--check]: the configuration as the programs would see it. */
 #include "shoal/base/conf.h"
 #include "shoal/base/json.h"
-#include "shoal/cli/args.h"
+#include "shoal/base/args.h"
 #include "shoal/cli/cli.h"
 #include "shoal/cli/out.h"
 

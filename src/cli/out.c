@@ -8,7 +8,7 @@
 #include "shoal/base/clock.h"
 #include "shoal/base/err.h"
 #include "shoal/base/json.h"
-#include "shoal/cli/args.h"
+#include "shoal/base/args.h"
 
 enum { MAX_OUTPUT = 1 << 30, GAP = 2 };
 

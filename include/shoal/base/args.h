@@ -8,8 +8,8 @@
  *     const char *persona = args_get(&args, "persona");
  *
  * "--name value" and "--name=value" are the same; "--" ends the options; "-1" and "-" are operands. */
-#ifndef SHOAL_CLI_ARGS_H
-#define SHOAL_CLI_ARGS_H
+#ifndef SHOAL_BASE_ARGS_H
+#define SHOAL_BASE_ARGS_H
 
 #include <stdbool.h>
 #include <stddef.h>

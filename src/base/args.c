@@ -1,4 +1,4 @@
-#include "shoal/cli/args.h"
+#include "shoal/base/args.h"
 
 #include <stdarg.h>
 #include <stdio.h>

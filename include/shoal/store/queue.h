@@ -1,0 +1,93 @@
+/* One shard of the queue, as a worker sees it: lua/turn.lua and the doorbell. Takes entries, reports what became of
+ * them, keeps this worker registered, knows when an entry is no longer ours. */
+#ifndef SHOAL_STORE_QUEUE_H
+#define SHOAL_STORE_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shoal/base/err.h"
+#include "shoal/base/str.h"
+#include "shoal/io/loop.h"
+#include "shoal/io/redis.h"
+
+#define QUEUE_FORMAT "1" /* another meaning of a key in Redis is a new number, and a drain */
+
+struct queue;
+
+/* An entry in hand. Owned by the queue's user from on_entry until one of queue_done, _later, _retry, _dead or
+ * queue_drop takes it back. Spans live in the entry. */
+struct queue_entry {
+	const char *id;                       /* "1700000000000-0" */
+	struct span bot, lane, key, at, body; /* ptr NULL: not there */
+	bool again;                           /* handed out before: its commit may have happened */
+	unsigned retries, takeovers, sent;
+	bool lost;  /* no longer ours: stop, then queue_drop */
+	void *user; /* the job */
+	/* the rest belongs to queue.c */
+	struct queue *queue;
+	struct queue_entry *next, **prev;
+	int report;
+	int64_t report_number;
+	char *report_text;
+	bool report_sending, report_closing;
+	void (*sent_fn)(void *arg, bool ours);
+	void *sent_arg;
+};
+
+struct queue_opts {
+	struct loop *loop;
+	const char *url;
+	unsigned shard, shards;
+	const char *worker_id;
+	int64_t max_attempts, idempotency_ttl_s;
+	/* How many more entries are welcome now; 0 while cut off or draining. */
+	unsigned (*room)(void *arg);
+	/* Whether an entry that two workers have died of may come: nothing like it is in hand. */
+	bool (*suspect_ok)(void *arg);
+	void (*on_entry)(void *arg, struct queue_entry *e);
+	void (*on_lost)(void *arg, struct queue_entry *e); /* e->lost is now set */
+	/* what the script settled itself, for the metrics */
+	void (*on_duplicate)(void *arg, struct span bot);
+	void (*on_dead)(void *arg, struct span id, struct span bot);
+	void *arg;
+};
+
+struct queue *queue_open(const struct queue_opts *opts);
+/* Only after queue_leave has finished, or to abandon everything (what is in hand is then taken over as of the dead). */
+void queue_close(struct queue *q);
+
+/* Reports; the entry is the queue's again. */
+void queue_done(struct queue_entry *e);
+void queue_later(struct queue_entry *e, int64_t ms);                    /* unharmed: counts no attempt */
+void queue_retry(struct queue_entry *e, int64_t ms, const char *error); /* counts one; the last makes it dead */
+void queue_dead(struct queue_entry *e, const char *error, bool maybe_applied);
+void queue_drop(struct queue_entry *e); /* a lost one */
+/* `count` effects were delivered. fn comes when the queue has it (ours), or when the entry is lost. */
+void queue_sent(struct queue_entry *e, unsigned count, void (*fn)(void *arg, bool ours), void *arg);
+
+/* Was the entry certainly ours within the last 2 s? If not, queue_confirm asks; fn as for queue_sent. */
+bool queue_certain(const struct queue *q);
+void queue_confirm(struct queue_entry *e, void (*fn)(void *arg, bool ours), void *arg);
+
+/* There may be more room, or something to report at once. */
+void queue_poke(struct queue *q);
+unsigned queue_wanted(const struct queue *q);     /* asked for in the turn under way */
+bool queue_up(const struct queue *q);             /* a turn was answered within the last 2 s */
+const char *queue_trouble(const struct queue *q); /* why not, for /readyz; NULL when up */
+const char *queue_name(const struct queue *q);    /* NAME of this connection */
+int64_t queue_turned_ms(const struct queue *q);   /* clock_ms() of the last answered turn's start; 0: none yet */
+
+/* The connection of the turns, for short commands on this shard's keys. */
+struct redis *queue_redis(struct queue *q);
+unsigned queue_shard(const struct queue *q);
+
+/* Hands back all that is still in hand, signs off; fn when done or when Redis cannot be reached. */
+void queue_leave(struct queue *q, void (*fn)(void *arg), void *arg);
+
+/* Key names of shard n: "shoal:{n}:WHAT". out holds QUEUE_KEY_MAX bytes. */
+#define QUEUE_KEY_MAX 48
+void queue_key(char *out, unsigned shard, const char *what);
+
+#endif

@@ -1,0 +1,29 @@
+/* Numbers of one shard, for metrics and `shoal queue status`. */
+#ifndef SHOAL_STORE_QUEUE_STATS_H
+#define SHOAL_STORE_QUEUE_STATS_H
+
+#include <stdint.h>
+
+#include "shoal/base/err.h"
+#include "shoal/io/redis.h"
+
+struct queue_stats {
+	int64_t length;   /* entries in the stream: all unsettled work */
+	int64_t pending;  /* read by the workers' group */
+	int64_t lanes;    /* busy lanes */
+	int64_t waiting;  /* read, but their lane was taken */
+	int64_t due;      /* given back, to come again at their time */
+	int64_t retrying; /* with failures, takeovers or part of their replies behind them */
+	int64_t workers;
+	int64_t dead;
+	int64_t oldest_ms; /* age of the oldest entry, -1: none */
+	char paused[160];  /* "*", or bots with commas, "" none */
+};
+
+/* Asynchronously; fn's stats are valid during the call. */
+typedef void queue_stats_fn(void *arg, enum err err, const struct queue_stats *stats);
+void queue_stats_ask(struct redis *r, unsigned shard, queue_stats_fn *fn, void *arg);
+/* For the CLI, blocking. */
+enum err queue_stats_now(redisContext *c, unsigned shard, struct queue_stats *out) __attribute__((warn_unused_result));
+
+#endif

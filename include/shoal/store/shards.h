@@ -1,0 +1,15 @@
+/* SHOAL_REDIS_URL as the shards of the stream, for every program that touches it. */
+#ifndef SHOAL_STORE_SHARDS_H
+#define SHOAL_STORE_SHARDS_H
+
+#include "shoal/base/arena.h"
+#include "shoal/base/err.h"
+
+#define SHARDS_LIMIT 64
+
+/* One URL per shard, each checked. ERR_INVALID: *why is one line that names the variable, the value without its
+ * password, and what is wrong. The texts live in a. */
+enum err shards_parse(const char *redis_url, struct arena *a, const char ***urls, unsigned *n, const char **why)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,119 @@
+/* One update on its way through the stages. Lives from the entry's arrival until it is settled or lost. */
+#ifndef SHOAL_WORKER_JOB_H
+#define SHOAL_WORKER_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/metrics.h"
+#include "shoal/io/loop.h"
+#include "shoal/model/bot.h"
+#include "shoal/store/queue.h"
+#include "shoal/wire/platform.h"
+
+struct worker;
+
+enum stage {
+	STAGE_DECODE,
+	STAGE_ACKNOWLEDGE,
+	STAGE_LOAD,
+	STAGE_DECIDE,
+	STAGE_COMMIT,
+	STAGE_REPLY,
+	STAGE_SETTLE,
+	STAGE_COUNT
+};
+
+/* What a stage's function returns. AGAIN is the only edge that runs back: commit found another state than was
+ * decided on, so the job loads again. */
+enum step { STEP_NEXT, STEP_WAIT, STEP_FAIL, STEP_AGAIN };
+
+/* How a failed job goes back. */
+enum failure {
+	FAILURE_NONE,
+	FAILURE_LATER, /* not its fault: unharmed */
+	FAILURE_RETRY, /* its fault: uses up an attempt */
+	FAILURE_DEAD   /* will never work */
+};
+
+/* What became of it: the label of shoal_updates_total. */
+enum job_outcome {
+	JOB_UNDECIDED,
+	JOB_DONE,
+	JOB_IGNORED,
+	JOB_DOUBLE_CLICK,
+	JOB_THROTTLED,
+	JOB_RETRIED,
+	JOB_DEAD,
+	JOB_FENCED,
+	JOB_OUTCOMES
+};
+
+struct job {
+	struct worker *worker;
+	struct queue_entry *entry;
+	struct arena arena;
+	struct job *next, **prev; /* the worker's ready list while ready */
+	bool ready;
+	unsigned pending; /* operations under way that will call back */
+	struct timer timer;
+
+	enum stage stage;
+	int step; /* inside the stage; 0 when it is entered */
+	struct {
+		int64_t us;
+	} spent[STAGE_COUNT];
+	int64_t began_us, stage_began_us;
+
+	const struct bot *bot;
+	const struct platform *platform;
+	const char *token; /* of the bot */
+	const struct command *command;
+	struct update update;
+	struct facts facts;
+	struct decision decision;
+
+	enum job_outcome outcome; /* set early when there is nothing to decide */
+	enum failure failure;
+	int64_t later_ms;
+	const char *error;
+	bool maybe_applied;
+
+	unsigned statements, conflicts;
+	struct call *calls;
+	size_t ncalls, sent; /* sent: delivered, or refused for good */
+
+	/* results that callbacks left for the stage */
+	enum err op_err;
+	bool double_click, throttled, notice, guarded;
+	int64_t wait_ms;
+	bool booked;
+	struct ruling ruling;
+};
+
+/* The stages, in order. Only the runner in job.c calls them and moves a job. */
+struct stage_row {
+	const char *name;
+	enum step (*run)(struct job *j);
+};
+extern const struct stage_row job_stages[STAGE_COUNT];
+
+struct job *job_new(struct worker *w, struct queue_entry *e);
+void job_ready(struct job *j); /* runs from the loop */
+/* Runs all that is ready. */
+void job_run_ready(struct worker *w);
+
+/* Around every operation: begin before it starts; end in its callback, after the result is stored. The job runs again
+ * when none is under way. */
+void job_begin(struct job *j);
+void job_end(struct job *j);
+
+/* For the stages: how it failed. */
+enum step job_later(struct job *j, int64_t ms, const char *why);
+enum step job_retry(struct job *j, const char *why);
+enum step job_dead(struct job *j, const char *why);
+
+const char *job_outcome_name(enum job_outcome o);
+
+#endif

@@ -1,0 +1,50 @@
+/* The worker: takes entries while there is room, runs them through the stages, many at once on one loop. */
+#ifndef SHOAL_WORKER_WORKER_H
+#define SHOAL_WORKER_WORKER_H
+
+#include "shoal/base/conf.h"
+#include "shoal/base/metrics.h"
+#include "shoal/io/http.h"
+#include "shoal/io/loop.h"
+#include "shoal/io/pg.h"
+#include "shoal/io/redis.h"
+#include "shoal/store/cache.h"
+#include "shoal/store/flood.h"
+#include "shoal/store/queue.h"
+
+#define SHARDS_MAX 64
+
+struct job;
+
+struct worker {
+	struct conf conf;
+	struct arena arena;
+	struct loop *loop;
+	struct pg *pg;
+	struct redis *redis; /* caches and limits */
+	struct cache *cache;
+	struct flood *flood;
+	struct http *http;
+	struct queue *queues[SHARDS_MAX];
+	unsigned nqueues, nleft;
+	char id[80];
+
+	struct job *ready, **ready_last; /* jobs that can go on */
+	struct task ready_task;
+	unsigned njobs;
+	struct job *suspect; /* an entry that two workers have died of: runs alone */
+	bool draining, leaving;
+	struct timer drain_timer, tick;
+	int64_t done; /* settled since start */
+	int64_t started_ms;
+
+	struct metric *updates, *update_seconds, *stage_seconds, *sql_per_update, *platform_requests;
+	struct series *inflight, *takeovers, *flood_wait;
+};
+
+int verb_worker(int argc, char **argv);
+
+/* A job has ended: there is room. */
+void worker_job_over(struct worker *w);
+
+#endif

@@ -1,0 +1,440 @@
+#!lua flags=allow-oom
+-- turn.lua: the whole queue. One call settles what a worker has finished and hands it what it may take next.
+-- It is atomic, so order per lane, fencing, takeover and retries need nothing else. It never raises on data.
+--
+-- KEYS  1 updates  2 lanes  3 waiting  4 due  5 tries  6 workers  7 dead  8 seen  9 seen_old  10 conf
+--   lanes    hash  lane -> "NAME id" in hand | "@ id" in due | "@ id new" in due, never handed out.  Free: no field.
+--   waiting  zset  score 0, lane \1 pad20(ms)-pad20(seq): read while its lane was taken
+--   due      zset  by ms: "id lane". Its lane stays held.
+--   tries    hash  id -> "retries takeovers sent", only where not all are zero
+--   workers  zset  NAME -> deadline, ms
+--   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas)
+-- Invariant: pending of `workers` = HLEN lanes + ZCARD waiting;  XLEN updates = unread + that.
+--
+-- ARGV  1 format  2 shard "i/n"  3 NAME  4 mode: work | hello | leave  5 want  6 suspect_ok 0|1  7 deadline ttl, ms
+--       8 attempts allowed  9 life of idempotency keys, ms
+--   work, leave: then reports, five arguments each: kind id lane number text
+--       done | later ms | retry ms err | dead maybe_applied err | sent count
+--   hello: 10 number of old names, the names, then the ids kept
+--
+-- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, ...} of dead letters}
+--   entry = {id, again 0|1, retries, takeovers, sent, {field, value, ...}}
+--         {"kept", ids}   to hello        {"gone"}   NAME is not registered        {"version", v, shard}
+
+local UPDATES, LANES, WAITING, DUE, TRIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local WORKERS, DEAD, SEEN, SEEN_OLD, CONF = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local FORMAT, SHARD, NAME, MODE = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local want, suspect_ok, TTL = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
+local ATTEMPTS, KEY_LIFE = tonumber(ARGV[8]), tonumber(ARGV[9])
+local CHUNK, BYTES, SUSPECT, FATAL, PAUSE_LOOK = 32, 1048576, 2, 3, 2000
+local READ_MAX = 512 -- entries read in one turn, given or not: Redis serves others too
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function pad(id)
+	local ms, seq = id:match('^(%d+)%-(%d+)$')
+	return ('0'):rep(20 - #ms) .. ms .. '-' .. ('0'):rep(20 - #seq) .. seq
+end
+local function unpad(s)
+	local ms, seq = s:match('^0*(%d+)%-0*(%d+)$')
+	return ms .. '-' .. seq
+end
+
+-- commands that can be collected: one call for many, at most 2,000 values each
+local function batched(command, key, list, group)
+	for i = 1, #list, 2000 do
+		local last = math.min(i + 1999, #list)
+		if group then
+			redis.call(command, key, group, unpack(list, i, last))
+		else
+			redis.call(command, key, unpack(list, i, last))
+		end
+	end
+end
+
+-- lanes as this turn sees them; what changed is written at its end
+local lane_now, lane_changed = {}, {}
+local function lane_load(names)
+	local ask = {}
+	for _, l in ipairs(names) do
+		if lane_now[l] == nil then
+			ask[#ask + 1] = l
+			lane_now[l] = false
+		end
+	end
+	if #ask == 0 then return end
+	local got = redis.call('HMGET', LANES, unpack(ask))
+	for i, l in ipairs(ask) do lane_now[l] = got[i] or false end
+end
+local function lane_set(lane, value)
+	lane_now[lane] = value
+	lane_changed[lane] = true
+end
+
+local acked, due_added, tries_dropped = {}, {}, {}
+local entries, buried, duplicates, bytes = {}, {}, {}, 0
+local has_waiting = redis.call('ZCARD', WAITING) > 0
+local has_tries = redis.call('HLEN', TRIES) > 0
+
+local function tries_of(id)
+	local t = has_tries and redis.call('HGET', TRIES, id)
+	if not t then return 0, 0, 0 end
+	local r, k, s = t:match('^(%d+) (%d+) (%d+)$')
+	return tonumber(r) or 0, tonumber(k) or 0, tonumber(s) or 0
+end
+local function tries_set(id, retries, takeovers, sent)
+	redis.call('HSET', TRIES, id, retries .. ' ' .. takeovers .. ' ' .. sent)
+	has_tries = true
+end
+
+local function due_add(ms, id, lane)
+	due_added[#due_added + 1] = ms
+	due_added[#due_added + 1] = id .. ' ' .. lane
+end
+
+local function entry_fields(id)
+	local found = redis.call('XRANGE', UPDATES, id, id)
+	return found[1] and found[1][2]
+end
+local function field(fields, name)
+	for i = 1, #fields, 2 do
+		if fields[i] == name then return fields[i + 1] end
+	end
+end
+
+local pause = nil
+local function paused(bot)
+	if pause == nil then pause = redis.call('HGET', CONF, 'paused') or '' end
+	if pause == '' then return false end
+	return pause == '*' or (',' .. pause .. ','):find(',' .. (bot or '') .. ',', 1, true) ~= nil
+end
+
+local function give(id, lane, fields, again)
+	local retries, takeovers, sent = 0, 0, 0
+	if again then retries, takeovers, sent = tries_of(id) end
+	lane_set(lane, NAME .. ' ' .. id)
+	entries[#entries + 1] = {id, again and 1 or 0, retries, takeovers, sent, fields}
+	for i = 2, #fields, 2 do bytes = bytes + #fields[i] end
+	want = want - 1
+end
+
+local function settle(id)
+	acked[#acked + 1] = id
+	if has_tries then tries_dropped[#tries_dropped + 1] = id end
+end
+
+-- the lane's entry is settled: its oldest waiting entry that still exists comes next, else the lane is free
+local function next_in(lane)
+	while has_waiting do
+		local low = redis.call('ZRANGEBYLEX', WAITING, '[' .. lane .. '\1', '(' .. lane .. '\2', 'LIMIT', 0, 1)
+		if not low[1] then break end
+		redis.call('ZREM', WAITING, low[1])
+		local id = unpad(low[1]:sub(#lane + 2))
+		local fields = entry_fields(id)
+		if not fields then
+			settle(id)
+		elseif want > 0 and bytes < BYTES and not paused(field(fields, 'bot')) then
+			give(id, lane, fields, false)
+			return
+		else
+			lane_set(lane, '@ ' .. id .. ' new')
+			due_add(now, id, lane)
+			return
+		end
+	end
+	lane_set(lane, false)
+end
+
+local function bury(id, lane, fields, reason, maybe_applied)
+	local retries, takeovers, sent = tries_of(id)
+	local copy = {'id', id, 'lane', lane or '', 'error', reason, 'retries', retries, 'takeovers', takeovers, 'sent', sent,
+		'maybe_applied', maybe_applied, 'died_at', now, 'entry', 'follows'}
+	for i = 1, #(fields or {}) do copy[#copy + 1] = fields[i] end
+	redis.call('XADD', DEAD, '*', unpack(copy, 1, math.min(#copy, 3000)))
+	buried[#buried + 1] = id
+	buried[#buried + 1] = fields and field(fields, 'bot') or ''
+	settle(id)
+end
+
+-- ids of lanes in the hands of any of `owners` go back; taken over when their worker died
+local function orphan(owners, died)
+	local all = redis.call('HGETALL', LANES)
+	for i = 1, #all, 2 do
+		local lane, owner, id = all[i], all[i + 1]:match('^(%S+) (%S+)')
+		if lane_now[lane] == nil then lane_now[lane] = all[i + 1] end
+		if owner and owners[owner] and lane_now[lane] == all[i + 1] then
+			local retries, takeovers, sent = tries_of(id)
+			if died then takeovers = takeovers + 1 end
+			if died then tries_set(id, retries, takeovers, sent) end
+			if takeovers >= FATAL then
+				bury(id, lane, entry_fields(id), 'killed its worker ' .. takeovers .. ' times', 1)
+				next_in(lane)
+			else
+				lane_set(lane, '@ ' .. id)
+				due_add(now, id, lane)
+			end
+		end
+	end
+end
+
+local function write_back()
+	local set, del = {}, {}
+	for lane in pairs(lane_changed) do
+		local v = lane_now[lane]
+		if v then
+			set[#set + 1] = lane
+			set[#set + 1] = v
+		else
+			del[#del + 1] = lane
+		end
+	end
+	batched('HSET', LANES, set)
+	batched('HDEL', LANES, del)
+	batched('ZADD', DUE, due_added)
+	batched('XACK', UPDATES, acked, 'workers')
+	batched('XDEL', UPDATES, acked)
+	batched('HDEL', TRIES, tries_dropped)
+end
+
+-- 1. format
+local conf = redis.call('HMGET', CONF, 'v', 'shard', 'rotated', 'turned')
+if not conf[1] then
+	redis.call('HSET', CONF, 'v', FORMAT, 'shard', SHARD)
+elseif conf[1] ~= FORMAT or conf[2] ~= SHARD then
+	return {'version', conf[1], conf[2] or ''}
+end
+
+-- 2. grace: Redis itself stood still, or its clock stepped; nobody is to blame
+local turned = tonumber(conf[4] or 0) or 0
+local furthest = redis.call('ZRANGE', WORKERS, -1, -1, 'WITHSCORES')
+if now - turned > TTL / 2 or now < turned or (furthest[2] and tonumber(furthest[2]) > now + 2 * TTL) then
+	for _, w in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do redis.call('ZADD', WORKERS, now + TTL, w) end
+end
+local rotated = tonumber(conf[3] or 0) or 0
+if rotated > now or now - rotated > KEY_LIFE then
+	redis.call('UNLINK', SEEN_OLD)
+	if redis.call('EXISTS', SEEN) == 1 then redis.call('RENAME', SEEN, SEEN_OLD) end
+	redis.call('HSET', CONF, 'turned', now, 'rotated', now)
+else
+	redis.call('HSET', CONF, 'turned', now)
+end
+
+-- 3. who speaks
+if MODE == 'hello' then
+	local owners, kept, answer = {}, {}, {}
+	local names = tonumber(ARGV[10])
+	for i = 11, 10 + names do owners[ARGV[i]] = true end
+	for i = 11 + names, #ARGV do kept[ARGV[i]] = true end
+	redis.call('ZADD', WORKERS, now + TTL, NAME)
+	if names > 0 then
+		local all = redis.call('HGETALL', LANES)
+		for i = 1, #all, 2 do
+			local owner, id = all[i + 1]:match('^(%S+) (%S+)')
+			if owner and owners[owner] and kept[id] then
+				lane_set(all[i], NAME .. ' ' .. id)
+				answer[#answer + 1] = id
+			end
+		end
+		want = 0
+		orphan(owners, false)
+		for name in pairs(owners) do redis.call('ZREM', WORKERS, name) end
+	end
+	write_back()
+	return {'kept', answer}
+end
+if not redis.call('ZSCORE', WORKERS, NAME) then return {'gone'} end
+redis.call('ZADD', WORKERS, now + TTL, NAME)
+local stopped = paused('*')
+if MODE == 'leave' or stopped then want = 0 end
+
+-- 4. reports
+local fenced = {}
+if #ARGV > 9 then
+	local lanes = {}
+	for i = 10, #ARGV, 5 do lanes[#lanes + 1] = ARGV[i + 2] end
+	for i = 1, #lanes, 2000 do lane_load({unpack(lanes, i, math.min(i + 1999, #lanes))}) end
+	for i = 10, #ARGV, 5 do
+		local kind, id, lane, number, text = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4]
+		if lane_now[lane] ~= NAME .. ' ' .. id then
+			fenced[#fenced + 1] = id
+		elseif kind == 'done' then
+			settle(id)
+			next_in(lane)
+		elseif kind == 'later' then
+			lane_set(lane, '@ ' .. id)
+			due_add(now + number, id, lane)
+		elseif kind == 'sent' then
+			local retries, takeovers = tries_of(id)
+			tries_set(id, retries, takeovers, number)
+		else
+			local retries, takeovers, sent = tries_of(id)
+			if kind == 'retry' then
+				retries = retries + 1
+				tries_set(id, retries, takeovers, sent)
+			end
+			if kind == 'retry' and retries < ATTEMPTS then
+				lane_set(lane, '@ ' .. id)
+				due_add(now + number, id, lane)
+			else
+				bury(id, lane, entry_fields(id), text, kind == 'dead' and number or 0)
+				next_in(lane)
+			end
+		end
+	end
+end
+
+-- 5. the dead, and those who leave
+local expired, owners = redis.call('ZRANGEBYSCORE', WORKERS, '-inf', now), {}
+if #expired > 0 then
+	for _, name in ipairs(expired) do owners[name] = true end
+	orphan(owners, true)
+	batched('ZREM', WORKERS, expired)
+end
+if MODE == 'leave' then
+	orphan({[NAME] = true}, false)
+	redis.call('ZREM', WORKERS, NAME)
+	write_back()
+	return {'ok', {}, fenced, -1, 0, {}, buried}
+end
+
+-- 6. take: what is due
+local suspect_given, held_back = false, false
+local function take_due(limit)
+	if limit <= 0 then return end
+	local ripe = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, limit + CHUNK)
+	local names, gone = {}, {}
+	for i, m in ipairs(ripe) do names[i] = m:match('^%S+ (.*)$') end
+	lane_load(names)
+	for i, m in ipairs(ripe) do
+		if limit <= 0 or want <= 0 or bytes >= BYTES then break end
+		local id, lane, holder = m:match('^(%S+)'), names[i], nil
+		holder = lane_now[lane]
+		local fresh = holder == '@ ' .. id .. ' new'
+		if not fresh and holder ~= '@ ' .. id then
+			gone[#gone + 1] = m
+		else
+			local fields = entry_fields(id)
+			local _, takeovers = tries_of(id)
+			if not fields then
+				gone[#gone + 1] = m
+				settle(id)
+				next_in(lane)
+			elseif paused(field(fields, 'bot')) then
+				due_add(now + PAUSE_LOOK, id, lane)
+			elseif takeovers >= SUSPECT and (not suspect_ok or suspect_given) then
+				held_back = true
+			else
+				if takeovers >= SUSPECT then suspect_given = true end
+				gone[#gone + 1] = m
+				give(id, lane, fields, not fresh)
+				limit = limit - 1
+			end
+		end
+	end
+	batched('ZREM', DUE, gone)
+end
+
+-- what is unread; reading and the gate are one step, so two workers cannot gate two entries of a lane in wrong order
+local function bad(fields)
+	local bot, body, lane, key = field(fields, 'bot'), field(fields, 'body'), field(fields, 'lane'), field(fields, 'key')
+	if not bot or bot == '' then return 'no bot' end
+	if not body then return 'no body' end
+	if not lane or lane == '' then return 'no lane' end
+	if #lane > 255 or lane:find('[^\32-\126]') then return 'lane is not 1 to 255 printable bytes' end
+	if key and #key > 255 then return 'key is longer than 255 bytes' end
+	return nil, bot, lane, key
+end
+
+local function read(count)
+	local command = {'XREADGROUP', 'GROUP', 'workers', 'w', 'COUNT', count, 'STREAMS', UPDATES, '>'}
+	local got = redis.pcall(unpack(command))
+	if type(got) == 'table' and got.err then
+		if not got.err:find('NOGROUP', 1, true) then return {}, got.err end
+		for _, group in ipairs({'workers', 'bell'}) do
+			redis.pcall('XGROUP', 'CREATE', UPDATES, group, group == 'bell' and '$' or '0', 'MKSTREAM')
+		end
+		got = redis.pcall(unpack(command))
+		if type(got) == 'table' and got.err then return {}, got.err end
+	end
+	return got and got[1] and got[1][2] or {}
+end
+
+local function take_unread()
+	local budget = READ_MAX
+	while want > 0 and bytes < BYTES and budget > 0 do
+		local count = math.min(want, CHUNK)
+		budget = budget - count
+		local batch, failed = read(count)
+		if failed then return true end
+		local lanes, keys, good = {}, {}, {}
+		for _, e in ipairs(batch) do
+			local id, fields = e[1], e[2]
+			if fields then
+				local reason, bot, lane, key = bad(fields)
+				if reason then
+					bury(id, field(fields, 'lane'), fields, reason, 0)
+				else
+					key = key ~= '' and key or nil
+					good[#good + 1] = {id, fields, bot, lane, key}
+					lanes[#lanes + 1] = lane
+					if key then keys[#keys + 1] = key end
+				end
+			else
+				settle(id)
+			end
+		end
+		lane_load(lanes)
+		local seen, marks = {}, {}
+		if #keys > 0 then
+			local a, b = redis.call('HMGET', SEEN, unpack(keys)), redis.call('HMGET', SEEN_OLD, unpack(keys))
+			for i, k in ipairs(keys) do seen[k] = a[i] or b[i] or nil end
+		end
+		for _, g in ipairs(good) do
+			local id, fields, bot, lane, key = unpack(g, 1, 5)
+			if key and seen[key] and seen[key] ~= id then
+				duplicates[#duplicates + 1] = bot
+				settle(id)
+			else
+				if key and not seen[key] then
+					seen[key] = id
+					marks[#marks + 1] = key
+					marks[#marks + 1] = id
+				end
+				local holder = lane_now[lane]
+				if not holder and paused(bot) then
+					lane_set(lane, '@ ' .. id .. ' new')
+					due_add(now + PAUSE_LOOK, id, lane)
+				elseif not holder then
+					give(id, lane, fields, false)
+				elseif holder:match('^%S+ (%S+)') ~= id then -- not read anew after the group was lost
+					redis.call('ZADD', WAITING, 0, lane .. '\1' .. pad(id))
+					has_waiting = true
+				end
+			end
+		end
+		batched('HSET', SEEN, marks)
+		if #batch < count then return true end
+	end
+	return false
+end
+
+local short = stopped
+if want > 0 then
+	local room = want
+	take_due(math.ceil(room / 2))
+	short = take_unread()
+	if short then take_due(want) end
+end
+
+-- 7. nothing more to read: the doorbell rings for what comes after this moment
+if short then
+	local set = redis.pcall('XGROUP', 'SETID', UPDATES, 'bell', '$')
+	if type(set) == 'table' and set.err then redis.pcall('XGROUP', 'CREATE', UPDATES, 'bell', '$', 'MKSTREAM') end
+end
+write_back()
+
+local due_in = -1
+local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
+if first[2] then due_in = math.max(held_back and 200 or 0, math.floor(tonumber(first[2]) - now)) end
+return {'ok', entries, fenced, due_in, short and 1 or 0, duplicates, buried}

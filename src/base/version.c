@@ -1,0 +1,3 @@
+#include "shoal/base/version.h"
+
+const char shoal_version[] = SHOAL_VERSION;

@@ -1,0 +1,82 @@
+#include "shoal/store/queue_stats.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/embed.h"
+#include "shoal/store/queue.h"
+
+static struct redis_script stats_script = {.name = "lua/stats.lua"};
+
+#define NKEYS 8
+static void keys_of(unsigned shard, char keys[NKEYS][QUEUE_KEY_MAX])
+{
+	static const char *const words[NKEYS] = {"updates", "lanes",   "waiting", "due",
+	                                         "tries",   "workers", "dead",    "conf"};
+	for (size_t i = 0; i < NKEYS; i++)
+		queue_key(keys[i], shard, words[i]);
+}
+
+static enum err parse(const redisReply *r, struct queue_stats *s)
+{
+	int64_t *const numbers[] = {&s->length,   &s->pending, &s->lanes, &s->waiting,  &s->due,
+	                            &s->retrying, &s->workers, &s->dead,  &s->oldest_ms};
+	const size_t n = sizeof(numbers) / sizeof(numbers[0]);
+	memset(s, 0, sizeof(*s));
+	if (!r || r->type != REDIS_REPLY_ARRAY || r->elements != n + 1 || r->element[n]->type != REDIS_REPLY_STRING)
+		return ERR_PROTOCOL;
+	for (size_t i = 0; i < n; i++) {
+		if (r->element[i]->type != REDIS_REPLY_INTEGER)
+			return ERR_PROTOCOL;
+		*numbers[i] = r->element[i]->integer;
+	}
+	snprintf(s->paused, sizeof(s->paused), "%s", r->element[n]->str);
+	return ERR_OK;
+}
+
+struct ask {
+	queue_stats_fn *fn;
+	void *arg;
+};
+
+static void answered(void *arg, enum err err, const redisReply *reply)
+{
+	struct ask ask = *(struct ask *)arg;
+	struct queue_stats stats = {0};
+	free(arg);
+	if (err == ERR_OK)
+		err = parse(reply, &stats);
+	ask.fn(ask.arg, err, &stats);
+}
+
+void queue_stats_ask(struct redis *r, unsigned shard, queue_stats_fn *fn, void *arg)
+{
+	char keys[NKEYS][QUEUE_KEY_MAX];
+	struct span argv[NKEYS];
+	keys_of(shard, keys);
+	for (size_t i = 0; i < NKEYS; i++)
+		argv[i] = span_of(keys[i]);
+	struct ask *ask = mem_alloc(sizeof(*ask));
+	*ask = (struct ask){fn, arg};
+	redis_eval(r, &stats_script, answered, ask, NKEYS, NKEYS, argv);
+}
+
+enum err queue_stats_now(redisContext *c, unsigned shard, struct queue_stats *out)
+{
+	char keys[NKEYS][QUEUE_KEY_MAX];
+	const struct embed_file *text = embed_find(stats_script.name);
+	const char *argv[3 + NKEYS] = {"EVAL", text->data, "8"};
+	size_t len[3 + NKEYS] = {4, text->len, 1};
+	keys_of(shard, keys);
+	for (size_t i = 0; i < NKEYS; i++) {
+		argv[3 + i] = keys[i];
+		len[3 + i] = strlen(keys[i]);
+	}
+	redisReply *r = redisCommandArgv(c, 3 + NKEYS, argv, len);
+	enum err err = !r ? ERR_UNREACHABLE : r->type == REDIS_REPLY_ERROR ? ERR_REFUSED : parse(r, out);
+	if (r)
+		freeReplyObject(r);
+	return err;
+}

@@ -1,0 +1,81 @@
+#include "shoal/worker/beacon.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "shoal/base/clock.h"
+#include "shoal/base/json.h"
+#include "shoal/base/version.h"
+#include "shoal/store/queue_stats.h"
+#include "shoal/worker/worker.h"
+
+#define LIFE_MS "5000"
+
+static struct metric *gauge(const char *name, const char *help)
+{
+	return metric_gauge(name, "shard", help);
+}
+
+/* The shard's numbers as this worker last heard them. */
+static void stats_came(void *arg, enum err err, const struct queue_stats *s)
+{
+	struct queue *q = arg;
+	char shard[12];
+	if (err != ERR_OK)
+		return;
+	snprintf(shard, sizeof(shard), "%u", queue_shard(q));
+	series_set(SERIES(gauge("shoal_queue_length", "Unsettled entries in the stream"), shard), (double)s->length);
+	series_set(SERIES(gauge("shoal_queue_pending", "Entries read and not settled"), shard), (double)s->pending);
+	series_set(SERIES(gauge("shoal_queue_waiting", "Entries behind another one of their lane"), shard),
+	           (double)s->waiting);
+	series_set(SERIES(gauge("shoal_queue_retrying", "Entries given back, to come again"), shard), (double)s->due);
+	series_set(SERIES(gauge("shoal_queue_dead", "Dead letters"), shard), (double)s->dead);
+	series_set(SERIES(gauge("shoal_queue_oldest_seconds", "Age of the oldest unsettled entry"), shard),
+	           s->oldest_ms < 0 ? 0 : (double)s->oldest_ms / 1e3);
+	/* 0 whenever the script's bookkeeping is whole: pending = busy lanes + waiting */
+	series_set(
+	    SERIES(gauge("shoal_queue_imbalance", "Pending less busy lanes less waiting; not 0 is a fault"), shard),
+	    (double)(s->pending - s->lanes - s->waiting));
+}
+
+static void put(struct json_writer *out, struct worker *w)
+{
+	static int64_t last_done, last_ms;
+	int64_t now = clock_ms();
+	char host[64] = "", started[32];
+	gethostname(host, sizeof(host) - 1);
+	clock_rfc3339(w->started_ms, started, sizeof(started));
+	json_begin_obj(out);
+	json_kv_str(out, "id", w->id);
+	json_kv_str(out, "host", host);
+	json_kv_i64(out, "pid", getpid());
+	json_kv_str(out, "version", shoal_version);
+	json_kv_str(out, "started_at", started);
+	json_kv_str(out, "state", w->draining ? "draining" : !pg_up(w->pg) ? "cut off" : "running");
+	json_kv_i64(out, "in_flight", w->njobs);
+	json_kv_i64(out, "in_flight_max", w->conf.inflight);
+	json_kv_i64(out, "done", w->done);
+	json_kv_num(out, "per_second",
+	            last_ms && now > last_ms ? (double)(w->done - last_done) * 1e3 / (double)(now - last_ms) : 0);
+	json_end_obj(out);
+	last_done = w->done;
+	last_ms = now;
+}
+
+void beacon_send(struct worker *w)
+{
+	struct buf body;
+	struct json_writer out;
+	char key[120];
+	buf_init(&body, 4096);
+	json_writer_init(&out, &body);
+	put(&out, w);
+	snprintf(key, sizeof(key), "shoal:worker:%s", w->id);
+	const struct span argv[] = {SPAN("SET"), span_of(key), buf_span(&body), SPAN("PX"), SPAN(LIFE_MS)};
+	if (!body.failed && redis_up(w->redis))
+		redis_call(w->redis, NULL, NULL, sizeof(argv) / sizeof(argv[0]), argv);
+	buf_release(&body);
+	for (unsigned i = 0; i < w->nqueues; i++)
+		if (queue_up(w->queues[i]))
+			queue_stats_ask(queue_redis(w->queues[i]), i, stats_came, w->queues[i]);
+}

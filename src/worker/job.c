@@ -1,0 +1,155 @@
+/* The runner: the only code that moves a job from stage to stage. */
+#include "shoal/worker/job.h"
+
+#include <stdlib.h>
+
+#include "shoal/base/clock.h"
+#include "shoal/base/log.h"
+#include "shoal/worker/worker.h"
+
+static void timer_rang(void *arg)
+{
+	job_end(arg);
+}
+
+struct job *job_new(struct worker *w, struct queue_entry *e)
+{
+	struct job *j = mem_zalloc(sizeof(*j));
+	j->worker = w;
+	j->entry = e;
+	e->user = j;
+	arena_init(&j->arena);
+	timer_init(&j->timer, w->loop, timer_rang, j);
+	j->began_us = j->stage_began_us = clock_us();
+	w->njobs++;
+	return j;
+}
+
+static void job_free(struct job *j)
+{
+	struct worker *w = j->worker;
+	if (w->suspect == j)
+		w->suspect = NULL;
+	timer_release(&j->timer);
+	arena_release(&j->arena);
+	free(j);
+	w->njobs--;
+	worker_job_over(w);
+}
+
+void job_ready(struct job *j)
+{
+	struct worker *w = j->worker;
+	if (j->ready)
+		return;
+	j->ready = true;
+	j->next = NULL;
+	*w->ready_last = j;
+	w->ready_last = &j->next;
+	loop_defer(w->loop, &w->ready_task);
+}
+
+void job_begin(struct job *j)
+{
+	j->pending++;
+}
+
+void job_end(struct job *j)
+{
+	ENSURE(j->pending > 0);
+	if (--j->pending == 0)
+		job_ready(j);
+}
+
+static enum step failed(struct job *j, enum failure how, int64_t ms, const char *why)
+{
+	j->failure = how;
+	j->later_ms = ms;
+	j->error = arena_strdup(&j->arena, why);
+	return STEP_FAIL;
+}
+
+enum step job_later(struct job *j, int64_t ms, const char *why)
+{
+	return failed(j, FAILURE_LATER, ms, why);
+}
+
+enum step job_retry(struct job *j, const char *why)
+{
+	return failed(j, FAILURE_RETRY, 0, why);
+}
+
+enum step job_dead(struct job *j, const char *why)
+{
+	return failed(j, FAILURE_DEAD, 0, why);
+}
+
+/* The one place where job->stage changes. */
+static void job_move(struct job *j, enum stage to)
+{
+	int64_t now = clock_us();
+	ENSURE(to == j->stage + 1 || to == STAGE_SETTLE || (to == STAGE_LOAD && j->stage == STAGE_COMMIT));
+	j->spent[j->stage].us += now - j->stage_began_us;
+	j->stage_began_us = now;
+	log_debug("stage", LOG_STR("id", j->entry->id), LOG_STR("from", job_stages[j->stage].name),
+	          LOG_STR("to", job_stages[to].name));
+	j->stage = to;
+	j->step = 0;
+}
+
+static void job_fenced(struct job *j)
+{
+	struct worker *w = j->worker;
+	const char *bot = j->bot ? j->bot->name : "unknown";
+	series_add(SERIES(w->updates, bot, j->update.kind_name ? j->update.kind_name : "unknown",
+	                  job_outcome_name(JOB_FENCED)),
+	           1);
+	log_info("update is no longer ours", LOG_STR("id", j->entry->id), LOG_STR("stage", job_stages[j->stage].name));
+	queue_drop(j->entry);
+	job_free(j);
+}
+
+static void job_run(struct job *j)
+{
+	loop_note(j->worker->loop, job_stages[j->stage].name);
+	for (;;) {
+		if (j->pending > 0)
+			return;
+		if (j->entry->lost) {
+			job_fenced(j);
+			return;
+		}
+		switch (job_stages[j->stage].run(j)) {
+		case STEP_NEXT:
+			if (j->stage == STAGE_SETTLE) { /* the entry is the queue's again */
+				job_free(j);
+				return;
+			}
+			job_move(j, j->stage + 1);
+			break;
+		case STEP_WAIT: return;
+		case STEP_FAIL: job_move(j, STAGE_SETTLE); break;
+		case STEP_AGAIN: job_move(j, STAGE_LOAD); break;
+		}
+	}
+}
+
+void job_run_ready(struct worker *w)
+{
+	struct job *list = w->ready;
+	w->ready = NULL;
+	w->ready_last = &w->ready;
+	while (list) {
+		struct job *j = list;
+		list = j->next;
+		j->ready = false;
+		job_run(j);
+	}
+}
+
+const char *job_outcome_name(enum job_outcome o)
+{
+	static const char *const names[JOB_OUTCOMES] = {"undecided", "done",    "ignored", "double_click",
+	                                                "throttled", "retried", "dead",    "fenced"};
+	return names[o];
+}

@@ -1,0 +1,81 @@
+#include "shoal/worker/responder.h"
+
+#include <stdlib.h>
+
+#include "shoal/base/json.h"
+#include "shoal/base/log.h"
+#include "shoal/worker/worker.h"
+
+#define REQUEST_MAX (1 << 20)
+
+struct asked {
+	struct arena *arena;
+	void (*fn)(void *arg, const char *answer);
+	void *arg;
+};
+
+static const char *content_of(struct arena *a, struct span body)
+{
+	const char *why = NULL;
+	const cJSON *choices = json_arr(json_parse(a, body, &why), "choices");
+	const char *text = json_str(json_obj(cJSON_GetArrayItem(choices, 0), "message"), "content");
+	return text && *text ? text : NULL;
+}
+
+static void answered(void *arg, enum err err, const struct http_response *res)
+{
+	static int64_t last;
+	static unsigned suppressed;
+	struct asked ask = *(struct asked *)arg;
+	free(arg);
+	const char *answer = NULL;
+	if (err == ERR_OK && res->status == 200)
+		answer = content_of(ask.arena, res->body);
+	if (!answer && log_due(&last, &suppressed))
+		log_warn("the responder gave no answer", LOG_STR("why", err_text(err)),
+		         LOG_INT("status", err == ERR_OK ? res->status : 0), LOG_INT("suppressed", suppressed));
+	ask.fn(ask.arg, answer);
+}
+
+static void message(struct json_writer *w, const char *role, const char *content)
+{
+	json_begin_obj(w);
+	json_kv_str(w, "role", role);
+	json_kv_str(w, "content", content);
+	json_end_obj(w);
+}
+
+void responder_ask(struct worker *w, const struct update *u, const struct facts *f, struct arena *a,
+                   void (*fn)(void *arg, const char *answer), void *arg)
+{
+	struct buf body;
+	struct json_writer out;
+	buf_init(&body, REQUEST_MAX);
+	json_writer_init(&out, &body);
+	json_begin_obj(&out);
+	if (w->conf.responder_model)
+		json_kv_str(&out, "model", w->conf.responder_model);
+	json_key(&out, "messages");
+	json_begin_arr(&out);
+	if (f->persona.prompt)
+		message(&out, "system", f->persona.prompt);
+	for (size_t i = 0; i < f->history.n; i++)
+		message(&out, f->history.lines[i].out ? "assistant" : "user", f->history.lines[i].text);
+	message(&out, "user", u->text);
+	json_end_arr(&out);
+	json_end_obj(&out);
+
+	const char *headers[] = {"Content-Type: application/json", NULL, NULL};
+	if (w->conf.responder_key)
+		headers[1] = arena_printf(a, "Authorization: Bearer %s", w->conf.responder_key);
+	struct asked *ask = mem_alloc(sizeof(*ask));
+	*ask = (struct asked){a, fn, arg};
+	struct http_request req = {.method = "POST",
+	                           .url = w->conf.responder_url,
+	                           .headers = headers,
+	                           .body = buf_span(&body),
+	                           .timeout_ms = (unsigned)w->conf.responder_timeout_s * 1000,
+	                           .peer = "responder"};
+	http_send(w->http, &req, answered, ask);
+	buf_release(&body);
+}

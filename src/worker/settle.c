@@ -1,0 +1,96 @@
+#include "shoal/worker/settle.h"
+
+#include <stdio.h>
+
+#include "shoal/base/clock.h"
+#include "shoal/base/log.h"
+#include "shoal/worker/worker.h"
+
+#define RETRY_FIRST_MS 200
+#define RETRY_MAX_MS 30000
+
+static int64_t backoff(unsigned retries)
+{
+	int64_t ms = retries > 7 ? RETRY_MAX_MS : (int64_t)RETRY_FIRST_MS << retries;
+	return jitter_ms(ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS);
+}
+
+static enum job_outcome outcome_of(const struct job *j)
+{
+	switch (j->failure) {
+	case FAILURE_NONE: return j->outcome == JOB_UNDECIDED ? JOB_DONE : j->outcome;
+	case FAILURE_LATER: return JOB_RETRIED;
+	case FAILURE_RETRY: return j->entry->retries + 1 < j->worker->conf.max_attempts ? JOB_RETRIED : JOB_DEAD;
+	case FAILURE_DEAD: return JOB_DEAD;
+	}
+	BUG("failure %d", (int)j->failure);
+}
+
+static void report(struct job *j)
+{
+	struct queue_entry *e = j->entry;
+	switch (j->failure) {
+	case FAILURE_NONE: queue_done(e); break;
+	case FAILURE_LATER: queue_later(e, j->later_ms); break;
+	case FAILURE_RETRY: queue_retry(e, backoff(e->retries), j->error); break;
+	case FAILURE_DEAD: queue_dead(e, j->error, j->maybe_applied); break;
+	}
+}
+
+static const char *command_name(const struct job *j)
+{
+	return j->command ? j->command->name : "none";
+}
+
+static void measure(const struct job *j, enum job_outcome outcome, double total)
+{
+	struct worker *w = j->worker;
+	const char *bot = j->bot ? j->bot->name : "unknown";
+	const char *kind = j->update.kind_name ? j->update.kind_name : "unknown";
+	series_add(SERIES(w->updates, bot, kind, job_outcome_name(outcome)), 1);
+	if (!j->bot)
+		return;
+	series_observe(SERIES(w->update_seconds, bot, command_name(j)), total);
+	for (int s = 0; s < STAGE_SETTLE; s++)
+		if (j->spent[s].us)
+			series_observe(SERIES(w->stage_seconds, bot, job_stages[s].name), (double)j->spent[s].us / 1e6);
+	series_observe(SERIES(w->sql_per_update, bot), j->statements);
+}
+
+static void log_line(const struct job *j, enum job_outcome outcome, double total)
+{
+	const struct conf *c = &j->worker->conf;
+	struct log_field f[12 + STAGE_COUNT];
+	size_t n = 0;
+	double ms = total * 1e3;
+	f[n++] = LOG_STR("bot", j->bot ? j->bot->name : "unknown");
+	f[n++] = LOG_STR("command", command_name(j));
+	f[n++] = LOG_STR("outcome", job_outcome_name(outcome));
+	f[n++] = LOG_STR("speed", ms < (double)c->fast_ms ? "FAST" : ms > (double)c->slow_ms ? "SLOW" : "OK");
+	f[n++] = LOG_NUM("total_ms", ms);
+	for (int s = 0; s < STAGE_SETTLE; s++)
+		if (j->spent[s].us >= 100)
+			f[n++] = LOG_NUM(job_stages[s].name, (double)j->spent[s].us / 1e3);
+	f[n++] = LOG_STR("id", j->entry->id);
+	f[n++] = LOG_SPAN("lane", j->entry->lane);
+	f[n++] = LOG_INT("sql", j->statements);
+	if (j->failure != FAILURE_NONE)
+		f[n++] = LOG_STR("error", j->error);
+	log_emit(LOG_INFO, "update", n, f);
+}
+
+enum step settle(struct job *j)
+{
+	struct worker *w = j->worker;
+	enum job_outcome outcome = outcome_of(j);
+	double total = (double)(clock_us() - j->began_us) / 1e6;
+	if (outcome == JOB_DEAD && j->update.kind == UPDATE_PRESS) /* pressed again, it may try again */
+		flood_release_press(w->flood, j->bot->name, j->update.from.id, j->update.message_id, j->update.data,
+		                    j->update.key);
+	measure(j, outcome, total);
+	if (w->conf.log_updates && log_enabled(LOG_INFO))
+		log_line(j, outcome, total);
+	report(j);
+	w->done++;
+	return STEP_NEXT;
+}

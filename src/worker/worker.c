@@ -1,0 +1,376 @@
+#include "shoal/worker/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shoal/base/args.h"
+#include "shoal/base/clock.h"
+#include "shoal/base/log.h"
+#include "shoal/base/version.h"
+#include "shoal/io/health.h"
+#include "shoal/store/queue_stats.h"
+#include "shoal/store/redis_check.h"
+#include "shoal/worker/beacon.h"
+#include "shoal/worker/job.h"
+
+#define TICK_MS 1000
+#define STATEMENT_TIMEOUT_MS 10000
+#define ANSWER_MAX (4 << 20) /* a platform's answer is a few KiB; a responder's may be longer */
+#define PER_HOST 64
+
+/* ---- the queue's callbacks */
+
+static unsigned room(void *arg)
+{
+	const struct worker *w = arg;
+	unsigned used = w->njobs;
+	if (w->draining || w->suspect || !pg_up(w->pg) || !redis_up(w->redis))
+		return 0;
+	for (unsigned i = 0; i < w->nqueues; i++)
+		used += queue_wanted(w->queues[i]);
+	return used < w->conf.inflight ? (unsigned)w->conf.inflight - used : 0;
+}
+
+static bool suspect_ok(void *arg)
+{
+	const struct worker *w = arg;
+	return !w->suspect && !w->draining;
+}
+
+static void on_entry(void *arg, struct queue_entry *e)
+{
+	struct worker *w = arg;
+	if (e->takeovers)
+		series_add(w->takeovers, 1);
+	job_ready(job_new(w, e));
+}
+
+static void on_lost(void *arg, struct queue_entry *e)
+{
+	(void)arg;
+	struct job *j = e->user;
+	if (j->pending == 0) /* else it hears of it when its operation ends */
+		job_ready(j);
+}
+
+static void on_duplicate(void *arg, struct span bot)
+{
+	struct worker *w = arg;
+	char name[32];
+	snprintf(name, sizeof(name), "%.*s", (int)(bot.len < 31 ? bot.len : 31), bot.ptr);
+	series_add(SERIES(w->updates, conf_has_bot(&w->conf, name) ? name : "unknown", "unknown", "duplicate"), 1);
+}
+
+static void on_dead(void *arg, struct span id, struct span bot)
+{
+	struct worker *w = arg;
+	char name[32];
+	snprintf(name, sizeof(name), "%.*s", (int)(bot.len < 31 ? bot.len : 31), bot.ptr);
+	log_warn("entry became a dead letter", LOG_SPAN("id", id), LOG_SPAN("bot", bot));
+	series_add(SERIES(w->updates, conf_has_bot(&w->conf, name) ? name : "unknown", "unknown", "dead"), 1);
+}
+
+/* ---- ending */
+
+static void queue_left(void *arg)
+{
+	struct worker *w = arg;
+	if (++w->nleft == w->nqueues)
+		loop_stop(w->loop);
+}
+
+static void leave(struct worker *w)
+{
+	if (w->leaving)
+		return;
+	w->leaving = true;
+	if (w->njobs)
+		log_warn("giving back what is still in hand", LOG_INT("jobs", w->njobs));
+	for (unsigned i = 0; i < w->nqueues; i++)
+		queue_leave(w->queues[i], queue_left, w);
+}
+
+static void drain_over(void *arg)
+{
+	leave(arg);
+}
+
+static void on_stop(void *arg, int signum)
+{
+	struct worker *w = arg;
+	if (w->draining) {
+		leave(w);
+		return;
+	}
+	log_info("draining", LOG_INT("signal", signum), LOG_INT("jobs", w->njobs));
+	w->draining = true;
+	timer_set(&w->drain_timer, w->conf.drain_s * 1000);
+	if (w->njobs == 0)
+		leave(w);
+}
+
+void worker_job_over(struct worker *w)
+{
+	if (w->draining && w->njobs == 0)
+		leave(w);
+	if (w->suspect && w->njobs == 1)
+		job_ready(w->suspect);
+	for (unsigned i = 0; i < w->nqueues; i++)
+		queue_poke(w->queues[i]);
+}
+
+static void run_ready(void *arg)
+{
+	job_run_ready(arg);
+}
+
+/* ---- readiness */
+
+static const char *check_pg(void *arg)
+{
+	const struct worker *w = arg;
+	return pg_up(w->pg) ? NULL : "Postgres cannot be reached";
+}
+
+static const char *check_redis(void *arg)
+{
+	const struct worker *w = arg;
+	return redis_up(w->redis) ? NULL : "the caches' Redis cannot be reached";
+}
+
+static const char *check_queue(void *arg)
+{
+	return queue_trouble(arg);
+}
+
+static const char *check_drain(void *arg)
+{
+	const struct worker *w = arg;
+	return w->draining ? "draining" : NULL;
+}
+
+static const char *check_cache(void *arg)
+{
+	const struct worker *w = arg;
+	return cache_warmed(w->cache) ? NULL : "caches are not loaded yet";
+}
+
+/* Alive means that entries move: a worker whose turns are not answered though Redis is there is not. */
+static const char *check_moving(void *arg)
+{
+	const struct worker *w = arg;
+	for (unsigned i = 0; i < w->nqueues; i++)
+		if (redis_up(w->redis) && queue_turned_ms(w->queues[i]) && !queue_up(w->queues[i]) &&
+		    clock_ms() - queue_turned_ms(w->queues[i]) > 60000)
+			return queue_trouble(w->queues[i]);
+	return NULL;
+}
+
+/* ---- start */
+
+static void warm(void *arg, bool up)
+{
+	struct worker *w = arg;
+	if (up && redis_up(w->redis))
+		cache_warm(w->cache);
+	for (unsigned i = 0; i < w->nqueues; i++)
+		queue_poke(w->queues[i]);
+}
+
+static void redis_came(void *arg)
+{
+	struct worker *w = arg;
+	redis_check(w->redis, "caches");
+	warm(w, pg_up(w->pg));
+}
+
+static void tick(void *arg)
+{
+	struct worker *w = arg;
+	beacon_send(w);
+	timer_set(&w->tick, TICK_MS);
+}
+
+static void set_inflight(void *arg)
+{
+	struct worker *w = arg;
+	series_set(w->inflight, w->njobs);
+}
+
+static void metrics_init(struct worker *w)
+{
+	static const double statements[] = {0, 1, 2, 3, 4, 6, 10};
+	w->updates = metric_counter("shoal_updates_total", "bot,kind,outcome", "Updates by what became of them");
+	w->update_seconds =
+	    metric_histogram("shoal_update_seconds", "bot,command", "From taking an update to settling it", NULL, 0);
+	w->stage_seconds =
+	    metric_histogram("shoal_stage_seconds", "bot,stage", "Time of an update in each stage", NULL, 0);
+	w->sql_per_update =
+	    metric_histogram("shoal_sql_per_update", "bot", "SQL statements of one update", statements, 7);
+	w->platform_requests = metric_counter("shoal_platform_requests_total", "platform,method,status",
+	                                      "Calls of the platforms' APIs; status 0: no answer");
+	w->inflight = SERIES0(metric_gauge("shoal_inflight", "", "Updates in this worker's hands"));
+	w->takeovers = SERIES0(metric_counter("shoal_takeovers_total", "", "Entries taken over from dead workers"));
+	w->flood_wait =
+	    SERIES0(metric_histogram("shoal_flood_wait_seconds", "", "Waits for the flood budget", NULL, 0));
+	metrics_on_render(set_inflight, w);
+}
+
+/* "redis://a,redis://b" to one queue each. */
+static void open_queues(struct worker *w)
+{
+	char *list = arena_strdup(&w->arena, w->conf.redis_url), *url;
+	unsigned n = 1;
+	for (const char *p = list; *p; p++)
+		n += *p == ',';
+	w->nqueues = n;
+	for (unsigned i = 0; i < n; i++) {
+		url = strsep(&list, ",");
+		struct queue_opts o = {.loop = w->loop,
+		                       .url = url,
+		                       .shard = i,
+		                       .shards = n,
+		                       .worker_id = w->id,
+		                       .max_attempts = w->conf.max_attempts,
+		                       .idempotency_ttl_s = w->conf.idempotency_ttl_s,
+		                       .room = room,
+		                       .suspect_ok = suspect_ok,
+		                       .on_entry = on_entry,
+		                       .on_lost = on_lost,
+		                       .on_duplicate = on_duplicate,
+		                       .on_dead = on_dead,
+		                       .arg = w};
+		w->queues[i] = queue_open(&o);
+	}
+}
+
+/* The checks of the configuration that are a worker's own. */
+static const char *refuse(struct worker *w)
+{
+	const char *why = NULL, *urls[] = {w->conf.redis_url, w->conf.cache_redis_url};
+	for (int i = 0; i < 2; i++) {
+		char *list = arena_strdup(&w->arena, urls[i] ? urls[i] : ""), *url;
+		unsigned n = 0;
+		while ((url = strsep(&list, ","))) {
+			if (urls[i] && redis_url_check(url, &w->arena, &why) != ERR_OK)
+				return arena_printf(&w->arena, "%s=%s: %s",
+				                    i ? "SHOAL_CACHE_REDIS_URL" : "SHOAL_REDIS_URL",
+				                    conf_redact_url(&w->arena, url), why);
+			if (++n > SHARDS_MAX)
+				return arena_printf(&w->arena, "SHOAL_REDIS_URL: more than %d shards", SHARDS_MAX);
+		}
+	}
+	if (pg_check_url(w->conf.postgres_url, &w->arena, &why) != ERR_OK)
+		return arena_printf(&w->arena, "SHOAL_POSTGRES_URL: %s", why);
+	return NULL;
+}
+
+static void name_worker(struct worker *w)
+{
+	char host[64] = "worker", random[9];
+	random_hex(random, 4);
+	if (!w->conf.worker_id && gethostname(host, sizeof(host)) != 0)
+		snprintf(host, sizeof(host), "worker");
+	host[sizeof(host) - 1] = 0;
+	snprintf(w->id, sizeof(w->id), "%.60s-%s", w->conf.worker_id ? w->conf.worker_id : host, random);
+	for (char *p = w->id; *p; p++) /* it becomes part of keys, headers and JSON */
+		if (*p <= ' ' || *p > '~' || *p == '~' || *p == '"' || *p == '\\')
+			*p = '_';
+}
+
+static void open_all(struct worker *w)
+{
+	char agent[100];
+	const char *cache_url = w->conf.cache_redis_url;
+	if (!cache_url)
+		cache_url = arena_strndup(&w->arena, w->conf.redis_url, strcspn(w->conf.redis_url, ","));
+	snprintf(agent, sizeof(agent), "shoal-worker/%s", w->id);
+	w->pg = pg_open(w->loop, &(struct pg_opts){.url = w->conf.postgres_url,
+	                                           .application_name = agent,
+	                                           .connections = (unsigned)w->conf.pg_connections,
+	                                           .prepare = w->conf.pg_prepare,
+	                                           .keepalive_s = (unsigned)w->conf.pg_keepalive_s,
+	                                           .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+	                                           .slow_ms = (unsigned)w->conf.slow_query_ms,
+	                                           .on_change = warm,
+	                                           .arg = w});
+	w->redis = redis_open(
+	    w->loop, &(struct redis_opts){
+	                 .url = cache_url, .label = "cache", .timeout_ms = 2000, .on_up = redis_came, .arg = w});
+	w->cache = cache_open(&(struct cache_opts){w->loop, w->redis, w->pg});
+	w->flood = flood_open(w->redis, &w->conf);
+	w->http = http_open(w->loop, &(struct http_opts){PER_HOST, ANSWER_MAX, arena_strdup(&w->arena, agent)});
+	open_queues(w);
+}
+
+static void add_checks(struct worker *w, struct health *h)
+{
+	health_check(h, "postgres", check_pg, w);
+	health_check(h, "redis", check_redis, w);
+	health_check(h, "caches", check_cache, w);
+	health_check(h, "draining", check_drain, w);
+	for (unsigned i = 0; i < w->nqueues; i++)
+		health_check(h, arena_printf(&w->arena, "queue %u", i), check_queue, w->queues[i]);
+	health_alive(h, "queue", check_moving, w);
+}
+
+static void close_all(struct worker *w)
+{
+	http_close(w->http);
+	cache_close(w->cache);
+	pg_close(w->pg);
+	for (unsigned i = 0; i < w->nqueues; i++)
+		queue_close(w->queues[i]);
+	redis_close(w->redis);
+	flood_close(w->flood);
+	timer_release(&w->drain_timer);
+	timer_release(&w->tick);
+	task_cancel(&w->ready_task);
+}
+
+int verb_worker(int argc, char **argv)
+{
+	static struct worker w;
+	const char *why = NULL;
+	static const struct arg_opt no_options[] = {{0}};
+	struct args args;
+	arena_init(&w.arena);
+	if (!args_parse(&args, &w.arena, argc, argv, no_options) || !args_count(&args, 0, 0, ""))
+		return EXIT_USAGE;
+	if (conf_load(&w.conf, &w.arena, NULL, &why) != ERR_OK || (why = refuse(&w))) {
+		fprintf(stderr, "shoal worker: %s\n", why);
+		return EXIT_FAILED;
+	}
+	name_worker(&w);
+	log_init(w.conf.log, w.conf.log_format, "worker", w.id);
+	signal(SIGPIPE, SIG_IGN);
+	w.started_ms = clock_wall_ms();
+	w.loop = loop_new();
+	w.ready_last = &w.ready;
+	w.ready_task = (struct task){.fn = run_ready, .arg = &w};
+	timer_init(&w.drain_timer, w.loop, drain_over, &w);
+	timer_init(&w.tick, w.loop, tick, &w);
+	metrics_init(&w);
+	struct health *health = health_open(w.loop, w.conf.metrics_listen, &w.arena, &why);
+	if (why) {
+		fprintf(stderr, "shoal worker: %s\n", why);
+		return EXIT_FAILED;
+	}
+	open_all(&w);
+	add_checks(&w, health);
+	loop_on_signal(w.loop, SIGTERM, on_stop, &w);
+	loop_on_signal(w.loop, SIGINT, on_stop, &w);
+	timer_set(&w.tick, TICK_MS);
+	log_info("worker started", LOG_STR("version", shoal_version), LOG_STR("bots", w.conf.bots),
+	         LOG_INT("inflight", w.conf.inflight));
+	loop_run(w.loop);
+	log_info("worker stopped", LOG_INT("done", w.done));
+	close_all(&w);
+	health_close(health);
+	loop_free(w.loop);
+	arena_release(&w.arena);
+	return EXIT_DONE;
+}
