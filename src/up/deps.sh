@@ -1,0 +1,110 @@
+#!/bin/sh
+# deps.sh [test]: installs the Debian packages that Shoal needs to be built and run; with "test" also those of the tests.
+# Says nothing and asks no one when all are there. Starts and enables no service, makes no database cluster.
+set -eu
+
+BUILD="gcc make pkg-config libc6-dev libhiredis-dev libpq-dev libcurl4-openssl-dev libcjson-dev libevent-dev libssl-dev"
+RUN="redis-server postgresql ca-certificates"
+TEST="clang clang-format git procps python3 python3-redis python3-psycopg2 python3-python-telegram-bot chromium nodejs npm"
+
+say() { echo "deps: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# What stands in for a package: another one that provides the same program.
+there() {
+	case $1 in
+	redis-server) command -v redis-server >/dev/null || command -v valkey-server >/dev/null ;;
+	postgresql) ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null ;;
+	*) return 1 ;;
+	esac
+}
+
+# Prints those of its arguments that are not installed.
+missing() {
+	have=$(dpkg-query -W -f '${db:Status-Status} ${Package} ${Provides}\n' 2>/dev/null |
+		sed -n 's/^installed //p' | sed 's/([^)]*)//g' | tr -s ', ' '\n\n' | sort -u)
+	for p in "$@"; do
+		echo "$have" | grep -qxF "$p" || there "$p" || printf '%s ' "$p"
+	done
+}
+
+case ${1-} in
+'') want="$BUILD $RUN" ;;
+test) want="$BUILD $RUN $TEST" ;;
+*) say "not understood: $1; usage: deps.sh [test]"; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	say "this is not Debian: please see that these are there, under whatever name: $want"
+	exit 0
+fi
+need=$(missing $want)
+[ -n "$need" ] || exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+	root=
+elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+	root=sudo
+else
+	fail "missing: $need
+deps: neither root nor sudo here. As root: apt-get install --no-install-recommends $need"
+fi
+
+log=$(mktemp) made_policy= made_conf=
+apt() {
+	$root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@" >"$log" 2>&1 || {
+		tail -n 20 "$log" >&2
+		fail "apt-get $1 failed"
+	}
+}
+# A package may be unknown because of its name (another release) or because the lists are old or empty.
+known() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
+
+clean() {
+	rm -f "$log"
+	[ -z "$made_policy" ] || $root rm -f /usr/sbin/policy-rc.d
+	[ -z "$made_conf" ] || $root rm -f "$made_conf"
+}
+trap clean EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+say "installing: $need"
+apt update
+install=
+for p in $need; do
+	if known "$p"; then
+		install="$install $p"
+	else
+		say "this release has no package $p: going on without it"
+	fi
+done
+[ -n "$install" ] || exit 0
+
+# Services of the machine are not ours to start.
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+	made_policy=1
+	printf '#!/bin/sh\nexit 101\n' | $root tee /usr/sbin/policy-rc.d >/dev/null
+	$root chmod 755 /usr/sbin/policy-rc.d
+fi
+case " $install " in
+*" postgresql "*)
+	# Without this the package makes a cluster "main" in /var/lib/postgresql.
+	apt install --no-install-recommends postgresql-common
+	conf=/etc/postgresql-common/createcluster.d/shoal.conf
+	if [ ! -e "$conf" ]; then
+		made_conf=$conf
+		$root mkdir -p "${conf%/*}"
+		echo "create_main_cluster = false" | $root tee "$conf" >/dev/null
+	fi
+	;;
+esac
+# As they were before: a machine that starts Redis at boot now would do so because of us.
+redis_new=
+case " $install " in *" redis-server "*) redis_new=1 ;; esac
+apt install --no-install-recommends $install
+if [ -n "$redis_new" ] && command -v systemctl >/dev/null; then
+	$root systemctl disable redis-server >/dev/null 2>&1 || true
+fi
+need=$(missing $install)
+[ -z "$need" ] || fail "still missing after the installation: $need"
