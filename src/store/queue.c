@@ -280,6 +280,8 @@ static void hello_done(void *arg, enum err err, const redisReply *reply)
 	keep_only(q, &q->reports, reply->element[1]);
 	q->rung = true;
 	queue_poke(q);
+	if (q->opts.on_up)
+		q->opts.on_up(q->opts.arg, q->opts.shard);
 }
 
 /* ---- turn */

@@ -75,7 +75,7 @@ void beacon_send(struct worker *w)
 	if (!body.failed && redis_up(w->redis))
 		redis_call(w->redis, NULL, NULL, sizeof(argv) / sizeof(argv[0]), argv);
 	buf_release(&body);
-	for (unsigned i = 0; i < w->nqueues; i++)
-		if (queue_up(w->queues[i]))
-			queue_stats_ask(queue_redis(w->queues[i]), i, stats_came, w->queues[i]);
+	for (unsigned i = 0; i < w->nshards; i++)
+		if (queue_up(w->shards[i].queue))
+			queue_stats_ask(queue_redis(w->shards[i].queue), i, stats_came, w->shards[i].queue);
 }

@@ -465,11 +465,11 @@ static void tell_refused(struct job *j, int64_t chat_id)
 	char key[QUEUE_KEY_MAX];
 	const char *cause = arena_printf(&j->arena, "%s#%zu", j->update.key, j->sent);
 	entry_internal(j->bot, chat_id, cause, refused_encode(chat_id, &j->arena), clock_wall_ms(), &j->arena, &e);
-	unsigned shard = lane_shard(span_of(e.lane), w->nqueues);
+	unsigned shard = lane_shard(span_of(e.lane), w->nshards);
 	queue_key(key, shard, "updates");
 	size_t argc = entry_xadd(&e, key, &j->arena, &argv);
 	job_begin(j);
-	redis_call(queue_redis(w->queues[shard]), told, j, argc, argv);
+	redis_call(queue_redis(w->shards[shard].queue), told, j, argc, argv);
 }
 
 /* Delivered or refused for good: on to the next one, with a mark in between. */

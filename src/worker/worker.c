@@ -12,7 +12,7 @@
 #include "shoal/base/version.h"
 #include "shoal/io/health.h"
 #include "shoal/store/queue_stats.h"
-#include "shoal/store/redis_check.h"
+#include "shoal/store/shards.h"
 #include "shoal/worker/beacon.h"
 #include "shoal/worker/job.h"
 
@@ -29,8 +29,8 @@ static unsigned room(void *arg)
 	unsigned used = w->njobs;
 	if (w->draining || w->suspect || !pg_up(w->pg) || !redis_up(w->redis))
 		return 0;
-	for (unsigned i = 0; i < w->nqueues; i++)
-		used += queue_wanted(w->queues[i]);
+	for (unsigned i = 0; i < w->nshards; i++)
+		used += queue_wanted(w->shards[i].queue);
 	return used < w->conf.inflight ? (unsigned)w->conf.inflight - used : 0;
 }
 
@@ -78,7 +78,7 @@ static void on_dead(void *arg, struct span id, struct span bot)
 static void queue_left(void *arg)
 {
 	struct worker *w = arg;
-	if (++w->nleft == w->nqueues)
+	if (++w->nleft == w->nshards)
 		loop_stop(w->loop);
 }
 
@@ -89,8 +89,8 @@ static void leave(struct worker *w)
 	w->leaving = true;
 	if (w->njobs)
 		log_warn("giving back what is still in hand", LOG_INT("jobs", w->njobs));
-	for (unsigned i = 0; i < w->nqueues; i++)
-		queue_leave(w->queues[i], queue_left, w);
+	for (unsigned i = 0; i < w->nshards; i++)
+		queue_leave(w->shards[i].queue, queue_left, w);
 }
 
 static void drain_over(void *arg)
@@ -118,8 +118,8 @@ void worker_job_over(struct worker *w)
 		leave(w);
 	if (w->suspect && w->njobs == 1)
 		job_ready(w->suspect);
-	for (unsigned i = 0; i < w->nqueues; i++)
-		queue_poke(w->queues[i]);
+	for (unsigned i = 0; i < w->nshards; i++)
+		queue_poke(w->shards[i].queue);
 }
 
 static void run_ready(void *arg)
@@ -143,7 +143,9 @@ static const char *check_redis(void *arg)
 
 static const char *check_queue(void *arg)
 {
-	return queue_trouble(arg);
+	const struct shard *s = arg;
+	const char *why = queue_trouble(s->queue);
+	return why ? why : redis_check_trouble(&s->check);
 }
 
 static const char *check_drain(void *arg)
@@ -162,10 +164,10 @@ static const char *check_cache(void *arg)
 static const char *check_moving(void *arg)
 {
 	const struct worker *w = arg;
-	for (unsigned i = 0; i < w->nqueues; i++)
-		if (redis_up(w->redis) && queue_turned_ms(w->queues[i]) && !queue_up(w->queues[i]) &&
-		    clock_ms() - queue_turned_ms(w->queues[i]) > 60000)
-			return queue_trouble(w->queues[i]);
+	for (unsigned i = 0; i < w->nshards; i++)
+		if (redis_up(w->redis) && queue_turned_ms(w->shards[i].queue) && !queue_up(w->shards[i].queue) &&
+		    clock_ms() - queue_turned_ms(w->shards[i].queue) > 60000)
+			return queue_trouble(w->shards[i].queue);
 	return NULL;
 }
 
@@ -176,14 +178,13 @@ static void warm(void *arg, bool up)
 	struct worker *w = arg;
 	if (up && redis_up(w->redis))
 		cache_warm(w->cache);
-	for (unsigned i = 0; i < w->nqueues; i++)
-		queue_poke(w->queues[i]);
+	for (unsigned i = 0; i < w->nshards; i++)
+		queue_poke(w->shards[i].queue);
 }
 
 static void redis_came(void *arg)
 {
 	struct worker *w = arg;
-	redis_check(w->redis, "caches");
 	warm(w, pg_up(w->pg));
 }
 
@@ -219,20 +220,19 @@ static void metrics_init(struct worker *w)
 	metrics_on_render(set_inflight, w);
 }
 
-/* "redis://a,redis://b" to one queue each. */
-static void open_queues(struct worker *w)
+static void queue_came(void *arg, unsigned shard)
 {
-	char *list = arena_strdup(&w->arena, w->conf.redis_url), *url;
-	unsigned n = 1;
-	for (const char *p = list; *p; p++)
-		n += *p == ',';
-	w->nqueues = n;
-	for (unsigned i = 0; i < n; i++) {
-		url = strsep(&list, ",");
+	struct worker *w = arg;
+	redis_check_start(&w->shards[shard].check);
+}
+
+static void open_queues(struct worker *w, const char **urls)
+{
+	for (unsigned i = 0; i < w->nshards; i++) {
 		struct queue_opts o = {.loop = w->loop,
-		                       .url = url,
+		                       .url = urls[i],
 		                       .shard = i,
-		                       .shards = n,
+		                       .shards = w->nshards,
 		                       .worker_id = w->id,
 		                       .max_attempts = w->conf.max_attempts,
 		                       .idempotency_ttl_s = w->conf.idempotency_ttl_s,
@@ -240,29 +240,26 @@ static void open_queues(struct worker *w)
 		                       .suspect_ok = suspect_ok,
 		                       .on_entry = on_entry,
 		                       .on_lost = on_lost,
+		                       .on_up = queue_came,
 		                       .on_duplicate = on_duplicate,
 		                       .on_dead = on_dead,
 		                       .arg = w};
-		w->queues[i] = queue_open(&o);
+		w->shards[i].queue = queue_open(&o);
+		w->shards[i].check = (struct redis_check){.redis = queue_redis(w->shards[i].queue), .shard = i};
 	}
 }
 
-/* The checks of the configuration that are a worker's own. */
-static const char *refuse(struct worker *w)
+/* Settles what the configuration leaves to the program. NULL, or why it cannot run. */
+static const char *resolve(struct worker *w, const char ***urls)
 {
-	const char *why = NULL, *urls[] = {w->conf.redis_url, w->conf.cache_redis_url};
-	for (int i = 0; i < 2; i++) {
-		char *list = arena_strdup(&w->arena, urls[i] ? urls[i] : ""), *url;
-		unsigned n = 0;
-		while ((url = strsep(&list, ","))) {
-			if (urls[i] && redis_url_check(url, &w->arena, &why) != ERR_OK)
-				return arena_printf(&w->arena, "%s=%s: %s",
-				                    i ? "SHOAL_CACHE_REDIS_URL" : "SHOAL_REDIS_URL",
-				                    conf_redact_url(&w->arena, url), why);
-			if (++n > SHARDS_MAX)
-				return arena_printf(&w->arena, "SHOAL_REDIS_URL: more than %d shards", SHARDS_MAX);
-		}
-	}
+	const char *why = NULL;
+	if (shards_parse(w->conf.redis_url, &w->arena, urls, &w->nshards, &why) != ERR_OK)
+		return why;
+	if (!w->conf.cache_redis_url)
+		w->conf.cache_redis_url = (*urls)[0];
+	if (redis_url_check(w->conf.cache_redis_url, &w->arena, &why) != ERR_OK)
+		return arena_printf(&w->arena, "SHOAL_CACHE_REDIS_URL=%s: %s",
+		                    conf_redact_url(&w->arena, w->conf.cache_redis_url), why);
 	if (pg_check_url(w->conf.postgres_url, &w->arena, &why) != ERR_OK)
 		return arena_printf(&w->arena, "SHOAL_POSTGRES_URL: %s", why);
 	return NULL;
@@ -281,12 +278,9 @@ static void name_worker(struct worker *w)
 			*p = '_';
 }
 
-static void open_all(struct worker *w)
+static void open_all(struct worker *w, const char **urls)
 {
 	char agent[100];
-	const char *cache_url = w->conf.cache_redis_url;
-	if (!cache_url)
-		cache_url = arena_strndup(&w->arena, w->conf.redis_url, strcspn(w->conf.redis_url, ","));
 	snprintf(agent, sizeof(agent), "shoal-worker/%s", w->id);
 	w->pg = pg_open(w->loop, &(struct pg_opts){.url = w->conf.postgres_url,
 	                                           .application_name = agent,
@@ -298,12 +292,13 @@ static void open_all(struct worker *w)
 	                                           .on_change = warm,
 	                                           .arg = w});
 	w->redis = redis_open(
-	    w->loop, &(struct redis_opts){
-	                 .url = cache_url, .label = "cache", .timeout_ms = 2000, .on_up = redis_came, .arg = w});
+	    w->loop,
+	    &(struct redis_opts){
+	        .url = w->conf.cache_redis_url, .label = "cache", .timeout_ms = 2000, .on_up = redis_came, .arg = w});
 	w->cache = cache_open(&(struct cache_opts){w->loop, w->redis, w->pg});
 	w->flood = flood_open(w->redis, &w->conf);
 	w->http = http_open(w->loop, &(struct http_opts){PER_HOST, ANSWER_MAX, arena_strdup(&w->arena, agent)});
-	open_queues(w);
+	open_queues(w, urls);
 }
 
 static void add_checks(struct worker *w, struct health *h)
@@ -312,8 +307,8 @@ static void add_checks(struct worker *w, struct health *h)
 	health_check(h, "redis", check_redis, w);
 	health_check(h, "caches", check_cache, w);
 	health_check(h, "draining", check_drain, w);
-	for (unsigned i = 0; i < w->nqueues; i++)
-		health_check(h, arena_printf(&w->arena, "queue %u", i), check_queue, w->queues[i]);
+	for (unsigned i = 0; i < w->nshards; i++)
+		health_check(h, arena_printf(&w->arena, "queue %u", i), check_queue, &w->shards[i]);
 	health_alive(h, "queue", check_moving, w);
 }
 
@@ -322,8 +317,8 @@ static void close_all(struct worker *w)
 	http_close(w->http);
 	cache_close(w->cache);
 	pg_close(w->pg);
-	for (unsigned i = 0; i < w->nqueues; i++)
-		queue_close(w->queues[i]);
+	for (unsigned i = 0; i < w->nshards; i++)
+		queue_close(w->shards[i].queue);
 	redis_close(w->redis);
 	flood_close(w->flood);
 	timer_release(&w->drain_timer);
@@ -334,13 +329,13 @@ static void close_all(struct worker *w)
 int verb_worker(int argc, char **argv)
 {
 	static struct worker w;
-	const char *why = NULL;
+	const char *why = NULL, **urls = NULL;
 	static const struct arg_opt no_options[] = {{0}};
 	struct args args;
 	arena_init(&w.arena);
 	if (!args_parse(&args, &w.arena, argc, argv, no_options) || !args_count(&args, 0, 0, ""))
 		return EXIT_USAGE;
-	if (conf_load(&w.conf, &w.arena, NULL, &why) != ERR_OK || (why = refuse(&w))) {
+	if (conf_load(&w.conf, &w.arena, NULL, &why) != ERR_OK || (why = resolve(&w, &urls))) {
 		fprintf(stderr, "shoal worker: %s\n", why);
 		return EXIT_FAILED;
 	}
@@ -359,7 +354,7 @@ int verb_worker(int argc, char **argv)
 		fprintf(stderr, "shoal worker: %s\n", why);
 		return EXIT_FAILED;
 	}
-	open_all(&w);
+	open_all(&w, urls);
 	add_checks(&w, health);
 	loop_on_signal(w.loop, SIGTERM, on_stop, &w);
 	loop_on_signal(w.loop, SIGINT, on_stop, &w);

@@ -48,6 +48,7 @@ struct queue_opts {
 	bool (*suspect_ok)(void *arg);
 	void (*on_entry)(void *arg, struct queue_entry *e);
 	void (*on_lost)(void *arg, struct queue_entry *e); /* e->lost is now set */
+	void (*on_up)(void *arg, unsigned shard); /* registered with this Redis, again after every loss; may be NULL */
 	/* what the script settled itself, for the metrics */
 	void (*on_duplicate)(void *arg, struct span bot);
 	void (*on_dead)(void *arg, struct span id, struct span bot);

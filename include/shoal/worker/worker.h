@@ -11,10 +11,15 @@
 #include "shoal/store/cache.h"
 #include "shoal/store/flood.h"
 #include "shoal/store/queue.h"
-
-#define SHARDS_MAX 64
+#include "shoal/store/redis_check.h"
+#include "shoal/store/shards.h"
 
 struct job;
+
+struct shard {
+	struct queue *queue;
+	struct redis_check check;
+};
 
 struct worker {
 	struct conf conf;
@@ -25,8 +30,8 @@ struct worker {
 	struct cache *cache;
 	struct flood *flood;
 	struct http *http;
-	struct queue *queues[SHARDS_MAX];
-	unsigned nqueues, nleft;
+	struct shard shards[SHARDS_LIMIT];
+	unsigned nshards, nleft;
 	char id[80];
 
 	struct job *ready, **ready_last; /* jobs that can go on */
