@@ -1,12 +1,11 @@
 /* shoal config [--check]: the configuration as the programs would see it. */
+#include <stdio.h>
+
+#include "shoal/base/args.h"
 #include "shoal/base/conf.h"
 #include "shoal/base/json.h"
-#include "shoal/base/args.h"
 #include "shoal/cli/cli.h"
 #include "shoal/cli/out.h"
-
-#include <stdio.h>
-#include <string.h>
 
 static const struct arg_opt options[] = {{"check", false, false}, {"json", false, false}, {0}};
 

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shoal/base/args.h"
 #include "shoal/base/clock.h"
 #include "shoal/base/err.h"
 #include "shoal/base/json.h"
-#include "shoal/base/args.h"
 
 enum { MAX_OUTPUT = 1 << 30, GAP = 2 };
 
