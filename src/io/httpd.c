@@ -244,6 +244,21 @@ void httpd_reply_error(struct httpd_request *r, int status, const char *code, co
 	buf_release(&body);
 }
 
+void httpd_drop(struct httpd_request *r)
+{
+	struct conn *c = r->conn;
+	struct linger hard = {.l_onoff = 1};
+
+	ENSURE(r->handled);
+	if (c) {
+		c->r = NULL;
+		setsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+		conn_enter(c, CONN_LINGERING);
+		timer_set(&c->deadline, 0); /* not here: the handler may have been called from conn_read */
+	}
+	request_free(r);
+}
+
 /* --- reading */
 
 static void conn_handle(struct conn *c)

@@ -51,5 +51,7 @@ void httpd_reply(struct httpd_request *r, int status, const char *content_type, 
                  const char *const *headers);
 /* {"error":{"code","message"}} */
 void httpd_reply_error(struct httpd_request *r, int status, const char *code, const char *message);
+/* Ends the request by resetting its connection, without an answer: for a peer that must see what that looks like. */
+void httpd_drop(struct httpd_request *r);
 
 #endif
