@@ -35,6 +35,8 @@ enum err entry_from_telegram(const struct bot *bot, struct span body, int64_t no
 	}
 	telegram_locate(root, &p);
 	*out = (struct entry){.bot = bot->name, .at_ms = now_ms, .body = body};
+	out->kind_name = p.kind->name;
+	out->update_id = update_id;
 	out->lane = lane_of(bot, &p, update_id, a);
 	out->key = arena_printf(a, "telegram:%s:%lld", bot->name, (long long)update_id);
 	return ERR_OK;
@@ -55,7 +57,7 @@ static uint64_t fnv1a(const char *p, size_t len)
 void entry_internal(const struct bot *bot, int64_t chat_id, const char *cause, struct span body, int64_t now_ms,
                     struct arena *a, struct entry *out)
 {
-	*out = (struct entry){.bot = bot->name, .at_ms = now_ms, .body = body};
+	*out = (struct entry){.bot = bot->name, .at_ms = now_ms, .body = body, .kind_name = "refused", .update_id = -1};
 	out->lane = arena_printf(a, "telegram:%s:%lld", bot->name, (long long)chat_id);
 	out->key = arena_printf(a, "shoal:%s:%lld:%s", bot->name, (long long)chat_id, cause);
 	if (strlen(out->key) > KEY_MAX)

@@ -21,6 +21,9 @@ struct entry {
 	const char *bot, *lane, *key;
 	int64_t at_ms;
 	struct span body;
+	/* not stored */
+	const char *kind_name; /* field of Telegram's Update: "message", "callback_query"; "unknown", "refused" */
+	int64_t update_id;     /* -1: none */
 };
 enum err entry_from_telegram(const struct bot *bot, struct span body, int64_t now_ms, struct arena *a,
                              struct entry *out, const char **why) __attribute__((warn_unused_result));

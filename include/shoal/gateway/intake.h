@@ -1,0 +1,32 @@
+/* The way into the stream: one connection to each shard, and a bound on what is under way. */
+#ifndef SHOAL_GATEWAY_INTAKE_H
+#define SHOAL_GATEWAY_INTAKE_H
+
+#include <stdbool.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/err.h"
+#include "shoal/io/loop.h"
+#include "shoal/io/redis.h"
+#include "shoal/wire/stream.h"
+
+struct intake;
+
+struct intake *intake_open(struct loop *l, const char *const *urls, unsigned shards);
+/* What is under way gets its answer (ERR_UNKNOWN) inside this call. */
+void intake_close(struct intake *in);
+
+/* ERR_OK: Redis has it. ERR_UNKNOWN, ERR_TIMEOUT: it may. Anything else: it has not. */
+typedef void intake_fn(void *arg, enum err err);
+/* Appends to the shard of the entry's lane; copies what it needs. False: too much is under way, fn is not called. fn
+ * never comes inside the call. */
+bool intake_append(struct intake *in, const struct entry *e, struct arena *a, intake_fn *fn, void *arg)
+    __attribute__((warn_unused_result));
+unsigned intake_under_way(const struct intake *in);
+
+/* NULL when every shard can be written to, else why not: for /readyz. */
+const char *intake_trouble(struct intake *in);
+/* The first shard's connection: for locks. */
+struct redis *intake_redis(const struct intake *in);
+
+#endif

@@ -1,0 +1,256 @@
+#include "shoal/gateway/gateway.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shoal/base/args.h"
+#include "shoal/base/clock.h"
+#include "shoal/base/conf.h"
+#include "shoal/base/log.h"
+#include "shoal/bots/registry.h"
+#include "shoal/gateway/intake.h"
+#include "shoal/gateway/poll.h"
+#include "shoal/gateway/webhook.h"
+#include "shoal/io/health.h"
+#include "shoal/io/http.h"
+#include "shoal/io/httpd.h"
+#include "shoal/io/loop.h"
+#include "shoal/store/shards.h"
+
+#define BODY_MAX (1u << 20)
+#define HEADERS_MAX (16u << 10)
+#define CONNECTIONS_MAX 4096
+#define TIMEOUT_S 60
+#define POLLERS_MAX 8
+#define BATCH_MAX (32u << 20) /* bytes of one getUpdates answer */
+#define DRAIN_LOOK_MS 20
+
+struct gateway {
+	struct conf conf;
+	struct arena arena; /* of the process */
+	const char **urls;
+	unsigned shards;
+
+	struct loop *loop;
+	struct intake *intake;
+	struct webhook *webhook;
+	struct httpd *httpd;
+	struct health *health;
+	struct http *http; /* poll mode */
+	struct poller *pollers[POLLERS_MAX];
+	unsigned npollers, polling;
+
+	bool draining;
+	int64_t deadline_ms;
+	struct timer drain;
+};
+
+/* --- configuration */
+
+static const char *token_of(const struct conf *c, const char *bot)
+{
+	const struct {
+		const char *bot, *token;
+	} tokens[] = {{"persona", c->persona_token}, {"escrow", c->escrow_token}, {"ladder", c->ladder_token}};
+
+	for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+		if (strcmp(tokens[i].bot, bot) == 0)
+			return tokens[i].token;
+	}
+	return NULL;
+}
+
+/* The nth bot that runs here and that Telegram serves. */
+static const struct bot *telegram_bot(const struct conf *c, unsigned n)
+{
+	for (const struct bot *const *b = bots_all; *b; b++) {
+		if ((*b)->platform == PLATFORM_TELEGRAM && conf_has_bot(c, (*b)->name) && n-- == 0)
+			return *b;
+	}
+	return NULL;
+}
+
+static const char *check_mode(const struct conf *c, struct arena *a)
+{
+	const struct bot *bot;
+
+	if (!telegram_bot(c, 0))
+		return NULL;
+	if (c->telegram_mode == TELEGRAM_WEBHOOK)
+		return c->webhook_secret && *c->webhook_secret
+		           ? NULL
+		           : "SHOAL_WEBHOOK_SECRET is not set: webhook mode needs one, 1 to 256 of A-Z a-z 0-9 _ -";
+	for (unsigned i = 0; (bot = telegram_bot(c, i)); i++) {
+		if (!token_of(c, bot->name))
+			return arena_printf(a, "poll mode needs the token of the bot \"%s\", which is not set",
+			                    bot->name);
+	}
+	return NULL;
+}
+
+static bool configure(struct gateway *g, const char **why)
+{
+	return conf_load(&g->conf, &g->arena, NULL, why) == ERR_OK &&
+	       shards_parse(g->conf.redis_url, &g->arena, &g->urls, &g->shards, why) == ERR_OK &&
+	       !(*why = check_mode(&g->conf, &g->arena));
+}
+
+/* --- life */
+
+static const char *check_redis(void *arg)
+{
+	struct gateway *g = arg;
+
+	return intake_trouble(g->intake);
+}
+
+static const char *check_draining(void *arg)
+{
+	struct gateway *g = arg;
+
+	return g->draining ? "draining" : NULL;
+}
+
+static void look(void *arg)
+{
+	struct gateway *g = arg;
+	unsigned open = httpd_open_requests(g->httpd) + intake_under_way(g->intake) + g->polling;
+
+	if (open > 0 && clock_ms() < g->deadline_ms) {
+		timer_set(&g->drain, DRAIN_LOOK_MS);
+		return;
+	}
+	if (open > 0)
+		log_warn("stopped with work in hand; the platform sends it again", LOG_INT("open", open));
+	loop_stop(g->loop);
+}
+
+static void on_poller_stopped(void *arg)
+{
+	struct gateway *g = arg;
+
+	g->polling--;
+}
+
+static void on_signal(void *arg, int signum)
+{
+	struct gateway *g = arg;
+
+	if (g->draining) { /* told twice: at once */
+		loop_stop(g->loop);
+		return;
+	}
+	log_info("draining", LOG_INT("signal", signum));
+	g->draining = true;
+	g->deadline_ms = clock_ms() + g->conf.drain_s * 1000;
+	httpd_stop_accepting(g->httpd);
+	for (unsigned i = 0; i < g->npollers; i++)
+		poller_stop(g->pollers[i], on_poller_stopped, g);
+	timer_set(&g->drain, 0);
+}
+
+static bool listen_all(struct gateway *g, const char **why)
+{
+	struct httpd_opts opts = {.listen = g->conf.gateway_listen,
+	                          .variable = "SHOAL_GATEWAY_LISTEN",
+	                          .max_body = BODY_MAX,
+	                          .max_headers = HEADERS_MAX,
+	                          .max_connections = CONNECTIONS_MAX,
+	                          .timeout_s = TIMEOUT_S,
+	                          .handle = webhook_handle,
+	                          .arg = g->webhook};
+
+	g->health = health_open(g->loop, g->conf.metrics_listen, &g->arena, why);
+	if (!g->health && *why)
+		return false;
+	health_check(g->health, "redis", check_redis, g);
+	health_check(g->health, "draining", check_draining, g);
+	g->httpd = httpd_open(g->loop, &opts, &g->arena, why);
+	return g->httpd != NULL;
+}
+
+static void start_pollers(struct gateway *g)
+{
+	struct http_opts http = {.per_host = POLLERS_MAX, .max_body = BATCH_MAX, .user_agent = "shoal-gateway"};
+	const struct bot *bot;
+
+	if (g->conf.telegram_mode != TELEGRAM_POLL)
+		return;
+	g->http = http_open(g->loop, &http);
+	for (unsigned i = 0; i < POLLERS_MAX && (bot = telegram_bot(&g->conf, i)); i++) {
+		struct poller_opts opts = {.loop = g->loop,
+		                           .http = g->http,
+		                           .in = g->intake,
+		                           .bot = bot,
+		                           .api = g->conf.telegram_api,
+		                           .token = token_of(&g->conf, bot->name)};
+
+		g->pollers[g->npollers++] = poller_open(&opts);
+		g->polling++;
+	}
+}
+
+/* The intake goes first: its last answers go to requests and pollers. */
+static void close_all(struct gateway *g)
+{
+	intake_close(g->intake);
+	for (unsigned i = 0; i < g->npollers; i++)
+		poller_free(g->pollers[i]);
+	if (g->http)
+		http_close(g->http);
+	httpd_free(g->httpd);
+	webhook_close(g->webhook);
+	health_close(g->health);
+	timer_release(&g->drain);
+	loop_free(g->loop);
+}
+
+static int run(struct gateway *g)
+{
+	const char *why = NULL;
+
+	g->loop = loop_new();
+	timer_init(&g->drain, g->loop, look, g);
+	g->intake = intake_open(g->loop, g->urls, g->shards);
+	g->webhook = webhook_open(&g->conf, g->intake);
+	if (!listen_all(g, &why)) {
+		fprintf(stderr, "shoal gateway: %s\n", why);
+		close_all(g);
+		return EXIT_FAILED;
+	}
+	start_pollers(g);
+	loop_on_signal(g->loop, SIGTERM, on_signal, g);
+	loop_on_signal(g->loop, SIGINT, on_signal, g);
+	log_info("gateway started", LOG_INT("port", httpd_port(g->httpd)), LOG_INT("health", health_port(g->health)),
+	         LOG_INT("shards", g->shards), LOG_STR("bots", g->conf.bots),
+	         LOG_STR("mode", g->conf.telegram_mode == TELEGRAM_POLL ? "poll" : "webhook"));
+	loop_run(g->loop);
+	close_all(g);
+	log_info("gateway stopped");
+	return EXIT_DONE;
+}
+
+int verb_gateway(int argc, char **argv)
+{
+	static const struct arg_opt no_options[] = {{0}};
+	struct gateway g = {0};
+	struct args args;
+	const char *why = NULL;
+	char id[32] = "gateway-";
+	int code;
+
+	arena_init(&g.arena);
+	if (!args_parse(&args, &g.arena, argc, argv, no_options) || !args_count(&args, 0, 0, "")) {
+		code = EXIT_USAGE;
+	} else if (!configure(&g, &why)) {
+		fprintf(stderr, "shoal gateway: %s\n", why);
+		code = EXIT_FAILED;
+	} else {
+		random_hex(id + strlen(id), 4);
+		log_init(g.conf.log, g.conf.log_format, "gateway", id);
+		code = run(&g);
+	}
+	arena_release(&g.arena);
+	return code;
+}

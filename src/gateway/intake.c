@@ -1,0 +1,126 @@
+#include "shoal/gateway/intake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shoal/base/log.h"
+#include "shoal/store/queue.h"
+#include "shoal/store/redis_check.h"
+
+#define UNDER_WAY_MAX 4096
+#define TIMEOUT_MS 2000
+
+struct shard {
+	struct redis *redis;
+	char key[QUEUE_KEY_MAX];
+	struct redis_check check;
+};
+
+struct intake {
+	unsigned shards, under_way;
+	int64_t last_complaint;
+	unsigned suppressed; /* complaints since */
+	char trouble[96];
+	struct shard shard[];
+};
+
+struct pending {
+	struct intake *in;
+	intake_fn *fn;
+	void *arg;
+};
+
+static void on_up(void *arg)
+{
+	struct shard *s = arg;
+
+	redis_check_start(&s->check);
+}
+
+struct intake *intake_open(struct loop *l, const char *const *urls, unsigned shards)
+{
+	struct intake *in = mem_zalloc(sizeof(*in) + shards * sizeof(in->shard[0]));
+
+	in->shards = shards;
+	for (unsigned i = 0; i < shards; i++) {
+		struct shard *s = &in->shard[i];
+		struct redis_opts opts = {
+		    .url = urls[i], .label = "queue", .timeout_ms = TIMEOUT_MS, .on_up = on_up, .arg = s};
+
+		queue_key(s->key, i, "updates");
+		s->redis = redis_open(l, &opts);
+		s->check.redis = s->redis;
+		s->check.shard = i;
+	}
+	return in;
+}
+
+void intake_close(struct intake *in)
+{
+	for (unsigned i = 0; i < in->shards; i++)
+		redis_close(in->shard[i].redis);
+	free(in);
+}
+
+static void complain(struct intake *in, enum err err, const redisReply *reply)
+{
+	if (!log_due(&in->last_complaint, &in->suppressed))
+		return;
+	log_error("an update could not be appended to the stream", LOG_STR("error", err_text(err)),
+	          LOG_STR("answer", reply ? reply->str : NULL), LOG_INT("suppressed", in->suppressed));
+	in->suppressed = 0;
+}
+
+static void on_appended(void *arg, enum err err, const redisReply *reply)
+{
+	struct pending p = *(struct pending *)arg;
+
+	free(arg);
+	p.in->under_way--;
+	if (err == ERR_OK && reply->type != REDIS_REPLY_STRING)
+		err = ERR_PROTOCOL;
+	if (err != ERR_OK)
+		complain(p.in, err, reply);
+	p.fn(p.arg, err);
+}
+
+bool intake_append(struct intake *in, const struct entry *e, struct arena *a, intake_fn *fn, void *arg)
+{
+	struct shard *s = &in->shard[lane_shard(span_of(e->lane), in->shards)];
+	struct pending *p;
+	struct span *argv;
+	size_t argc;
+
+	if (in->under_way >= UNDER_WAY_MAX)
+		return false;
+	p = mem_alloc(sizeof(*p));
+	*p = (struct pending){in, fn, arg};
+	in->under_way++;
+	argc = entry_xadd(e, s->key, a, &argv);
+	redis_call(s->redis, on_appended, p, argc, argv);
+	return true;
+}
+
+unsigned intake_under_way(const struct intake *in)
+{
+	return in->under_way;
+}
+
+const char *intake_trouble(struct intake *in)
+{
+	for (unsigned i = 0; i < in->shards; i++) {
+		const struct shard *s = &in->shard[i];
+		const char *why = redis_up(s->redis) ? redis_check_trouble(&s->check) : "no connection";
+
+		if (why) {
+			snprintf(in->trouble, sizeof(in->trouble), "shard %u: %s", i, why);
+			return in->trouble;
+		}
+	}
+	return NULL;
+}
+
+struct redis *intake_redis(const struct intake *in)
+{
+	return in->shard[0].redis;
+}
