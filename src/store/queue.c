@@ -192,9 +192,11 @@ static void wake_in(struct queue *q, int64_t ms)
 static void trouble(struct queue *q, const char *what, const char *detail)
 {
 	snprintf(q->trouble, sizeof(q->trouble), "%s%s%.100s", what, *detail ? ": " : "", detail);
-	if (log_due(&q->warned, &q->unwarned))
-		log_warn("queue: turn failed", LOG_INT("shard", q->opts.shard), LOG_STR("why", q->trouble),
-		         LOG_INT("suppressed", q->unwarned));
+	if (!log_due(&q->warned, &q->unwarned))
+		return;
+	log_warn("queue: turn failed", LOG_INT("shard", q->opts.shard), LOG_STR("why", q->trouble),
+	         LOG_INT("suppressed", q->unwarned));
+	q->unwarned = 0;
 }
 
 /* ---- hello */
