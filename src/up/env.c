@@ -75,7 +75,8 @@ bool stack_write_urls(struct stack *s, const char **why)
 
 	arena_init(&a);
 	ok = file_write(&a, secret_path(s, &a, "redis_url"),
-	                arena_printf(&a, "redis://:%s@127.0.0.1:%u/0\n", s->redis_password, redis->port), &reason);
+	                arena_printf(&a, "redis://default:%s@127.0.0.1:%u/0\n", s->redis_password, redis->port),
+	                &reason);
 	if (ok)
 		ok = file_write(
 		    &a, secret_path(s, &a, "postgres_url"),

@@ -140,6 +140,16 @@ static bool home_is_ours(const struct home *h, const char **why)
 	return true;
 }
 
+bool home_is_removable(const struct home *h, const char **why)
+{
+	if (!home_is_ours(h, why))
+		return false;
+	if (access(home_path(h, MARKER), F_OK) == 0)
+		return true;
+	*why = arena_printf(h->a, "%s was not made by `shoal up`: it is left alone", h->dir);
+	return false;
+}
+
 static bool dir_make(const struct home *h, const char *path, mode_t mode, const char **why)
 {
 	if (mkdir(path, mode) != 0 && errno != EEXIST)
@@ -174,12 +184,6 @@ bool home_remove(struct home *h, const char **why)
 	struct stat st;
 
 	free(link);
-	if (!home_is_ours(h, why))
-		return false;
-	if (access(home_path(h, MARKER), F_OK) != 0) {
-		*why = arena_printf(h->a, "%s was not made by `shoal up`: it is left alone", h->dir);
-		return false;
-	}
 	home_drop_run(h);
 	if (!tree_remove(h->a, h->dir, why))
 		return false;

@@ -59,7 +59,7 @@ static void redis_answers(void *arg)
 static void probe_redis(struct stack *s, struct unit *u)
 {
 	struct redis_opts o = {.label = "up", .timeout_ms = 5000, .on_up = redis_answers, .arg = u};
-	o.url = arena_printf(&u->a, "redis://:%s@127.0.0.1:%u/0", s->redis_password, u->port);
+	o.url = arena_printf(&u->a, "redis://default:%s@127.0.0.1:%u/0", s->redis_password, u->port);
 	u->redis = redis_open(s->loop, &o);
 }
 

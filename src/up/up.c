@@ -177,6 +177,10 @@ static int reset(struct arena *a, bool yes)
 		say_line("There is no %s.", h.dir);
 		return DONE;
 	}
+	if (!home_is_removable(&h, &why)) {
+		say_problem("%s", why);
+		return FAILED;
+	}
 	if (home_is_running(&h, &pid)) {
 		say_problem("a stack runs here (process %d): `shoal down` first", (int)pid);
 		return FAILED;

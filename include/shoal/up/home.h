@@ -38,6 +38,8 @@ bool home_make(struct home *h, const char **why);
 enum home_lock home_lock(struct home *h, pid_t *pid, const char **why);
 /* Like home_lock but keeps nothing. */
 bool home_is_running(struct home *h, pid_t *pid);
+/* This user's, and made by `shoal up`. */
+bool home_is_removable(const struct home *h, const char **why);
 /* Removes everything. The lock must be held. */
 bool home_remove(struct home *h, const char **why);
 
