@@ -200,21 +200,21 @@ pid_t child_working_in(const char *dir, const char *comm)
 		char path[300], link[4096], name[64] = "";
 		ssize_t n;
 		FILE *f;
-		int pid = atoi(e->d_name);
-		if (pid <= 0)
+		int64_t pid;
+		if (!span_i64(span_of(e->d_name), &pid))
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/cwd", pid);
+		snprintf(path, sizeof(path), "/proc/%s/cwd", e->d_name);
 		n = readlink(path, link, sizeof(link) - 1);
 		if (n < 0)
 			continue;
 		link[n] = 0;
 		if (strcmp(link, dir) != 0)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+		snprintf(path, sizeof(path), "/proc/%s/comm", e->d_name);
 		f = fopen(path, "re");
 		if (f && fgets(name, sizeof(name), f) && strncmp(name, comm, strlen(comm)) == 0 &&
-		    child_start_time(pid))
-			found = pid;
+		    child_start_time((pid_t)pid))
+			found = (pid_t)pid;
 		if (f)
 			fclose(f);
 	}

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,13 @@
 #include "shoal/up/child.h"
 
 /* --- finding them */
+
+/* "15/bin", "15\n"; 0 for what does not begin with a number */
+static int leading_number(const char *text)
+{
+	long n = strtol(text, NULL, 10);
+	return n > 0 && n < INT_MAX ? (int)n : 0;
+}
 
 static bool runs(const char *bin, const char *name)
 {
@@ -26,7 +34,7 @@ static bool debian_postgres(struct servers *s, int major, struct arena *a)
 	s->pg_major = 0;
 	if (glob("/usr/lib/postgresql/*/bin", 0, NULL, &g) == 0) {
 		for (size_t i = 0; i < g.gl_pathc; i++) {
-			int v = atoi(g.gl_pathv[i] + strlen("/usr/lib/postgresql/"));
+			int v = leading_number(g.gl_pathv[i] + strlen("/usr/lib/postgresql/"));
 			if (v > s->pg_major && (major == 0 || v == major) && runs(g.gl_pathv[i], "postgres") &&
 			    runs(g.gl_pathv[i], "initdb")) {
 				s->pg_major = v;
@@ -61,7 +69,7 @@ static bool path_postgres(struct servers *s, struct arena *a)
 static bool find_postgres(struct servers *s, const struct home *h, const char **why)
 {
 	char *made = file_read(h->a, home_path(h, "postgres/PG_VERSION"), 16);
-	int major = made ? atoi(made) : 0;
+	int major = made ? leading_number(made) : 0;
 
 	if (debian_postgres(s, major, h->a) || (path_postgres(s, h->a) && (major == 0 || s->pg_major == major)))
 		return true;
@@ -207,7 +215,7 @@ bool postgres_ready(const struct home *h, pid_t pid)
 
 	arena_init(&a);
 	text = file_read(&a, home_path(h, "postgres/postmaster.pid"), 4096);
-	if (text && atoi(text) == pid) {
+	if (text && leading_number(text) == pid) {
 		p = text; /* the status is in line 8 */
 		for (int line = 1; p && line < 8; line++) {
 			p = strchr(p, '\n');

@@ -84,8 +84,9 @@ static void unit_signal(struct unit *u, int signum)
 static unsigned unit_stop_s(const struct unit *u)
 {
 	const char *drain = u->kind->phase == STOP_WORKERS ? getenv("SHOAL_DRAIN_S") : NULL;
-	int s = drain ? atoi(drain) : 0;
-	return s > 0 && s < 3600 ? (unsigned)s + 5 : u->kind->stop_s;
+	int64_t s;
+	/* A wrong one has been refused by the worker itself. */
+	return span_i64(span_of(drain), &s) && s > 0 && s < 3600 ? (unsigned)s + 5 : u->kind->stop_s;
 }
 
 /* stop, then stop_harder, then SIGKILL until it is gone. */

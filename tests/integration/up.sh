@@ -67,6 +67,7 @@ trap clean EXIT
 trap 'exit 130' INT TERM
 
 suite() {
+	rm -rf "$work/in"
 	mkdir "$work/in" && cd "$work/in" || exit 1
 	[ -z "$as" ] || chown 65534:65534 "$work/in"
 
