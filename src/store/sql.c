@@ -1,0 +1,165 @@
+#include "shoal/store/sql.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/embed.h"
+#include "shoal/base/err.h"
+
+#define FOLDER "sql/queries/"
+#define SUFFIX ".sql"
+
+static struct pg_stmt *statements; /* ends with a NULL name; made once, lives as long as the process */
+
+static const char *skip_line(const char *p)
+{
+	return p + strcspn(p, "\n");
+}
+
+/* Comments nest in PostgreSQL. p stands on the opening one. */
+static const char *skip_comment(const char *p)
+{
+	int depth = 0;
+
+	while (*p) {
+		if (p[0] == '/' && p[1] == '*') {
+			depth++;
+			p += 2;
+		} else if (p[0] == '*' && p[1] == '/') {
+			p += 2;
+			if (--depth == 0)
+				break;
+		} else {
+			p++;
+		}
+	}
+	return p;
+}
+
+/* 'text' or "name"; a doubled quote is two quoted pieces side by side, which comes to the same. */
+static const char *skip_quoted(const char *p)
+{
+	const char *end = strchr(p + 1, *p);
+
+	return end ? end + 1 : p + strlen(p);
+}
+
+/* $tag$ text $tag$; NULL where p begins no such text. */
+static const char *skip_dollar_quoted(const char *p)
+{
+	size_t tag = 1;
+	const char *q;
+
+	while (isalnum((unsigned char)p[tag]) || p[tag] == '_')
+		tag++;
+	if (isdigit((unsigned char)p[1]) || p[tag] != '$')
+		return NULL;
+	tag++;
+	for (q = p + tag; *q; q++) {
+		if (strncmp(q, p, tag) == 0)
+			return q + tag;
+	}
+	return q;
+}
+
+/* The highest n of all $n outside quotes and comments. */
+static int count_params(const char *p)
+{
+	int highest = 0;
+
+	while (*p) {
+		const char *end;
+
+		if (p[0] == '-' && p[1] == '-') {
+			p = skip_line(p);
+		} else if (p[0] == '/' && p[1] == '*') {
+			p = skip_comment(p);
+		} else if (*p == '\'' || *p == '"') {
+			p = skip_quoted(p);
+		} else if (*p == '$' && (end = skip_dollar_quoted(p))) {
+			p = end;
+		} else if (*p == '$' && isdigit((unsigned char)p[1])) {
+			int n = atoi(p + 1);
+
+			highest = n > highest ? n : highest;
+			p++;
+		} else {
+			p++;
+		}
+	}
+	return highest;
+}
+
+/* The statement's name where the file is one. */
+static bool name_of(const struct embed_file *f, struct span *name)
+{
+	struct span path = span_of(f->name);
+	size_t around = strlen(FOLDER) + strlen(SUFFIX);
+
+	if (!span_starts(path, FOLDER) || path.len <= around ||
+	    strcmp(path.ptr + path.len - strlen(SUFFIX), SUFFIX) != 0)
+		return false;
+	*name = (struct span){path.ptr + strlen(FOLDER), path.len - around};
+	return true;
+}
+
+static void read_catalogue(void)
+{
+	size_t n = 0;
+	struct span name;
+
+	for (const struct embed_file *f = embed_files; f->name; f++)
+		n += name_of(f, &name);
+	statements = mem_zalloc((n + 1) * sizeof(*statements));
+	n = 0;
+	for (const struct embed_file *f = embed_files; f->name; f++) {
+		char *copy;
+
+		if (!name_of(f, &name))
+			continue;
+		copy = mem_zalloc(name.len + 1);
+		memcpy(copy, name.ptr, name.len);
+		statements[n++] = (struct pg_stmt){.name = copy, .sql = f->data, .nparams = count_params(f->data)};
+		ENSURE(statements[n - 1].nparams <= PG_PARAMS_MAX);
+	}
+}
+
+const struct pg_stmt *sql_find(const char *name)
+{
+	if (!statements)
+		read_catalogue();
+	for (const struct pg_stmt *s = statements; s->name; s++) {
+		if (strcmp(s->name, name) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+const struct pg_stmt *sql_get(const char *name)
+{
+	const struct pg_stmt *s = sql_find(name);
+
+	if (!s)
+		BUG("no statement sql/queries/%s.sql", name);
+	return s;
+}
+
+PGresult *sql_run(PGconn *conn, const char *name, const struct pg_params *params)
+{
+	const struct pg_stmt *s = sql_get(name);
+	const char *values[PG_PARAMS_MAX] = {0};
+	int n = params ? params->n : 0;
+	struct arena a;
+	PGresult *res;
+
+	if (n != s->nparams)
+		BUG("%s wants %d parameters, not %d", name, s->nparams, n);
+	arena_init(&a);
+	for (int i = 0; i < n; i++)
+		values[i] = params->v[i].ptr ? arena_span(&a, params->v[i]).ptr : NULL;
+	res = PQexecParams(conn, s->sql, n, NULL, values, NULL, NULL, 0);
+	arena_release(&a);
+	return res;
+}

@@ -1,0 +1,615 @@
+/* links: base model io store */
+/* The persona bot's statements against a real PostgreSQL: what each commit does, and that it does nothing twice,
+ * nothing on another state than it was decided on, and nothing over a code's limit. */
+#include "check.h"
+#include "pgserver.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+#include "shoal/base/embed.h"
+#include "shoal/store/rows.h"
+#include "shoal/store/sql.h"
+
+static struct pgserver server;
+static PGconn *db;
+
+static void must(const char *sql)
+{
+	PGresult *r = PQexec(db, sql);
+
+	if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK) {
+		printf("# %s\n# %s", sql, PQerrorMessage(db));
+		check_failed_here++;
+	}
+	PQclear(r);
+}
+
+/* First value, "" for NULL or no row. */
+static const char *get(const char *sql)
+{
+	static char value[4][4096];
+	static int turn;
+	char *out = value[turn++ % 4];
+	PGresult *r = PQexec(db, sql);
+
+	if (PQresultStatus(r) != PGRES_TUPLES_OK)
+		printf("# %s\n# %s", sql, PQerrorMessage(db));
+	snprintf(out, sizeof(value[0]), "%s", PQntuples(r) ? PQgetvalue(r, 0, 0) : "");
+	PQclear(r);
+	return out;
+}
+
+/* Runs a statement with n text parameters (NULL: SQL NULL). Answers "ok", or "SQLSTATE message". */
+static const char *run_on(PGconn *c, char *out, size_t size, const char *name, const char *const *v, int n)
+{
+	struct pg_params p = {.n = n};
+	PGresult *r;
+
+	for (int i = 0; i < n; i++)
+		p.v[i] = v[i] ? span_of(v[i]) : (struct span){0};
+	r = sql_run(c, name, &p);
+	if (PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK)
+		snprintf(out, size, "ok");
+	else
+		snprintf(out, size, "%s %s", PQresultErrorField(r, PG_DIAG_SQLSTATE),
+		         strcmp(PQresultErrorField(r, PG_DIAG_SQLSTATE), "23505") == 0
+		             ? PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME)
+		             : PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY));
+	PQclear(r);
+	return out;
+}
+
+#define NONE ((const char *)NULL)
+#define COMMIT(name, key, ...)                                                                                         \
+	({                                                                                                             \
+		static char out_[512];                                                                                 \
+		const char *v_[] = {key, "[]", __VA_ARGS__};                                                           \
+		run_on(db, out_, sizeof(out_), name, v_, (int)(sizeof(v_) / sizeof(v_[0])));                           \
+	})
+#define ANN "42", "Ann", "ann", "en", "persona"
+#define BOB "43", "Bob", NONE, NONE, "persona"
+
+static void clean(void)
+{
+	must("TRUNCATE users, guards, conversations, personas, start_codes RESTART IDENTITY CASCADE");
+	must(
+	    "INSERT INTO personas (key, name, replies) VALUES ('default', 'Luna', '{one,two}'), ('rex', 'Rex', '{r}')");
+	must("INSERT INTO start_codes (code, persona_id, max_uses) VALUES ('open', 1, NULL), ('two', 2, 2)");
+}
+
+static void verified(const char *telegram_id)
+{
+	char sql[200];
+
+	snprintf(sql, sizeof(sql), "INSERT INTO users (telegram_id, age_verified_at) VALUES (%s, now())", telegram_id);
+	must(sql);
+}
+
+static void load(const char *name, const char *id, const char *code_persona, const char *fallback, struct arena *a,
+                 struct facts *f)
+{
+	struct pg_params p = {
+	    .n = 4,
+	    .v = {span_of(id), SPAN("persona"), span_of(code_persona), span_of(fallback)},
+	};
+	const char *why = "";
+	PGresult *r = sql_run(db, name, &p);
+
+	memset(f, 0, sizeof(*f));
+	if (PQresultStatus(r) != PGRES_TUPLES_OK)
+		printf("# %s", PQerrorMessage(db));
+	CHECK_INT(rows_to_facts(r, a, f, &why), ERR_OK);
+	PQclear(r);
+}
+
+static void age_question_makes_the_person_and_their_source(void)
+{
+	clean();
+	CHECK_STR(COMMIT("persona_ask", "k1", ANN, "open", "1"), "ok");
+	CHECK_STR(get("SELECT concat_ws(' ', telegram_id, first_name, username, language_code, acquisition_source, "
+	              "age_verified_at IS NULL, last_seen_at IS NOT NULL) FROM users"),
+	          "42 Ann ann en open t t");
+	CHECK_STR(get("SELECT concat_ws(' ', code_id, user_id) FROM start_code_uses"), "1 1");
+	CHECK_STR(get("SELECT concat_ws(' ', key, effects) FROM guards"), "k1 []");
+	CHECK_STR(COMMIT("persona_ask", "k2", "42", "Anna", NONE, "de", "persona", NONE, NONE), "ok");
+	CHECK_STR(get("SELECT concat_ws(' ', first_name, username, language_code, acquisition_source) FROM users"),
+	          "Anna de open");
+	CHECK_STR(get("SELECT count(*) FROM users"), "1");
+}
+
+static void same_update_never_commits_twice(void)
+{
+	clean();
+	verified("42");
+	CHECK_STR(COMMIT("persona_open", "k", ANN, NONE, NONE, "f", "1", NONE), "ok");
+	CHECK_STR(COMMIT("persona_say", "k2", ANN, "1", "1", "0", "f", "hi", "one"), "ok");
+	CHECK_STR(COMMIT("persona_say", "k2", ANN, "1", "1", "1", "f", "hi", "two"), "23505 guards_pkey");
+	CHECK_STR(COMMIT("persona_open", "k", ANN, NONE, NONE, "f", "1", "1"), "23505 guards_pkey");
+	CHECK_STR(COMMIT("persona_ask", "k", BOB, NONE, NONE), "23505 guards_pkey");
+	CHECK_STR(COMMIT("persona_stop", "k", ANN, "1"), "23505 guards_pkey");
+	CHECK_STR(COMMIT("persona_touch", "k", ANN), "23505 guards_pkey");
+	CHECK_STR(COMMIT("persona_block", "k", "42", "persona", "t"), "23505 guards_pkey");
+	CHECK_STR(COMMIT("group_told", "k", "persona", "-5"), "23505 guards_pkey");
+	CHECK_STR(
+	    get("SELECT concat_ws(' ', (SELECT count(*) FROM messages), (SELECT turns FROM chats), (SELECT count(*) "
+	        "FROM users), (SELECT count(*) FROM bot_users), (SELECT count(*) FROM conversations))"),
+	    "2 1 1 0 0");
+	CHECK_STR(get("SELECT effects FROM guards WHERE key = 'k2'"), "[]");
+}
+
+static void first_code_is_the_source_for_good(void)
+{
+	clean();
+	CHECK_STR(COMMIT("persona_ask", "k1", ANN, "open", "1"), "ok");
+	/* decided when the person had no source yet: undone whole */
+	CHECK_STR(COMMIT("persona_ask", "k2", ANN, "two", "2"), "SH001 changed");
+	CHECK_STR(get("SELECT concat_ws(' ', count(*), min(key)) FROM guards"), "1 k1");
+	CHECK_STR(get("SELECT acquisition_source FROM users"), "open");
+	CHECK_STR(get("SELECT count(*) FROM start_code_uses WHERE code_id = 2"), "0");
+	CHECK_STR(COMMIT("persona_open", "k3", ANN, NONE, NONE, "t", "2", NONE), "ok");
+	CHECK_STR(COMMIT("persona_open", "k4", ANN, "two", "2", "f", "2", "1"), "SH001 changed");
+	CHECK_STR(get("SELECT acquisition_source FROM users"), "open");
+}
+
+static void verified_person_without_source_gets_one_when_opening(void)
+{
+	clean();
+	verified("42");
+	CHECK_STR(COMMIT("persona_open", "k1", ANN, "two", "2", "f", "2", NONE), "ok");
+	CHECK_STR(get("SELECT acquisition_source FROM users"), "two");
+	CHECK_STR(get("SELECT concat_ws(' ', code_id, user_id) FROM start_code_uses"), "2 1");
+	CHECK_STR(get("SELECT concat_ws(' ', persona_id, opened_at IS NOT NULL, turns) FROM chats"), "2 t 0");
+}
+
+static void limit_holds_and_leaves_nothing_behind(void)
+{
+	clean();
+	CHECK_STR(COMMIT("persona_ask", "k1", ANN, "two", "2"), "ok");
+	CHECK_STR(COMMIT("persona_ask", "k2", BOB, "two", "2"), "ok");
+	CHECK_STR(COMMIT("persona_ask", "k3", "44", "Cat", NONE, NONE, "persona", "two", "2"), "SH001 used_up");
+	CHECK_STR(get("SELECT count(*) FROM users"), "2");
+	CHECK_STR(get("SELECT count(*) FROM guards"), "2");
+	CHECK_STR(COMMIT("persona_ask", "k3", "44", "Cat", NONE, NONE, "persona", "gone", "99"), "SH001 code_gone");
+	CHECK_STR(get("SELECT count(*) FROM users"), "2");
+}
+
+struct racer {
+	PGconn *conn;
+	char id[16], key[16], result[128];
+};
+
+static void *race(void *arg)
+{
+	struct racer *r = arg;
+	const char *v[] = {r->key, "[]", r->id, "R", NULL, NULL, "persona", "few", "3"};
+
+	run_on(r->conn, r->result, sizeof(r->result), "persona_ask", v, 9);
+	return NULL;
+}
+
+static void limit_holds_with_twenty_at_once(void)
+{
+	enum { RACERS = 20 };
+	static struct racer racers[RACERS];
+	pthread_t threads[RACERS];
+	int won = 0, lost = 0;
+
+	clean();
+	must("INSERT INTO start_codes (code, persona_id, max_uses) VALUES ('few', 1, 7)");
+	for (int i = 0; i < RACERS; i++) {
+		racers[i].conn = pgserver_connect(&server);
+		snprintf(racers[i].id, sizeof(racers[i].id), "%d", 1000 + i);
+		snprintf(racers[i].key, sizeof(racers[i].key), "r%d", i);
+	}
+	for (int i = 0; i < RACERS; i++)
+		CHECK(pthread_create(&threads[i], NULL, race, &racers[i]) == 0);
+	for (int i = 0; i < RACERS; i++) {
+		pthread_join(threads[i], NULL);
+		won += strcmp(racers[i].result, "ok") == 0;
+		lost += strcmp(racers[i].result, "SH001 used_up") == 0;
+		PQfinish(racers[i].conn);
+	}
+	CHECK_INT(won, 7);
+	CHECK_INT(lost, RACERS - 7);
+	CHECK_STR(get("SELECT count(*) FROM start_code_uses WHERE code_id = 3"), "7");
+	CHECK_STR(get("SELECT count(*) FROM users WHERE acquisition_source = 'few'"), "7");
+	CHECK_STR(get("SELECT count(*) FROM guards"), "7");
+}
+
+static void yes_confirms_the_age_and_opens_the_chat(void)
+{
+	clean();
+	CHECK_STR(COMMIT("persona_ask", "k1", ANN, NONE, NONE), "ok");
+	CHECK_STR(COMMIT("persona_open", "k2", ANN, NONE, NONE, "t", "2", NONE), "ok");
+	CHECK_STR(get("SELECT age_verified_at IS NOT NULL FROM users"), "t");
+	CHECK_STR(get("SELECT concat_ws(' ', user_id, persona_id, opened_at IS NOT NULL) FROM chats"), "1 2 t");
+	/* decided before the first yes was known */
+	CHECK_STR(COMMIT("persona_open", "k3", ANN, NONE, NONE, "t", "2", NONE), "SH001 changed");
+	/* whose row was erased meanwhile: a new person */
+	CHECK_STR(COMMIT("persona_open", "k4", BOB, NONE, NONE, "t", NONE, NONE), "ok");
+	CHECK_STR(get("SELECT age_verified_at IS NOT NULL FROM users WHERE telegram_id = 43"), "t");
+	CHECK_STR(get("SELECT count(*) FROM chats"), "1");
+}
+
+static void opening_needs_the_chat_as_it_was(void)
+{
+	clean();
+	verified("42");
+	CHECK_STR(COMMIT("persona_open", "k1", ANN, NONE, NONE, "f", "1", "77"), "SH001 changed");
+	CHECK_STR(COMMIT("persona_open", "k1", ANN, NONE, NONE, "f", "99", NONE), "SH001 changed");
+	CHECK_STR(COMMIT("persona_open", "k1", ANN, NONE, NONE, "f", "1", NONE), "ok");
+	CHECK_STR(COMMIT("persona_open", "k2", ANN, NONE, NONE, "f", "1", NONE), "SH001 changed");
+	must("UPDATE chats SET opened_at = now() - interval '1 day'");
+	CHECK_STR(COMMIT("persona_open", "k3", ANN, NONE, NONE, "f", "1", "1"), "ok");
+	CHECK_STR(get("SELECT opened_at > now() - interval '1 minute' FROM chats"), "t");
+	CHECK_STR(get("SELECT count(*) FROM guards"), "2");
+}
+
+static void talk_is_stored_counted_and_answered_in_turn(void)
+{
+	clean();
+	verified("42");
+	CHECK_STR(COMMIT("persona_say", "k1", ANN, "1", NONE, "0", "t", "hello", "one"), "ok");
+	CHECK_STR(COMMIT("persona_say", "k2", ANN, "1", "1", "1", "f", "more", "two"), "ok");
+	CHECK_STR(get("SELECT string_agg(concat_ws('/', direction, text, update_key), ' ' ORDER BY id) FROM messages"),
+	          "in/hello/k1 out/one in/more/k2 out/two");
+	CHECK_STR(get("SELECT concat_ws(' ', persona_id, turns, opened_at IS NOT NULL) FROM chats"), "1 2 t");
+	CHECK_STR(get("SELECT concat_ws(' ', user_id, day = (now() AT TIME ZONE 'UTC')::date, messages) FROM "
+	              "activity_daily"),
+	          "1 t 2");
+	CHECK_STR(get("SELECT concat_ws(' ', first_name, last_seen_at IS NOT NULL) FROM users"), "Ann t");
+	/* another turn, another chat, a chat that was left, a chat that is there already */
+	CHECK_STR(COMMIT("persona_say", "k3", ANN, "1", "1", "1", "f", "x", "y"), "SH001 changed");
+	CHECK_STR(COMMIT("persona_say", "k3", ANN, "2", "1", "2", "f", "x", "y"), "SH001 changed");
+	CHECK_STR(COMMIT("persona_say", "k3", ANN, "1", NONE, "0", "t", "x", "y"), "SH001 changed");
+	must("UPDATE chats SET opened_at = NULL");
+	CHECK_STR(COMMIT("persona_say", "k3", ANN, "1", "1", "2", "f", "x", "y"), "SH001 changed");
+	CHECK_STR(get("SELECT count(*) FROM messages"), "4");
+	CHECK_STR(get("SELECT messages FROM activity_daily"), "2");
+	CHECK_STR(get("SELECT count(*) FROM guards"), "2");
+	CHECK_STR(COMMIT("persona_say", "k3", ANN, "1", "1", "2", "t", "x", "y"), "ok");
+	CHECK_STR(get("SELECT opened_at IS NOT NULL FROM chats"), "t");
+}
+
+static void suspended_person_changes_nothing(void)
+{
+	clean();
+	verified("42");
+	CHECK_STR(COMMIT("persona_open", "k1", ANN, NONE, NONE, "f", "1", NONE), "ok");
+	must("UPDATE users SET suspended_at = now(), first_name = 'before'");
+	must("INSERT INTO bot_users VALUES ('persona', 1, now())");
+	CHECK_STR(COMMIT("persona_say", "k2", ANN, "1", "1", "0", "f", "x", "y"), "SH001 changed");
+	CHECK_STR(COMMIT("persona_open", "k2", ANN, NONE, NONE, "f", "1", "1"), "SH001 changed");
+	CHECK_STR(COMMIT("persona_stop", "k2", ANN, "1"), "SH001 changed");
+	CHECK_STR(COMMIT("persona_touch", "k2", ANN), "SH001 changed");
+	must("UPDATE users SET age_verified_at = NULL");
+	CHECK_STR(COMMIT("persona_ask", "k2", ANN, NONE, NONE), "SH001 changed");
+	CHECK_STR(COMMIT("persona_open", "k2", ANN, NONE, NONE, "t", "1", "1"), "SH001 changed");
+	CHECK_STR(get("SELECT concat_ws(' ', (SELECT count(*) FROM guards), (SELECT first_name FROM users), (SELECT "
+	              "blocked_at IS NOT NULL FROM bot_users), (SELECT count(*) FROM messages))"),
+	          "1 before t 0");
+}
+
+static void unverified_person_cannot_talk(void)
+{
+	clean();
+	CHECK_STR(COMMIT("persona_ask", "k1", ANN, NONE, NONE), "ok");
+	CHECK_STR(COMMIT("persona_say", "k2", ANN, "1", NONE, "0", "t", "x", "y"), "SH001 changed");
+	CHECK_STR(COMMIT("persona_open", "k2", ANN, NONE, NONE, "f", "1", NONE), "SH001 changed");
+	verified("43");
+	CHECK_STR(COMMIT("persona_ask", "k2", BOB, NONE, NONE), "SH001 changed");
+	CHECK_STR(get("SELECT count(*) FROM chats"), "0");
+}
+
+static void blocks_are_set_and_cleared(void)
+{
+	static const char blocked[] =
+	    "SELECT blocked_at IS NOT NULL FROM bot_users WHERE bot = 'persona' AND user_id = 1";
+
+	clean();
+	verified("42");
+	CHECK_STR(COMMIT("persona_block", "k1", "42", "persona", "t"), "ok");
+	CHECK_STR(get(blocked), "t");
+	CHECK_STR(COMMIT("persona_touch", "k2", ANN), "ok");
+	CHECK_STR(get(blocked), "f");
+	CHECK_STR(COMMIT("persona_touch", "k3", ANN), "SH001 changed");
+	CHECK_STR(COMMIT("persona_block", "k4", "42", "persona", "t"), "ok");
+	CHECK_STR(COMMIT("persona_block", "k5", "42", "persona", "f"), "ok");
+	CHECK_STR(get(blocked), "f");
+	CHECK_STR(COMMIT("persona_block", "k6", "999", "persona", "t"), "SH001 changed");
+	CHECK_STR(get("SELECT count(*) FROM users"), "1");
+	must("UPDATE bot_users SET blocked_at = now()");
+	must("INSERT INTO bot_users VALUES ('escrow', 1, now())");
+	CHECK_STR(COMMIT("persona_open", "k7", ANN, NONE, NONE, "f", "1", NONE), "ok");
+	CHECK_STR(get(blocked), "f");
+	must("UPDATE bot_users SET blocked_at = now()");
+	CHECK_STR(COMMIT("persona_say", "k8", ANN, "1", "1", "0", "f", "x", "y"), "ok");
+	CHECK_STR(get(blocked), "f");
+	must("UPDATE bot_users SET blocked_at = now()");
+	CHECK_STR(COMMIT("persona_stop", "k9", ANN, "1"), "ok");
+	CHECK_STR(get(blocked), "f");
+	must("UPDATE bot_users SET blocked_at = now()");
+	must("UPDATE users SET age_verified_at = NULL");
+	CHECK_STR(COMMIT("persona_ask", "k10", ANN, NONE, NONE), "ok");
+	CHECK_STR(get(blocked), "f");
+	/* other bots know for themselves */
+	CHECK_STR(get("SELECT blocked_at IS NOT NULL FROM bot_users WHERE bot = 'escrow'"), "t");
+}
+
+static void stop_leaves_all_chats_and_keeps_the_account(void)
+{
+	clean();
+	verified("42");
+	verified("43");
+	CHECK_STR(COMMIT("persona_open", "k1", ANN, NONE, NONE, "f", "1", NONE), "ok");
+	CHECK_STR(COMMIT("persona_open", "k2", ANN, NONE, NONE, "f", "2", NONE), "ok");
+	CHECK_STR(COMMIT("persona_open", "k3", BOB, NONE, NONE, "f", "1", NONE), "ok");
+	CHECK_STR(COMMIT("persona_stop", "k4", ANN, "3"), "SH001 changed");
+	CHECK_STR(COMMIT("persona_stop", "k4", ANN, "2"), "ok");
+	CHECK_STR(get("SELECT string_agg(concat_ws('', id, opened_at IS NULL), ' ' ORDER BY id) FROM chats"),
+	          "1t 2t 3f");
+	CHECK_STR(get("SELECT age_verified_at IS NOT NULL FROM users WHERE id = 1"), "t");
+	CHECK_STR(COMMIT("persona_stop", "k5", ANN, "2"), "SH001 changed");
+}
+
+static void group_is_told_once(void)
+{
+	const char *v[] = {"persona", "-5"};
+	struct pg_params p = {.n = 2, .v = {span_of(v[0]), span_of(v[1])}};
+	struct facts f = {0};
+	struct arena a;
+	const char *why;
+	PGresult *r;
+
+	clean();
+	arena_init(&a);
+	r = sql_run(db, "group_load", &p);
+	CHECK_INT(rows_to_facts(r, &a, &f, &why), ERR_OK);
+	CHECK(!f.conversation_known);
+	PQclear(r);
+	CHECK_STR(COMMIT("group_told", "k1", "persona", "-5"), "ok");
+	CHECK_STR(COMMIT("group_told", "k2", "persona", "-5"), "SH001 told_before");
+	CHECK_STR(COMMIT("group_told", "k2", "escrow", "-5"), "ok");
+	r = sql_run(db, "group_load", &p);
+	CHECK_INT(rows_to_facts(r, &a, &f, &why), ERR_OK);
+	CHECK(f.conversation_known);
+	CHECK_STR(f.conversation, "{\"told_private_only\": true}");
+	PQclear(r);
+	arena_release(&a);
+}
+
+static void load_tells_what_there_is(void)
+{
+	struct arena a;
+	struct facts f;
+
+	clean();
+	arena_init(&a);
+	load("persona_load", "42", "2", "1", &a, &f);
+	CHECK(!f.user.known && !f.chat.found);
+	CHECK_STR(COMMIT("persona_ask", "k1", "42", "x", NONE, NONE, "persona", "open", "1"), "ok");
+	load("persona_load", "42", NULL, NULL, &a, &f);
+	CHECK(f.user.known && !f.user.age_verified && !f.user.suspended && !f.user.blocked && !f.chat.found);
+	CHECK_STR(f.user.source, "open");
+	CHECK_STR(COMMIT("persona_open", "k2", ANN, NONE, NONE, "t", "2", NONE), "ok");
+	CHECK_STR(COMMIT("persona_say", "k3", ANN, "2", "1", "0", "f", "a", "b"), "ok");
+	CHECK_STR(COMMIT("persona_open", "k4", ANN, NONE, NONE, "f", "1", NONE), "ok");
+	must("UPDATE users SET suspended_at = now()");
+	must("INSERT INTO bot_users VALUES ('persona', 1, now())");
+	load("persona_load", "42", "2", "1", &a, &f);
+	CHECK(f.user.age_verified && f.user.suspended && f.user.blocked);
+	CHECK_INT(f.user.id, 1);
+	CHECK(f.chat.found && f.chat.id == 2 && f.chat.persona_id == 1 && f.chat.turns == 0);
+	CHECK(f.code_chat.found && f.code_chat.id == 1 && f.code_chat.persona_id == 2 && f.code_chat.turns == 1);
+	CHECK(f.fallback_chat.found && f.fallback_chat.id == 2);
+	CHECK_INT(f.history.n, 0);
+	must("UPDATE chats SET opened_at = NULL WHERE id = 2");
+	load("persona_load", "42", NULL, "1", &a, &f);
+	CHECK(f.chat.found && f.chat.id == 1 && !f.code_chat.found && f.fallback_chat.found);
+	must("UPDATE bot_users SET bot = 'escrow'");
+	load("persona_load", "42", NULL, NULL, &a, &f);
+	CHECK(!f.user.blocked);
+	arena_release(&a);
+}
+
+static void history_is_the_last_lines_oldest_first(void)
+{
+	struct arena a;
+	struct facts f;
+
+	clean();
+	arena_init(&a);
+	verified("42");
+	load("persona_load_history", "42", NULL, "1", &a, &f);
+	CHECK(f.user.known && f.history.n == 0);
+	CHECK_STR(COMMIT("persona_say", "k1", ANN, "1", NONE, "0", "t", "first", "reply"), "ok");
+	load("persona_load_history", "42", NULL, "1", &a, &f);
+	CHECK_INT(f.history.n, 2);
+	CHECK(!f.history.lines[0].out && f.history.lines[1].out);
+	CHECK_STR(f.history.lines[0].text, "first");
+	CHECK_STR(f.history.lines[1].text, "reply");
+	must("INSERT INTO messages (chat_id, text) SELECT 1, 'n' || i FROM generate_series(1, 30) i");
+	load("persona_load_history", "42", NULL, "1", &a, &f);
+	CHECK_INT(f.history.n, 20);
+	CHECK_STR(f.history.lines[0].text, "n11");
+	CHECK_STR(f.history.lines[19].text, "n30");
+	CHECK(f.chat.found && f.chat.turns == 1);
+	arena_release(&a);
+}
+
+/* The plan with a hundred thousand people, prepared as the pool does it. */
+static void plan(const char *name, int nparams, const char *args)
+{
+	static char sql[16384];
+	PGresult *r;
+
+	snprintf(sql, sizeof(sql), "PREPARE p AS %s", sql_get(name)->sql);
+	must(sql);
+	snprintf(sql, sizeof(sql), "EXPLAIN EXECUTE p(%s)", args);
+	r = PQexec(db, sql);
+	CHECK(PQntuples(r) > 0);
+	for (int i = 0; i < PQntuples(r); i++) {
+		const char *line = PQgetvalue(r, i, 0);
+
+		if (strstr(line, "Seq Scan") || strstr(line, "start_codes") || strstr(line, "personas")) {
+			printf("# %s: %s\n", name, line);
+			check_failed_here++;
+		}
+	}
+	PQclear(r);
+	must("DEALLOCATE p");
+	CHECK_INT(sql_get(name)->nparams, nparams);
+}
+
+static void loads_go_by_index_and_leave_the_cached_tables_alone(void)
+{
+	clean();
+	must("INSERT INTO users (telegram_id, age_verified_at) SELECT 100000 + i, now() FROM generate_series(1, 20000) "
+	     "i");
+	must("INSERT INTO chats (user_id, persona_id, opened_at) SELECT id, 1, now() FROM users");
+	must("INSERT INTO messages (chat_id, text) SELECT id, 'x' FROM chats, generate_series(1, 3)");
+	must("INSERT INTO bot_users SELECT 'persona', id, now() FROM users");
+	must("INSERT INTO conversations (bot, chat_id) SELECT 'persona', -i FROM generate_series(1, 20000) i");
+	must("INSERT INTO guards (key) SELECT 'g' || i FROM generate_series(1, 20000) i");
+	must("ANALYZE");
+	plan("persona_load", 4, "'100005', 'persona', '2', '1'");
+	plan("persona_load_history", 4, "'100005', 'persona', '2', '1'");
+	plan("group_load", 2, "'persona', '-5'");
+	plan("guard_find", 1, "'g7'");
+	must("SET plan_cache_mode = force_generic_plan");
+	plan("persona_load", 4, "'100005', 'persona', '2', '1'");
+	plan("persona_load_history", 4, "'100005', 'persona', '2', '1'");
+	must("RESET plan_cache_mode");
+}
+
+static void caches_are_read_whole(void)
+{
+	PGresult *r;
+
+	clean();
+	must("INSERT INTO start_codes (code, expires_at, active) VALUES ('old', 'epoch', false), ('ever', 'infinity', "
+	     "true), "
+	     "('never', '-infinity', true), ('soon', '2030-01-01T00:00:00.5Z', true)");
+	r = sql_run(db, "cache_startcodes", NULL);
+	CHECK_INT(PQntuples(r), 12);
+	CHECK_STR(PQfname(r, 0), "field");
+	PQclear(r);
+#define CODE(code, name)                                                                                               \
+	get("SELECT (value::json ->> '" name "') FROM (SELECT code AS field, value FROM start_codes, LATERAL (SELECT " \
+	    "value FROM cached WHERE field = code) v) x WHERE field = '" code "'")
+	must("CREATE TEMP TABLE cached (field text, value text)");
+	{
+		char sql[4096];
+
+		snprintf(sql, sizeof(sql), "INSERT INTO cached %s", sql_get("cache_startcodes")->sql);
+		must(sql);
+	}
+	CHECK_STR(CODE("open", "persona_id"), "1");
+	CHECK_STR(CODE("two", "max_uses"), "2");
+	CHECK_STR(CODE("old", "expires_ms"), "1");
+	CHECK_STR(CODE("old", "active"), "false");
+	CHECK_STR(CODE("ever", "expires_ms"), "");
+	CHECK_STR(CODE("never", "expires_ms"), "1");
+	CHECK_STR(CODE("soon", "expires_ms"), "1893456000500");
+	CHECK_STR(get("SELECT value FROM cached WHERE field = '#2'"), "two");
+	must("DROP TABLE cached");
+	r = sql_run(db, "cache_personas", NULL);
+	CHECK_INT(PQntuples(r), 3);
+	CHECK_STR(PQgetvalue(r, 2, 0), "default");
+	CHECK_STR(PQgetvalue(r, 2, 1), "1");
+	PQclear(r);
+	must("UPDATE personas SET active = false WHERE key = 'default'");
+	r = sql_run(db, "cache_personas", NULL);
+	CHECK_STR(PQgetvalue(r, 2, 1), "2");
+	PQclear(r);
+	must("UPDATE personas SET active = false");
+	r = sql_run(db, "cache_personas", NULL);
+	CHECK_INT(PQntuples(r), 2);
+	PQclear(r);
+}
+
+/* Every statement of the catalogue can be prepared, with as many parameters as were counted. */
+static void every_statement_is_sound(void)
+{
+	int n = 0;
+
+	for (const struct embed_file *f = embed_files; f->name; f++) {
+		char name[128];
+		PGresult *r;
+
+		if (sscanf(f->name, "sql/queries/%127[^.]", name) != 1)
+			continue;
+		n++;
+		PQclear(PQprepare(db, "s", sql_get(name)->sql, 0, NULL));
+		r = PQdescribePrepared(db, "s");
+		if (PQresultStatus(r) != PGRES_COMMAND_OK) {
+			printf("# %s: %s", name, PQerrorMessage(db));
+			check_failed_here++;
+		}
+		CHECK_INT(PQnparams(r), sql_get(name)->nparams);
+		PQclear(r);
+		must("DEALLOCATE s");
+	}
+	CHECK(n >= 13);
+}
+
+static void demo_data_can_be_put_in_again_and_again(void)
+{
+	const struct embed_file *seed = embed_find("sql/seed/demo.sql");
+	const char *count =
+	    "SELECT concat_ws(' ', (SELECT count(*) FROM personas), (SELECT count(*) FROM start_codes), "
+	    "(SELECT sum(cardinality(replies)) FROM personas))";
+	char first[64];
+
+	must("TRUNCATE users, guards, personas, start_codes RESTART IDENTITY CASCADE");
+	CHECK(seed);
+	must(seed->data);
+	snprintf(first, sizeof(first), "%s", get(count));
+	must(seed->data);
+	CHECK_STR(get(count), first);
+	CHECK_STR(get("SELECT count(*) FROM personas WHERE key = 'default' AND active"), "1");
+	CHECK_STR(
+	    get("SELECT count(*) >= 4 FROM personas WHERE active AND cardinality(replies) >= 5 AND length(greeting) > "
+	        "20 AND length(prompt) > 20"),
+	    "t");
+	CHECK_STR(get("SELECT concat_ws(' ', bool_or(max_uses IS NOT NULL), bool_or(expires_at < now()), bool_or(NOT "
+	              "active), count(*) >= 6) FROM start_codes"),
+	          "t t t t");
+}
+
+int main(void)
+{
+	pgserver_init(&server);
+	pgserver_start(&server);
+	db = pgserver_connect(&server);
+	PQsetErrorVerbosity(db, PQERRORS_TERSE);
+	for (const struct embed_file *f = embed_files; f->name; f++) {
+		if (strncmp(f->name, "sql/migrations/", 15) == 0)
+			must(f->data);
+	}
+	must("SET client_min_messages = warning");
+	RUN(every_statement_is_sound);
+	RUN(age_question_makes_the_person_and_their_source);
+	RUN(same_update_never_commits_twice);
+	RUN(first_code_is_the_source_for_good);
+	RUN(verified_person_without_source_gets_one_when_opening);
+	RUN(limit_holds_and_leaves_nothing_behind);
+	RUN(limit_holds_with_twenty_at_once);
+	RUN(yes_confirms_the_age_and_opens_the_chat);
+	RUN(opening_needs_the_chat_as_it_was);
+	RUN(talk_is_stored_counted_and_answered_in_turn);
+	RUN(suspended_person_changes_nothing);
+	RUN(unverified_person_cannot_talk);
+	RUN(blocks_are_set_and_cleared);
+	RUN(stop_leaves_all_chats_and_keeps_the_account);
+	RUN(group_is_told_once);
+	RUN(load_tells_what_there_is);
+	RUN(history_is_the_last_lines_oldest_first);
+	RUN(loads_go_by_index_and_leave_the_cached_tables_alone);
+	RUN(caches_are_read_whole);
+	RUN(demo_data_can_be_put_in_again_and_again);
+	PQfinish(db);
+	DONE();
+}
