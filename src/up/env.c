@@ -37,7 +37,7 @@ static const struct {
 /* Not set by us, but would point the children elsewhere. */
 static const char *const foreign[] = {"SHOAL_CACHE_REDIS_URL", "SHOAL_POSTGRES_DIRECT_URL", "SHOAL_WEBHOOK_SECRET_OLD",
                                       "SHOAL_WORKER_ID",       "SHOAL_METRICS_LISTEN",      "SHOAL_GATEWAY_LISTEN",
-                                      "SHOAL_ADMIN_LISTEN",    "SHOAL_SIM_LISTEN"};
+                                      "SHOAL_ADMIN_LISTEN"};
 #define NFOREIGN (sizeof(foreign) / sizeof(foreign[0]))
 
 static const char *secret_path(const struct stack *s, struct arena *a, const char *name)
@@ -105,10 +105,35 @@ static unsigned common_vars(struct stack *s, struct arena *a, struct var *v)
 	return n;
 }
 
+static bool is_simulated(const char *secret)
+{
+	for (const char *const *bot = telegram_bots; *bot; bot++)
+		if (strncmp(secret, *bot, strlen(*bot)) == 0 && strcmp(secret + strlen(*bot), "_token") == 0)
+			return true;
+	return false;
+}
+
+/* The simulator has a bot for each token that it is given, and knows of no files. */
+static void sim_vars(struct arena *a, struct var *v, unsigned n)
+{
+	for (size_t i = 0; i < NSECRETS; i++) {
+		for (unsigned k = 0; k < n && secrets[i].form == TOKEN; k++) {
+			const char *token;
+			if (strcmp(v[k].name, secrets[i].variable) != 0)
+				continue;
+			v[k].file = false;
+			token = is_simulated(secrets[i].name) ? file_read(a, v[k].value, 1024) : NULL;
+			v[k].value = token ? arena_strndup(a, token, strcspn(token, "\r\n")) : "";
+		}
+	}
+}
+
 static unsigned unit_vars(struct stack *s, struct unit *u, struct var *v)
 {
 	unsigned n = common_vars(s, &u->a, v);
 
+	if (u->kind == &unit_kinds[U_SIM])
+		sim_vars(&u->a, v, n);
 	if (u->kind->listen)
 		v[n++] = (struct var){u->kind->listen, arena_printf(&u->a, "127.0.0.1:%u", u->port), false};
 	if (u->metrics)

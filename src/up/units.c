@@ -16,9 +16,7 @@
 
 #define PROBE_MS 50
 
-/* Telegram bots whose webhook is registered with the simulator. */
-static const char *const telegram_bots[] = {"persona"};
-#define NBOTS (sizeof(telegram_bots) / sizeof(telegram_bots[0]))
+const char *const telegram_bots[] = {"persona", NULL};
 
 static const char *const *args(struct unit *u, size_t n, const char *const *list)
 {
@@ -267,6 +265,14 @@ static bool prepare_verb(struct stack *s, struct unit *u, struct launch *l, cons
 	return true;
 }
 
+/* It is no program of a fleet: what it is told are options. */
+static bool prepare_sim(struct stack *s, struct unit *u, struct launch *l, const char **why)
+{
+	(void)s, (void)why;
+	l->argv = ARGS(u, self_path(&u->a), "sim", "--listen", arena_printf(&u->a, "127.0.0.1:%u", u->port));
+	return true;
+}
+
 static void ask_ready(void *arg);
 
 static void ready_answer(void *arg, enum err err, const struct http_response *res)
@@ -286,7 +292,7 @@ static void ask_ready(void *arg)
 	struct unit *u = arg;
 	struct http_request req = {.method = "GET", .timeout_ms = 2000, .peer = "up"};
 	req.url = u->metrics ? arena_printf(&u->a, "http://127.0.0.1:%u/readyz", u->metrics)
-	                     : arena_printf(&u->a, "http://127.0.0.1:%u/", u->port);
+	                     : arena_printf(&u->a, "http://127.0.0.1:%u/healthz", u->port);
 	u->call = http_send(u->stack->http, &req, ready_answer, u);
 }
 
@@ -327,7 +333,7 @@ static void webhook_next(struct stack *s, struct unit *u)
 	struct buf body;
 	const char *token, *secret, *bot, *why = NULL;
 
-	if (u->next == NBOTS) {
+	if (!telegram_bots[u->next]) {
 		unit_ready(u);
 		return;
 	}
@@ -440,12 +446,11 @@ const struct unit_kind unit_kinds[] = {
                .title = "Simulator",
                .copies = 1,
                .port = 8090,
-               .listen = "SHOAL_SIM_LISTEN",
                .phase = STOP_PLATFORM,
                .start_s = 60,
                .stop_s = 10,
                OURS,
-               .prepare = prepare_verb,
+               .prepare = prepare_sim,
                .probe = probe_http,
                .where = where_port},
     [U_GATEWAY] = {.name = "gateway",
