@@ -1,7 +1,6 @@
 #include "shoal/store/redis_check.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "shoal/base/log.h"
@@ -25,7 +24,10 @@ static void info_get(const char *info, const char *name, char *out, size_t size)
 
 static bool too_old(const struct redis_setup *s)
 {
-	return s->version[0] && atoi(s->version) < MAJOR_LEAST;
+	struct span major = {s->version, strcspn(s->version, ".")};
+	int64_t n;
+
+	return span_i64(major, &n) && n < MAJOR_LEAST;
 }
 
 static void say_persistence(const struct redis_check *c)
@@ -111,7 +113,8 @@ static void on_info(void *arg, enum err err, const redisReply *reply)
 	info_get(reply->str, "aof_enabled", value, sizeof(value));
 	c->fresh.appendonly = strcmp(value, "1") == 0;
 	info_get(reply->str, "maxmemory", value, sizeof(value));
-	c->fresh.maxmemory = atoll(value);
+	if (!span_i64(span_of(value), &c->fresh.maxmemory))
+		c->fresh.maxmemory = 0;
 	redis_call(c->redis, on_fsync, c, sizeof(ask) / sizeof(ask[0]), ask);
 }
 
