@@ -1,0 +1,15 @@
+/* The listings of the control API, written to sim->out or a writer. */
+#ifndef SHOAL_SIM_CONTROL_SHOW_H
+#define SHOAL_SIM_CONTROL_SHOW_H
+
+#include "shoal/base/json.h"
+#include "shoal/sim/world.h"
+
+void show_user(struct json_writer *w, const struct user *u);
+void show_users(struct sim *s, struct json_writer *w);
+void show_bots(struct sim *s, struct json_writer *w);
+void show_chats(struct sim *s, struct bot *only, int64_t limit); /* only: NULL for all bots */
+void show_calls(struct sim *s, int64_t after, int64_t limit);
+void show_no_chat(struct sim *s, struct bot *b); /* what /sim/chat says of a chat that was never opened */
+
+#endif
