@@ -289,6 +289,8 @@ void cache_load_close(struct cache_load *l)
 	l->closed = true;
 	timer_release(&l->poll);
 	l->under_way++;
+	if (l->state == LOAD_FETCH && l->leased)
+		give_back(l);
 	release(l);
 }
 

@@ -64,8 +64,7 @@ static const char *skip_dollar_quoted(const char *p)
 	return q;
 }
 
-/* The highest n of all $n outside quotes and comments. */
-static int count_params(const char *p)
+int sql_count_params(const char *p)
 {
 	int highest = 0;
 
@@ -121,7 +120,7 @@ static void read_catalogue(void)
 			continue;
 		copy = mem_zalloc(name.len + 1);
 		memcpy(copy, name.ptr, name.len);
-		statements[n++] = (struct pg_stmt){.name = copy, .sql = f->data, .nparams = count_params(f->data)};
+		statements[n++] = (struct pg_stmt){.name = copy, .sql = f->data, .nparams = sql_count_params(f->data)};
 		ENSURE(statements[n - 1].nparams <= PG_PARAMS_MAX);
 	}
 }

@@ -590,6 +590,7 @@ int main(void)
 			must(f->data);
 	}
 	must("SET client_min_messages = warning");
+	must(sql_get("cli_migrate_table")->sql);
 	RUN(every_statement_is_sound);
 	RUN(age_question_makes_the_person_and_their_source);
 	RUN(same_update_never_commits_twice);

@@ -27,7 +27,7 @@ struct cache_opts {
 	struct pg *pg;
 };
 struct cache *cache_open(const struct cache_opts *opts);
-/* Lookups that wait get ERR_UNREACHABLE inside this call. Redis and Postgres may be closed before or after it. */
+/* Lookups that wait get ERR_UNREACHABLE inside this call. Comes before Redis and Postgres are closed. */
 void cache_close(struct cache *c);
 
 /* Starts loading what is not loaded, and tries again until it is. The worker calls it once both servers are reached. */

@@ -9,7 +9,11 @@ const struct pg_stmt *sql_find(const char *name);
 /* The same for a name that must exist; BUG() when it does not. */
 const struct pg_stmt *sql_get(const char *name);
 
-/* Adds the CLI's blocking use: runs it with text parameters; the result must be looked at as any PGresult. */
+/* The highest n of all $n outside quotes, comments and dollar quotes. */
+int sql_count_params(const char *sql);
+
+/* For the CLI, blocking: runs it with text parameters (NULL: it has none); another number of them than the statement
+ * wants is a BUG(). The result is looked at and cleared as any PGresult. */
 PGresult *sql_run(PGconn *conn, const char *name, const struct pg_params *params);
 
 #endif

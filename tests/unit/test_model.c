@@ -1,0 +1,259 @@
+/* links: model base */
+#include "check.h"
+
+#include "shoal/model/bot.h"
+
+static struct arena a;
+
+/* decision.last points into the decision, so it is begun in place. */
+#define BEGIN(d)                                                                                                       \
+	struct decision d;                                                                                             \
+	decision_init(&d, &a)
+
+static char *many(const char *unit, size_t n)
+{
+	char *out = arena_alloc(&a, strlen(unit) * n + 1);
+
+	for (size_t i = 0; i < n; i++)
+		memcpy(out + i * strlen(unit), unit, strlen(unit));
+	return out;
+}
+
+static void parameters_keep_order_and_null(void)
+{
+	struct params p = {.arena = &a};
+
+	params_i64(&p, INT64_MIN);
+	params_id(&p, 0);
+	params_id(&p, -5);
+	params_text(&p, NULL);
+	params_text(&p, "");
+	params_bool(&p, true);
+	params_bool(&p, false);
+	params_time(&p, 1893456000500);
+	params_null(&p);
+	CHECK_INT(p.n, 9);
+	CHECK_STR(p.v[0].ptr, "-9223372036854775808");
+	CHECK(!p.v[1].ptr && !p.v[3].ptr && !p.v[8].ptr);
+	CHECK_STR(p.v[2].ptr, "-5");
+	CHECK(p.v[4].ptr && p.v[4].len == 0);
+	CHECK_STR(p.v[5].ptr, "t");
+	CHECK_STR(p.v[6].ptr, "f");
+	CHECK_STR(p.v[7].ptr, "2030-01-01T00:00:00.500Z");
+}
+
+static void replies_keep_their_order(void)
+{
+	BEGIN(d);
+	struct reply *r = decision_send(&d, -7, "one");
+
+	decision_edit(&d, 8, 5, "two");
+	decision_disarm(&d, 9, 6);
+	CHECK(!d.failed && d.replies == r && r->kind == REPLY_SEND && r->group && r->chat_id == -7);
+	CHECK(r->next->kind == REPLY_EDIT && !r->next->group && r->next->message_id == 5);
+	CHECK(r->next->next->kind == REPLY_DISARM && !r->next->next->next);
+	CHECK(!d.commit && d.outcome == OUTCOME_DONE);
+}
+
+static void buttons_stand_in_rows(void)
+{
+	BEGIN(d);
+	struct reply *r = decision_send(&d, 7, "x");
+
+	reply_button(&d, r, "A", "mark0001", "v", NULL);
+	reply_button(&d, r, "B", "mark0001", "v", "1", "-", NULL);
+	reply_row(&d, r);
+	reply_link(&d, r, "C", "https://example.org/");
+	CHECK(!d.failed);
+	CHECK_INT(r->nrows, 2);
+	CHECK_INT(r->rows[0].n, 2);
+	CHECK_INT(r->rows[1].n, 1);
+	CHECK_STR(r->rows[0].buttons[0].data, "v:mark0001");
+	CHECK_STR(r->rows[0].buttons[1].data, "v:1:-:mark0001");
+	CHECK_STR(r->rows[0].buttons[1].label, "B");
+	CHECK_STR(r->rows[1].buttons[0].url, "https://example.org/");
+	CHECK(!r->rows[1].buttons[0].data && !r->rows[0].buttons[0].url);
+}
+
+static void callback_data_has_a_limit_and_no_stray_colon(void)
+{
+	static const struct {
+		const char *label, *mark, *verb, *arg;
+		enum err want;
+	} t[] = {{"x", "mark0001", "v", "53", ERR_OK},        {"x", "mark0001", "v", "", ERR_INTERNAL},
+	         {"x", "mark0001", "v", "a:b", ERR_INTERNAL}, {"x", "mark0001", "v:w", "a", ERR_INTERNAL},
+	         {"x", "mark:001", "v", "a", ERR_INTERNAL},   {"x", "", "v", "a", ERR_INTERNAL},
+	         {" ", "mark0001", "v", "a", ERR_INTERNAL}};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		BEGIN(d);
+
+		reply_button(&d, decision_send(&d, 7, "x"), t[i].label, t[i].mark, t[i].verb, t[i].arg, NULL);
+		CHECK_INT(d.failed, t[i].want);
+	}
+	for (size_t n = 53; n <= 54; n++) {
+		BEGIN(d);
+
+		/* "v:" + n + ":mark0001" */
+		reply_button(&d, decision_send(&d, 7, "x"), "x", "mark0001", "v", many("a", n), NULL);
+		CHECK_INT(d.failed, n == 53 ? ERR_OK : ERR_TOO_LONG);
+	}
+}
+
+static void message_has_a_length(void)
+{
+	static const struct {
+		const char *unit;
+		size_t fits;
+	} t[] = {{"a", 4096}, {"&amp;", 4096}, {"\xf0\x9f\x90\xa6", 2048}, {"<b>x</b>", 4096}, {"\xc3\xa9", 4096}};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		BEGIN(d);
+
+		decision_send(&d, 7, many(t[i].unit, t[i].fits));
+		CHECK_INT(d.failed, ERR_OK);
+		decision_send(&d, 7, many(t[i].unit, t[i].fits + 1));
+		CHECK_INT(d.failed, ERR_TOO_LONG);
+	}
+}
+
+static void empty_message_fails(void)
+{
+	static const char *const empty[] = {"", " \n\t", "\xe2\x80\x8b", "\xc2\xa0 \xe3\x80\x80", "\xef\xbb\xbf"};
+	static const char *const full[] = {".", "\xe2\x80\xa6", " \xc2\xa1", "\xf0\x9f\x90\xa6", "\xe3\x81\x81"};
+
+	for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
+		BEGIN(d);
+
+		decision_send(&d, 7, empty[i]);
+		CHECK_INT(d.failed, ERR_INTERNAL);
+		CHECK(text_blank(empty[i]));
+	}
+	for (size_t i = 0; i < sizeof(full) / sizeof(full[0]); i++)
+		CHECK(!text_blank(full[i]));
+	CHECK(text_blank(NULL));
+}
+
+static void first_failure_stays(void)
+{
+	BEGIN(d);
+
+	decision_fail(&d, "first");
+	decision_send(&d, 0, "");
+	decision_edit(&d, 5, 0, "x");
+	CHECK_INT(d.failed, ERR_INTERNAL);
+	CHECK_STR(d.why, "first");
+}
+
+static void what_is_not_there_fails(void)
+{
+	BEGIN(d);
+
+	decision_send(&d, 0, "x");
+	CHECK(d.failed);
+	decision_init(&d, &a);
+	decision_edit(&d, 7, 0, "x");
+	CHECK(d.failed);
+	decision_init(&d, &a);
+	decision_disarm(&d, 7, 0);
+	CHECK(d.failed);
+	decision_init(&d, &a);
+	reply_link(&d, decision_send(&d, 7, "x"), "x", "");
+	CHECK(d.failed);
+}
+
+static void invalidations_keep_their_order(void)
+{
+	BEGIN(d);
+
+	decision_invalidate(&d, "player", "1");
+	decision_invalidate(&d, "persona", "2");
+	CHECK_STR(d.invalidations->key, "1");
+	CHECK_STR(d.invalidations->next->cache, "persona");
+	CHECK(!d.invalidations->next->next);
+}
+
+static void escape_leaves_no_markup(void)
+{
+	CHECK_STR(text_escape(&a, "a<b>&\"c\"'\xc3\xa9"), "a&lt;b&gt;&amp;&quot;c&quot;'\xc3\xa9");
+	CHECK_STR(text_escape(&a, ""), "");
+}
+
+static void fit_cuts_at_characters(void)
+{
+	CHECK_STR(text_fit(&a, "hello", 5), "hello");
+	CHECK_STR(text_fit(&a, "hello!", 5), "hell\xe2\x80\xa6");
+	CHECK_STR(text_fit(&a, "a\xf0\x9f\x90\xa6z", 4), "a\xf0\x9f\x90\xa6z");
+	/* the bird is two units: it does not fit beside the dots */
+	CHECK_STR(text_fit(&a, "a\xf0\x9f\x90\xa6z", 3), "a\xe2\x80\xa6");
+	CHECK_STR(text_fit(&a, "abc", 1), "\xe2\x80\xa6");
+	CHECK_STR(text_fit(&a, "abc", 0), "");
+	CHECK_STR(text_fit(&a, "", 0), "");
+}
+
+static void html_is_counted_as_shown(void)
+{
+	CHECK_INT(text_html_units(""), 0);
+	CHECK_INT(text_html_units("<b>a</b>&lt;\xf0\x9f\x90\xa6"), 4);
+	CHECK_INT(text_html_units("a < b"), 5);
+	CHECK_INT(text_html_units("<"), 1);
+	CHECK_INT(text_html_units("&"), 1);
+	CHECK_INT(text_html_units("<a href=\"https://example.org\">x</a>"), 1);
+}
+
+static void lines_tell_media_by_kind(void)
+{
+	CHECK_STR(update_line(&(struct update){.text = "hi"}, &a), "hi");
+	CHECK_STR(update_line(&(struct update){.text = "my cat", .media = "photo"}, &a), "[photo] my cat");
+	CHECK_STR(update_line(&(struct update){.text = "", .media = "sticker"}, &a), "[sticker]");
+}
+
+static void first_row_that_matches_decides(void)
+{
+	static const struct command rows[] = {
+	    {.name = "group", .kinds = UPDATE_TEXT | UPDATE_COMMAND, .chats = CHAT_GROUP},
+	    {.name = "go", .kinds = UPDATE_COMMAND, .word = "go"},
+	    {.name = "any", .kinds = UPDATE_COMMAND},
+	    {.name = "refused", .kinds = UPDATE_REFUSED},
+	};
+	static const struct bot bot = {.name = "b", .ncommands = 4, .commands = rows};
+	struct update u = {.kind = UPDATE_COMMAND, .chat = CHAT_PRIVATE, .word = "go", .from.id = 5};
+
+	CHECK_STR(bot_command(&bot, &u)->name, "go");
+	u.word = "gone";
+	CHECK_STR(bot_command(&bot, &u)->name, "any");
+	u.chat = CHAT_GROUP;
+	CHECK_STR(bot_command(&bot, &u)->name, "group");
+	u.kind = UPDATE_PRESS;
+	CHECK(!bot_command(&bot, &u));
+	u.kind = UPDATE_TEXT;
+	u.word = NULL;
+	CHECK_STR(bot_command(&bot, &u)->name, "group");
+	u.from.is_bot = true;
+	CHECK(!bot_command(&bot, &u));
+	u.from = (struct person){0};
+	CHECK(!bot_command(&bot, &u));
+	u.kind = UPDATE_REFUSED;
+	CHECK_STR(bot_command(&bot, &u)->name, "refused");
+}
+
+int main(void)
+{
+	arena_init(&a);
+	RUN(parameters_keep_order_and_null);
+	RUN(replies_keep_their_order);
+	RUN(buttons_stand_in_rows);
+	RUN(callback_data_has_a_limit_and_no_stray_colon);
+	RUN(message_has_a_length);
+	RUN(empty_message_fails);
+	RUN(first_failure_stays);
+	RUN(what_is_not_there_fails);
+	RUN(invalidations_keep_their_order);
+	RUN(escape_leaves_no_markup);
+	RUN(fit_cuts_at_characters);
+	RUN(html_is_counted_as_shown);
+	RUN(lines_tell_media_by_kind);
+	RUN(first_row_that_matches_decides);
+	arena_release(&a);
+	DONE();
+}

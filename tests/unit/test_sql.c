@@ -1,0 +1,210 @@
+/* links: base model io store */
+/* The catalogue of statements, and rows to facts: on results made by hand, no server is needed. */
+#include "check.h"
+
+#include <stdarg.h>
+
+#include "shoal/store/cache_json.h"
+#include "shoal/store/rows.h"
+#include "shoal/store/sql.h"
+
+static void parameters_are_counted_where_they_count(void)
+{
+	CHECK_INT(sql_count_params("SELECT 1"), 0);
+	CHECK_INT(sql_count_params("SELECT $1, $3"), 3);
+	CHECK_INT(sql_count_params("-- $9\nSELECT $2 -- $7"), 2);
+	CHECK_INT(sql_count_params("/* $9 /* $8 */ $7 */ SELECT $1"), 1);
+	CHECK_INT(sql_count_params("SELECT '$4', 'it''s $5', \"$6\" , $1"), 1);
+	CHECK_INT(sql_count_params("SELECT $$ $5 $$, $tag$ $6 $$ $7 $tag$, $2"), 2);
+	CHECK_INT(sql_count_params("SELECT '$4"), 0);
+	CHECK_INT(sql_count_params("/* $4"), 0);
+	CHECK_INT(sql_count_params("SELECT $12::text || $2"), 12);
+	CHECK_INT(sql_count_params(""), 0);
+	CHECK_INT(sql_count_params("$"), 0);
+}
+
+static void statements_are_found_by_name(void)
+{
+	const struct pg_stmt *s = sql_find("persona_say");
+
+	CHECK(s && s == sql_get("persona_say"));
+	CHECK_STR(s->name, "persona_say");
+	CHECK_INT(s->nparams, 13);
+	CHECK(strstr(s->sql, "INSERT INTO messages"));
+	CHECK(!sql_find("persona_sa"));
+	CHECK(!sql_find("persona_say.sql"));
+	CHECK(!sql_find(""));
+	CHECK(!sql_find("demo"));
+}
+
+/* A result with these columns and rows of values; "NULL" is NULL. */
+static PGresult *result(int columns, const char *const *names, int rows, const char *const *values)
+{
+	PGresult *r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+	PGresAttDesc desc[16];
+
+	memset(desc, 0, sizeof(desc));
+	for (int i = 0; i < columns; i++)
+		desc[i].name = (char *)names[i];
+	CHECK(PQsetResultAttrs(r, columns, desc));
+	for (int i = 0; i < rows * columns; i++) {
+		const char *v = values[i];
+		int len = strcmp(v, "NULL") == 0 ? -1 : (int)strlen(v);
+
+		CHECK(PQsetvalue(r, i / columns, i % columns, len < 0 ? NULL : (char *)v, len));
+	}
+	return r;
+}
+
+#define COLUMNS(...) ((const char *const[]){__VA_ARGS__})
+static struct arena arena;
+static struct facts facts;
+static const char *why;
+
+static enum err read_rows(int columns, const char *const *names, int rows, const char *const *values)
+{
+	PGresult *r = result(columns, names, rows, values);
+	enum err err;
+
+	memset(&facts, 0, sizeof(facts));
+	facts.user.id = 77;
+	why = NULL;
+	err = rows_to_facts(r, &arena, &facts, &why);
+	PQclear(r);
+	CHECK((err == ERR_OK) == (why == NULL));
+	return err;
+}
+
+static void rows_become_facts(void)
+{
+	const char *const *names = COLUMNS("user_id", "user_age_verified", "user_suspended", "user_source", "chat_id",
+	                                   "chat_persona_id", "chat_turns", "code_chat_id", "conversation");
+
+	CHECK_INT(
+	    read_rows(9, names, 1, COLUMNS("9223372036854775807", "t", "f", "ahoy", "5", "-3", "12", "NULL", "{}")),
+	    ERR_OK);
+	CHECK(facts.user.known && facts.user.id == INT64_MAX && facts.user.age_verified && !facts.user.suspended);
+	CHECK_STR(facts.user.source, "ahoy");
+	CHECK(facts.chat.found && facts.chat.id == 5 && facts.chat.persona_id == -3 && facts.chat.turns == 12);
+	CHECK(!facts.code_chat.found && facts.conversation_known);
+	CHECK_STR(facts.conversation, "{}");
+}
+
+static void no_row_and_null_leave_facts_as_they_are(void)
+{
+	CHECK_INT(read_rows(2, COLUMNS("user_id", "user_source"), 0, NULL), ERR_OK);
+	CHECK(!facts.user.known && facts.user.id == 77);
+	CHECK_INT(read_rows(2, COLUMNS("user_id", "user_source"), 1, COLUMNS("NULL", "NULL")), ERR_OK);
+	CHECK(!facts.user.known && facts.user.id == 77 && !facts.user.source);
+}
+
+static void what_does_not_fit_is_an_error(void)
+{
+	CHECK_INT(read_rows(1, COLUMNS("user_shoe_size"), 1, COLUMNS("5")), ERR_INTERNAL);
+	CHECK(strstr(why, "user_shoe_size"));
+	CHECK_INT(read_rows(1, COLUMNS("user_shoe_size"), 0, NULL), ERR_INTERNAL);
+	CHECK_INT(read_rows(1, COLUMNS("user_id"), 1, COLUMNS("9223372036854775808")), ERR_INTERNAL);
+	CHECK(strstr(why, "user_id"));
+	CHECK_INT(read_rows(1, COLUMNS("user_id"), 1, COLUMNS("5 ")), ERR_INTERNAL);
+	CHECK_INT(read_rows(1, COLUMNS("user_id"), 1, COLUMNS("")), ERR_INTERNAL);
+	CHECK_INT(read_rows(1, COLUMNS("user_suspended"), 1, COLUMNS("true")), ERR_INTERNAL);
+	CHECK_INT(read_rows(1, COLUMNS("user_id"), 2, COLUMNS("5", "6")), ERR_INTERNAL);
+	CHECK_INT(read_rows(1, COLUMNS("history_out"), 1, COLUMNS("t")), ERR_INTERNAL);
+	CHECK_INT(read_rows(2, COLUMNS("history_out", "history_text"), 1, COLUMNS("x", "hi")), ERR_INTERNAL);
+	CHECK_INT(read_rows(2, COLUMNS("history_out", "history_text"), 1, COLUMNS("NULL", "hi")), ERR_INTERNAL);
+}
+
+static void history_keeps_its_order(void)
+{
+	const char *const *names = COLUMNS("user_id", "history_out", "history_text");
+
+	CHECK_INT(read_rows(3, names, 2, COLUMNS("5", "f", "hi", "5", "t", "ho")), ERR_OK);
+	CHECK_INT(facts.history.n, 2);
+	CHECK(facts.user.id == 5 && !facts.history.lines[0].out && facts.history.lines[1].out);
+	CHECK_STR(facts.history.lines[0].text, "hi");
+	CHECK_STR(facts.history.lines[1].text, "ho");
+	CHECK_INT(read_rows(3, names, 1, COLUMNS("5", "NULL", "NULL")), ERR_OK);
+	CHECK_INT(facts.history.n, 0);
+	CHECK_INT(read_rows(3, names, 0, NULL), ERR_OK);
+	CHECK_INT(facts.history.n, 0);
+}
+
+static bool code(const char *json, struct fact_code *c)
+{
+	*c = (struct fact_code){.asked = true};
+	return cache_json_code(span_of(json), &arena, c);
+}
+
+static bool persona(const char *json, struct fact_persona *p)
+{
+	*p = (struct fact_persona){0};
+	return cache_json_persona(span_of(json), &arena, p);
+}
+
+static void cached_json_becomes_facts(void)
+{
+	struct fact_code c;
+	struct fact_persona p;
+
+	CHECK(code("{\"id\":9007199254740993,\"code\":\"x\",\"persona_id\":\"9007199254740995\",\"active\":true,"
+	           "\"max_uses\":null,\"expires_ms\":7}",
+	           &c));
+	CHECK(c.asked && c.found && c.active && !c.limited && c.expires_ms == 7);
+	CHECK_INT(c.id, 9007199254740993);
+	CHECK_INT(c.persona_id, 9007199254740995);
+	CHECK(code("{\"id\":1,\"code\":\"x\",\"persona_id\":null,\"active\":false,\"max_uses\":3}", &c));
+	CHECK(c.persona_id == 0 && c.limited && c.max_uses == 3 && !c.active && c.expires_ms == 0);
+	CHECK(persona("{\"id\":4,\"key\":\"k\",\"name\":\"n\",\"greeting\":\"g\",\"prompt\":null,\"replies\":[\"a\","
+	              "\"b\"],\"active\":true}",
+	              &p));
+	CHECK(p.found && p.id == 4 && p.active && !p.prompt && p.nreplies == 2);
+	CHECK_STR(p.replies[1], "b");
+}
+
+static void cached_nonsense_is_refused(void)
+{
+	static const char *const codes[] = {
+	    "",
+	    "null",
+	    "[]",
+	    "{",
+	    "{\"id\":1}",
+	    "{\"id\":\"1\",\"code\":\"x\",\"active\":true}",
+	    "{\"id\":1,\"code\":\"x\",\"active\":1}",
+	    "{\"id\":1,\"code\":\"x\",\"active\":true,\"persona_id\":\"x\"}",
+	};
+	static const char *const personas[] = {
+	    "",
+	    "7",
+	    "{\"id\":4}",
+	    "{\"id\":4,\"key\":\"k\",\"name\":\"n\",\"greeting\":\"g\",\"active\":true}",
+	    "{\"id\":4,\"key\":\"k\",\"name\":\"n\",\"greeting\":\"g\",\"replies\":[1],\"active\":true}",
+	    "{\"id\":4,\"key\":null,\"name\":\"n\",\"greeting\":\"g\",\"replies\":[],\"active\":true}",
+	};
+	struct fact_code c;
+	struct fact_persona p;
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		CHECK(!code(codes[i], &c));
+		CHECK(c.asked && !c.found);
+	}
+	for (size_t i = 0; i < sizeof(personas) / sizeof(personas[0]); i++) {
+		CHECK(!persona(personas[i], &p));
+		CHECK(!p.found);
+	}
+}
+
+int main(void)
+{
+	arena_init(&arena);
+	RUN(parameters_are_counted_where_they_count);
+	RUN(statements_are_found_by_name);
+	RUN(rows_become_facts);
+	RUN(no_row_and_null_leave_facts_as_they_are);
+	RUN(what_does_not_fit_is_an_error);
+	RUN(history_keeps_its_order);
+	RUN(cached_json_becomes_facts);
+	RUN(cached_nonsense_is_refused);
+	arena_release(&arena);
+	DONE();
+}
