@@ -11,23 +11,25 @@
 --   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas)
 -- Invariant: pending of `workers` = HLEN lanes + ZCARD waiting;  XLEN updates = unread + that.
 --
--- ARGV  1 format  2 shard "i/n"  3 NAME  4 mode: work | hello | leave  5 want  6 suspect_ok 0|1  7 deadline ttl, ms
+-- ARGV  1 format  2 shard "i/n"  3 NAME  4 mode: work | hello | leave  5 want  6 nothing in hand 0|1  7 deadline ttl, ms
 --       8 attempts allowed  9 life of idempotency keys, ms
 --   work, leave: then reports, five arguments each: kind id lane number text
 --       done | later ms | retry ms err | dead maybe_applied err | sent count
 --   hello: 10 number of old names, the names, then the ids kept
 --
--- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, ...} of dead letters}
+-- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, ...} of dead
+--         letters, 1 where entries wait for a worker that holds nothing}
 --   entry = {id, again 0|1, retries, takeovers, sent, {field, value, ...}}
 --         {"kept", ids}   to hello        {"gone"}   NAME is not registered        {"version", v, shard}
 
 local UPDATES, LANES, WAITING, DUE, TRIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local WORKERS, DEAD, SEEN, SEEN_OLD, CONF = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local FORMAT, SHARD, NAME, MODE = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local want, suspect_ok, TTL = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
+local want, empty_handed, TTL = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
 local ATTEMPTS, KEY_LIFE = tonumber(ARGV[8]), tonumber(ARGV[9])
 local CHUNK, BYTES, SUSPECT, FATAL, PAUSE_LOOK = 32, 1048576, 2, 3, 2000
-local READ_MAX = 512 -- entries read in one turn, given or not: Redis serves others too
+local READ_MAX = 512 -- entries looked at in one turn, given or not: Redis serves others too
+local FIELDS = 3000 -- names and values of an entry that are copied whole to the dead letters
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -72,7 +74,7 @@ local function lane_set(lane, value)
 	lane_changed[lane] = true
 end
 
-local acked, due_added, tries_dropped = {}, {}, {}
+local acked, settled, due_added, tries_dropped = {}, {}, {}, {}
 local entries, buried, duplicates, bytes = {}, {}, {}, 0
 local has_waiting = redis.call('ZCARD', WAITING) > 0
 local has_tries = redis.call('HLEN', TRIES) > 0
@@ -121,6 +123,7 @@ end
 
 local function settle(id)
 	acked[#acked + 1] = id
+	settled[id] = true
 	if has_tries then tries_dropped[#tries_dropped + 1] = id end
 end
 
@@ -150,10 +153,18 @@ local function bury(id, lane, fields, reason, maybe_applied)
 	local retries, takeovers, sent = tries_of(id)
 	local copy = {'id', id, 'lane', lane or '', 'error', reason, 'retries', retries, 'takeovers', takeovers, 'sent', sent,
 		'maybe_applied', maybe_applied, 'died_at', now, 'entry', 'follows'}
-	for i = 1, #(fields or {}) do copy[#copy + 1] = fields[i] end
-	redis.call('XADD', DEAD, '*', unpack(copy, 1, math.min(#copy, 3000)))
+	fields = fields or {}
+	if #fields > FIELDS then -- more than one command takes: what a retry needs
+		for _, name in ipairs({'bot', 'lane', 'key', 'at', 'body'}) do
+			copy[#copy + 1] = field(fields, name) and name
+			copy[#copy + 1] = field(fields, name)
+		end
+	else
+		for i = 1, #fields do copy[#copy + 1] = fields[i] end
+	end
+	redis.call('XADD', DEAD, '*', unpack(copy))
 	buried[#buried + 1] = id
-	buried[#buried + 1] = fields and field(fields, 'bot') or ''
+	buried[#buried + 1] = field(fields, 'bot') or ''
 	settle(id)
 end
 
@@ -173,6 +184,28 @@ local function orphan(owners, died)
 			else
 				lane_set(lane, '@ ' .. id)
 				due_add(now, id, lane)
+			end
+		end
+	end
+end
+
+-- An entry that two workers have died of goes alone, to a worker that holds nothing, before anything else is given.
+local function take_suspect()
+	local ripe, ids = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, READ_MAX), {}
+	if not has_tries or not ripe[1] then return end
+	for i, m in ipairs(ripe) do ids[i] = m:match('^(%S+)') end
+	local tries = redis.call('HMGET', TRIES, unpack(ids))
+	for i, m in ipairs(ripe) do
+		local takeovers = tonumber(tries[i] and tries[i]:match('^%d+ (%d+)') or 0)
+		local lane = m:match('^%S+ (.*)$')
+		if takeovers >= SUSPECT then
+			lane_load({lane})
+			local fields = lane_now[lane] == '@ ' .. ids[i] and entry_fields(ids[i])
+			if fields and not paused(field(fields, 'bot')) then
+				redis.call('ZREM', DUE, m)
+				give(ids[i], lane, fields, true)
+				want = 0
+				return
 			end
 		end
 	end
@@ -211,6 +244,14 @@ local furthest = redis.call('ZRANGE', WORKERS, -1, -1, 'WITHSCORES')
 if now - turned > TTL / 2 or now < turned or (furthest[2] and tonumber(furthest[2]) > now + 2 * TTL) then
 	for _, w in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do redis.call('ZADD', WORKERS, now + TTL, w) end
 end
+if turned - now > 1000 then -- stepped back: what is due waits no longer for it
+	local all, moved = redis.call('ZRANGE', DUE, 0, -1, 'WITHSCORES'), {}
+	for i = 1, #all, 2 do
+		moved[i] = tonumber(all[i + 1]) - (turned - now)
+		moved[i + 1] = all[i]
+	end
+	batched('ZADD', DUE, moved)
+end
 local rotated = tonumber(conf[3] or 0) or 0
 if rotated > now or now - rotated > KEY_LIFE then
 	redis.call('UNLINK', SEEN_OLD)
@@ -248,14 +289,16 @@ redis.call('ZADD', WORKERS, now + TTL, NAME)
 local stopped = paused('*')
 if MODE == 'leave' or stopped then want = 0 end
 
+if empty_handed and want > 0 then take_suspect() end
+
 -- 4. reports
 local fenced = {}
 if #ARGV > 9 then
 	local lanes = {}
-	for i = 10, #ARGV, 5 do lanes[#lanes + 1] = ARGV[i + 2] end
+	for i = 10, #ARGV - 4, 5 do lanes[#lanes + 1] = ARGV[i + 2] end
 	for i = 1, #lanes, 2000 do lane_load({unpack(lanes, i, math.min(i + 1999, #lanes))}) end
-	for i = 10, #ARGV, 5 do
-		local kind, id, lane, number, text = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4]
+	for i = 10, #ARGV - 4, 5 do
+		local kind, id, lane, number, text = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]) or 0, ARGV[i + 4]
 		if lane_now[lane] ~= NAME .. ' ' .. id then
 			fenced[#fenced + 1] = id
 		elseif kind == 'done' then
@@ -295,14 +338,14 @@ if MODE == 'leave' then
 	orphan({[NAME] = true}, false)
 	redis.call('ZREM', WORKERS, NAME)
 	write_back()
-	return {'ok', {}, fenced, -1, 0, {}, buried}
+	return {'ok', {}, fenced, -1, 0, {}, buried, 0}
 end
 
 -- 6. take: what is due
-local suspect_given, held_back = false, false
-local function take_due(limit)
-	if limit <= 0 then return end
-	local ripe = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, limit + CHUNK)
+-- Of those that a worker has died of, few at once: what is in hand together becomes suspect together.
+local held_back, retaken = false, 0
+local due_passed, due_budget = 0, READ_MAX -- ripe, but not to be given now: the next look begins behind them
+local function take_due_chunk(ripe, limit)
 	local names, gone = {}, {}
 	for i, m in ipairs(ripe) do names[i] = m:match('^%S+ (.*)$') end
 	lane_load(names)
@@ -311,21 +354,23 @@ local function take_due(limit)
 		local id, lane, holder = m:match('^(%S+)'), names[i], nil
 		holder = lane_now[lane]
 		local fresh = holder == '@ ' .. id .. ' new'
+		local _, takeovers = tries_of(id)
 		if not fresh and holder ~= '@ ' .. id then
 			gone[#gone + 1] = m
+		elseif takeovers >= SUSPECT or (takeovers > 0 and retaken >= CHUNK) then
+			held_back = held_back or takeovers >= SUSPECT
+			due_passed = due_passed + 1
 		else
 			local fields = entry_fields(id)
-			local _, takeovers = tries_of(id)
 			if not fields then
 				gone[#gone + 1] = m
 				settle(id)
 				next_in(lane)
 			elseif paused(field(fields, 'bot')) then
 				due_add(now + PAUSE_LOOK, id, lane)
-			elseif takeovers >= SUSPECT and (not suspect_ok or suspect_given) then
-				held_back = true
+				due_passed = due_passed + 1
 			else
-				if takeovers >= SUSPECT then suspect_given = true end
+				if takeovers > 0 then retaken = retaken + 1 end
 				gone[#gone + 1] = m
 				give(id, lane, fields, not fresh)
 				limit = limit - 1
@@ -333,6 +378,17 @@ local function take_due(limit)
 		end
 	end
 	batched('ZREM', DUE, gone)
+	return limit
+end
+
+local function take_due(limit)
+	while limit > 0 and want > 0 and bytes < BYTES and due_budget > 0 do
+		local count = math.min(limit + CHUNK, due_budget)
+		local ripe = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', due_passed, count)
+		due_budget = due_budget - #ripe
+		limit = take_due_chunk(ripe, limit)
+		if #ripe < count then return end
+	end
 end
 
 -- what is unread; reading and the gate are one step, so two workers cannot gate two entries of a lane in wrong order
@@ -370,7 +426,8 @@ local function take_unread()
 		local lanes, keys, good = {}, {}, {}
 		for _, e in ipairs(batch) do
 			local id, fields = e[1], e[2]
-			if fields then
+			if settled[id] then -- read anew after the group was lost; goes with this turn
+			elseif fields then
 				local reason, bot, lane, key = bad(fields)
 				if reason then
 					bury(id, field(fields, 'lane'), fields, reason, 0)
@@ -402,9 +459,9 @@ local function take_unread()
 					marks[#marks + 1] = id
 				end
 				local holder = lane_now[lane]
-				if not holder and paused(bot) then
+				if not holder and (paused(bot) or bytes >= BYTES) then
 					lane_set(lane, '@ ' .. id .. ' new')
-					due_add(now + PAUSE_LOOK, id, lane)
+					due_add(paused(bot) and now + PAUSE_LOOK or now, id, lane)
 				elseif not holder then
 					give(id, lane, fields, false)
 				elseif holder:match('^%S+ (%S+)') ~= id then -- not read anew after the group was lost
@@ -436,5 +493,5 @@ write_back()
 
 local due_in = -1
 local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-if first[2] then due_in = math.max(held_back and 200 or 0, math.floor(tonumber(first[2]) - now)) end
-return {'ok', entries, fenced, due_in, short and 1 or 0, duplicates, buried}
+if first[2] and not stopped then due_in = math.max(0, math.floor(tonumber(first[2]) - now)) end
+return {'ok', entries, fenced, due_in, short and 1 or 0, duplicates, buried, held_back and 1 or 0}

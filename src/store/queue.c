@@ -50,7 +50,8 @@ struct queue {
 	int64_t first_report_us;
 
 	unsigned wanted;
-	bool shortread, rung, bell_waiting;
+	bool asked; /* the turn under way, or the last one, asked for entries */
+	bool shortread, rung, bell_waiting, suspects;
 	int64_t turn_began_ms, turn_began_us, turned_ms; /* start of the one under way; of the last answered */
 	int64_t due_at_ms;                               /* -1: nothing due */
 	unsigned last_given;
@@ -159,7 +160,7 @@ static void call_add(struct call *c, const char *s)
 	c->argv[c->n++] = span_of(s);
 }
 
-static void call_begin(struct queue *q, struct call *c, const char *mode, unsigned want, bool suspect_ok)
+static void call_begin(struct queue *q, struct call *c, const char *mode, unsigned want, bool empty_handed)
 {
 	arena_release(&q->scratch);
 	*c = (struct call){.a = &q->scratch};
@@ -170,7 +171,7 @@ static void call_begin(struct queue *q, struct call *c, const char *mode, unsign
 	call_add(c, q->names[q->nnames - 1]);
 	call_add(c, mode);
 	call_add(c, arena_printf(c->a, "%u", want));
-	call_add(c, suspect_ok ? "1" : "0");
+	call_add(c, empty_handed ? "1" : "0");
 	call_add(c, arena_printf(c->a, "%d", DEADLINE_MS));
 	call_add(c, arena_printf(c->a, "%lld", (long long)q->opts.max_attempts));
 	call_add(c, arena_printf(c->a, "%lld", (long long)q->opts.idempotency_ttl_s * 1000));
@@ -370,6 +371,8 @@ static void take_answer(struct queue *q, const redisReply *r)
 	q->due_at_ms = r->element[3]->integer < 0 ? -1 : q->turn_began_ms + r->element[3]->integer;
 	q->shortread = r->element[4]->integer;
 	q->last_given = (unsigned)entries->elements;
+	if (q->asked)
+		q->suspects = r->element[7]->integer;
 	for (size_t i = 0; i < twice->elements; i++)
 		q->opts.on_duplicate(q->opts.arg, (struct span){twice->element[i]->str, twice->element[i]->len});
 	for (size_t i = 0; i + 1 < dead->elements; i += 2)
@@ -386,13 +389,13 @@ static void take_answer(struct queue *q, const redisReply *r)
 
 static bool sound_answer(const redisReply *r)
 {
-	if (!reply_is(r, "ok") || r->elements != 7)
+	if (!reply_is(r, "ok") || r->elements != 8)
 		return false;
-	static const size_t arrays[] = {1, 2, 5, 6}, numbers[] = {3, 4};
+	static const size_t arrays[] = {1, 2, 5, 6}, numbers[] = {3, 4, 7};
 	for (size_t i = 0; i < 4; i++)
 		if (r->element[arrays[i]]->type != REDIS_REPLY_ARRAY)
 			return false;
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < 3; i++)
 		if (r->element[numbers[i]]->type != REDIS_REPLY_INTEGER)
 			return false;
 	return true;
@@ -451,7 +454,7 @@ static void turn(struct queue *q)
 	struct call c;
 	bool leaving = q->left != NULL;
 	unsigned want = leaving ? 0 : q->opts.room(q->opts.arg);
-	call_begin(q, &c, leaving ? "leave" : "work", want, q->opts.suspect_ok(q->opts.arg));
+	call_begin(q, &c, leaving ? "leave" : "work", want, q->opts.empty_handed(q->opts.arg));
 	struct queue_entry *next;
 	for (struct queue_entry *e = q->reports.first; e; e = next) {
 		next = e->next;
@@ -468,6 +471,7 @@ static void turn(struct queue *q)
 	}
 	q->urgent = 0;
 	q->wanted = want;
+	q->asked = want > 0;
 	q->rung = false;
 	if (leaving)
 		q->state = Q_LEAVING;
@@ -708,6 +712,11 @@ const char *queue_name(const struct queue *q)
 int64_t queue_turned_ms(const struct queue *q)
 {
 	return q->turned_ms;
+}
+
+bool queue_suspects(const struct queue *q)
+{
+	return q->suspects;
 }
 
 struct redis *queue_redis(struct queue *q)

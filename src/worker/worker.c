@@ -29,15 +29,18 @@ static unsigned room(void *arg)
 	unsigned used = w->njobs;
 	if (w->draining || w->suspect || !pg_up(w->pg) || !redis_up(w->redis))
 		return 0;
-	for (unsigned i = 0; i < w->nshards; i++)
+	for (unsigned i = 0; i < w->nshards; i++) {
+		if (queue_suspects(w->shards[i].queue) && w->njobs > 0)
+			return 0; /* until our hands are empty */
 		used += queue_wanted(w->shards[i].queue);
+	}
 	return used < w->conf.inflight ? (unsigned)w->conf.inflight - used : 0;
 }
 
-static bool suspect_ok(void *arg)
+static bool empty_handed(void *arg)
 {
 	const struct worker *w = arg;
-	return !w->suspect && !w->draining;
+	return w->njobs == 0 && !w->draining;
 }
 
 static void on_entry(void *arg, struct queue_entry *e)
@@ -237,7 +240,7 @@ static void open_queues(struct worker *w, const char **urls)
 		                       .max_attempts = w->conf.max_attempts,
 		                       .idempotency_ttl_s = w->conf.idempotency_ttl_s,
 		                       .room = room,
-		                       .suspect_ok = suspect_ok,
+		                       .empty_handed = empty_handed,
 		                       .on_entry = on_entry,
 		                       .on_lost = on_lost,
 		                       .on_up = queue_came,

@@ -44,8 +44,8 @@ struct queue_opts {
 	int64_t max_attempts, idempotency_ttl_s;
 	/* How many more entries are welcome now; 0 while cut off or draining. */
 	unsigned (*room)(void *arg);
-	/* Whether an entry that two workers have died of may come: nothing like it is in hand. */
-	bool (*suspect_ok)(void *arg);
+	/* Nothing is in hand: an entry that two workers have died of may come, and will be alone. */
+	bool (*empty_handed)(void *arg);
 	void (*on_entry)(void *arg, struct queue_entry *e);
 	void (*on_lost)(void *arg, struct queue_entry *e); /* e->lost is now set */
 	void (*on_up)(void *arg, unsigned shard); /* registered with this Redis, again after every loss; may be NULL */
@@ -74,6 +74,8 @@ void queue_confirm(struct queue_entry *e, void (*fn)(void *arg, bool ours), void
 
 /* There may be more room, or something to report at once. */
 void queue_poke(struct queue *q);
+/* Entries that two workers have died of wait for a worker with empty hands. */
+bool queue_suspects(const struct queue *q);
 unsigned queue_wanted(const struct queue *q);     /* asked for in the turn under way */
 bool queue_up(const struct queue *q);             /* a turn was answered within the last 2 s */
 const char *queue_trouble(const struct queue *q); /* why not, for /readyz; NULL when up */

@@ -1,0 +1,129 @@
+"""Many chats write numbered messages at once; workers are killed meanwhile. Every message is stored once, in order, and
+the answers come in order. The judge reads Postgres and the simulator's record only."""
+import os
+import random
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import check, finish, wait_for  # noqa: E402
+from stack import Stack, binary_from_argv, light  # noqa: E402
+
+CHATS = int(os.environ.get("CHATS", 200 if light() else 2000))
+EACH = int(os.environ.get("EACH", 20))
+FIRST = 1000000
+
+
+def prepare(stack):
+    stack.pg.rows("INSERT INTO users (telegram_id, first_name, age_verified_at) "
+                  "SELECT %s + n, 'Person ' || n, now() FROM generate_series(0, %s) n", FIRST, CHATS - 1)
+    stack.pg.rows("INSERT INTO personas (key, name, greeting, replies) VALUES ('default', 'Echo', 'Hello', %s)",
+                  ["answer %d" % n for n in range(EACH)])
+    for n in range(0, CHATS, 500):
+        for user in range(FIRST + n, FIRST + min(n + 500, CHATS)):
+            stack.control("POST", "users", {"id": user, "first_name": "Person %d" % user})
+
+
+def write_all(stack):
+    """Every chat's messages in turn: the simulator delivers them as fast as the gateway takes them."""
+    for number in range(1, EACH + 1):
+        stack.control("POST", "messages", {"bot": "persona", "updates": [
+            {"user_id": FIRST + n, "text": str(number)} for n in range(CHATS)]})
+
+
+def stored(stack):
+    return stack.pg.rows("SELECT count(*) FROM messages WHERE direction = 'in'")[0][0]
+
+
+def judge(name, stack, duplicates_allowed):
+    rows = stack.pg.rows("SELECT u.telegram_id, array_agg(m.text ORDER BY m.id) FROM messages m JOIN chats c ON c.id = m.chat_id "
+                         "JOIN users u ON u.id = c.user_id WHERE m.direction = 'in' GROUP BY 1")
+    wanted = [str(n) for n in range(1, EACH + 1)]
+    wrong = [(user, texts) for user, texts in rows if texts != wanted]
+    check(name + ": every message once, in sending order, in each of %d chats" % CHATS,
+          len(rows) == CHATS and not wrong, "%d chats, wrong: %s" % (len(rows), wrong[:3]))
+    answers = {}
+    for call in stack.calls():
+        if call["method"].lower() == "sendmessage" and call["ok"]:
+            answers.setdefault(int(call["parameters"]["chat_id"]), []).append(call["parameters"]["text"])
+    twice = 0
+    bad = []
+    for user in range(FIRST, FIRST + CHATS):
+        got, last = [], None
+        for text in answers.get(user, []):
+            if text == last:
+                twice += 1
+            else:
+                got.append(text)
+            last = text
+        if got != ["answer %d" % n for n in range(EACH)]:
+            bad.append((user, got))
+    check(name + ": the answers come in order in each chat", not bad, bad[:3])
+    if duplicates_allowed:
+        check(name + ": an answer comes twice only where its worker died with it in flight (%d)" % twice,
+              twice <= duplicates_allowed, twice)
+    else:
+        check(name + ": no answer comes twice", twice == 0, twice)
+    q = stack.queue()
+    check(name + ": nothing is left in the queue", all(q[k] == 0 for k in q), q)
+
+
+def standstills(stack, kills):
+    """How long each chat that a kill brought to a stand stood still, from the kill to its next answer: s, rising. A gap
+    between two answers counts where a kill lies in it and it is longer than any gap that the load alone explains."""
+    seen = {}
+    for call in stack.calls():
+        if call["method"].lower() == "sendmessage" and call["ok"]:
+            seen.setdefault(call["chat_id"], []).append(call["time"] / 1000)
+    gaps = []
+    for times in seen.values():
+        for a, b in zip(times, times[1:]):
+            inside = [k for k in kills if a <= k <= b]
+            if inside and b - a > 2.5:
+                gaps.append(b - inside[-1] if b - inside[-1] > 2.5 else b - inside[0])
+    return sorted(gaps)
+
+
+def run(name, kill):
+    stack = Stack(binary_from_argv(), workers=0, SHOAL_LOG_UPDATES=0)
+    prepare(stack)
+    stack.start_workers(3)
+    kills, stop = [], threading.Event()
+
+    def killer():
+        rng = random.Random(7)
+        while not stop.wait(1):
+            victim = rng.choice([w for w in stack.workers if w.running()])
+            victim.kill()
+            kills.append(time.time())
+            stack.add_worker()
+
+    began = time.time()
+    writer = threading.Thread(target=write_all, args=(stack,))
+    writer.start()
+    if kill:
+        threading.Thread(target=killer, daemon=True).start()
+    writer.join()
+    wait_for(lambda: stored(stack) >= CHATS * EACH, 300, 0.2)
+    stop.set()
+    check(name + ": the queue empties", stack.settled(60), stack.queue())
+    time.sleep(0.3)
+    print("# %s: %d messages in %.1f s, %d kills" % (name, CHATS * EACH, time.time() - began, len(kills)))
+    judge(name, stack, len(kills) * 256)
+    if kill:
+        check(name + ": workers were killed", len(kills) >= (1 if light() else 3), len(kills))
+        gaps = standstills(stack, kills)
+        p99 = gaps[int(len(gaps) * 0.99)] if gaps else 0
+        print("# %d chats stood still after a kill: p50 %.2f s, p99 %.2f s, longest %.2f s"
+              % (len(gaps), gaps[len(gaps) // 2] if gaps else 0, p99, gaps[-1] if gaps else 0))
+        check(name + ": a killed worker's chats go on within 5 s (p99)", p99 < 5, p99)
+    else:
+        limit = stack.total("shoal_sql_per_update_bucket", 'le="2"')
+        check(name + ": at most two statements an update", limit == stack.total("shoal_sql_per_update_count") > 0, limit)
+    stack.stop_workers()
+
+
+run("three workers", False)
+run("kill -9 every second", True)
+finish()

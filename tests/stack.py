@@ -1,0 +1,152 @@
+"""A whole Shoal for end-to-end tests: Redis, PostgreSQL, simulator, gateway, workers; all private, gone at exit."""
+import json
+import os
+import signal
+import sys
+
+from lib import Process, clean_env, free_port, http, start_postgres, start_redis, temp_dir, wait_for
+
+TOKEN = "100000001:token-of-the-tests"
+SECRET = "secret-of-the-tests"
+
+
+class Stack:
+    def __init__(self, binary, workers=1, sim_args=(), redis_conf=None, poll=False, webhook=True, **env):
+        self.binary = os.path.abspath(binary)
+        self.folder = temp_dir()
+        self.redis = start_redis(**(redis_conf or {}))
+        self.pg = start_postgres()
+        self.sim_port, self.gateway_port, self.gateway_metrics = free_port(), free_port(), free_port()
+        self.sim_url = "http://127.0.0.1:%d" % self.sim_port
+        self.gateway_url = "http://127.0.0.1:%d" % self.gateway_port
+        values = {
+            "SHOAL_REDIS_URL": self.redis.url, "SHOAL_POSTGRES_URL": self.pg.url, "SHOAL_BOTS": "persona",
+            "SHOAL_PERSONA_TOKEN": TOKEN, "SHOAL_TELEGRAM_API": self.sim_url, "SHOAL_WEBHOOK_SECRET": SECRET,
+            "SHOAL_TELEGRAM_MODE": "poll" if poll else "webhook",
+            "SHOAL_GATEWAY_LISTEN": "127.0.0.1:%d" % self.gateway_port, "SHOAL_METRICS_LISTEN": "0",
+            "SHOAL_FLOOD_CHAT": "0", "SHOAL_FLOOD_GROUP": "0", "SHOAL_USER_RATE": "0", "SHOAL_LOG_FORMAT": "text"}
+        values.update(env)
+        self.env = clean_env(**values)
+        self.shoal("migrate")
+        self.record = os.path.join(self.folder, "calls.jsonl")
+        self.sim = self.start("sim", ["sim", "--listen", "127.0.0.1:%d" % self.sim_port, "--bot", "persona=" + TOKEN,
+                                      "--limits", "off", "--record", self.record, *sim_args])
+        self.expect("simulator", lambda: http("GET", self.sim_url + "/healthz").status == 200)
+        self.workers, self.ports, self.seen = [], {}, 0
+        self.gateway = self.start_gateway()
+        self.start_workers(workers)
+        if webhook and not poll:
+            answer = self.api("setWebhook", url=self.gateway_url + "/telegram/persona", secret_token=SECRET)
+            if not answer.get("ok"):
+                raise RuntimeError("setWebhook: %s" % answer)
+
+    def expect(self, what, fn, seconds=20):
+        if not wait_for(fn, seconds):
+            raise RuntimeError(what + " did not come up\n" + "\n".join(
+                p.log + ":\n" + p.output()[-1500:] for p in [self.gateway, *self.workers] if p))
+
+    gateway = None
+
+    def start(self, name, argv, **env):
+        return Process([self.binary, *argv], os.path.join(self.folder, name + ".log"), env={**self.env, **env})
+
+    def shoal(self, *argv, fails=False):
+        """Runs a verb to its end; its output."""
+        p = self.start("cli-" + argv[0], list(argv))
+        code = p.wait(60)
+        if code != 0 and not fails:
+            raise RuntimeError("shoal %s ended with %s:\n%s" % (" ".join(argv), code, p.output()[-1500:]))
+        return p.output()
+
+    def start_gateway(self):
+        p = self.start("gateway", ["gateway"], SHOAL_METRICS_LISTEN="127.0.0.1:%d" % self.gateway_metrics)
+        self.expect("gateway", lambda: http("GET", "http://127.0.0.1:%d/readyz" % self.gateway_metrics).status == 200)
+        return p
+
+    def add_worker(self, **env):
+        port = free_port()
+        self.seen += 1
+        p = self.start("worker-%d" % self.seen, ["worker"], SHOAL_METRICS_LISTEN="127.0.0.1:%d" % port,
+                       SHOAL_WORKER_ID="w%d" % self.seen, **env)
+        self.ports[p] = port
+        self.workers.append(p)
+        return p
+
+    def start_workers(self, n):
+        for w in [self.add_worker() for _ in range(n)]:
+            self.expect("worker", lambda: self.ready(w))
+
+    def ready(self, worker):
+        return http("GET", "http://127.0.0.1:%d/readyz" % self.ports[worker]).status == 200
+
+    def metrics(self, worker):
+        """{'name{labels}': value} of a worker."""
+        text = http("GET", "http://127.0.0.1:%d/metrics" % self.ports[worker]).body.decode()
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+                for line in text.splitlines() if line and not line.startswith("#")}
+
+    def total(self, name, *parts):
+        """The sum over all running workers of the series of a metric whose labels hold all the parts."""
+        return sum(v for w in self.workers if w.running() for k, v in self.metrics(w).items()
+                   if k.split("{")[0] == name and all(p in k for p in parts))
+
+    # ---- the platform's side
+
+    def api(self, method, **parameters):
+        return json.loads(http("POST", "%s/bot%s/%s" % (self.sim_url, TOKEN, method), json.dumps(parameters),
+                               {"Content-Type": "application/json"}).body)
+
+    def control(self, method, path, body=None):
+        answer = http(method, self.sim_url + "/sim/" + path, None if body is None else json.dumps(body),
+                      {"Content-Type": "application/json"})
+        if answer.status >= 300:
+            raise RuntimeError("%s /sim/%s: %d %s" % (method, path, answer.status, answer.body[:500]))
+        return json.loads(answer.body or b"{}")
+
+    def say(self, user, text, **more):
+        return self.control("POST", "message", {"bot": "persona", "user_id": user, "text": text, **more})
+
+    def press(self, user, message, data, **more):
+        return self.control("POST", "press", {"bot": "persona", "user_id": user, "chat_id": user,
+                                              "message_id": message, "data": data, **more})
+
+    def chat(self, user):
+        return self.control("GET", "chat?bot=persona&chat_id=%d" % user)
+
+    def calls(self):
+        """Every call that the simulator recorded so far, oldest first."""
+        with open(self.record, encoding="utf-8") as f:
+            return [json.loads(line) for line in f if line.endswith("\n")]
+
+    def post(self, update, secret=SECRET, bot="persona"):
+        """One update to the gateway's webhook, by hand."""
+        body = update if isinstance(update, (bytes, str)) else json.dumps(update)
+        return http("POST", self.gateway_url + "/telegram/" + bot, body,
+                    {"Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": secret})
+
+    # ---- the queue, seen from outside
+
+    def queue(self):
+        r = self.redis.client()
+        pending = r.xpending("shoal:{0}:updates", "workers")["pending"] if r.exists("shoal:{0}:updates") else 0
+        return {"length": r.xlen("shoal:{0}:updates"), "pending": pending, "lanes": r.hlen("shoal:{0}:lanes"),
+                "waiting": r.zcard("shoal:{0}:waiting"), "due": r.zcard("shoal:{0}:due"),
+                "tries": r.hlen("shoal:{0}:tries"), "dead": r.xlen("shoal:{0}:dead")}
+
+    def settled(self, seconds=30):
+        """Waits until nothing is unsettled."""
+        return wait_for(lambda: self.queue()["length"] == 0 and self.queue()["pending"] == 0, seconds, 0.05)
+
+    def stop_workers(self, number=signal.SIGTERM):
+        for w in self.workers:
+            if w.running():
+                w.stop(number, 30)
+
+
+def binary_from_argv():
+    return sys.argv[1] if len(sys.argv) > 1 else "build/shoal"
+
+
+def light():
+    """A smaller load where the same test runs a second time under sanitizers."""
+    return bool(os.environ.get("SHOAL_TEST_LIGHT"))
