@@ -80,10 +80,11 @@ int sql_count_params(const char *p)
 		} else if (*p == '$' && (end = skip_dollar_quoted(p))) {
 			p = end;
 		} else if (*p == '$' && isdigit((unsigned char)p[1])) {
-			int n = atoi(p + 1);
+			int n = 0;
 
+			for (p++; isdigit((unsigned char)*p) && n < 10000; p++)
+				n = n * 10 + (*p - '0');
 			highest = n > highest ? n : highest;
-			p++;
 		} else {
 			p++;
 		}

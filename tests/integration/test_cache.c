@@ -263,35 +263,31 @@ static void change_is_seen_after_invalidation(void)
 	settle();
 }
 
-/* The table is locked, so that the load stands still between its lease and its rows. */
+/* A load that reads slowly sees the table as it was when it began, that is, before the change. */
 static void load_that_raced_with_an_invalidation_is_thrown_away(void)
 {
 	static struct asked early, later;
-	PGconn *c;
 
 	fresh();
 	ask(NULL);
 	settle();
-	c = pgserver_connect(&postgres);
-	PQclear(PQexec(c, "BEGIN; LOCK start_codes IN ACCESS EXCLUSIVE MODE"));
+	sql("ALTER TABLE start_codes RENAME TO real_codes; CREATE VIEW start_codes AS "
+	    "SELECT c.* FROM real_codes c, (SELECT pg_sleep(0.4) OFFSET 0) nap");
 	start(&early, "ahoy");
-	for (int i = 0; i < 100 && strcmp(command("EXISTS " CODES ":lease"), "1") != 0; i++)
-		run_within(20);
-	settle();
+	run_within(200);
 	CHECK_INT(early.times, 0);
-	CHECK_INT(invalidate("startcode"), ERR_OK);
+	CHECK_STR(command("EXISTS " CODES ":lease"), "1");
+	sql("UPDATE real_codes SET active = false");
+	cache_invalidate(cache, "startcode", NULL, NULL);
+	run_within(50);
 	start(&later, "ahoy");
-	settle();
-	PQclear(PQexec(c, "UPDATE start_codes SET active = false; COMMIT"));
-	PQfinish(c);
 	run_within(8000);
 	settle();
-	CHECK(early.times == 1 && later.times == 1);
-	CHECK_INT(early.err, ERR_OK);
+	CHECK(early.times == 1 && early.f.code.found && early.f.code.active);
 	/* whoever asked after the invalidation sees the change */
-	CHECK(later.f.code.found && !later.f.code.active);
+	CHECK(later.times == 1 && later.f.code.found && !later.f.code.active);
+	sql("DROP VIEW start_codes; ALTER TABLE real_codes RENAME TO start_codes");
 	CHECK(!ask("ahoy")->f.code.active);
-	settle();
 	CHECK_STR(command("HEXISTS " CODES " ahoy"), "1");
 }
 
