@@ -58,30 +58,41 @@ static const struct verb verbs[] = {
      "tests.\n"},
 
     {"migrate", ADMIN, verb_migrate, "bring the database's schema up to date", "--status --json",
-     "shoal migrate [--status [--json]]\n\n"
-     "Applies what is missing, in order, each in a transaction, one run at a time fleet-wide.\n"
+     "shoal migrate [--status] [--json]\n\n"
+     "Applies what is missing, in order, each in a transaction, one run at a time fleet-wide. Connects to\n"
+     "SHOAL_POSTGRES_DIRECT_URL where that is set. A migration that was changed after it was applied is an error.\n"
      "  --status   only show what is applied and what is not\n"},
     {"code", ADMIN, verb_code, "start codes", "list add set remove import export --json",
      "shoal code list [--json]\n"
      "shoal code add CODE --persona KEY [--description T] [--max-uses N] [--expires RFC3339] [--inactive]\n"
-     "shoal code set CODE [--persona KEY] [--description T] [--max-uses N] [--expires RFC3339] [--active|--inactive]\n"
-     "shoal code remove CODE\n"
+     "shoal code set CODE [--persona KEY] [--description T] [--max-uses N|--no-max-uses]\n"
+     "                    [--expires RFC3339|--no-expires] [--active|--inactive]\n"
+     "shoal code remove CODE [--force]\n"
      "shoal code import FILE\n"
      "shoal code export\n\n"
-     "A code is 1 to 64 of A-Z a-z 0-9 _ - and opens a persona by `/start CODE`.\n"
-     "import and export are CSV with a header of the option names; an import is done as a whole or not at all.\n"},
+     "A code is 1 to 64 of A-Z a-z 0-9 _ - and opens a persona by `/start CODE`. One that people came by is removed\n"
+     "only by --force, with the count of them; `set CODE --inactive` keeps it.\n"
+     "import and export are CSV with the header code,persona,description,max-uses,expires,inactive. An import makes\n"
+     "new codes, all of them or none. FILE - is the standard input.\n"
+     "Exit code 3 may also mean: done, but Redis could not be told to forget the old state. The message says so.\n"},
     {"persona", ADMIN, verb_persona, "personas", "list add set remove --json",
      "shoal persona list [--json]\n"
-     "shoal persona add KEY --name N --greeting T [--prompt T] [--reply T]...\n"
-     "shoal persona set KEY [--name N] [--greeting T] [--prompt T] [--reply T]...\n"
+     "shoal persona add KEY --name N --greeting T [--prompt T] [--reply T]... [--inactive]\n"
+     "shoal persona set KEY [--name N] [--greeting T] [--prompt T] [--reply T]...|[--no-replies]\n"
+     "                      [--active|--inactive]\n"
      "shoal persona remove KEY\n\n"
-     "The persona `default` greets whoever comes without a code. One that codes use is not removed.\n"},
-    {"user", ADMIN, verb_user, "one person's data", "show suspend unsuspend export erase --json",
+     "The persona `default` greets whoever comes without a code. --reply given to `set` replaces all replies. A\n"
+     "persona that codes or chats use is not removed; `set KEY --inactive` switches it off.\n"
+     "Exit code 3 may also mean: done, but Redis could not be told to forget the old state. The message says so.\n"},
+    {"user", ADMIN, verb_user, "one person's data", "show suspend unsuspend export erase --json --yes",
      "shoal user show TELEGRAM_ID [--json]\n"
      "shoal user suspend|unsuspend TELEGRAM_ID\n"
      "shoal user export TELEGRAM_ID\n"
      "shoal user erase TELEGRAM_ID [--yes]\n\n"
-     "export prints all that is stored about a person as JSON. erase removes it; the ledger is kept without a name.\n"},
+     "export prints all that is stored about a person as one JSON object. erase removes it: chats, messages, "
+     "activity,\n"
+     "conversations, names, the link to Telegram, their dead letters. The counts of start codes and the ledger are\n"
+     "kept without a name. It asks first; without a terminal it does nothing unless told --yes.\n"},
     {"workers", ADMIN, verb_workers, "who is alive, and what they do", "--json", "shoal workers [--json]\n"},
     {"queue", ADMIN, verb_queue, "the stream", "status --json",
      "shoal queue status [--json]\n\nHow much waits, is in hand, is tried again, and lies in the dead letters.\n"},

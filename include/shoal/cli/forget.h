@@ -1,0 +1,14 @@
+/* What Redis still keeps of a person who is erased: their updates among the dead letters. */
+#ifndef SHOAL_CLI_FORGET_H
+#define SHOAL_CLI_FORGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shoal/cli/session.h"
+
+/* Removes from the dead letters of all shards those of this person's lanes, and counts them. False after saying that
+ * Redis could not be asked: doing it again does no harm. */
+bool forget_dead_letters(struct session *s, int64_t telegram_id, int64_t *removed);
+
+#endif

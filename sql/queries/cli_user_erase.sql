@@ -1,0 +1,31 @@
+-- Erases a person who is held. The row stays without a name, for the counts and ledgers that refer to it. The guards of
+-- the last two days stay too, so that nothing is done twice, but lose the texts that they keep; calls_encode() writes
+-- the chat of a stored call as "c":ID.
+-- $1 id   $2 telegram_id   $3 actor
+WITH theirs AS (
+	SELECT id FROM chats WHERE user_id = $1::bigint
+), lines AS (
+	SELECT count(*) AS n FROM messages WHERE chat_id IN (SELECT id FROM theirs)
+), silent AS (
+	UPDATE guards SET effects = NULL
+	WHERE strpos(effects, '"c":' || $2::bigint || ',') > 0 OR (effects IS NOT NULL AND key IN (
+		SELECT update_key FROM messages WHERE chat_id IN (SELECT id FROM theirs) AND update_key IS NOT NULL))
+), no_chats AS (
+	DELETE FROM chats WHERE user_id = $1::bigint RETURNING id
+), no_activity AS (
+	DELETE FROM activity_daily WHERE user_id = $1::bigint
+), no_bots AS (
+	DELETE FROM bot_users WHERE user_id = $1::bigint
+), no_conversations AS (
+	DELETE FROM conversations WHERE chat_id = $2::bigint
+), nobody AS (
+	UPDATE users SET telegram_id = NULL, first_name = NULL, username = NULL, language_code = NULL,
+		age_verified_at = NULL, suspended_at = NULL, last_seen_at = NULL
+	WHERE id = $1::bigint
+), counts AS (
+	SELECT (SELECT count(*) FROM no_chats) AS chats, lines.n AS messages FROM lines
+), audit AS (
+	INSERT INTO admin_audit (actor, action, target, details)
+	SELECT $3::text, 'user.erase', 'user:' || $1::bigint, to_jsonb(counts) FROM counts
+)
+SELECT chats, messages FROM counts

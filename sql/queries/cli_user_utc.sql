@@ -1,0 +1,2 @@
+-- Times in UTC, for this transaction.
+SELECT set_config('timezone', 'UTC', true)

@@ -1,0 +1,112 @@
+#include "shoal/cli/forget.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "shoal/io/redis.h"
+#include "shoal/store/queue.h"
+#include "shoal/store/shards.h"
+
+/* "telegram:BOT:ID" or "telegram:BOT:user:ID" */
+static bool is_lane_of(const char *lane, const char *id)
+{
+	const char *bot = "telegram:", *p;
+
+	if (strncmp(lane, bot, strlen(bot)) != 0 || !(p = strchr(lane + strlen(bot), ':')))
+		return false;
+	p++;
+	if (strncmp(p, "user:", 5) == 0)
+		p += 5;
+	return strcmp(p, id) == 0;
+}
+
+/* Whether a dead letter, {id, {name, value, ...}}, is of this person. */
+static bool is_theirs(const redisReply *entry, const char *id)
+{
+	const redisReply *fields = entry->elements == 2 ? entry->element[1] : NULL;
+
+	for (size_t i = 0; fields && i + 1 < fields->elements; i += 2)
+		if (fields->element[i]->str && strcmp(fields->element[i]->str, "lane") == 0)
+			return fields->element[i + 1]->str && is_lane_of(fields->element[i + 1]->str, id);
+	return false;
+}
+
+static bool failed(redisContext *c, const redisReply *r, struct arena *a, const char **why)
+{
+	if (!r)
+		*why = arena_strdup(a, c->errstr);
+	else if (r->type == REDIS_REPLY_ERROR)
+		*why = arena_strdup(a, r->str);
+	return *why != NULL;
+}
+
+static bool remove_one(redisContext *c, const char *key, const char *entry, struct arena *a, const char **why)
+{
+	redisReply *r = redisCommand(c, "XDEL %s %s", key, entry);
+	bool good = !failed(c, r, a, why);
+
+	if (r)
+		freeReplyObject(r);
+	return good;
+}
+
+/* One page after `from`; moves it. False at the end or on failure. */
+static bool sweep_page(redisContext *c, const char *key, const char *id, char from[64], int64_t *removed,
+                       struct arena *a, const char **why)
+{
+	redisReply *r = redisCommand(c, "XRANGE %s %s + COUNT 200", key, from);
+	bool more = !failed(c, r, a, why) && r->type == REDIS_REPLY_ARRAY && r->elements > 0;
+
+	for (size_t i = 0; more && i < r->elements; i++) {
+		const redisReply *entry = r->element[i];
+		const char *at = entry->elements ? entry->element[0]->str : "";
+
+		if (is_theirs(entry, id)) {
+			more = remove_one(c, key, at, a, why);
+			*removed += more;
+		}
+		snprintf(from, 64, "(%s", at);
+	}
+	if (r)
+		freeReplyObject(r);
+	return more;
+}
+
+static const char *sweep(const char *url, unsigned shard, const char *id, int64_t *removed, struct arena *a)
+{
+	const char *why = NULL;
+	redisContext *c = redis_connect_now(url, a, &why);
+	char key[QUEUE_KEY_MAX], from[64] = "-";
+
+	if (!c)
+		return why;
+	queue_key(key, shard, "dead");
+	while (sweep_page(c, key, id, from, removed, a, &why))
+		continue;
+	redisFree(c);
+	return why;
+}
+
+bool forget_dead_letters(struct session *s, int64_t telegram_id, int64_t *removed)
+{
+	const char *id = arena_printf(s->a, "%lld", (long long)telegram_id), *why, **urls;
+	unsigned n;
+
+	*removed = 0;
+	if (shards_parse(s->conf.redis_url, s->a, &urls, &n, &why) != ERR_OK) {
+		session_fail(s, EXIT_FAILED, "the dead letters were not looked at: %s", why);
+		return false;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		why = sweep(urls[i], i, id, removed, s->a);
+		if (!why)
+			continue;
+		session_fail(
+		    s, EXIT_NO_SERVER,
+		    "erased in PostgreSQL, but the dead letters of shard %u could not be searched for updates of "
+		    "theirs: %s",
+		    i, why);
+		return false;
+	}
+	return true;
+}

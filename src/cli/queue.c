@@ -1,0 +1,126 @@
+/* shoal queue: the stream, shard by shard. */
+#include "shoal/cli/cli.h"
+#include "shoal/cli/session.h"
+#include "shoal/cli/sub.h"
+#include "shoal/io/redis.h"
+#include "shoal/store/queue_stats.h"
+#include "shoal/store/shards.h"
+
+static const struct arg_opt options[] = {{"json", false, false}, {0}};
+
+#define NUMBERS                                                                                                        \
+	{"length", OUT_INT}, {"pending", OUT_INT}, {"lanes", OUT_INT}, {"waiting", OUT_INT}, {"due", OUT_INT},         \
+	    {"retrying", OUT_INT}, {"dead", OUT_INT}, {"workers", OUT_INT}, {"oldest_seconds", OUT_NUM},               \
+	{                                                                                                              \
+		"paused", OUT_TEXT                                                                                     \
+	}
+
+static const struct out_col columns_json[] = {{"shard", OUT_INT}, {"reachable", OUT_BOOL}, NUMBERS, {0}};
+static const struct out_col columns_table[] = {{"shard", OUT_TEXT}, NUMBERS, {0}};
+
+/* A shard that could not be asked has an error, and no numbers. */
+static enum err ask(struct session *s, const char *url, unsigned shard, struct queue_stats *out)
+{
+	const char *why = NULL;
+	redisContext *c = redis_connect_now(url, s->a, &why);
+	enum err err = ERR_UNREACHABLE;
+
+	if (c) {
+		err = queue_stats_now(c, shard, out);
+		why = c->err ? arena_strdup(s->a, c->errstr) : err_text(err);
+		redisFree(c);
+	}
+	if (err != ERR_OK && s->code != EXIT_NO_SERVER)
+		s->code = (int)exit_code_of(err);
+	if (err != ERR_OK)
+		session_fail(s, s->code, "shard %u: %s", shard, why);
+	return err;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Every worker registers with every shard, so that the shards' workers are the same ones. */
+static void sum_up(struct queue_stats *total, const struct queue_stats *q)
+{
+	total->length += q->length;
+	total->pending += q->pending;
+	total->lanes += q->lanes;
+	total->waiting += q->waiting;
+	total->due += q->due;
+	total->retrying += q->retrying;
+	total->dead += q->dead;
+	total->workers = larger(total->workers, q->workers);
+	total->oldest_ms = larger(total->oldest_ms, q->oldest_ms);
+}
+
+static void put_numbers(struct out *o, const struct queue_stats *q)
+{
+	const int64_t v[] = {q->length, q->pending, q->lanes, q->waiting, q->due, q->retrying, q->dead, q->workers};
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+		out_int(o, v[i]);
+	if (q->oldest_ms < 0)
+		out_null(o);
+	else
+		out_num(o, (double)q->oldest_ms / 1e3);
+	if (!*q->paused)
+		out_null(o);
+	else
+		out_text(o, *q->paused == '*' ? "all" : q->paused);
+}
+
+static void put_shard(struct session *s, struct out *o, unsigned shard, enum err err, const struct queue_stats *q)
+{
+	size_t nulls = o->ncols - (s->json ? 2 : 1);
+
+	out_row(o);
+	if (s->json) {
+		out_int(o, shard);
+		out_bool(o, err == ERR_OK);
+	} else {
+		out_text(o, arena_printf(s->a, "%u", shard));
+	}
+	if (err == ERR_OK)
+		put_numbers(o, q);
+	for (size_t i = 0; err != ERR_OK && i < nulls; i++)
+		out_null(o);
+}
+
+static int status(struct session *s)
+{
+	struct queue_stats total = {.oldest_ms = -1}, q;
+	const char **urls, *why;
+	struct out o;
+	unsigned n;
+	int code;
+
+	if (!session_conf(s))
+		return s->code;
+	if (shards_parse(s->conf.redis_url, s->a, &urls, &n, &why) != ERR_OK)
+		return session_fail(s, EXIT_FAILED, "%s", why);
+	out_begin(&o, s->json, s->json ? columns_json : columns_table);
+	for (unsigned i = 0; i < n; i++) {
+		enum err err = ask(s, urls[i], i, &q);
+
+		if (err == ERR_OK)
+			sum_up(&total, &q);
+		put_shard(s, &o, i, err, &q);
+	}
+	if (n > 1 && !s->json) {
+		out_row(&o);
+		out_text(&o, "total");
+		put_numbers(&o, &total);
+	}
+	code = out_end(&o, NULL);
+	return s->code != EXIT_DONE ? s->code : code;
+}
+
+static const struct sub subs[] = {{"status", "json", 0, 0, "", status}, {0}};
+
+int verb_queue(int argc, char **argv)
+{
+	return sub_run(argc, argv, options, subs);
+}

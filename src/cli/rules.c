@@ -1,0 +1,129 @@
+#include "shoal/cli/rules.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "shoal/base/clock.h"
+#include "shoal/base/str.h"
+
+enum { SHOWN_BYTES = 60, CODE_BYTES = 64 };
+
+static bool is_control(unsigned char c)
+{
+	return c < 0x20 || c == 0x7F;
+}
+
+/* U+0080..U+009F, and the marks that turn the direction of what follows. */
+static bool is_unseen(const unsigned char *p, size_t n)
+{
+	return (n == 2 && p[0] == 0xC2 && p[1] < 0xA0) ||
+	       (n == 3 && p[0] == 0xE2 &&
+	        ((p[1] == 0x80 && p[2] >= 0xAA && p[2] <= 0xAE) || (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9)));
+}
+
+const char *shown(struct arena *a, const char *value)
+{
+	size_t len = strlen(value), i = 0;
+	struct buf b;
+	const char *text;
+
+	buf_init(&b, 8 * SHOWN_BYTES);
+	buf_addc(&b, '"');
+	while (i < len && i < SHOWN_BYTES) {
+		size_t n = utf8_char_len(value + i, len - i);
+
+		if (n == 0 || is_control((unsigned char)value[i]) || is_unseen((const unsigned char *)value + i, n)) {
+			n = n ? n : 1;
+			for (size_t k = 0; k < n; k++)
+				buf_addf(&b, "\\x%02x", (unsigned char)value[i + k]);
+		} else {
+			buf_add(&b, value + i, n);
+		}
+		i += n;
+	}
+	buf_addc(&b, '"');
+	if (i < len)
+		buf_addf(&b, "... (%zu bytes)", len);
+	text = arena_strndup(a, b.ptr, b.len);
+	buf_release(&b);
+	return text;
+}
+
+static bool is_of(const char *value, const char *chars)
+{
+	size_t len = strlen(value);
+
+	return len >= 1 && len <= CODE_BYTES && strspn(value, chars) == len;
+}
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz0123456789_-"
+
+const char *rule_code(struct arena *a, const char *value)
+{
+	if (is_of(value, LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+		return NULL;
+	return arena_printf(a, "the code is %s, but must be 1 to 64 characters of A-Z a-z 0-9 _ -", shown(a, value));
+}
+
+const char *rule_key(struct arena *a, const char *value)
+{
+	if (is_of(value, LOWER))
+		return NULL;
+	return arena_printf(a, "the persona is %s, but must be 1 to 64 characters of a-z 0-9 _ -", shown(a, value));
+}
+
+static bool has_control(const char *value)
+{
+	for (; *value; value++)
+		if (is_control((unsigned char)*value) && !strchr("\t\r\n", *value))
+			return true;
+	return false;
+}
+
+const char *rule_text(struct arena *a, const char *what, const char *value, size_t least, size_t most)
+{
+	struct span s = span_of(value);
+	size_t units;
+
+	if (!utf8_valid(s))
+		return arena_printf(a, "%s is %s, which is not valid UTF-8", what, shown(a, value));
+	if (has_control(value))
+		return arena_printf(a, "%s is %s, but must not hold control characters", what, shown(a, value));
+	units = utf8_utf16_len(s);
+	if (units > most)
+		return arena_printf(a, "%s is %s, %zu characters long, but at most %zu are allowed", what,
+		                    shown(a, value), units, most);
+	if (units < least || (least > 0 && strspn(value, " \t\r\n") == s.len))
+		return arena_printf(a, "%s is %s, but must not be empty", what, shown(a, value));
+	return NULL;
+}
+
+static bool is_decimal(const char *value, int64_t *out)
+{
+	return value[0] >= '1' && value[0] <= '9' && span_i64(span_of(value), out);
+}
+
+const char *rule_max_uses(struct arena *a, const char *value, int64_t *out)
+{
+	if (is_decimal(value, out))
+		return NULL;
+	return arena_printf(a, "the number of uses is %s, but must be a whole number from 1 to %lld", shown(a, value),
+	                    (long long)INT64_MAX);
+}
+
+const char *rule_expires(struct arena *a, const char *value, int64_t *wall_ms)
+{
+	const int64_t last = 253402300799999; /* the year 9999 */
+
+	if (clock_parse_rfc3339(value, wall_ms) && *wall_ms > 0 && *wall_ms <= last)
+		return NULL;
+	return arena_printf(a, "the time is %s, but must be RFC 3339, such as 2027-01-31T12:00:00Z", shown(a, value));
+}
+
+const char *rule_telegram_id(struct arena *a, const char *value, int64_t *out)
+{
+	if (is_decimal(value, out))
+		return NULL;
+	return arena_printf(a, "the Telegram id is %s, but must be a whole number from 1 to %lld", shown(a, value),
+	                    (long long)INT64_MAX);
+}

@@ -1,0 +1,264 @@
+#include "shoal/cli/session.h"
+
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shoal/base/log.h"
+#include "shoal/io/redis.h"
+#include "shoal/store/cache.h"
+#include "shoal/store/sql.h"
+
+void session_open(struct session *s, struct arena *a, const struct args *args)
+{
+	*s = (struct session){.a = a, .args = args, .verb = args->verb, .json = args_has(args, "json")};
+}
+
+void session_close(struct session *s)
+{
+	PQfinish(s->pg);
+	s->pg = NULL;
+}
+
+int session_fail(struct session *s, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "shoal %s: ", s->verb);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return s->code = code;
+}
+
+int session_usage(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "shoal %s: ", s->verb);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nTry `shoal help %s`.\n", s->verb);
+	return s->code = EXIT_USAGE;
+}
+
+bool session_conf(struct session *s)
+{
+	const char *why;
+
+	if (conf_load(&s->conf, s->a, NULL, &why) != ERR_OK) {
+		session_fail(s, EXIT_FAILED, "%s", why);
+		return false;
+	}
+	/* What goes well is said by the verb itself. */
+	log_init(s->conf.log == LOG_INFO ? LOG_WARN : (enum log_level)s->conf.log, (enum log_format)s->conf.log_format,
+	         "cli", "");
+	return true;
+}
+
+static bool connect_to(struct session *s, const char *name, const char *url)
+{
+	const char *why = NULL;
+
+	if (pg_check_url(url, s->a, &why) != ERR_OK) {
+		session_fail(s, EXIT_FAILED, "%s: %s", name, why);
+		return false;
+	}
+	s->pg = pg_connect_now(url, "shoal cli", s->a, &why);
+	if (s->pg)
+		return true;
+	session_fail(s, EXIT_NO_SERVER, "cannot reach PostgreSQL (%s): %s", name, why);
+	return false;
+}
+
+bool session_pg(struct session *s)
+{
+	return session_conf(s) && connect_to(s, "SHOAL_POSTGRES_URL", s->conf.postgres_url);
+}
+
+bool session_pg_direct(struct session *s)
+{
+	return session_conf(s) &&
+	       connect_to(s,
+	                  strcmp(s->conf.postgres_direct_url, s->conf.postgres_url) == 0 ? "SHOAL_POSTGRES_URL"
+	                                                                                 : "SHOAL_POSTGRES_DIRECT_URL",
+	                  s->conf.postgres_direct_url);
+}
+
+/* --- statements */
+
+/* Tables, columns or functions that are not there: this binary is newer than the schema. */
+static bool is_schema_old(const char *sqlstate)
+{
+	static const char *const states[] = {"42P01", "42703", "42883", "3F000"};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(sqlstate, states[i]) == 0)
+			return true;
+	return false;
+}
+
+void session_pg_fault(struct session *s, const PGresult *res, const char *prefix)
+{
+	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE), *text;
+
+	text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+	if (!text)
+		text = arena_strndup(s->a, PQerrorMessage(s->pg), strcspn(PQerrorMessage(s->pg), "\n"));
+	if (!state || PQstatus(s->pg) == CONNECTION_BAD)
+		session_fail(s, EXIT_NO_SERVER,
+		             "%sthe connection to PostgreSQL was lost (%s): it may have been done, or not", prefix,
+		             text);
+	else if (is_schema_old(state))
+		session_fail(s, EXIT_FAILED, "%sthe database's schema is not up to date (%s): run `shoal migrate`",
+		             prefix, text);
+	else if (pg_classify(state) == ERR_CONFLICT)
+		session_fail(s, EXIT_FAILED, "%ssomething else changed it at the same moment (%s): try again", prefix,
+		             text);
+	else
+		session_fail(s, (int)exit_code_of(pg_classify(state)), "%sPostgreSQL says: %s (%s)", prefix, text,
+		             state);
+}
+
+static void clear(void *res)
+{
+	PQclear(res);
+}
+
+static bool is_sound(struct session *s, PGresult *res)
+{
+	arena_defer(s->a, clear, res);
+	if (PQresultStatus(res) == PGRES_TUPLES_OK || PQresultStatus(res) == PGRES_COMMAND_OK)
+		return true;
+	session_pg_fault(s, res, "");
+	return false;
+}
+
+PGresult *session_run(struct session *s, const char *name, const struct pg_params *params)
+{
+	PGresult *res = sql_run(s->pg, name, params);
+
+	return is_sound(s, res) ? res : NULL;
+}
+
+bool session_begin(struct session *s)
+{
+	return is_sound(s, PQexec(s->pg, "BEGIN"));
+}
+
+/* A transaction that failed before answers COMMIT with ROLLBACK. */
+bool session_commit(struct session *s)
+{
+	PGresult *res = PQexec(s->pg, "COMMIT");
+
+	if (!is_sound(s, res))
+		return false;
+	ENSURE(strcmp(PQcmdStatus(res), "COMMIT") == 0);
+	return true;
+}
+
+int64_t cell_i64(const PGresult *res, const char *column)
+{
+	int col = PQfnumber(res, column);
+	int64_t v;
+
+	ENSURE(PQntuples(res) > 0 && col >= 0 && span_i64(span_of(PQgetvalue(res, 0, col)), &v));
+	return v;
+}
+
+struct span span_i64_text(struct arena *a, int64_t v)
+{
+	return span_of(arena_printf(a, "%lld", (long long)v));
+}
+
+struct span span_bool(bool v)
+{
+	return v ? SPAN("t") : SPAN("f");
+}
+
+/* --- listings */
+
+static void put_number(struct out *o, struct span text, bool time)
+{
+	int64_t v;
+
+	ENSURE(span_i64(text, &v));
+	if (time)
+		out_time(o, v);
+	else
+		out_int(o, v);
+}
+
+static void put_cell(struct out *o, const PGresult *res, int row, const struct out_col *c)
+{
+	int col = PQfnumber(res, c->name);
+	struct span text;
+
+	ENSURE(col >= 0);
+	if (PQgetisnull(res, row, col)) {
+		out_null(o);
+		return;
+	}
+	text = (struct span){PQgetvalue(res, row, col), (size_t)PQgetlength(res, row, col)};
+	switch (c->type) {
+	case OUT_TEXT:
+	case OUT_JSON: out_span(o, text); break;
+	case OUT_INT:
+	case OUT_ID:
+	case OUT_TIME: put_number(o, text, c->type == OUT_TIME); break;
+	case OUT_BOOL: out_bool(o, span_is(text, "t")); break;
+	case OUT_NUM: BUG("no column of this kind comes from the database");
+	}
+}
+
+int session_print(struct session *s, const PGresult *res, const struct out_col *cols, enum out_form form,
+                  const char *empty)
+{
+	struct out o;
+
+	if (form == OUT_ONE)
+		out_begin_one(&o, s->json, cols);
+	else
+		out_begin(&o, s->json, cols);
+	for (int row = 0; row < PQntuples(res); row++) {
+		out_row(&o);
+		for (const struct out_col *c = cols; c->name; c++)
+			put_cell(&o, res, row, c);
+	}
+	return s->code = out_end(&o, empty);
+}
+
+/* --- changes */
+
+struct span session_actor(struct session *s)
+{
+	const struct passwd *pw = getpwuid(getuid());
+
+	if (pw && *pw->pw_name && utf8_valid(span_of(pw->pw_name)))
+		return span_of(arena_printf(s->a, "cli:%s", pw->pw_name));
+	return span_of(arena_printf(s->a, "cli:%u", (unsigned)getuid()));
+}
+
+int session_tell(struct session *s, const char *cache, int done)
+{
+	const char *why = NULL;
+	redisContext *c = redis_connect_now(s->conf.cache_redis_url, s->a, &why);
+	enum err err = ERR_UNREACHABLE;
+
+	if (c) {
+		err = cache_invalidate_now(c, cache);
+		why = c->err ? arena_strdup(s->a, c->errstr) : err_text(err);
+		redisFree(c);
+	}
+	if (err == ERR_OK)
+		return s->code = done;
+	return session_fail(s, EXIT_NO_SERVER,
+	                    "the change is made and stays, but the %s cache in Redis could not be told: %s\n"
+	                    "Workers may go by the old state until it is: the next change of this kind that reaches "
+	                    "Redis tells it too.",
+	                    cache, why);
+}

@@ -1,0 +1,170 @@
+/* shoal user: what is stored about one person. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shoal/cli/cli.h"
+#include "shoal/cli/forget.h"
+#include "shoal/cli/rules.h"
+#include "shoal/cli/session.h"
+#include "shoal/cli/sub.h"
+
+static const struct arg_opt options[] = {{"json", false, false}, {"yes", false, false}, {0}};
+
+static const struct out_col columns[] = {
+    {"id", OUT_INT},
+    {"telegram_id", OUT_ID},
+    {"first_name", OUT_TEXT},
+    {"username", OUT_TEXT},
+    {"language_code", OUT_TEXT},
+    {"acquisition_source", OUT_TEXT},
+    {"age_verified_at", OUT_TIME},
+    {"suspended_at", OUT_TIME},
+    {"created_at", OUT_TIME},
+    {"last_seen_at", OUT_TIME},
+    {"blocked_bots", OUT_TEXT},
+    {"chats", OUT_INT},
+    {"messages", OUT_INT},
+    {"active_days", OUT_INT},
+    {0},
+};
+
+/* The operand as a parameter, in its plain form. */
+static bool read_id(struct session *s, struct span *out, int64_t *id)
+{
+	const char *why = rule_telegram_id(s->a, s->args->operands[0], id);
+
+	if (why) {
+		session_usage(s, "%s", why);
+		return false;
+	}
+	*out = span_i64_text(s->a, *id);
+	return true;
+}
+
+static int nobody(struct session *s, struct span id)
+{
+	return session_fail(s, EXIT_NOT_THERE, "nobody with the Telegram id %s is known", id.ptr);
+}
+
+static int show(struct session *s)
+{
+	struct span id;
+	int64_t number;
+	PGresult *res;
+
+	if (!read_id(s, &id, &number) || !session_pg(s) || !(res = session_run(s, "cli_user_show", PARAMS(id))))
+		return s->code;
+	if (PQntuples(res) == 0)
+		return nobody(s, id);
+	return session_print(s, res, columns, OUT_ONE, NULL);
+}
+
+static int change(struct session *s, bool suspend)
+{
+	struct span id;
+	int64_t number;
+	PGresult *res;
+
+	if (!read_id(s, &id, &number) || !session_pg(s) ||
+	    !(res = session_run(s, "cli_user_suspend", PARAMS(id, span_bool(suspend), session_actor(s)))))
+		return s->code;
+	if (cell_i64(res, "people") == 0)
+		return nobody(s, id);
+	return out_done(s->json, "user %s %s %ssuspended", id.ptr, cell_i64(res, "changed") ? "is" : "already was",
+	                suspend ? "" : "not ");
+}
+
+static int suspend(struct session *s)
+{
+	return change(s, true);
+}
+
+static int unsuspend(struct session *s)
+{
+	return change(s, false);
+}
+
+static int export(struct session *s)
+{
+	struct span id;
+	int64_t number;
+	PGresult *res;
+
+	if (!read_id(s, &id, &number) || !session_pg(s) || !session_begin(s) || !session_run(s, "cli_user_utc", NULL) ||
+	    !(res = session_run(s, "cli_user_export", PARAMS(id))))
+		return s->code;
+	if (PQntuples(res) == 0)
+		return nobody(s, id);
+	if (puts(PQgetvalue(res, 0, 0)) < 0 || fflush(stdout) != 0)
+		return session_fail(s, EXIT_FAILED, "cannot write to stdout");
+	return EXIT_DONE;
+}
+
+/* --- erase */
+
+static bool confirmed(struct session *s, struct span id)
+{
+	char line[16];
+
+	if (args_has(s->args, "yes"))
+		return true;
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+		session_fail(s, EXIT_FAILED,
+		             "refused: erasing cannot be undone; say --yes where there is no terminal to ask");
+		return false;
+	}
+	fprintf(stderr,
+	        "Erase all that is stored about the person with the Telegram id %s? This cannot be undone.\nType yes: ",
+	        id.ptr);
+	if (fgets(line, sizeof(line), stdin) && strcmp(line, "yes\n") == 0)
+		return true;
+	session_fail(s, EXIT_FAILED, "nothing was erased");
+	return false;
+}
+
+/* In Postgres. Nobody there: *known is false. */
+static bool erase_stored(struct session *s, struct span id, bool *known)
+{
+	PGresult *res;
+
+	if (!session_pg(s) || !session_begin(s) || !(res = session_run(s, "cli_user_lock", PARAMS(id))))
+		return false;
+	*known = PQntuples(res) > 0;
+	if (!*known)
+		return true;
+	if (!(res = session_run(s, "cli_user_erase",
+	                        PARAMS(span_i64_text(s->a, cell_i64(res, "id")), id, session_actor(s)))) ||
+	    !session_commit(s))
+		return false;
+	if (!s->json)
+		printf("user %s erased: %lld chats with %lld messages, names and ids\n", id.ptr,
+		       (long long)cell_i64(res, "chats"), (long long)cell_i64(res, "messages"));
+	return true;
+}
+
+/* Redis is searched too where Postgres knows nobody: the run before may have got only so far. */
+static int erase(struct session *s)
+{
+	struct span id;
+	int64_t number, dead;
+	bool known;
+
+	if (!read_id(s, &id, &number) || !confirmed(s, id) || !erase_stored(s, id, &known) ||
+	    !forget_dead_letters(s, number, &dead))
+		return s->code;
+	if (!known && dead == 0)
+		return nobody(s, id);
+	return out_done(s->json, "%lld of their updates removed from the dead letters", (long long)dead);
+}
+
+static const struct sub subs[] = {
+    {"show", "json", 1, 1, "TELEGRAM_ID", show},           {"suspend", "json", 1, 1, "TELEGRAM_ID", suspend},
+    {"unsuspend", "json", 1, 1, "TELEGRAM_ID", unsuspend}, {"export", "json", 1, 1, "TELEGRAM_ID", export},
+    {"erase", "json yes", 1, 1, "TELEGRAM_ID", erase},     {0},
+};
+
+int verb_user(int argc, char **argv)
+{
+	return sub_run(argc, argv, options, subs);
+}
