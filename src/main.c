@@ -53,9 +53,16 @@ static const struct verb verbs[] = {
      "Takes entries from the stream and handles them. Start as many as you like. SIGTERM lets it finish what it has "
      "in\n"
      "hand (SHOAL_DRAIN_S), then it leaves.\n"},
-    {"sim", PROGRAMS, verb_sim, "pretend to be the platforms", "",
-     "shoal sim\n\nA simulator of the platforms' APIs, with a web page to chat with the bots. For development and "
-     "tests.\n"},
+    {"sim", PROGRAMS, verb_sim, "pretend to be the platforms",
+     "--listen --bot --limits --retry-scale --query-ttl-s --record",
+     "shoal sim [--listen HOST:PORT] [--bot NAME=TOKEN]... [--limits on|off] [--retry-scale F] [--query-ttl-s N]\n"
+     "          [--record FILE]\n\n"
+     "A simulator of the platforms' APIs, with a web page to chat with the bots. For development and tests.\n"
+     "  --listen       127.0.0.1:8090 unless told otherwise\n"
+     "  --limits       whether the platform's own flood limits count (on)\n"
+     "  --retry-scale  shortens the pauses between deliveries of a webhook that fails, 0 to 1 (1)\n"
+     "  --query-ttl-s  how long a button press may be answered (30)\n"
+     "  --record       appends every call to FILE, as JSON lines\n"},
 
     {"migrate", ADMIN, verb_migrate, "bring the database's schema up to date", "--status --json",
      "shoal migrate [--status] [--json]\n\n"

@@ -555,6 +555,19 @@ const char *conf_show(const struct conf *c, const struct opt *o, struct arena *a
 	return o->hides_password ? conf_redact_url(a, text) : text;
 }
 
+const char *conf_bot_token(const struct conf *c, const char *name)
+{
+	const struct {
+		const char *bot, *token;
+	} tokens[] = {{"persona", c->persona_token}, {"escrow", c->escrow_token}, {"ladder", c->ladder_token}};
+
+	for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+		if (strcmp(tokens[i].bot, name) == 0)
+			return tokens[i].token;
+	}
+	return NULL;
+}
+
 bool conf_has_bot(const struct conf *c, const char *name)
 {
 	for (const char *p = c->bots ? c->bots : ""; *p;) {

@@ -50,19 +50,6 @@ struct gateway {
 
 /* --- configuration */
 
-static const char *token_of(const struct conf *c, const char *bot)
-{
-	const struct {
-		const char *bot, *token;
-	} tokens[] = {{"persona", c->persona_token}, {"escrow", c->escrow_token}, {"ladder", c->ladder_token}};
-
-	for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
-		if (strcmp(tokens[i].bot, bot) == 0)
-			return tokens[i].token;
-	}
-	return NULL;
-}
-
 /* The nth bot that runs here and that Telegram serves. */
 static const struct bot *telegram_bot(const struct conf *c, unsigned n)
 {
@@ -118,7 +105,7 @@ static const char *check_mode(const struct conf *c, struct arena *a)
 		           ? NULL
 		           : "SHOAL_WEBHOOK_SECRET is not set: webhook mode needs one, 1 to 256 of A-Z a-z 0-9 _ -";
 	for (unsigned i = 0; (bot = telegram_bot(c, i)); i++) {
-		if (!token_of(c, bot->name))
+		if (!conf_bot_token(c, bot->name))
 			return arena_printf(a, "poll mode needs the token of the bot \"%s\", which is not set",
 			                    bot->name);
 	}
@@ -222,7 +209,7 @@ static void start_pollers(struct gateway *g)
 		                           .in = g->intake,
 		                           .bot = bot,
 		                           .api = g->conf.telegram_api,
-		                           .token = token_of(&g->conf, bot->name)};
+		                           .token = conf_bot_token(&g->conf, bot->name)};
 
 		g->pollers[g->npollers++] = poller_open(&opts);
 		g->polling++;

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <event2/util.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -253,7 +254,7 @@ struct dns_query *dns_resolve(struct loop *l, const char *host, dns_fn *fn, void
 	if (is_numeric(host, q->addr, sizeof(q->addr))) {
 		loop_defer(l, &q->tell);
 	} else if (is_localhost(host)) {
-		strcpy(q->addr, "127.0.0.1");
+		snprintf(q->addr, sizeof(q->addr), "127.0.0.1");
 		loop_defer(l, &q->tell);
 	} else if (!is_name(host)) {
 		q->err = ERR_INVALID;

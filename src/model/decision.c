@@ -135,13 +135,3 @@ void reply_link(struct decision *d, struct reply *r, const char *label, const ch
 		fail(d, ERR_INTERNAL, "a link without a URL");
 	add_button(d, r, (struct button){.label = label, .url = url});
 }
-
-void decision_invalidate(struct decision *d, const char *cache, const char *key)
-{
-	struct invalidation *v = arena_new(d->arena, struct invalidation), **at = &d->invalidations;
-
-	*v = (struct invalidation){.cache = cache, .key = key};
-	while (*at)
-		at = &(*at)->next;
-	*at = v;
-}

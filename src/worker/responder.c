@@ -61,7 +61,7 @@ void responder_ask(struct worker *w, const struct update *u, const struct facts 
 		message(&out, "system", f->persona.prompt);
 	for (size_t i = 0; i < f->history.n; i++)
 		message(&out, f->history.lines[i].out ? "assistant" : "user", f->history.lines[i].text);
-	message(&out, "user", u->text);
+	message(&out, "user", update_line(u, a));
 	json_end_arr(&out);
 	json_end_obj(&out);
 

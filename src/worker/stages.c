@@ -26,17 +26,6 @@ static enum step outage(struct job *j, const char *what, enum err err)
 
 /* ---- decode */
 
-static const char *token_of(const struct conf *c, const char *bot)
-{
-	const struct {
-		const char *bot, *token;
-	} tokens[] = {{"persona", c->persona_token}, {"escrow", c->escrow_token}, {"ladder", c->ladder_token}};
-	for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++)
-		if (!strcmp(tokens[i].bot, bot))
-			return tokens[i].token;
-	return NULL;
-}
-
 static enum step decode(struct job *j)
 {
 	struct worker *w = j->worker;
@@ -53,7 +42,7 @@ static enum step decode(struct job *j)
 		                                (int)(e->bot.len < 40 ? e->bot.len : 40), e->bot.ptr));
 	}
 	j->platform = platform_of(j->bot->platform);
-	j->token = token_of(&w->conf, j->bot->name);
+	j->token = conf_bot_token(&w->conf, j->bot->name);
 
 	int64_t at;
 	if (!e->at.ptr || !span_i64(e->at, &at))
@@ -157,9 +146,9 @@ static void loaded(void *arg, enum err err, PGresult *res, const struct pg_fault
 	op_failed(j, err);
 	if (err == ERR_OK && rows_to_facts(res, &j->arena, &j->facts, &why) != ERR_OK) {
 		op_failed(j, ERR_INTERNAL);
-		j->error = arena_printf(&j->arena, "%s: %s", j->command->load, why);
+		j->error = arena_printf(&j->arena, "%s: %s", j->load, why);
 	} else if (err != ERR_OK) {
-		j->error = arena_printf(&j->arena, "%s: %s %s", j->command->load, fault->sqlstate, fault->message);
+		j->error = arena_printf(&j->arena, "%s: %s %s", j->load, fault->sqlstate, fault->message);
 	}
 	PQclear(res);
 	job_end(j);
@@ -233,12 +222,14 @@ static enum step load_select(struct job *j)
 	if (!j->command->load)
 		return STEP_NEXT;
 	struct params p = {.arena = &j->arena};
+	j->load =
+	    j->worker->conf.responder_url && j->command->load_history ? j->command->load_history : j->command->load;
 	j->command->ask(&j->update, &j->facts, &p);
 	struct pg_params out = {.n = (int)p.n};
 	memcpy(out.v, p.v, p.n * sizeof(p.v[0]));
 	job_begin(j);
 	j->statements++;
-	pg_exec(j->worker->pg, sql_get(j->command->load), &out, loaded, j);
+	pg_exec(j->worker->pg, sql_get(j->load), &out, loaded, j);
 	return STEP_NEXT;
 }
 

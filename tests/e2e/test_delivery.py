@@ -125,5 +125,5 @@ def run(name, kill):
 
 
 run("three workers", False)
-run("kill -9 every second", True)
+if not os.environ.get("ONLY"): run("kill -9 every second", True)
 finish()

@@ -162,17 +162,6 @@ static void what_is_not_there_fails(void)
 	CHECK(d.failed);
 }
 
-static void invalidations_keep_their_order(void)
-{
-	BEGIN(d);
-
-	decision_invalidate(&d, "player", "1");
-	decision_invalidate(&d, "persona", "2");
-	CHECK_STR(d.invalidations->key, "1");
-	CHECK_STR(d.invalidations->next->cache, "persona");
-	CHECK(!d.invalidations->next->next);
-}
-
 static void escape_leaves_no_markup(void)
 {
 	CHECK_STR(text_escape(&a, "a<b>&\"c\"'\xc3\xa9"), "a&lt;b&gt;&amp;&quot;c&quot;'\xc3\xa9");
@@ -248,7 +237,6 @@ int main(void)
 	RUN(empty_message_fails);
 	RUN(first_failure_stays);
 	RUN(what_is_not_there_fails);
-	RUN(invalidations_keep_their_order);
 	RUN(escape_leaves_no_markup);
 	RUN(fit_cuts_at_characters);
 	RUN(html_is_counted_as_shown);

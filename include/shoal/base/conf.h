@@ -85,6 +85,9 @@ const char *conf_show(const struct conf *c, const struct opt *o, struct arena *a
 /* Whether the comma-separated list c->bots has this name. */
 bool conf_has_bot(const struct conf *c, const char *name);
 
+/* The token of the bot of this name, NULL when it is not set or there is no such bot. */
+const char *conf_bot_token(const struct conf *c, const char *name);
+
 /* Copies a URL or libpq connection string with any password replaced by "***". For logs and errors. */
 const char *conf_redact_url(struct arena *a, const char *url);
 

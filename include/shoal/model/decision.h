@@ -1,4 +1,4 @@
-/* What a bot decided: at most one commit, replies, caches to invalidate. Built in the job's arena; the builders fail
+/* What a bot decided: at most one commit, replies. Built in the job's arena; the builders fail
  * stickily (decision.failed) and the worker checks once. */
 #ifndef SHOAL_MODEL_DECISION_H
 #define SHOAL_MODEL_DECISION_H
@@ -56,11 +56,6 @@ struct reply {
 	struct reply *next;
 };
 
-struct invalidation {
-	const char *cache, *key;
-	struct invalidation *next;
-};
-
 struct decision {
 	struct arena *arena;
 	enum outcome outcome;
@@ -69,7 +64,6 @@ struct decision {
 	struct params params;  /* $3 and on */
 	struct reply *replies; /* in sending order */
 	struct reply **last;
-	struct invalidation *invalidations;
 	enum err failed;
 	const char *why;
 };
@@ -89,7 +83,6 @@ void reply_row(struct decision *d, struct reply *r);
 void reply_button(struct decision *d, struct reply *r, const char *label, const char *mark, const char *verb, ...)
     __attribute__((sentinel));
 void reply_link(struct decision *d, struct reply *r, const char *label, const char *url);
-void decision_invalidate(struct decision *d, const char *cache, const char *key);
 void decision_fail(struct decision *d, const char *why);
 
 /* Text for people, always into the arena. */

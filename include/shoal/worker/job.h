@@ -70,6 +70,7 @@ struct job {
 	const struct platform *platform;
 	const char *token; /* of the bot */
 	const struct command *command;
+	const char *load; /* the SELECT that was chosen */
 	struct update update;
 	struct facts facts;
 	struct decision decision;
