@@ -357,8 +357,7 @@ local function take_due_chunk(ripe, limit)
 		local _, takeovers = tries_of(id)
 		if not fresh and holder ~= '@ ' .. id then
 			gone[#gone + 1] = m
-		elseif takeovers >= SUSPECT or (takeovers > 0 and retaken >= CHUNK) then
-			held_back = held_back or takeovers >= SUSPECT
+		elseif takeovers > 0 and takeovers < SUSPECT and retaken >= CHUNK then
 			due_passed = due_passed + 1
 		else
 			local fields = entry_fields(id)
@@ -368,6 +367,9 @@ local function take_due_chunk(ripe, limit)
 				next_in(lane)
 			elseif paused(field(fields, 'bot')) then
 				due_add(now + PAUSE_LOOK, id, lane)
+				due_passed = due_passed + 1
+			elseif takeovers >= SUSPECT then -- nobody empties his hands for one that is paused or deleted
+				held_back = true
 				due_passed = due_passed + 1
 			else
 				if takeovers > 0 then retaken = retaken + 1 end
@@ -493,5 +495,5 @@ write_back()
 
 local due_in = -1
 local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-if first[2] and not stopped then due_in = math.max(0, math.floor(tonumber(first[2]) - now)) end
+if first[2] and not stopped then due_in = math.max(held_back and 200 or 0, math.floor(tonumber(first[2]) - now)) end
 return {'ok', entries, fenced, due_in, short and 1 or 0, duplicates, buried, held_back and 1 or 0}

@@ -1,0 +1,1310 @@
+#!/usr/bin/python3
+"""lua/turn.lua against a real Redis: every rule of the queue by hand, then a seeded random walk against a small model.
+
+    turn_script.py [ANYTHING]       SEED=n STEPS=n for another walk
+"""
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import redis
+
+REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SCRIPT = open(os.path.join(REPO, "lua/turn.lua"), encoding="latin-1").read()
+KEY_WORDS = "updates lanes waiting due tries workers dead seen seen_old conf".split()
+K = {w: "shoal:{0}:" + w for w in KEY_WORDS}
+TTL = 200  # ms; short, so that the tests are
+
+r = None
+
+
+# ---- the script's callers
+
+class Answer:
+    def __init__(self, raw):
+        self.word = raw[0]
+        self.raw = raw
+        self.entries = []
+        if self.word == "ok":
+            self.entries = [Entry(e) for e in raw[1]]
+            self.fenced, self.due_in, self.short, self.duplicates = raw[2], raw[3], raw[4], raw[5]
+            self.held_back = raw[7]
+            self.dead = list(zip(raw[6][0::2], raw[6][1::2]))
+            self.ids = [e.id for e in self.entries]
+        elif self.word == "kept":
+            self.kept = raw[1]
+
+
+class Entry:
+    def __init__(self, raw):
+        self.id, self.again, self.retries, self.takeovers, self.sent, fields = raw
+        self.fields = dict(zip(fields[0::2], fields[1::2]))
+        self.lane = self.fields.get("lane")
+
+
+sha = None
+
+
+def turn(name, reports=(), want=32, mode="work", empty=1, ttl=TTL, attempts=3, life=86400000, fmt="1", shard="0/1",
+         args=None):
+    global sha
+    argv = [fmt, shard, name, mode, want, empty, ttl, attempts, life]
+    if args is not None:
+        argv += args
+    for rep in reports:
+        kind, entry, number, text = (tuple(rep) + (0, ""))[:4] if len(rep) < 4 else rep
+        argv += [kind, entry.id, entry.lane, number, text]
+    return Answer(r.evalsha(sha, len(K), *[K[w] for w in KEY_WORDS], *argv))
+
+
+def hello(name, old=(), kept=(), **more):
+    return turn(name, mode="hello", args=[len(old), *old, *kept], **more)
+
+
+def done(*entries):
+    return [("done", e, 0, "") for e in entries]
+
+
+def add(lane="L", body="{}", bot="persona", key=None, **more):
+    fields = {"bot": bot, "lane": lane, "body": body, "key": key, **more}
+    return r.xadd(K["updates"], {k: v for k, v in fields.items() if v is not None})
+
+
+def now_ms():
+    s, us = r.time()
+    return s * 1000 + us // 1000
+
+
+def kill(name):
+    """As if this worker had not turned for a whole TTL."""
+    r.zadd(K["workers"], {name: now_ms() - 1})
+
+
+def fresh(*names):
+    r.flushall()
+    r.config_set("maxmemory", 0)
+    for n in names or ("A~1",):
+        hello(n)
+        turn(n, want=1)  # makes the groups
+
+
+# ---- what must hold
+
+def unpad(member):
+    ms, seq = member.split("\1")[1].split("-")
+    return "%d-%d" % (int(ms), int(seq))
+
+
+def state():
+    lanes = r.hgetall(K["lanes"])
+    waiting = [unpad(m) for m in r.zrange(K["waiting"], 0, -1)]
+    group = [g for g in r.xinfo_groups(K["updates"]) if g["name"] == "workers"][0]
+    stream = [i for i, _ in r.xrange(K["updates"])]
+    unread = [i for i, _ in r.xrange(K["updates"], min="(" + group["last-delivered-id"])]
+    pending = [p["message_id"] for p in r.xpending_range(K["updates"], "workers", "-", "+", 100000)]
+    return lanes, waiting, stream, unread, pending
+
+
+def invariant(deleted=()):
+    """deleted: ids removed by hand, which are pending until the script finds out."""
+    lanes, waiting, stream, unread, pending = state()
+    held = [v.split(" ")[1] for v in lanes.values()]
+    known = sorted(i for i in held + waiting if i not in deleted)
+    assert known == sorted(i for i in pending if i not in deleted), "the same ids are pending and known"
+    assert set(pending) <= set(held + waiting), "pending but not known"
+    assert set(pending) - set(stream) <= set(deleted), "pending but gone from the stream"
+    if not deleted:
+        assert r.xpending(K["updates"], "workers")["pending"] == len(lanes) + len(waiting), "pending = lanes + waiting"
+        assert len(stream) == len(unread) + len(pending), "XLEN = unread + pending"
+    due = r.zrange(K["due"], 0, -1)
+    parked = ["%s %s" % (v.split(" ")[1], l) for l, v in lanes.items() if v.startswith("@ ")]
+    assert sorted(due) == sorted(parked), "due = the lanes held by @"
+    assert set(r.hkeys(K["tries"])) <= set(held + waiting), "tries of settled entries"
+
+
+def empty():
+    invariant()
+    for w in ("lanes", "waiting", "due", "tries"):
+        assert not r.exists(K[w]), "left over in " + w
+    assert r.xlen(K["updates"]) == 0, "left over in the stream"
+
+
+def eq(got, want):
+    assert got == want, "%r, want %r" % (got, want)
+
+
+def until(what, limit=5.0):
+    end = time.time() + limit
+    while time.time() < end:
+        got = what()
+        if got:
+            return got
+        time.sleep(0.005)
+    raise AssertionError("did not happen within %s s" % limit)
+
+
+def drain(*names, rounds=400):
+    """Everything that can be given is taken and settled; the ids in their order."""
+    order, hands = [], {n: [] for n in names}
+    for i in range(rounds):
+        quiet = True
+        for n in names:
+            a = turn(n, done(*hands[n]))
+            assert not a.fenced
+            order += a.ids
+            hands[n] = a.entries
+            quiet = quiet and not a.entries and a.due_in < 0 and a.short
+        if quiet:
+            return order
+        if not any(hands.values()):
+            time.sleep(0.002)
+    raise AssertionError("never came to rest")
+
+
+# ---- order, hand-over, give-back
+
+def test_order_in_a_lane_across_workers():
+    fresh("A~1", "B~1", "C~1")
+    ids = [add("L%d" % (i % 3), str(i)) for i in range(60)]
+    lanes = {}
+    hands = {n: [] for n in ("A~1", "B~1", "C~1")}
+    rng = random.Random(5)
+    given = 0
+    while given < 60 or any(hands.values()):
+        n = rng.choice(sorted(hands))
+        back = [e for e in hands[n] if rng.random() < 0.7]
+        hands[n] = [e for e in hands[n] if e not in back]
+        a = turn(n, done(*back), want=rng.randrange(1, 4))
+        for e in a.entries:
+            eq(e.again, 0)
+            lanes.setdefault(e.lane, []).append(e.id)
+            held = [x.lane for h in hands.values() for x in h]
+            assert e.lane not in held, "two of a lane in hand"
+            hands[n].append(e)
+            given += 1
+        invariant()
+    for l in range(3):
+        eq(lanes["L%d" % l], ids[l::3])
+    empty()
+
+
+def test_done_hands_the_lane_on_in_the_same_turn():
+    fresh("A~1")
+    first, second = add(), add()
+    a = turn("A~1")
+    eq(a.ids, [first])
+    eq(r.zcard(K["waiting"]), 1)
+    b = turn("A~1", done(*a.entries))
+    eq((b.ids, b.entries[0].again), ([second], 0))
+    invariant()
+    c = turn("A~1", done(*b.entries), want=0)
+    eq(c.ids, [])
+    empty()
+
+
+def test_hand_over_without_room_goes_to_another():
+    fresh("A~1", "B~1")
+    first, second, third = add(), add(), add()
+    a = turn("A~1")
+    b = turn("A~1", done(*a.entries), want=0)
+    eq((b.ids, b.due_in), ([], 0))
+    eq(r.hget(K["lanes"], "L"), "@ %s new" % second)
+    invariant()
+    c = turn("B~1")
+    eq((c.ids, c.entries[0].again), ([second], 0))
+    eq(turn("A~1").ids, [])
+    eq(turn("B~1", done(*c.entries)).ids, [third])
+
+
+def test_unread_does_not_overtake_waiting():
+    fresh("A~1", "B~1")
+    first, second = add(), add()
+    a = turn("A~1")
+    third = add()
+    turn("A~1", done(*a.entries), want=0)  # second is due, third unread
+    b = turn("B~1", want=1)
+    eq(b.ids, [second])
+    eq(turn("B~1", done(*b.entries)).ids, [third])
+
+
+def test_leave_gives_back_at_once():
+    fresh("A~1", "B~1")
+    ids = [add("L1"), add("L2"), add("L1")]
+    a = turn("A~1")
+    eq(a.ids, ids[:2])
+    b = turn("A~1", done(a.entries[1]), mode="leave")
+    eq((b.entries, b.fenced), ([], []))
+    eq(r.zscore(K["workers"], "A~1"), None)
+    invariant()
+    c = turn("B~1")
+    eq([(e.id, e.again, e.takeovers) for e in c.entries], [(ids[0], 1, 0)])
+    eq(turn("A~1").word, "gone")
+    eq(turn("B~1", done(*c.entries)).ids, [ids[2]])
+
+
+def test_the_dead_are_found_by_any_turn():
+    fresh("A~1", "B~1")
+    first = add()
+    add()
+    a = turn("A~1")
+    began = time.time()
+
+    def taken():
+        b = turn("B~1")
+        return b.entries or None
+    b = until(taken)
+    assert time.time() - began > TTL / 1000 * 0.9, "before its deadline"
+    eq((b[0].id, b[0].again, b[0].takeovers), (first, 1, 1))
+    eq(turn("A~1", done(*a.entries)).word, "gone")
+    eq(turn("B~1", done(*b)).entries[0].takeovers, 0)
+
+
+# ---- fencing, grace, hello
+
+def test_late_reports_are_fenced():
+    fresh("A~1", "B~1")
+    first = add()
+    a = turn("A~1").entries
+    eq(turn("B~1", done(*a)).fenced, [first])
+    eq(turn("B~1", [("sent", a[0], 3, "")]).fenced, [first])
+    eq(turn("B~1", [("dead", a[0], 1, "no")]).fenced, [first])
+    eq(r.xlen(K["dead"]), 0)
+    invariant()
+    eq(turn("A~1", [("later", a[0], 0, "")], want=0).fenced, [])
+    eq(turn("A~1", done(*a), want=0).fenced, [first])  # given back: no longer mine
+    b = turn("B~1").entries
+    eq((b[0].id, b[0].again), (first, 1))
+    eq(turn("A~1", [("retry", b[0], 0, "x")]).fenced, [first])
+    eq(turn("B~1", done(*b)).fenced, [])
+    eq(turn("B~1", done(*b)).fenced, [first])  # settled already
+    empty()
+
+
+def test_grace_after_a_stall():
+    fresh("A~1", "B~1")
+    add()
+    a = turn("A~1").entries
+    for n in ("A~1", "B~1"):
+        kill(n)
+    r.hset(K["conf"], "turned", now_ms() - TTL)  # nobody turned: Redis stood still
+    eq(turn("B~1").entries, [])
+    assert r.zscore(K["workers"], "A~1") > now_ms(), "a new deadline"
+    eq(turn("A~1", done(*a)).fenced, [])
+    empty()
+
+
+def test_clock_stepping_forward_kills_nobody():
+    fresh("A~1", "B~1")
+    add()
+    a = turn("A~1").entries
+    step = 3600000  # what the keys look like after it
+    for n in ("A~1", "B~1"):
+        r.zincrby(K["workers"], -step, n)
+    r.hincrby(K["conf"], "turned", -step)
+    eq(turn("B~1").entries, [])
+    eq(turn("A~1", done(*a)).fenced, [])
+
+
+def test_clock_stepping_back_keeps_nobody_alive():
+    fresh("A~1", "B~1")
+    first = add()
+    turn("A~1")
+    step = 3600000
+    for n in ("A~1", "B~1"):
+        r.zincrby(K["workers"], step, n)
+    r.hincrby(K["conf"], "turned", step)
+    turn("B~1")
+    assert r.zscore(K["workers"], "A~1") <= now_ms() + TTL, "its deadline is near again"
+    eq(until(lambda: turn("B~1").ids), [first])
+
+
+def test_clock_stepping_back_does_not_hold_up_what_is_due():
+    fresh("A~1", "B~1")
+    add("L1"), add("L2")
+    a = turn("A~1").entries
+    turn("A~1", [("later", a[0], 0, ""), ("later", a[1], 60000, "")], want=0)
+    step = 3600000
+    for n in ("A~1", "B~1"):
+        r.zincrby(K["workers"], step, n)
+    for m in r.zrange(K["due"], 0, -1):
+        r.zincrby(K["due"], step, m)
+    r.hincrby(K["conf"], "turned", step)
+    eq(until(lambda: turn("B~1").ids, 2), [a[0].id])
+    assert r.zrange(K["due"], 0, -1, withscores=True)[0][1] > now_ms() + 50000, "the other's wait is as long as it was"
+    invariant()
+
+
+def test_hello_keeps_what_is_named():
+    fresh("A~1", "B~1")
+    ids = [add("L%d" % i) for i in range(3)]
+    eq(turn("A~1").ids, ids)
+    a = hello("A~2", ["A~0", "A~1"], [ids[0], ids[2], "99-0"])
+    eq(sorted(a.kept), sorted([ids[0], ids[2]]))
+    invariant()
+    eq(turn("A~1").word, "gone")
+    eq(r.zscore(K["workers"], "A~1"), None)
+    b = turn("B~1").entries
+    eq([(e.id, e.again, e.takeovers) for e in b], [(ids[1], 1, 0)])
+    # what B has A cannot keep
+    eq(hello("A~3", ["A~2"], ids).kept.count(ids[1]), 0)
+    eq(len(r.hgetall(K["lanes"])), 3)
+    invariant()
+
+
+def test_a_late_turn_of_a_lost_connection_does_nothing():
+    fresh("A~1")
+    first = add()
+    a = turn("A~1").entries
+    hello("A~2", ["A~1"], [first])
+    eq(turn("A~1", done(*a)).word, "gone")
+    eq(r.xlen(K["updates"]), 1)
+    eq(turn("A~2", done(*a)).fenced, [])
+    empty()
+
+
+def test_a_late_hello_takes_nothing_away():
+    fresh("A~1")
+    first = add()
+    a = turn("A~1").entries
+    hello("A~3", ["A~1", "A~2"], [first])
+    eq(hello("A~2", ["A~1"], [first]).kept, [])
+    eq(turn("A~3", done(*a)).fenced, [])
+    empty()
+
+
+def test_first_hello_without_names():
+    r.flushall()
+    a = hello("A~1")
+    eq((a.word, a.kept), ("kept", []))
+    eq(turn("nobody").word, "gone")
+    assert r.zscore(K["workers"], "nobody") is None
+    eq(turn("A~1", want=0).word, "ok")
+
+
+# ---- retries, dead letters
+
+def dead_letters():
+    out = []
+    for _, pairs in r.eval("return redis.call('XRANGE', KEYS[1], '-', '+')", 1, K["dead"]):  # a name may come twice
+        cut = pairs.index("entry")
+        out.append((dict(zip(pairs[0:cut:2], pairs[1:cut:2])), pairs[cut + 2:]))
+    return out
+
+
+def test_retry_then_dead_with_all_fields():
+    fresh("A~1", "B~1")
+    body = "{\"x\":1}"
+    first = add(key="k1", body=body, at="17")
+    second = add()
+    e = turn("A~1").entries[0]
+    for i in (1, 2):
+        a = turn("A~1", [("retry", e, 30, "boom %d" % i)])
+        eq((a.ids, a.dead), ([], []))
+        assert 0 < a.due_in <= 30, "told when"
+        assert r.hget(K["lanes"], "L") == "@ " + first, "its lane stays held"
+        invariant()
+        eq(turn("B~1").ids if a.due_in > 10 else [], [])
+        e = until(lambda: turn("A~1").entries)[0]
+        eq((e.id, e.again, e.retries, e.takeovers), (first, 1, i, 0))
+    turn("A~1", [("sent", e, 2, "")], want=0)
+    a = turn("A~1", [("retry", e, 30, "boom 3")])
+    eq((a.dead, a.ids), ([(first, "persona")], [second]))
+    (head, fields), = dead_letters()
+    assert abs(int(head.pop("died_at")) - now_ms()) < 10000
+    eq(head, {"id": first, "lane": "L", "error": "boom 3", "retries": "3", "takeovers": "0", "sent": "2",
+              "maybe_applied": "0"})
+    eq(dict(zip(fields[0::2], fields[1::2])), {"bot": "persona", "lane": "L", "body": body, "key": "k1", "at": "17"})
+    invariant()
+    turn("A~1", done(*a.entries))
+    empty()
+
+
+def test_dead_at_once():
+    fresh("A~1")
+    first, second = add(), add()
+    e = turn("A~1").entries[0]
+    a = turn("A~1", [("dead", e, 1, "bad\x00\xff")])
+    eq((a.dead, a.ids), ([(first, "persona")], [second]))
+    head = dead_letters()[0][0]
+    eq((head["error"], head["maybe_applied"], head["retries"]), ("bad\x00\xff", "1", "0"))
+
+
+def test_later_counts_nothing():
+    fresh("A~1")
+    first = add()
+    e = turn("A~1").entries[0]
+    for i in range(12):
+        a = turn("A~1", [("later", e, 1, "")], want=0)
+        eq(a.dead, [])
+        e = until(lambda: turn("A~1").entries)[0]
+        eq((e.id, e.again, e.retries, e.takeovers), (first, 1, 0, 0))
+    assert not r.exists(K["tries"])
+    turn("A~1", done(e))
+    empty()
+
+
+def test_sent_marks_survive():
+    fresh("A~1", "B~1")
+    add()
+    e = turn("A~1").entries[0]
+    eq(turn("A~1", [("sent", e, 1, "")]).fenced, [])
+    turn("A~1", [("sent", e, 2, "")])
+    turn("A~1", [("retry", e, 0, "x")], want=0)
+    e = until(lambda: turn("A~1").entries)[0]
+    eq((e.sent, e.retries), (2, 1))
+    kill("A~1")
+    e = until(lambda: turn("B~1").entries)[0]
+    eq((e.sent, e.retries, e.takeovers), (2, 1, 1))
+    turn("B~1", done(e))
+    empty()
+
+
+# ---- takeovers
+
+def die_with(name, by):
+    """name takes all that is due and dies; by turns until it is found. Returns what name had, by's answer."""
+    hello(name)
+    mine = until(lambda: turn(name).entries)
+    kill(name)
+    return [e.id for e in mine], turn(by, want=0)
+
+
+def test_takeovers_one_two_three():
+    fresh("Z~1")
+    first, second = add(), add()
+    other = add("other")
+    for i in (1, 2):
+        mine, a = die_with("A~%d" % i, "Z~1")
+        assert first in mine
+        eq(a.dead, [])
+        eq(r.hget(K["tries"], first), "0 %d 0" % i)
+        invariant()
+    # both entries of the dead worker are suspects now: each comes alone, and only to empty hands
+    unread = add("U")
+    a = turn("Z~1", empty=0, want=1)
+    eq((a.ids, a.held_back), ([unread], 1))
+    assert a.due_in >= 100, "no busy loop over what may not be given: %d" % a.due_in
+    add("U2")
+    hello("B~1")
+    b = turn("B~1", empty=1)
+    eq([e.takeovers for e in b.entries], [2])
+    c = turn("Z~1", done(*a.entries), empty=1)
+    eq([e.takeovers for e in c.entries], [2])
+    eq(sorted(b.ids + c.ids), sorted([first, other]))
+    killer, living = ("B~1", "Z~1") if b.ids == [first] else ("Z~1", "B~1")
+    kill(killer)
+    d = turn(living, want=1, empty=0)
+    eq([i for i, _ in d.dead], [first])
+    eq(d.ids, [second])  # the lane goes on
+    head = dead_letters()[0][0]
+    eq((head["takeovers"], head["maybe_applied"], head["lane"]), ("3", "1", "L"))
+    invariant()
+
+
+def suspect(name="S", **more):
+    i = add(name, **more)
+    for n in ("P~1", "P~2"):
+        hello(n)
+        assert i in until(lambda: turn(n).ids)
+        kill(n)
+        turn("Z~1", want=0)
+    return i
+
+
+def test_a_suspect_that_is_paused_or_deleted_keeps_nobody_waiting():
+    fresh("Z~1")
+    i = suspect()
+    eq(turn("Z~1", empty=0).held_back, 1)
+    r.hset(K["conf"], "paused", "persona")
+    a = turn("Z~1", empty=0)
+    eq((a.held_back, a.ids), (0, []))
+    assert a.due_in > 100
+    eq(turn("Z~1", empty=1).held_back, 0)
+    r.hdel(K["conf"], "paused")
+    r.zadd(K["due"], {i + " S": 1})
+    eq(turn("Z~1", empty=0).held_back, 1)
+    r.xdel(K["updates"], i)
+    later = add("S")
+    a = turn("Z~1", empty=1)
+    eq((a.held_back, a.ids), (0, [later]))
+    turn("Z~1", done(*a.entries))
+    empty()
+
+
+def test_suspects_do_not_hold_up_the_others():
+    fresh("Z~1")
+    for i in range(100):
+        add("s%d" % i)
+    for i in (1, 2):
+        hello("A~%d" % i)
+        seen = 0
+        while seen < 100:
+            got = turn("A~%d" % i, want=100).entries
+            assert got
+            seen += len(got)
+        kill("A~%d" % i)
+        turn("Z~1", want=0)
+        eq(r.zcard(K["due"]), 100)
+    add("innocent")
+    e = [x for x in turn("Z~1", empty=0, want=4).entries]
+    eq([x.lane for x in e], ["innocent"])
+    turn("Z~1", [("later", e[0], 0, "")], want=0)
+    e = until(lambda: turn("Z~1", empty=0, want=4).entries, 2)
+    eq([x.lane for x in e], ["innocent"])
+
+
+# ---- what comes in
+
+def test_duplicates():
+    fresh("A~1")
+    first = add("L1", key="k")
+    add("L2", key="k"), add("L1", key="k", bot="ladder")
+    a = turn("A~1")
+    eq((a.ids, sorted(a.duplicates)), ([first], ["ladder", "persona"]))
+    invariant()
+    add("L3", key="k")
+    a2 = turn("A~1", done(*a.entries))
+    eq((a2.ids, a2.duplicates), ([], ["persona"]))
+    r.hset(K["conf"], "rotated", now_ms() - 86400001)
+    add("L3", key="k")
+    eq(turn("A~1").duplicates, ["persona"])  # now in seen_old
+    assert r.exists(K["seen_old"]) and not r.exists(K["seen"])
+    r.hset(K["conf"], "rotated", now_ms() - 86400001)
+    late = add("L3", key="k")
+    a3 = turn("A~1")
+    eq((a3.ids, a3.duplicates), ([late], []))  # forgotten after two lives
+    assert not r.exists(K["seen_old"])
+    a4 = add("L4", key=""), add("L5", key="")
+    eq(turn("A~1").ids, list(a4))  # an empty key is none
+    invariant()
+
+
+def test_bad_entries_go_aside():
+    fresh("A~1")
+    raw = lambda *a: r.execute_command("XADD", K["updates"], "*", *a)
+    cases = [
+        ("no bot", raw("lane", "x", "body", "{}")),
+        ("no bot", raw("bot", "", "lane", "x", "body", "{}")),
+        ("no body", raw("bot", "persona", "lane", "x")),
+        ("no lane", raw("bot", "persona", "body", "{}")),
+        ("no lane", raw("bot", "persona", "body", "{}", "lane", "")),
+        ("lane is", raw("bot", "persona", "body", "{}", "lane", "x" * 256)),
+        ("lane is", raw("bot", "persona", "body", "{}", "lane", "a\x01b")),
+        ("lane is", raw("bot", "persona", "body", "{}", "lane", "a\x00")),
+        ("lane is", raw("bot", "persona", "body", "{}", "lane", "\x7f")),
+        ("lane is", raw("bot", "persona", "body", "{}", "lane", "\xc3\xa4")),
+        ("key is", raw("bot", "persona", "body", "{}", "lane", "x", "key", "k" * 256)),
+        ("no bot", raw("\x00\xff", "\xff" * 300, "", "")),
+        ("no bot", raw("bot\x00", "x", "body", "{}", "lane", "x")),
+    ]
+    good = [raw("bot", "persona", "body", "", "lane", "x" * 255), raw("bot", "b", "body", "\x00\xff", "lane", " ~ a "),
+            raw("bot", "b", "body", "\x00", "lane", "y", "key", "k\x00" * 127)]
+    a = turn("A~1")
+    eq(a.ids, good)
+    eq([i for i, _ in a.dead], [i for _, i in cases])
+    for (reason, i), (head, _) in zip(cases, dead_letters()):
+        assert head["error"].startswith(reason), (head["error"], reason)
+        eq((head["id"], head["maybe_applied"]), (i, "0"))
+    invariant()
+    eq(turn("A~1", done(*a.entries)).fenced, [])
+    empty()
+
+
+def test_thousands_of_fields():
+    fresh("A~1")
+    many = [x for i in range(6000) for x in ("f%d" % i, "v")]
+    first = r.execute_command("XADD", K["updates"], "*", *many, "bot", "persona", "lane", "x", "body", "B", "key", "kk")
+    bad = r.execute_command("XADD", K["updates"], "*", *many, "bot", "persona", "lane", "y")
+    a = turn("A~1")
+    eq((a.ids, [i for i, _ in a.dead]), ([first], [bad]))
+    b = turn("A~1", [("dead", a.entries[0], 0, "no")])
+    eq([i for i, _ in b.dead], [first])
+    fields = dead_letters()[1][1]
+    eq({k: v for k, v in zip(fields[0::2], fields[1::2]) if k in ("bot", "lane", "body", "key")},
+       {"bot": "persona", "lane": "x", "body": "B", "key": "kk"})  # what a retry needs is there
+    empty()
+
+
+# ---- damage by hand
+
+def test_entries_deleted_by_hand():
+    fresh("A~1")
+    in_hand, waiting, third = add(), add(), add()
+    a = turn("A~1").entries
+    due = add("D")
+    b = turn("A~1").entries
+    turn("A~1", [("later", b[0], 0, "")], want=0)
+    unread = add("U")
+    r.xdel(K["updates"], in_hand, waiting, due, unread)
+    c = turn("A~1")
+    eq(c.ids, [])
+    d = turn("A~1", done(*a))
+    eq((d.ids, d.fenced), ([third], []))
+    invariant()
+    turn("A~1", done(*d.entries))
+    empty()
+
+
+def test_deleted_by_hand_then_reported_in_every_way():
+    fresh("A~1", "B~1")
+    ids = [add("L%d" % i) for i in range(4)]
+    e = turn("A~1").entries
+    r.xdel(K["updates"], *ids)
+    a = turn("A~1", [("retry", e[0], 0, "x"), ("dead", e[1], 0, "y"), ("sent", e[2], 1, ""), ("later", e[3], 0, "")])
+    eq((a.fenced, [i for i, _ in a.dead]), ([], [ids[1]]))
+    kill("A~1")
+    until(lambda: turn("B~1").due_in < 0)
+    empty()
+
+
+def test_group_destroyed():
+    fresh("A~1", "B~1")
+    ids = [add("L"), add("L"), add("M"), add("L")]
+    a = turn("A~1")
+    eq(a.ids, [ids[0], ids[2]])
+    turn("A~1", [("later", a.entries[1], 0, "")], want=0)
+    r.xgroup_destroy(K["updates"], "workers")
+    r.xgroup_destroy(K["updates"], "bell")
+    ids.append(add("L"))
+    b = turn("B~1")
+    eq(b.ids, [ids[2]])
+    invariant()
+    c = turn("A~1", done(a.entries[0]), want=0)
+    eq(c.fenced, [])
+    eq(sorted(turn("B~1", done(*b.entries)).ids), [ids[1]])
+    r.xgroup_destroy(K["updates"], "workers")
+    e = [Entry([ids[1], 0, 0, 0, 0, ["lane", "L"]])]
+    got = []
+    while e:
+        e = turn("B~1", done(*e)).entries
+        got += [x.id for x in e]
+    eq(got, [ids[3], ids[4]])
+    assert {g["name"] for g in r.xinfo_groups(K["updates"])} == {"workers", "bell"}
+    empty()
+
+
+def test_settled_in_the_turn_that_reads_anew():
+    fresh("A~1")
+    first, second = add("L"), add("M")
+    a = turn("A~1")
+    add("M")
+    r.xgroup_destroy(K["updates"], "workers")
+    b = turn("A~1", [("done", a.entries[0], 0, ""), ("dead", a.entries[1], 0, "x")])
+    assert first not in b.ids and second not in b.ids, "handed out again, though settled"
+    invariant()
+    turn("A~1", done(*b.entries))
+    empty()
+
+
+def test_stream_deleted():
+    fresh("A~1", "B~1")
+    for i in range(3):
+        add("L"), add("M")
+    e = turn("A~1").entries
+    turn("A~1", [("later", e[1], 0, "")], want=0)
+    r.delete(K["updates"])
+    a = turn("B~1")
+    eq(a.ids, [])
+    eq(turn("A~1", done(e[0])).ids, [])
+    until(lambda: turn("B~1").due_in < 0)
+    empty()
+    new = add("L")
+    eq(turn("B~1").ids, [new])
+
+
+def test_everything_deleted():
+    fresh("A~1")
+    add()
+    e = turn("A~1").entries
+    r.flushall()
+    eq(turn("A~1", done(*e)).word, "gone")
+    eq(hello("A~2", ["A~1"], [e[0].id]).kept, [])
+    new = add()
+    eq(turn("A~2").ids, [new])
+
+
+# ---- a full Redis
+
+def test_a_full_redis_still_settles():
+    fresh("A~1", "B~1")
+    for i in range(6):
+        add("L%d" % i, key="k%d" % i)
+    add("L0", key="last")
+    e = turn("A~1").entries
+    r.config_set("maxmemory", 1000000)
+    try:
+        try:
+            add()
+            raise AssertionError("it is not full")
+        except redis.exceptions.ResponseError as full:
+            assert "maxmemory" in str(full), full
+        a = turn("A~1", [("done", e[0], 0, ""), ("retry", e[1], 0, "x"), ("dead", e[2], 0, "x"), ("sent", e[3], 1, ""),
+                         ("later", e[4], 0, "")])
+        eq((a.fenced, len(a.entries), len(a.dead)), ([], 1, 1))
+        hello("C~1")
+        r.config_set("maxmemory", 0)
+        kill("A~1")
+        r.config_set("maxmemory", 1000000)
+        turn("C~1", want=0)
+        turn("B~1", mode="leave")
+        drain("C~1")
+        empty()
+    finally:
+        r.config_set("maxmemory", 0)
+
+
+# ---- pause
+
+def test_pause_all():
+    fresh("A~1")
+    held, due = add("H"), add("D")
+    e = turn("A~1").entries
+    turn("A~1", [("later", e[1], 0, "")], want=0)
+    waiting = add("H")
+    turn("A~1", want=0)
+    r.hset(K["conf"], "paused", "*")
+    unread = add("U")
+    time.sleep(0.005)
+    a = turn("A~1")
+    eq((a.ids, a.short), ([], 1))
+    assert a.due_in < 0 or a.due_in >= 100, "no busy loop while paused: %d" % a.due_in
+    b = turn("A~1", done(e[0]))  # settling goes on
+    eq((b.ids, b.fenced), ([], []))
+    invariant()
+    r.hdel(K["conf"], "paused")
+    eq(sorted(drain("A~1")), sorted([waiting, due, unread]))
+    empty()
+
+
+def test_pause_one_bot():
+    fresh("A~1")
+    stopped = [add("P", bot="persona"), add("P", bot="persona"), add("Q", bot="persona")]
+    e = turn("A~1", want=1).entries
+    r.hset(K["conf"], "paused", "ladder,persona")
+    free = [add("E", bot="escrow"), add("E2", bot="escro")]
+    a = turn("A~1")
+    eq(a.ids, free)
+    b = turn("A~1", done(*e))
+    eq(b.ids, [])
+    invariant()
+    c = turn("A~1", done(*a.entries))
+    assert c.ids == [] and c.due_in > 100, "it looks again later: %d" % c.due_in
+    r.hset(K["conf"], "paused", "ladder")
+    got = until(lambda: turn("A~1").entries, 4)
+    while len(got) < 2:
+        got += turn("A~1").entries
+    eq(sorted(x.id for x in got), sorted(stopped[1:]))
+    eq([x.again for x in got], [0, 0])
+    turn("A~1", done(*got))
+    empty()
+
+
+# ---- bounds
+
+def test_one_lane_of_ten_thousand():
+    fresh("A~1")
+    p = r.pipeline(transaction=False)
+    for i in range(10000):
+        p.xadd(K["updates"], {"bot": "persona", "lane": "L", "body": "x" * 100})
+    p.execute()
+    slowest, turns, a = 0, 0, None
+    pending = 0
+    while a is None or not a.short:
+        began = time.time()
+        a = turn("A~1", want=256, ttl=3000)
+        slowest = max(slowest, time.time() - began)
+        turns += 1
+        n = r.xpending(K["updates"], "workers")["pending"]
+        assert n - pending <= 600, "%d read in one turn" % (n - pending)
+        pending = n
+        assert turns < 100
+    eq(pending, 10000)
+    assert slowest < 0.25, "a turn took %d ms" % (slowest * 1000)
+    invariant_counts()
+    began = time.time()
+    e = Entry([r.hget(K["lanes"], "L").split(" ")[1], 0, 0, 0, 0, ["lane", "L"]])
+    last = ""
+    for i in range(10000):
+        a = turn("A~1", done(e), ttl=3000)
+        if i == 9999:
+            break
+        e = a.entries[0]
+        assert int(e.id.split("-")[0]) >= int((last or "0-0").split("-")[0])
+        last = e.id
+    eq(a.entries, [])
+    empty()
+
+
+def invariant_counts():
+    eq(r.xpending(K["updates"], "workers")["pending"], r.hlen(K["lanes"]) + r.zcard(K["waiting"]))
+
+
+def test_many_at_once():
+    """More lanes in hand, reports, expired entries than Lua unpacks at once."""
+    fresh("A~1")
+    hello("B~1", ttl=30000)
+    p = r.pipeline(transaction=False)
+    for i in range(9000):
+        p.xadd(K["updates"], {"bot": "persona", "lane": "L%d" % (i % 4500), "body": "x"})
+    p.execute()
+    mine = []
+    while len(mine) < 4500:
+        mine += turn("A~1", want=5000, ttl=30000).entries
+    a = None
+    while a is None or not a.short:
+        a = turn("A~1", want=1, ttl=30000)
+    invariant_counts()
+    b = turn("A~1", done(*mine), want=3, ttl=30000)
+    eq((len(b.entries), b.fenced), (3, []))
+    invariant_counts()
+    kill("A~1")
+    turn("B~1", want=0, ttl=30000)
+    invariant()
+    n = 0
+    hands = []
+    while n < 4500:
+        c = turn("B~1", done(*hands), want=5000, ttl=30000)
+        hands = c.entries
+        n += len(hands)
+        assert hands
+    turn("B~1", done(*hands), mode="leave")
+    empty()
+
+
+def test_large_bodies_do_not_come_all_at_once():
+    fresh("A~1")
+    body = "x" * 900000
+    for i in range(40):
+        add("L%d" % i, body=body)
+    got, largest = [], 0
+    while len(got) < 40:
+        e = turn("A~1", want=256, ttl=30000).entries
+        got += e
+        largest = max(largest, sum(len(x.fields["body"]) for x in e))
+        time.sleep(0.001)
+    assert largest <= 4 << 20, "one answer of %d bytes" % largest
+    eq(len({e.id for e in got}), 40)
+    turn("A~1", done(*got), ttl=30000)
+    empty()
+
+
+def test_due_takes_at_most_half():
+    fresh("A~1")
+    for i in range(20):
+        add("D%d" % i)
+    e = turn("A~1", want=20).entries
+    turn("A~1", [("later", x, 0, "") for x in e], want=0)
+    for i in range(20):
+        add("U%d" % i)
+    time.sleep(0.003)
+    a = turn("A~1", want=8)
+    eq(sorted(x.lane[0] for x in a.entries), list("DDDDUUUU"))
+    b = turn("A~1", want=40)
+    eq(len(b.entries), 32)
+    eq(b.short, 1)
+
+
+# ---- the rest
+
+def test_again_tells_whether_it_was_ever_handed_out():
+    fresh("A~1", "B~1")
+    first, second = add(), add()
+    e = turn("A~1").entries
+    turn("A~1", done(*e), want=0)
+    r.hset(K["conf"], "paused", "persona")
+    add("M")
+    turn("B~1"), turn("B~1", mode="leave")
+    r.hdel(K["conf"], "paused")
+    hello("C~1")
+    got = []
+    while len(got) < 2:
+        got += until(lambda: turn("C~1").entries, 4)
+    eq([x.again for x in got], [0, 0])
+    hello("C~2", ["C~1"])  # an answer that was lost counts as handed out
+    got = until(lambda: turn("C~2").entries)
+    eq({x.again for x in got}, {1})
+
+
+def test_version_mismatch_does_nothing():
+    fresh("A~1")
+    first = add()
+    e = turn("A~1").entries
+    keys = {k: r.type(k) for k in K.values() if r.exists(k)}
+    deadline = r.zscore(K["workers"], "A~1")
+    for more in ({"fmt": "2"}, {"shard": "0/2"}, {"shard": "1/2"}):
+        a = turn("A~1", done(*e), **more)
+        eq(a.raw, ["version", "1", "0/1"])
+        eq(hello("X~1", **more).raw, ["version", "1", "0/1"])
+    eq(r.zscore(K["workers"], "A~1"), deadline)
+    eq(r.zscore(K["workers"], "X~1"), None)
+    eq({k: r.type(k) for k in K.values() if r.exists(k)}, keys)
+    eq(r.xlen(K["updates"]), 1)
+    eq(turn("A~1", done(*e)).fenced, [])
+
+
+def test_reports_out_of_shape_do_not_raise():
+    fresh("A~1")
+    first = add()
+    e = turn("A~1").entries[0]
+    eq(turn("A~1", args=["done"]).word, "ok")
+    eq(turn("A~1", args=["done", e.id, e.lane, "0"]).word, "ok")
+    eq(turn("A~1", args=["later", e.id, e.lane, "x", "", "done"], want=0).word, "ok")
+    eq(until(lambda: turn("A~1").ids), [first])
+
+
+def test_the_bell_rings_for_what_comes_after():
+    fresh("A~1")
+    listen = lambda: r.execute_command("XREADGROUP", "GROUP", "bell", "w", "COUNT", 1, "BLOCK", 1, "NOACK", "STREAMS",
+                                       K["updates"], ">")
+    add("L1"), add("L2"), add("L3")
+    assert turn("A~1", want=1).short == 0
+    assert listen(), "there is more to read: it rings"
+    assert turn("A~1", want=5).short == 1
+    assert not listen(), "all is read: silence"
+    add("L4")
+    assert listen()
+
+
+# ---- a random walk
+
+class Model:
+    """What a queue of lanes must do, told without its data structures: a list per lane, an owner per entry."""
+
+    def __init__(self, attempts):
+        self.lanes, self.where, self.tries, self.given = {}, {}, {}, set()
+        self.attempts, self.order = attempts, []
+        self.settled, self.dead, self.twice, self.bad, self.deleted = set(), set(), set(), set(), set()
+        self.owner = {}  # id -> NAME; absent: nobody
+        self.key_of, self.first_of = {}, {}
+
+    def append(self, i, lane, key, bad):
+        self.order.append(i)
+        if bad:
+            self.bad.add(i)
+        else:
+            self.lanes.setdefault(lane, []).append(i)
+            self.where[i] = lane
+            self.key_of[i] = key
+            self.first_of.setdefault(key, i)
+
+    def is_over(self, i):
+        return i in self.settled or i in self.dead or i in self.twice
+
+    def over(self, i, how):
+        assert not self.is_over(i), "%s settled twice" % i
+        how.add(i)
+        self.owner.pop(i, None)
+        self.tries.pop(i, None)
+        if i in self.where:
+            self.lanes[self.where[i]].remove(i)
+
+    def gives(self, name, e, empty_handed):
+        i = e.id
+        assert i in self.where and not self.is_over(i), "%s came from nowhere" % i
+        assert i not in self.deleted, "%s was deleted" % i
+        lane = self.lanes[self.where[i]]
+        ahead = [x for x in lane[:lane.index(i)] if x not in self.deleted or x in self.owner]
+        # an earlier one may be a duplicate that was met in the same turn
+        assert not ahead, "%s overtakes %s" % (i, ahead)
+        assert not [x for x in lane if x in self.owner], "two of a lane in hand"
+        assert i not in self.owner, "%s in two hands" % i
+        retries, takeovers, sent = self.tries.get(i, (0, 0, 0))
+        eq((e.retries, e.takeovers, e.sent, e.again), (retries, takeovers, sent, int(i in self.given)))
+        assert takeovers < 2 or empty_handed, "a suspect was not wanted"
+        self.owner[i] = name
+        self.given.add(i)
+
+    def report(self, name, kind, i, number):
+        """True: it counts; False: it is to be fenced."""
+        if self.owner.get(i) != name:
+            return False
+        retries, takeovers, sent = self.tries.get(i, (0, 0, 0))
+        if kind == "done":
+            self.over(i, self.settled)
+        elif kind == "dead" or (kind == "retry" and retries + 1 >= self.attempts):
+            self.over(i, self.dead)
+        elif kind == "sent":
+            self.tries[i] = (retries, takeovers, number)
+        else:
+            if kind == "retry":
+                self.tries[i] = (retries + 1, takeovers, sent)
+            del self.owner[i]
+        return True
+
+    def died(self, name, counts=True):
+        for i in [x for x, n in self.owner.items() if n == name]:
+            retries, takeovers, sent = self.tries.get(i, (0, 0, 0))
+            if counts:
+                takeovers += 1
+                self.tries[i] = (retries, takeovers, sent)
+            if takeovers >= 3:
+                self.over(i, self.dead)
+            else:
+                del self.owner[i]
+
+
+class Walker:
+    def __init__(self, walk, base):
+        self.walk, self.base, self.n = walk, base, 0
+        self.hands = {}  # what it believes to have
+        self.name, self.cut = None, False
+        self.connect()
+
+    def connect(self, keep=None):
+        """A new connection; keep: the ids it still has. None: a new process."""
+        old = [self.name] if self.name and keep is not None else []
+        self.n += 1
+        self.name = "%s~%d" % (self.base, self.n)
+        a = hello(self.name, old, keep or (), ttl=30000)
+        m = self.walk.model
+        if old:
+            may = {i for i in keep if m.owner.get(i) == old[0]}
+            eq(sorted(a.kept), sorted(may))
+            for i in may:
+                m.owner[i] = self.name
+            m.died(old[0], counts=False)
+            self.walk.names.discard(old[0])
+        self.hands = {i: e for i, e in self.hands.items() if i in a.kept} if old else {}
+        self.walk.names.add(self.name)
+
+
+class Walk:
+    def __init__(self, seed):
+        self.rng = random.Random(seed)
+        r.flushall()
+        self.model = Model(attempts=4)
+        self.names, self.doomed, self.damaged = set(), set(), True  # no group yet
+        self.paused = None
+        self.walkers = [Walker(self, b) for b in ("A", "B", "C")]
+        self.nkey = 0
+
+    def step_append(self):
+        rng = self.rng
+        for _ in range(rng.choice((1, 1, 1, 2, 5))):
+            lane, key, bad = "lane %d" % rng.randrange(6), None, rng.random() < 0.04
+            if rng.random() < 0.5:
+                if rng.random() < 0.25 and self.nkey:
+                    key = "k%d" % rng.randrange(max(1, self.nkey - 5), self.nkey + 1)
+                else:
+                    self.nkey += 1
+                    key = "k%d" % self.nkey
+            i = add(None if bad else lane, key=key, bot=rng.choice(("persona", "escrow")))
+            self.model.append(i, lane, key, bad)
+
+    def step_turn(self, w=None, kinds=("done", "done", "done", "later", "retry", "dead", "sent"), mode="work",
+                  lose=False):
+        rng, m = self.rng, self.model
+        w = w or rng.choice(self.walkers)
+        share, reports = rng.random(), []
+        for e in list(w.hands.values()):
+            if mode == "work" and rng.random() > share:
+                continue
+            kind = rng.choice(kinds)
+            number = e.sent + 1 if kind == "sent" else rng.randrange(0, 4)
+            reports.append((kind, e, number if kind != "dead" else 0, "why"))
+        want = rng.choice((0, 1, 2, 5, 40))
+        closing = {e.id for kind, e, _, _ in reports if kind != "sent"}
+        empty_handed = set(w.hands) <= closing
+        a = turn(w.name, reports, want=want, mode=mode, empty=int(empty_handed), ttl=30000, attempts=4)
+        if w.name not in self.names or w.name in self.doomed:
+            # a turn of the name itself comes in time when nobody has found it expired
+            if a.word == "gone":
+                assert w.name not in self.names, "gone, yet registered"
+                w.hands = {}
+                w.connect()
+                return a
+        eq(a.word, "ok")
+        self.doomed.discard(w.name)
+        was_dead = set(m.dead)
+        fenced = [e.id for kind, e, number, _ in reports if not m.report(w.name, kind, e.id, number)]
+        eq(a.fenced, fenced)
+        for kind, e, number, _ in reports:
+            if kind == "sent" and e.id not in fenced:
+                e.sent = number
+            else:
+                w.hands.pop(e.id, None)
+        for name in sorted(self.doomed):
+            m.died(name)
+            self.names.discard(name)
+        self.doomed.clear()
+        if mode == "leave":
+            m.died(w.name, counts=False)
+            self.names.discard(w.name)
+        # what the script says of duplicates it says by bot: by key they are known here
+        self.find_duplicates()
+        now_bad = {i for i, _ in a.dead} & m.bad
+        m.bad -= now_bad
+        eq({i for i, _ in a.dead} - now_bad, m.dead - was_dead)
+        assert len(a.entries) <= want
+        if any(e.takeovers >= 2 for e in a.entries):
+            assert len(a.entries) == 1, "a suspect comes alone"
+        for e in a.entries:
+            if self.paused:
+                assert e.fields["bot"] != self.paused and self.paused != "*", "it is paused"
+            m.gives(w.name, e, empty_handed)
+            if not lose:
+                w.hands[e.id] = e
+        if mode == "leave":
+            assert not a.entries
+            w.hands = {}
+        if a.short and want and self.paused != "*":
+            self.damaged = False
+        return a
+
+    def find_duplicates(self):
+        """Ids that have left the stream without being settled, dead or deleted: only duplicates may."""
+        m = self.model
+        there = {i for i, _ in r.xrange(K["updates"])}
+        for lane in list(m.lanes.values()):
+            for i in [i for i in lane if i not in there and i not in m.deleted]:
+                key = m.key_of[i]
+                assert key and m.first_of[key] != i, "%s is lost" % i
+                m.over(i, m.twice)
+
+    def step_die(self):
+        w = self.rng.choice(self.walkers)
+        kill(w.name)
+        self.doomed.add(w.name)
+        if self.rng.random() < 0.6:  # a new process; else a zombie that goes on
+            w.name = None
+            w.connect()
+
+    def step_reconnect(self):
+        w = self.rng.choice(self.walkers)
+        if w.name in self.doomed:
+            return
+        if self.rng.random() < 0.5:
+            self.step_turn(w, lose=True)
+            if w.name not in self.names:
+                return
+        old = w.name
+        keep = [i for i in w.hands if self.rng.random() < 0.8]
+        known = w.name in self.names
+        w.hands = {i: e for i, e in w.hands.items() if i in keep}
+        w.connect(keep if known else None)
+        eq(turn(old, ttl=30000).word, "gone")
+
+    def step_leave(self):
+        w = self.rng.choice(self.walkers)
+        a = self.step_turn(w, mode="leave")
+        if a.word == "ok":
+            w.name = None
+            w.connect()
+
+    def step_delete(self):
+        ids = [i for i, _ in r.xrange(K["updates"])]
+        if ids:
+            i = self.rng.choice(ids)
+            r.xdel(K["updates"], i)
+            if i in self.model.bad:
+                self.model.bad.discard(i)
+            else:
+                self.model.deleted.add(i)
+
+    def step_destroy(self):
+        r.xgroup_destroy(K["updates"], "workers")
+        self.damaged = True
+
+    def step_pause(self):
+        self.paused = self.rng.choice((None, None, "persona", "*"))
+        if self.paused:
+            r.hset(K["conf"], "paused", self.paused)
+        else:
+            r.hdel(K["conf"], "paused")
+
+    def check(self):
+        m = self.model
+        if not self.damaged:
+            invariant(m.deleted)
+        lanes = r.hgetall(K["lanes"])
+        in_hand = {v.split(" ")[1]: v.split(" ")[0] for v in lanes.values() if not v.startswith("@")}
+        eq(in_hand, m.owner)
+
+    def run(self, steps):
+        steps_by_weight = [(self.step_append, 16), (self.step_turn, 55), (self.step_die, 3), (self.step_reconnect, 4),
+                           (self.step_leave, 2), (self.step_delete, 2), (self.step_destroy, 0.5), (self.step_pause, 1)]
+        fns, weights = zip(*steps_by_weight)
+        for n in range(steps):
+            fn = self.rng.choices(fns, weights)[0]
+            try:
+                fn()
+                if fn is not self.step_append:
+                    self.check()
+            except (AssertionError, redis.exceptions.RedisError) as e:
+                raise AssertionError("step %d, %s: %s" % (n, fn.__name__, e)) from e
+        r.hdel(K["conf"], "paused")
+        self.paused = None
+        end = time.time() + 20
+        while r.xlen(K["updates"]) or r.exists(K["lanes"]):
+            for w in self.walkers:
+                self.step_turn(w, kinds=("done",))
+            assert time.time() < end, "it never came to rest"
+        self.check()
+        empty()
+        m = self.model
+        lost = [i for i in m.where if not m.is_over(i) and i not in m.deleted]
+        eq(lost, [])
+        eq(len(m.settled & m.dead) + len(m.settled & m.twice) + len(m.dead & m.twice), 0)
+        eq(m.bad, set())
+        print("# %d entries: %d settled, %d dead, %d twice, %d deleted by hand" %
+              (len(m.order), len(m.settled), len(m.dead), len(m.twice), len(m.deleted)))
+        assert len(m.settled) > steps / 10 and m.dead and m.twice, "the walk went nowhere"
+
+
+def walk(seed, steps):
+    print("# seed %d" % seed)
+    Walk(seed).run(steps)
+
+
+def test_random_walk():
+    steps = int(os.environ.get("STEPS", "3000"))
+    if "SEED" in os.environ:
+        walk(int(os.environ["SEED"]), steps)
+        return
+    for seed in (1, 2, 3):
+        walk(seed, steps)
+
+
+def main():
+    global r, sha
+    only = sys.argv[2:]
+    where = tempfile.mkdtemp(prefix="shoal-turn-")
+    sock = os.path.join(where, "s")
+    server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", sock, "--save", "", "--appendonly", "no",
+                               "--dir", where], stdout=subprocess.DEVNULL)
+    failed = 0
+    try:
+        r = redis.Redis(unix_socket_path=sock, encoding="latin-1", decode_responses=True)
+        for _ in range(500):
+            try:
+                r.ping()
+                break
+            except redis.exceptions.ConnectionError:
+                time.sleep(0.02)
+        sha = r.script_load(SCRIPT.encode("latin-1"))
+        for name, fn in list(globals().items()):
+            if not name.startswith("test_") or (only and name not in only):
+                continue
+            try:
+                fn()
+                print("ok " + name)
+            except Exception as e:  # a test fails by whatever it meets
+                import traceback
+                tb = traceback.extract_tb(e.__traceback__)
+                print("# line %s: %s: %s" % ([t.lineno for t in tb if t.filename == __file__], type(e).__name__, e))
+                print("not ok " + name)
+                failed += 1
+            sys.stdout.flush()
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(where, ignore_errors=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
