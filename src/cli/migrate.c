@@ -219,7 +219,9 @@ static bool apply(struct session *s, struct migration *v)
 		return false;
 	v->applied = true;
 	v->applied_ms = clock_wall_ms();
-	if (!s->json) {
+	if (!s->json && PQntuples(res) == 0) {
+		printf("%03lld_%s was applied by another one\n", (long long)v->version, v->name);
+	} else if (!s->json) {
 		printf("%03lld_%s applied in %lld ms\n", (long long)v->version, v->name,
 		       (long long)(clock_ms() - began));
 		fflush(stdout);

@@ -18,7 +18,7 @@ BIN = os.path.abspath(sys.argv[1])
 DONE, FAILED, USAGE, NO_SERVER, NOT_THERE = range(5)
 
 redis = lib.start_redis()
-pg = lib.start_postgres()
+pg = lib.start_postgres(log_statement="all")
 r = redis.client()
 BASE = {"SHOAL_REDIS_URL": redis.url, "SHOAL_POSTGRES_URL": pg.url}
 
@@ -111,7 +111,16 @@ pg.rows("delete from schema_migrations where version = 2")
 ran = shoal("migrate")
 expect("migrate_that_fails_names_file_and_reason", ran, FAILED, name, "already exists")
 check("migrate_that_fails_leaves_no_row", one("select count(*) from schema_migrations where version = 2") == 0)
-pg.rows("insert into schema_migrations (version, name, checksum) values (2, 'x', %s)", sha256_of(files[1]))
+# as behind a pooler, where the lock does not hold
+faster = pg.connect()
+with faster.cursor() as cur:
+    cur.execute("insert into schema_migrations (version, name, checksum) values (2, 'x', %s)", (sha256_of(files[1]),))
+slower = subprocess.Popen([BIN, "migrate"], env=lib.clean_env(**BASE), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+lib.wait_for(lambda: one("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"), 10)
+faster.commit()
+faster.close()
+out, err = slower.communicate(timeout=20)
+check("migrate_applies_once_even_without_the_lock", slower.returncode == DONE and b"by another" in out, (out, err))
 pg.rows("insert into schema_migrations (version, name, checksum) values (99999, 'from_the_future', 'x')")
 expect("migrate_warns_of_an_unknown_one", shoal("migrate"), DONE, "99999_from_the_future", "does not know")
 check("migrate_status_shows_an_unknown_one", [
@@ -256,7 +265,7 @@ check("code_remove_keeps_where_people_came_from", one(
     "select count(*) from start_code_uses") == 0)
 expect("code_remove_unknown", shoal("code", "remove", "Spring_26"), NOT_THERE)
 expect("code_remove", shoal("code", "remove", "spring_26", "--json"), DONE, '{"ok":true}')
-check("code_list_needs_one_query", one("select count(*) from start_codes") == 0)
+check("codes_are_all_removed", shoal("code", "list", "--json").json() == [])
 
 # --- CSV
 
@@ -326,12 +335,29 @@ for name, text, exit_code, words in [
     ran = import_text(text)
     expect("import_refuses_" + name, ran, exit_code, "nothing was imported", *words)
     check("import_is_all_or_nothing_" + name, codes() == stays and audits() == before)
+rival = pg.connect()
+with rival.cursor() as cur:
+    cur.execute("insert into start_codes (code) values ('race')")
+importing = subprocess.Popen([BIN, "code", "import", "-"], env=lib.clean_env(**BASE), stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+importing.stdin.write((HEAD + "n,sam,,,,\nrace,sam,,,,\n").encode())
+importing.stdin.close()
+lib.wait_for(lambda: one("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"), 10)
+rival.commit()
+rival.close()
+importing.wait(20)
+check("import_that_loses_a_race_leaves_nothing", importing.returncode == FAILED and
+      b"at the same moment" in importing.stdout.read() and "n" not in codes() and "race" in codes())
+pg.rows("delete from start_codes where code = 'race'")
 expect("import_of_a_header_only", import_text(HEAD), DONE, "nothing to import")
 expect("import_of_no_file", shoal("code", "import", path + ".no"), FAILED, "No such file")
 expect("import_of_a_folder", shoal("code", "import", os.path.dirname(path)), FAILED, "directory")
 expect("import_of_ten_thousand", import_text("code,persona\n" + "".join("m%05d,sam\n" % i for i in range(10000))), DONE,
        "10000 codes")
+before = pg.output().count("LOG:  execute") + pg.output().count("LOG:  statement")
 check("list_of_ten_thousand", len(codes()) == 10005)
+check("list_of_ten_thousand_is_one_query",
+      pg.output().count("LOG:  execute") + pg.output().count("LOG:  statement") == before + 1)
 pg.rows("delete from start_codes where code like 'm_____'")
 
 # --- user
