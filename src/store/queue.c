@@ -259,16 +259,39 @@ static void version_differs(struct queue *q, const redisReply *r)
 	wake_in(q, 1000);
 }
 
+static void all_lost(struct queue *q)
+{
+	while (q->reports.first)
+		entry_lost(q, q->reports.first);
+	while (q->held.first)
+		entry_lost(q, q->held.first);
+}
+
+/* Once; nothing is ours any more, so nobody may go on with it or wait for its mark. */
+static void left(struct queue *q)
+{
+	if (q->state == Q_LEFT)
+		return;
+	q->state = Q_LEFT;
+	timer_stop(&q->timer);
+	all_lost(q);
+	q->left(q->left_arg);
+}
+
 static void hello_done(void *arg, enum err err, const redisReply *reply)
 {
 	struct queue *q = arg;
 	q->busy = false;
+	if (q->state == Q_LEFT)
+		return;
 	if (err != ERR_OK || !reply_is(reply, "kept") || reply->elements < 2) {
 		if (reply_is(reply, "version"))
 			version_differs(q, reply);
 		else
 			trouble(q, "hello", reply && reply->str ? reply->str : err_text(err));
-		if (q->state == Q_HELLO && redis_up(q->turns))
+		if (q->left)
+			left(q);
+		else if (q->state == Q_HELLO && redis_up(q->turns))
 			wake_in(q, 1000);
 		return;
 	}
@@ -310,15 +333,18 @@ static struct queue_entry *entry_new(struct queue *q, const redisReply *r)
 		const char *name;
 		struct span *to;
 	} known[] = {{"bot", &e->bot}, {"lane", &e->lane}, {"key", &e->key}, {"at", &e->at}, {"body", &e->body}};
-	for (size_t i = 0; i + 1 < fields->elements; i += 2)
+	for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+		/* as the script compares: a NUL ends no name */
+		const struct span name = {fields->element[i]->str, fields->element[i]->len};
 		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-			if (!known[k].to->ptr && !strcmp(fields->element[i]->str, known[k].name)) {
+			if (!known[k].to->ptr && span_is(name, known[k].name)) {
 				const redisReply *v = fields->element[i + 1];
 				memcpy(p, v->str, v->len);
 				p[v->len] = 0;
 				*known[k].to = (struct span){p, v->len};
 				p += v->len + 1;
 			}
+	}
 	e->again = r->element[1]->integer;
 	e->retries = (unsigned)r->element[2]->integer;
 	e->takeovers = (unsigned)r->element[3]->integer;
@@ -331,6 +357,10 @@ static void telling_over(struct queue *q, bool told)
 {
 	struct queue_entry *e;
 	while ((e = q->telling.first)) {
+		if (told && q->state == Q_LEAVING && !e->report_closing) { /* noted, then given back */
+			entry_lost(q, e);
+			continue;
+		}
 		list_remove(&q->telling, e);
 		e->report_sending = false;
 		if (!told) {
@@ -348,14 +378,6 @@ static void telling_over(struct queue *q, bool told)
 	}
 	if (q->reports.n)
 		q->first_report_us = clock_us();
-}
-
-static void all_lost(struct queue *q)
-{
-	while (q->reports.first)
-		entry_lost(q, q->reports.first);
-	while (q->held.first)
-		entry_lost(q, q->held.first);
 }
 
 static void take_answer(struct queue *q, const redisReply *r)
@@ -401,14 +423,6 @@ static bool sound_answer(const redisReply *r)
 	return true;
 }
 
-static void left(struct queue *q)
-{
-	q->state = Q_LEFT;
-	timer_stop(&q->timer);
-	if (q->left)
-		q->left(q->left_arg);
-}
-
 static void turn_done(void *arg, enum err err, const redisReply *reply)
 {
 	struct queue *q = arg;
@@ -428,6 +442,8 @@ static void turn_done(void *arg, enum err err, const redisReply *reply)
 		return;
 	}
 	telling_over(q, false);
+	if (q->state == Q_LEFT)
+		return;
 	if (err == ERR_OK && reply_is(reply, "gone")) {
 		log_warn("queue: this worker was taken for dead", LOG_INT("shard", q->opts.shard),
 		         LOG_INT("in_hand", q->held.n));
@@ -453,6 +469,8 @@ static void turn(struct queue *q)
 {
 	struct call c;
 	bool leaving = q->left != NULL;
+	while (leaving && q->held.first) /* another worker may have it before the answer is here */
+		entry_lost(q, q->held.first);
 	unsigned want = leaving ? 0 : q->opts.room(q->opts.arg);
 	call_begin(q, &c, leaving ? "leave" : "work", want, q->opts.empty_handed(q->opts.arg));
 	struct queue_entry *next;
@@ -511,7 +529,8 @@ static void consider(void *arg)
 	if (q->busy || q->state == Q_DOWN || q->state == Q_LEFT)
 		return;
 	if (q->state == Q_HELLO) {
-		hello(q);
+		if (!q->left)
+			hello(q);
 		return;
 	}
 	if (q->left) {
@@ -525,13 +544,14 @@ static void consider(void *arg)
 	if (due <= 0 && q->last_given == 0) /* what is due cannot be given yet: no busy loop */
 		due = q->turn_began_ms + 20 - now;
 	int64_t linger = q->reports.n ? LINGER_MS - (clock_us() - q->first_report_us) / 1000 : INT64_MAX;
-	bool more = room && (q->rung || !q->shortread) && (room >= BATCH || idle);
+	bool worth = room >= BATCH || (room && room >= q->held.n);
+	bool more = worth && (q->rung || !q->shortread);
 	if (q->urgent || q->reports.n >= BATCH || (idle && q->reports.n) || more || due <= 0 || linger <= 0 ||
 	    beat <= 0) {
 		turn(q);
 		return;
 	}
-	if (room)
+	if (worth) /* who would not come at once leaves the ring to others */
 		bell_listen(q);
 	int64_t wait = beat < due ? beat : due;
 	wake_in(q, wait < linger ? wait : linger);
@@ -547,7 +567,7 @@ void queue_poke(struct queue *q)
 static void turns_up(void *arg)
 {
 	struct queue *q = arg;
-	if (q->state != Q_LEFT && !q->busy)
+	if (q->state != Q_LEFT && !q->left && !q->busy)
 		hello(q);
 }
 

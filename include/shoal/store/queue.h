@@ -47,7 +47,7 @@ struct queue_opts {
 	/* Nothing is in hand: an entry that two workers have died of may come, and will be alone. */
 	bool (*empty_handed)(void *arg);
 	void (*on_entry)(void *arg, struct queue_entry *e);
-	void (*on_lost)(void *arg, struct queue_entry *e); /* e->lost is now set */
+	void (*on_lost)(void *arg, struct queue_entry *e); /* e->lost is now set; other entries are reported later */
 	void (*on_up)(void *arg, unsigned shard); /* registered with this Redis, again after every loss; may be NULL */
 	/* what the script settled itself, for the metrics */
 	void (*on_duplicate)(void *arg, struct span bot);
@@ -86,7 +86,8 @@ int64_t queue_turned_ms(const struct queue *q);   /* clock_ms() of the last answ
 struct redis *queue_redis(struct queue *q);
 unsigned queue_shard(const struct queue *q);
 
-/* Hands back all that is still in hand, signs off; fn when done or when Redis cannot be reached. */
+/* Hands back all that is still in hand (on_lost, or the fn of its mark, comes for each), signs off; fn when done or
+ * when Redis cannot be reached. */
 void queue_leave(struct queue *q, void (*fn)(void *arg), void *arg);
 
 /* Key names of shard n: "shoal:{n}:WHAT". out holds QUEUE_KEY_MAX bytes. */
