@@ -19,10 +19,11 @@ let bots = [];
 let bot = null;
 let code = validCode(asked.get("start")) ? asked.get("start") : null;
 let chat = { seq: 0, epoch: 0, exists: false, blocked: false };
+let started = false; // the start button was pressed, its message is not here yet
 let polling = null; // AbortController of the chat that is shown
 const shown = new Map(); // message_id -> <li>
 const pressed = new Map(); // message_id -> the button that waits for its answer
-const workers = new Map(); // name -> { replies, total, last }
+const answers = new Map(); // message_id -> { worker, latency } of the bot's messages as they are now
 
 function validCode(text) {
 	return typeof text === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(text);
@@ -150,7 +151,7 @@ async function openBot(b) {
 	$("bot-name").textContent = bot.first_name;
 	face($("bot-face"), bot.first_name, bot.name);
 	document.title = `${bot.first_name} · ${me.first_name}`;
-	$("bot-about").textContent = bot.description || `This is the beginning of your chat with ${bot.first_name}.`;
+	$("bot-about").textContent = bot.description || `This is the beginning of your chat with ${bot.first_name}. Press Start to say hello.`;
 	$("bot-commands").replaceChildren(...bot.commands.map((c) => {
 		const li = element("li");
 		const button = element("button", "command", `/${c.command}`);
@@ -166,7 +167,9 @@ function clearChat() {
 	chat = { seq: 0, epoch: 0, exists: false, blocked: false };
 	shown.clear();
 	pressed.clear();
-	workers.clear();
+	answers.clear();
+	started = false;
+	setTyping(false);
 	$("log").replaceChildren();
 	showWorkers();
 	showState();
@@ -218,11 +221,15 @@ function take(news) {
 	}
 	chat.exists = true;
 	chat.seq = news.seq;
-	chat.blocked = news.blocked;
+	if (chat.blocked !== news.blocked) {
+		chat.blocked = news.blocked;
+		setTyping(false);
+	}
 	for (const message of news.messages)
 		takeMessage(message, first);
 	for (const note of news.notes)
 		takeNote(note);
+	showWorkers();
 	showKeyboard(news.reply_keyboard);
 	showState();
 	if (atEnd || first)
@@ -237,6 +244,7 @@ function takeMessage(message, old) {
 	if (message.deleted) {
 		before?.remove();
 		shown.delete(message.message_id);
+		answers.delete(message.message_id);
 		return;
 	}
 	const li = before ?? element("li");
@@ -251,7 +259,7 @@ function takeMessage(message, old) {
 	if (message.from.is_bot) {
 		setTyping(false);
 		if (message.worker)
-			countWorker(message.worker, message.latency_ms);
+			answers.set(message.message_id, { worker: message.worker, latency: message.latency_ms });
 	}
 }
 
@@ -266,6 +274,7 @@ function addDay(date) {
 
 function fillMessage(li, message, fresh) {
 	const mine = !message.from.is_bot;
+	const focused = [...li.querySelectorAll(".inline")].indexOf(document.activeElement);
 	const bubble = element("div", "bubble");
 	const context = { bots, send: (text) => send({ text }) };
 
@@ -286,6 +295,8 @@ function fillMessage(li, message, fresh) {
 	const rows = message.reply_markup?.inline_keyboard;
 	if (rows)
 		li.append(buttonRows(rows, message.message_id));
+	if (focused >= 0)
+		(li.querySelectorAll(".inline")[focused] ?? resting()).focus({ preventScroll: true });
 }
 
 function mediaBox([name, label, path]) {
@@ -316,6 +327,11 @@ function metaLine(message, mine) {
 		meta.append(element("span", "", "edited"));
 	meta.append(time);
 	return meta;
+}
+
+/* Where the focus goes when its control is gone; a touch screen is not to raise its keyboard unasked. */
+function resting() {
+	return matchMedia("(pointer: coarse)").matches || $("composer").hidden ? $("scroll") : $("text");
 }
 
 /* --- buttons under messages */
@@ -412,31 +428,36 @@ function showAlert(text) {
 function setTyping(on, action) {
 	clearTimeout(typingTimer);
 	$("bot-state").classList.toggle("typing", on);
-	$("bot-state").textContent = on ? (action === "typing" ? "typing…" : `${action.replaceAll("_", " ")}…`) : "bot";
+	$("bot-state").textContent = on ? `${(action ?? "typing").replaceAll("_", " ")}…`
+		: chat.blocked ? "blocked by you" : "bot";
 	if (on)
 		typingTimer = setTimeout(() => setTyping(false), 5000);
 }
 
 /* --- who answered */
 
-function countWorker(name, latency) {
-	const w = workers.get(name) ?? { replies: 0, timed: 0, total: 0 };
-	w.replies++;
-	if (latency !== undefined) {
-		w.timed++;
-		w.total += latency;
+function countWorkers() {
+	const workers = new Map();
+	for (const { worker, latency } of answers.values()) {
+		const w = workers.get(worker) ?? { replies: 0, timed: 0, total: 0 };
+		w.replies++;
+		if (latency !== undefined) {
+			w.timed++;
+			w.total += latency;
+		}
+		workers.set(worker, w);
 	}
-	workers.set(name, w);
-	showWorkers();
+	return [...workers].sort(([a], [b]) => a.localeCompare(b));
 }
 
 function showWorkers() {
-	$("workers-none").hidden = workers.size > 0;
-	$("workers").replaceChildren(...[...workers].sort(([a], [b]) => a.localeCompare(b)).map(([name, w]) => {
+	$("workers-none").hidden = answers.size > 0;
+	$("workers").replaceChildren(...countWorkers().map(([name, w]) => {
 		const li = element("li");
 		const count = `${w.replies} ${w.replies === 1 ? "reply" : "replies"}`;
+		const each = w.replies === 1 ? "" : " each";
 		li.append(element("span", `dot ${hue(name)}`), element("strong", "", name),
-			element("small", "", w.timed ? `${count}, ${milliseconds(w.total / w.timed)} each` : count));
+			element("small", "", w.timed ? `${count}, ${milliseconds(w.total / w.timed)}${each}` : count));
 		return li;
 	}));
 }
@@ -450,6 +471,10 @@ function showState() {
 	$("begin").textContent = code ? `Start with “${code}”` : "Start";
 	$("unblock").hidden = !chat.blocked;
 	$("composer").hidden = chat.blocked || !$("begin").hidden;
+	if (started && !$("composer").hidden) {
+		started = false;
+		resting().focus({ preventScroll: true });
+	}
 	$("block").hidden = chat.blocked || !chat.exists;
 	if (chat.blocked)
 		$("keyboard").hidden = true;
@@ -497,13 +522,14 @@ async function start() {
 		return;
 	code = null;
 	history.replaceState(null, "", `/?${new URLSearchParams({ bot: bot.name })}`);
+	started = true;
 	showState();
-	$("text").focus();
 }
 
 async function setBlocked(block) {
 	try {
 		await post(block ? "/sim/block" : "/sim/unblock", { bot: bot.name, user_id: me.id });
+		$("scroll").focus({ preventScroll: true });
 	} catch (error) {
 		toast(error.message);
 	}
@@ -511,9 +537,18 @@ async function setBlocked(block) {
 
 /* --- menus and keys */
 
+/* On a narrow window the side is a drawer over the chat. */
+function toggleMenu(open) {
+	const was = $("side").classList.contains("open");
+	$("side").classList.toggle("open", open);
+	$("chat").inert = open;
+	$("menu").setAttribute("aria-expanded", String(open));
+	if (open !== was)
+		$(open ? "close-menu" : "menu").focus();
+}
+
 function closeMenu() {
-	$("side").classList.remove("open");
-	$("menu").setAttribute("aria-expanded", "false");
+	toggleMenu(false);
 }
 
 function toggleAttach(open) {
@@ -566,10 +601,9 @@ function listen() {
 			$("composer").requestSubmit();
 		}
 	});
-	$("menu").addEventListener("click", () => {
-		const open = $("side").classList.toggle("open");
-		$("menu").setAttribute("aria-expanded", String(open));
-	});
+	$("menu").addEventListener("click", () => toggleMenu(true));
+	$("close-menu").addEventListener("click", closeMenu);
+	matchMedia("(max-width: 50rem)").addEventListener("change", closeMenu);
 	$("attach").addEventListener("click", () => toggleAttach($("attach-menu").hidden));
 	document.addEventListener("keydown", (event) => {
 		if (event.key !== "Escape")
