@@ -8,7 +8,7 @@
 --   due      zset  by ms: "id lane". Its lane stays held.
 --   tries    hash  id -> "retries takeovers sent", only where not all are zero
 --   workers  zset  NAME -> deadline, ms
---   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas)
+--   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas), deaths
 -- Invariant: pending of `workers` = HLEN lanes + ZCARD waiting;  XLEN updates = unread + that.
 --
 -- ARGV  1 format  2 shard "i/n"  3 NAME  4 mode: work | hello | leave  5 want  6 nothing in hand 0|1  7 deadline ttl, ms
@@ -18,7 +18,7 @@
 --   hello: 10 number of old names, the names, then the ids kept
 --
 -- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, ...} of dead
---         letters, 1 where entries wait for a worker that holds nothing}
+--         letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects}
 --   entry = {id, again 0|1, retries, takeovers, sent, {field, value, ...}}
 --         {"kept", ids}   to hello        {"gone"}   NAME is not registered        {"version", v, shard}
 
@@ -28,11 +28,16 @@ local FORMAT, SHARD, NAME, MODE = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local want, empty_handed, TTL = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
 local ATTEMPTS, KEY_LIFE = tonumber(ARGV[8]), tonumber(ARGV[9])
 local CHUNK, BYTES, SUSPECT, FATAL, PAUSE_LOOK = 32, 1048576, 2, 3, 2000
+local STORM, CALM, FATAL_IN_STORM = 5, 30000, 8
+local FEW, PATIENCE = 8, 300 -- ms that an entry waits for empty hands before it goes in company
 local READ_MAX = 512 -- entries looked at in one turn, given or not: Redis serves others too
 local FIELDS = 3000 -- names and values of an entry that are copied whole to the dead letters
 
+local SPREAD = math.floor(TTL / 6) -- ms over which the entries of a dead worker come back
+
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+math.randomseed(clock[2])
 
 local function pad(id)
 	local ms, seq = id:match('^(%d+)%-(%d+)$')
@@ -168,47 +173,88 @@ local function bury(id, lane, fields, reason, maybe_applied)
 	settle(id)
 end
 
--- ids of lanes in the hands of any of `owners` go back; taken over when their worker died
-local function orphan(owners, died)
-	local all = redis.call('HGETALL', LANES)
+-- Deaths that no suspect explains, less one for every CALM ms. More than a few such deaths and it is the surroundings
+-- that kill workers (nodes going down, an operator's kill -9), not an entry: suspects then get more chances.
+local function storm(unexplained)
+	local count, at = (redis.call('HGET', CONF, 'deaths') or '0 0'):match('^(%S+) (%S+)$')
+	count = math.max(0, (tonumber(count) or 0) - math.max(0, now - (tonumber(at) or 0)) / CALM) + unexplained
+	redis.call('HSET', CONF, 'deaths', string.format('%.3f %.0f', count, now))
+	return count >= STORM
+end
+
+-- Of all busy lanes, those in the hands of `owners`: {lane, id, owner, as it stands in lanes}
+local function lanes_of(owners)
+	local all, found = redis.call('HGETALL', LANES), {}
 	for i = 1, #all, 2 do
 		local lane, owner, id = all[i], all[i + 1]:match('^(%S+) (%S+)')
 		if lane_now[lane] == nil then lane_now[lane] = all[i + 1] end
-		if owner and owners[owner] and lane_now[lane] == all[i + 1] then
-			local retries, takeovers, sent = tries_of(id)
-			if died then takeovers = takeovers + 1 end
-			if died then tries_set(id, retries, takeovers, sent) end
-			if takeovers >= FATAL then
-				bury(id, lane, entry_fields(id), 'killed its worker ' .. takeovers .. ' times', 1)
-				next_in(lane)
-			else
-				lane_set(lane, '@ ' .. id)
-				due_add(now, id, lane)
-			end
+		if owner and owners[owner] and lane_now[lane] == all[i + 1] then found[#found + 1] = {lane, id, owner} end
+	end
+	return found
+end
+
+-- what is in the hands of `owners` goes back, unharmed
+local function give_back(owners)
+	for _, l in ipairs(lanes_of(owners)) do
+		lane_set(l[1], '@ ' .. l[2])
+		due_add(now, l[2], l[1])
+	end
+end
+
+-- what the dead had in hand is taken over
+local function take_over(dead)
+	local owners, explained = {}, {}
+	for _, name in ipairs(dead) do owners[name] = true end
+	local lanes, unexplained, limit = lanes_of(owners), #dead, FATAL
+	for _, l in ipairs(lanes) do
+		local _, takeovers = tries_of(l[2])
+		if takeovers >= SUSPECT and not explained[l[3]] then
+			explained[l[3]] = true
+			unexplained = unexplained - 1
+		end
+	end
+	if storm(unexplained) then limit = FATAL_IN_STORM end
+	for _, l in ipairs(lanes) do
+		local lane, id = l[1], l[2]
+		local retries, takeovers, sent = tries_of(id)
+		takeovers = takeovers + 1
+		tries_set(id, retries, takeovers, sent)
+		if takeovers >= limit then
+			bury(id, lane, entry_fields(id), 'killed its worker ' .. takeovers .. ' times', 1)
+			next_in(lane)
+		else
+			lane_set(lane, '@ ' .. id)
+			-- spread over a while: workers that die in a rhythm shall not meet the same entries again
+			due_add(now + math.random(0, SPREAD), id, lane)
 		end
 	end
 end
 
--- An entry that two workers have died of goes alone, to a worker that holds nothing, before anything else is given.
-local function take_suspect()
+-- What a worker has died of comes back with care, to empty hands and before anything else: an entry that two have died
+-- of alone, of those that one has died of a few together. What was in hand beside them would become suspect with them.
+local function take_careful()
 	local ripe, ids = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, READ_MAX), {}
 	if not has_tries or not ripe[1] then return end
 	for i, m in ipairs(ripe) do ids[i] = m:match('^(%S+)') end
-	local tries = redis.call('HMGET', TRIES, unpack(ids))
+	local tries, few = redis.call('HMGET', TRIES, unpack(ids)), {}
 	for i, m in ipairs(ripe) do
 		local takeovers = tonumber(tries[i] and tries[i]:match('^%d+ (%d+)') or 0)
-		local lane = m:match('^%S+ (.*)$')
-		if takeovers >= SUSPECT then
+		if takeovers >= SUSPECT or (takeovers > 0 and #few < math.min(FEW, want)) then
+			local lane = m:match('^%S+ (.*)$')
 			lane_load({lane})
 			local fields = lane_now[lane] == '@ ' .. ids[i] and entry_fields(ids[i])
 			if fields and not paused(field(fields, 'bot')) then
-				redis.call('ZREM', DUE, m)
-				give(ids[i], lane, fields, true)
-				want = 0
-				return
+				if takeovers >= SUSPECT then few = {} end
+				few[#few + 1] = {m, ids[i], lane, fields}
+				if takeovers >= SUSPECT then break end
 			end
 		end
 	end
+	for _, f in ipairs(few) do
+		redis.call('ZREM', DUE, f[1])
+		give(f[2], f[3], f[4], true)
+	end
+	if few[1] then want = 0 end
 end
 
 local function write_back()
@@ -278,7 +324,7 @@ if MODE == 'hello' then
 			end
 		end
 		want = 0
-		orphan(owners, false)
+		give_back(owners)
 		for name in pairs(owners) do redis.call('ZREM', WORKERS, name) end
 	end
 	write_back()
@@ -289,7 +335,7 @@ redis.call('ZADD', WORKERS, now + TTL, NAME)
 local stopped = paused('*')
 if MODE == 'leave' or stopped then want = 0 end
 
-if empty_handed and want > 0 then take_suspect() end
+if empty_handed and want > 0 then take_careful() end
 
 -- 4. reports
 local fenced = {}
@@ -328,24 +374,22 @@ if #ARGV > 9 then
 end
 
 -- 5. the dead, and those who leave
-local expired, owners = redis.call('ZRANGEBYSCORE', WORKERS, '-inf', now), {}
+local expired = redis.call('ZRANGEBYSCORE', WORKERS, '-inf', now)
 if #expired > 0 then
-	for _, name in ipairs(expired) do owners[name] = true end
-	orphan(owners, true)
+	take_over(expired)
 	batched('ZREM', WORKERS, expired)
 end
 if MODE == 'leave' then
-	orphan({[NAME] = true}, false)
+	give_back({[NAME] = true})
 	redis.call('ZREM', WORKERS, NAME)
 	write_back()
 	return {'ok', {}, fenced, -1, 0, {}, buried, 0}
 end
 
 -- 6. take: what is due
--- Of those that a worker has died of, few at once: what is in hand together becomes suspect together.
-local held_back, retaken = false, 0
+local careful, retaken = 0, 0 -- 1: entries that a worker has died of wait for empty hands, 2: so do suspects
 local due_passed, due_budget = 0, READ_MAX -- ripe, but not to be given now: the next look begins behind them
-local function take_due_chunk(ripe, limit)
+local function take_due_chunk(ripe, since, limit)
 	local names, gone = {}, {}
 	for i, m in ipairs(ripe) do names[i] = m:match('^%S+ (.*)$') end
 	lane_load(names)
@@ -357,8 +401,6 @@ local function take_due_chunk(ripe, limit)
 		local _, takeovers = tries_of(id)
 		if not fresh and holder ~= '@ ' .. id then
 			gone[#gone + 1] = m
-		elseif takeovers > 0 and takeovers < SUSPECT and retaken >= CHUNK then
-			due_passed = due_passed + 1
 		else
 			local fields = entry_fields(id)
 			if not fields then
@@ -369,7 +411,10 @@ local function take_due_chunk(ripe, limit)
 				due_add(now + PAUSE_LOOK, id, lane)
 				due_passed = due_passed + 1
 			elseif takeovers >= SUSPECT then -- nobody empties his hands for one that is paused or deleted
-				held_back = true
+				careful = 2
+				due_passed = due_passed + 1
+			elseif takeovers > 0 and (now - since[i] < PATIENCE or retaken >= CHUNK) then
+				careful = math.max(careful, 1)
 				due_passed = due_passed + 1
 			else
 				if takeovers > 0 then retaken = retaken + 1 end
@@ -386,9 +431,14 @@ end
 local function take_due(limit)
 	while limit > 0 and want > 0 and bytes < BYTES and due_budget > 0 do
 		local count = math.min(limit + CHUNK, due_budget)
-		local ripe = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', due_passed, count)
+		local found = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'WITHSCORES', 'LIMIT', due_passed, count)
+		local ripe, since = {}, {}
+		for i = 1, #found, 2 do
+			ripe[#ripe + 1] = found[i]
+			since[#since + 1] = tonumber(found[i + 1])
+		end
 		due_budget = due_budget - #ripe
-		limit = take_due_chunk(ripe, limit)
+		limit = take_due_chunk(ripe, since, limit)
 		if #ripe < count then return end
 	end
 end
@@ -495,5 +545,5 @@ write_back()
 
 local due_in = -1
 local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-if first[2] and not stopped then due_in = math.max(held_back and 200 or 0, math.floor(tonumber(first[2]) - now)) end
-return {'ok', entries, fenced, due_in, short and 1 or 0, duplicates, buried, held_back and 1 or 0}
+if first[2] and not stopped then due_in = math.max(0, math.floor(tonumber(first[2]) - now)) end
+return {'ok', entries, fenced, due_in, short and 1 or 0, duplicates, buried, careful}

@@ -12,6 +12,7 @@
 #define DEADLINE_MS 3000 /* a worker that has not turned for so long is dead */
 #define HEARTBEAT_MS 500 /* one turn at least this often */
 #define CERTAIN_MS 2000  /* so long after an answered turn nobody can have taken what is ours */
+#define PATIENCE_MS 300  /* so long nothing new is taken for the sake of entries that a worker died of */
 #define BATCH 32         /* room or reports that are worth a turn at once */
 #define LINGER_MS 1      /* a report waits so long for company */
 #define TURN_TIMEOUT_MS 5000
@@ -51,7 +52,10 @@ struct queue {
 
 	unsigned wanted;
 	bool asked; /* the turn under way, or the last one, asked for entries */
-	bool shortread, rung, bell_waiting, suspects;
+	bool shortread, rung, bell_waiting;
+	bool empty_handed;                               /* the turn under way said so */
+	int64_t careful;                                 /* what the script said waits for empty hands: 0, 1, 2 */
+	int64_t careful_since_ms;                        /* since when we empty ours */
 	int64_t turn_began_ms, turn_began_us, turned_ms; /* start of the one under way; of the last answered */
 	int64_t due_at_ms;                               /* -1: nothing due */
 	unsigned last_given;
@@ -61,6 +65,7 @@ struct queue {
 	struct arena scratch;
 	char keys[10][QUEUE_KEY_MAX];
 	char format_shard[32];
+	char worker_id[101];
 	void (*left)(void *arg);
 	void *left_arg;
 	int64_t warned;
@@ -212,7 +217,7 @@ static void hello(struct queue *q)
 	}
 	char random[17];
 	random_hex(random, 8);
-	snprintf(q->names[q->nnames++], NAME_MAX_LEN, "%.100s~%s", q->opts.worker_id, random);
+	snprintf(q->names[q->nnames++], NAME_MAX_LEN, "%s~%s", q->worker_id, random);
 
 	struct call c;
 	call_begin(q, &c, "hello", 0, false);
@@ -393,8 +398,11 @@ static void take_answer(struct queue *q, const redisReply *r)
 	q->due_at_ms = r->element[3]->integer < 0 ? -1 : q->turn_began_ms + r->element[3]->integer;
 	q->shortread = r->element[4]->integer;
 	q->last_given = (unsigned)entries->elements;
-	if (q->asked)
-		q->suspects = r->element[7]->integer;
+	if (q->asked) {
+		if (!q->careful || q->empty_handed)
+			q->careful_since_ms = clock_ms();
+		q->careful = r->element[7]->integer;
+	}
 	for (size_t i = 0; i < twice->elements; i++)
 		q->opts.on_duplicate(q->opts.arg, (struct span){twice->element[i]->str, twice->element[i]->len});
 	for (size_t i = 0; i + 1 < dead->elements; i += 2)
@@ -472,7 +480,8 @@ static void turn(struct queue *q)
 	while (leaving && q->held.first) /* another worker may have it before the answer is here */
 		entry_lost(q, q->held.first);
 	unsigned want = leaving ? 0 : q->opts.room(q->opts.arg);
-	call_begin(q, &c, leaving ? "leave" : "work", want, q->opts.empty_handed(q->opts.arg));
+	q->empty_handed = q->opts.empty_handed(q->opts.arg);
+	call_begin(q, &c, leaving ? "leave" : "work", want, q->empty_handed);
 	struct queue_entry *next;
 	for (struct queue_entry *e = q->reports.first; e; e = next) {
 		next = e->next;
@@ -595,6 +604,8 @@ struct queue *queue_open(const struct queue_opts *opts)
 	                                    "workers", "dead",  "seen",    "seen_old", "conf"};
 	struct queue *q = mem_zalloc(sizeof(*q));
 	q->opts = *opts;
+	snprintf(q->worker_id, sizeof(q->worker_id), "%s", opts->worker_id);
+	q->opts.worker_id = q->worker_id;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		queue_key(q->keys[i], opts->shard, words[i]);
 	snprintf(q->format_shard, sizeof(q->format_shard), "%u/%u", opts->shard, opts->shards);
@@ -734,9 +745,9 @@ int64_t queue_turned_ms(const struct queue *q)
 	return q->turned_ms;
 }
 
-bool queue_suspects(const struct queue *q)
+bool queue_wants_empty_hands(const struct queue *q)
 {
-	return q->suspects;
+	return q->careful == 2 || (q->careful == 1 && clock_ms() - q->careful_since_ms < PATIENCE_MS);
 }
 
 struct redis *queue_redis(struct queue *q)

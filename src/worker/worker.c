@@ -30,7 +30,7 @@ static unsigned room(void *arg)
 	if (w->draining || w->suspect || !pg_up(w->pg) || !redis_up(w->redis))
 		return 0;
 	for (unsigned i = 0; i < w->nshards; i++) {
-		if (queue_suspects(w->shards[i].queue) && w->njobs > 0)
+		if (w->njobs > 0 && queue_wants_empty_hands(w->shards[i].queue))
 			return 0; /* until our hands are empty */
 		used += queue_wanted(w->shards[i].queue);
 	}

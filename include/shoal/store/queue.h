@@ -40,7 +40,7 @@ struct queue_opts {
 	struct loop *loop;
 	const char *url;
 	unsigned shard, shards;
-	const char *worker_id;
+	const char *worker_id; /* no spaces; the first 100 bytes count */
 	int64_t max_attempts, idempotency_ttl_s;
 	/* How many more entries are welcome now; 0 while cut off or draining. */
 	unsigned (*room)(void *arg);
@@ -55,6 +55,7 @@ struct queue_opts {
 	void *arg;
 };
 
+/* opts is copied, the strings too. */
 struct queue *queue_open(const struct queue_opts *opts);
 /* Only after queue_leave has finished, or to abandon everything (what is in hand is then taken over as of the dead). */
 void queue_close(struct queue *q);
@@ -74,8 +75,8 @@ void queue_confirm(struct queue_entry *e, void (*fn)(void *arg, bool ours), void
 
 /* There may be more room, or something to report at once. */
 void queue_poke(struct queue *q);
-/* Entries that two workers have died of wait for a worker with empty hands. */
-bool queue_suspects(const struct queue *q);
+/* Entries that workers have died of wait for one with empty hands: take nothing else until ours are. */
+bool queue_wants_empty_hands(const struct queue *q);
 unsigned queue_wanted(const struct queue *q);     /* asked for in the turn under way */
 bool queue_up(const struct queue *q);             /* a turn was answered within the last 2 s */
 const char *queue_trouble(const struct queue *q); /* why not, for /readyz; NULL when up */
