@@ -269,11 +269,20 @@ static const char *first_there(const cJSON *obj, const char *const *names, size_
 	return NULL;
 }
 
+/* Messages are numbered from 1. */
+static void read_message_id(const cJSON *m, struct update *u)
+{
+	int64_t id;
+
+	if (json_i64(m, "message_id", &id) && id > 0)
+		u->message_id = id;
+}
+
 static void read_message(const cJSON *m, struct arena *a, struct update *u)
 {
 	const char *text = json_str(m, "text");
 
-	json_i64(m, "message_id", &u->message_id);
+	read_message_id(m, u);
 	if (u->chat == CHAT_NONE)
 		return;
 	if (text && *text) {
@@ -344,7 +353,7 @@ static void read_press(const cJSON *q, struct arena *a, struct update *u)
 {
 	const char *id = json_str(q, "id"), *data = json_str(q, "data");
 
-	json_i64(json_obj(q, "message"), "message_id", &u->message_id);
+	read_message_id(json_obj(q, "message"), u);
 	if (!id || !*id || u->from.id == 0)
 		return;
 	u->kind = UPDATE_PRESS;
@@ -412,7 +421,7 @@ enum err telegram_decode(const struct bot *bot, struct span body, const char *ke
 	else if (p.kind->shape == TELEGRAM_MEMBER)
 		read_member(p.object, u);
 	else
-		json_i64(p.object, "message_id", &u->message_id);
+		read_message_id(p.object, u);
 	return ERR_OK;
 }
 

@@ -294,6 +294,10 @@ static void missing_and_wrong_fields(void)
 	CHECK_INT(decoded("{\"update_id\":1,\"message\":{\"chat\":{\"id\":0},\"text\":\"hi\"}}").kind, UPDATE_OTHER);
 	CHECK_INT(decoded("{\"update_id\":1,\"message\":[1]}").kind, UPDATE_OTHER);
 	CHECK_INT(decoded(MESSAGE("\"text\":[\"hi\"]")).kind, UPDATE_OTHER);
+	u = decoded("{\"update_id\":1,\"callback_query\":{\"id\":\"1\",\"from\":{\"id\":5},\"data\":\"y\","
+	            "\"message\":{\"message_id\":-3,\"chat\":{\"id\":5}}}}");
+	CHECK_INT(u.kind, UPDATE_PRESS);
+	CHECK_INT(u.message_id, 0); /* no message that a call could name */
 }
 
 static void bodies_that_are_nothing(void)
