@@ -51,6 +51,7 @@ suite() {
 check "build" 600 make -s -j"$jobs" all test-programs
 check "format" 120 sh tests/format.sh
 check "layers" 180 sh tests/layers.sh
+check "readme" 180 sh tests/readme.sh build/shoal
 suite "" build
 check "stack up, down, reset" 300 sh tests/integration/up.sh build/shoal
 if [ -z "${FAST:-}" ]; then
