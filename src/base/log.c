@@ -1,6 +1,7 @@
 #include "shoal/base/log.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -165,12 +166,18 @@ static bool field_absent(const struct log_field *f)
 	return f->kind == LOG_KIND_STR && !f->v.str;
 }
 
+/* At most three decimals: what is below a microsecond of a time in ms is noise. */
+static void put_num(struct json_writer *w, double v)
+{
+	json_put_num(w, fabs(v) < 1e12 ? round(v * 1e3) / 1e3 + 0.0 : v); /* + 0.0: no "-0" */
+}
+
 static void put_scalar(struct json_writer *w, const struct log_field *f)
 {
 	if (f->kind == LOG_KIND_INT)
 		json_put_i64(w, f->v.i);
 	else if (f->kind == LOG_KIND_NUM)
-		json_put_num(w, f->v.num);
+		put_num(w, f->v.num);
 	else
 		json_put_bool(w, f->v.b);
 }

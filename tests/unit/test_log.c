@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -65,6 +66,19 @@ static void json_lines_have_all_fields(void)
 	CHECK(!json_get(t, "left_out"));
 	CHECK_STR(json_str(t, "sp"), "a\xEF\xBF\xBD"
 	                             "b");
+}
+
+static void numbers_have_three_decimals_at_most(void)
+{
+	const char *text;
+
+	log_init(LOG_INFO, LOG_JSON, "p", NULL);
+	capture();
+	log_info("m", LOG_NUM("a", 3.4810000000000003), LOG_NUM("b", 0.1 + 0.2), LOG_NUM("c", 1234567.8914),
+	         LOG_NUM("d", -0.0001), LOG_NUM("e", -2.5), LOG_NUM("f", 7), LOG_NUM("g", 1e300), LOG_NUM("h", NAN));
+	text = written();
+	CHECK_STR(strstr(text, "\"a\""), "\"a\":3.481,\"b\":0.3,\"c\":1234567.891,\"d\":0,\"e\":-2.5,\"f\":7,"
+	                                 "\"g\":1e+300,\"h\":null}\n");
 }
 
 static void any_bytes_make_valid_lines(void)
@@ -185,6 +199,7 @@ int main(void)
 	real_stderr = dup(STDERR_FILENO);
 	arena_init(&arena);
 	RUN(json_lines_have_all_fields);
+	RUN(numbers_have_three_decimals_at_most);
 	RUN(any_bytes_make_valid_lines);
 	RUN(levels_below_are_silent);
 	RUN(secrets_are_masked);

@@ -23,7 +23,7 @@ struct log_field {
 		const char *str; /* NULL leaves the field out */
 		struct span span;
 		int64_t i;
-		double num;
+		double num; /* printed with at most three decimals */
 		bool b;
 	} v;
 };
