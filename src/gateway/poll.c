@@ -168,8 +168,8 @@ static void say_trouble(const struct poller *p, int status, const char *why)
 {
 	if (status == 409 && strstr(why, "webhook"))
 		log_error(
-		    "a webhook is set for this bot, so Telegram refuses getUpdates: remove it with `shoal webhook "
-		    "delete`, or set SHOAL_TELEGRAM_MODE=webhook",
+		    "a webhook is set for this bot, so Telegram refuses getUpdates: call its deleteWebhook, or set "
+		    "SHOAL_TELEGRAM_MODE=webhook",
 		    LOG_STR("bot", p->opts.bot->name), LOG_STR("answer", why));
 	else if (status == 409)
 		log_error("another program asks for this bot's updates", LOG_STR("bot", p->opts.bot->name),
