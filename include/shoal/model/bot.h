@@ -36,7 +36,6 @@ struct command {
 	void (*ask)(const struct update *u, const struct facts *f, struct params *p);
 	bool (*wants_answer)(const struct update *u, const struct facts *f);
 	void (*decide)(const struct update *u, const struct facts *f, struct decision *d);
-	const char *help; /* line for the platform's command menu; NULL: not in it */
 };
 
 struct bot {
