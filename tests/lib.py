@@ -69,7 +69,12 @@ def check(name, good, detail=""):
     return good
 
 
+before_finish = []  # called by finish() while everything still runs
+
+
 def finish():
+    for fn in before_finish:
+        fn()
     sys.exit(1 if _failed else 0)
 
 

@@ -1,21 +1,30 @@
-"""A whole Shoal for end-to-end tests: Redis, PostgreSQL, simulator, gateway, workers; all private, gone at exit."""
+"""A whole Shoal for end-to-end tests: Redis, PostgreSQL, simulator, gateway, workers; all private, gone at exit.
+lib.finish() stops every stack and fails the test where a program of it ended badly."""
 import json
 import os
+import re
 import signal
 import sys
 
-from lib import Process, clean_env, free_port, http, start_postgres, start_redis, temp_dir, wait_for
+from lib import Process, before_finish, check, clean_env, free_port, http, start_postgres, start_redis, temp_dir, \
+    wait_for
 
 TOKEN = "100000001:token-of-the-tests"
 SECRET = "secret-of-the-tests"
+# what no log of a program may hold, whatever its exit code
+BROKEN = re.compile(r"(Address|Leak|Thread|UndefinedBehavior|Memory)Sanitizer|runtime error:")
+_stacks = []
 
 
 class Stack:
-    def __init__(self, binary, workers=1, sim_args=(), redis_conf=None, poll=False, webhook=True, **env):
+    def __init__(self, binary, workers=1, sim_args=(), redis_conf=None, pg_conf=None, poll=False, webhook=True,
+                 limits="off", **env):
+        _stacks.append(self)
+        self.programs = []
         self.binary = os.path.abspath(binary)
         self.folder = temp_dir()
         self.redis = start_redis(**(redis_conf or {}))
-        self.pg = start_postgres()
+        self.pg = start_postgres(**(pg_conf or {}))
         self.sim_port, self.gateway_port, self.gateway_metrics = free_port(), free_port(), free_port()
         self.sim_url = "http://127.0.0.1:%d" % self.sim_port
         self.gateway_url = "http://127.0.0.1:%d" % self.gateway_port
@@ -30,7 +39,7 @@ class Stack:
         self.shoal("migrate")
         self.record = os.path.join(self.folder, "calls.jsonl")
         self.sim = self.start("sim", ["sim", "--listen", "127.0.0.1:%d" % self.sim_port, "--bot", "persona=" + TOKEN,
-                                      "--limits", "off", "--record", self.record, *sim_args])
+                                      "--limits", limits, "--record", self.record, *sim_args])
         self.expect("simulator", lambda: http("GET", self.sim_url + "/healthz").status == 200)
         self.workers, self.ports, self.seen = [], {}, 0
         self.gateway = self.start_gateway()
@@ -48,7 +57,10 @@ class Stack:
     gateway = None
 
     def start(self, name, argv, **env):
-        return Process([self.binary, *argv], os.path.join(self.folder, name + ".log"), env={**self.env, **env})
+        p = Process([self.binary, *argv], os.path.join(self.folder, name + ".log"),
+                    env={**self.env, **{k: str(v) for k, v in env.items()}})
+        self.programs.append(p)
+        return p
 
     def shoal(self, *argv, fails=False):
         """Runs a verb to its end; its output."""
@@ -141,6 +153,30 @@ class Stack:
         for w in self.workers:
             if w.running():
                 w.stop(number, 30)
+
+    def stop(self):
+        """Asks every program to end. What went wrong with any: an exit code that is not 0 (a kill -9 was the test's
+        own), a report of a sanitizer."""
+        self.stop_workers()
+        for p in reversed(self.programs):
+            p.stop(signal.SIGTERM, 30)
+        wrong = []
+        for p in self.programs:
+            report = BROKEN.search(p.output())
+            verb = p.argv[1] in ("gateway", "worker", "sim")
+            if report or (verb and p.child.returncode not in (0, -signal.SIGKILL)):
+                wrong.append("%s ended with %s\n%s" % (p.log, p.child.returncode, p.output()[
+                    max(report.start() - 500, 0) if report else -3000:][:3000]))
+        return wrong
+
+
+def _check_ends():
+    for number, stack in enumerate(_stacks):
+        wrong = stack.stop()
+        check("stack %d: every program ended well" % (number + 1), not wrong, "\n".join(wrong))
+
+
+before_finish.append(_check_ends)
 
 
 def binary_from_argv():
