@@ -394,6 +394,10 @@ static void take_answer(struct queue *q, const redisReply *r)
 		if (e)
 			entry_lost(q, e);
 	}
+	for (size_t i = 0; i + 1 < dead->elements; i += 2)
+		if (!list_find(&q->telling, dead->element[i]->str)) /* what was reported is known to its owner */
+			q->opts.on_dead(q->opts.arg, (struct span){dead->element[i]->str, dead->element[i]->len},
+			                (struct span){dead->element[i + 1]->str, dead->element[i + 1]->len});
 	telling_over(q, true);
 	q->due_at_ms = r->element[3]->integer < 0 ? -1 : q->turn_began_ms + r->element[3]->integer;
 	q->shortread = r->element[4]->integer;
@@ -405,9 +409,6 @@ static void take_answer(struct queue *q, const redisReply *r)
 	}
 	for (size_t i = 0; i < twice->elements; i++)
 		q->opts.on_duplicate(q->opts.arg, (struct span){twice->element[i]->str, twice->element[i]->len});
-	for (size_t i = 0; i + 1 < dead->elements; i += 2)
-		q->opts.on_dead(q->opts.arg, (struct span){dead->element[i]->str, dead->element[i]->len},
-		                (struct span){dead->element[i + 1]->str, dead->element[i + 1]->len});
 	for (size_t i = 0; i < entries->elements; i++) {
 		struct queue_entry *e = entry_new(q, entries->element[i]);
 		if (!e)
