@@ -543,6 +543,8 @@ static void test_retry_later_dead(void)
 	run_for(100);
 	CHECK_INT(number("XLEN shoal:{0}:dead"), 2);
 	CHECK_INT(users[0].dead, 0); /* its owner knows what it reported */
+	freeReplyObject(ask("XADD shoal:{0}:updates * bot persona lane l"));
+	CHECK(until(first_dead, 2000)); /* but not what the script itself put aside */
 	settle_all(&users[0]);
 	CHECK(until(queue_empty, 2000));
 	check_empty();
