@@ -32,7 +32,7 @@ class Answer:
         if self.word == "ok":
             self.entries = [Entry(e) for e in raw[1]]
             self.fenced, self.due_in, self.short, self.duplicates = raw[2], raw[3], raw[4], raw[5]
-            self.held_back = raw[7]
+            self.held_back = raw[7]  # not 0: something waits for empty hands
             self.dead = list(zip(raw[6][0::2], raw[6][1::2]))
             self.ids = [e.id for e in self.entries]
         elif self.word == "kept":
@@ -465,39 +465,55 @@ def test_sent_marks_survive():
 
 # ---- takeovers
 
-def die_with(name, by):
-    """name takes all that is due and dies; by turns until it is found. Returns what name had, by's answer."""
-    hello(name)
-    mine = until(lambda: turn(name).entries)
+def ripen():
+    """What is due is due now."""
+    for m in r.zrange(K["due"], 0, -1):
+        r.zadd(K["due"], {m: now_ms() - 1})
+
+
+def gather(name, count, limit=5.0):
+    """A new worker that takes until it has so many; the ids."""
+    hello(name, ttl=30000)
+    got, end = [], time.time() + limit
+    while len(got) < count:
+        got += turn(name, want=100, empty=int(not got), ttl=30000).entries
+        assert time.time() < end, "only %d of %d came" % (len(got), count)
+        time.sleep(0.005)
+    return [e.id for e in got]
+
+
+def die(name, by):
     kill(name)
-    return [e.id for e in mine], turn(by, want=0)
+    a = turn(by, want=0, ttl=30000)
+    ripen()
+    return a
 
 
 def test_takeovers_one_two_three():
-    fresh("Z~1")
+    fresh("Z~0")
+    hello("Z~1", ttl=30000)
     first, second = add(), add()
     other = add("other")
     for i in (1, 2):
-        mine, a = die_with("A~%d" % i, "Z~1")
-        assert first in mine
-        eq(a.dead, [])
+        eq(sorted(gather("A~%d" % i, 2)), sorted([first, other]))
+        eq(die("A~%d" % i, "Z~1").dead, [])
         eq(r.hget(K["tries"], first), "0 %d 0" % i)
         invariant()
     # both entries of the dead worker are suspects now: each comes alone, and only to empty hands
     unread = add("U")
-    a = turn("Z~1", empty=0, want=1)
-    eq((a.ids, a.held_back), ([unread], 1))
-    assert a.due_in >= 100, "no busy loop over what may not be given: %d" % a.due_in
+    a = turn("Z~1", empty=0, want=1, ttl=30000)
+    eq(a.ids, [unread])
+    assert a.held_back
     add("U2")
-    hello("B~1")
-    b = turn("B~1", empty=1)
+    hello("B~1", ttl=30000)
+    b = turn("B~1", empty=1, ttl=30000)
     eq([e.takeovers for e in b.entries], [2])
-    c = turn("Z~1", done(*a.entries), empty=1)
+    c = turn("Z~1", done(*a.entries), empty=1, ttl=30000)
     eq([e.takeovers for e in c.entries], [2])
     eq(sorted(b.ids + c.ids), sorted([first, other]))
     killer, living = ("B~1", "Z~1") if b.ids == [first] else ("Z~1", "B~1")
     kill(killer)
-    d = turn(living, want=1, empty=0)
+    d = turn(living, want=1, empty=0, ttl=30000)
     eq([i for i, _ in d.dead], [first])
     eq(d.ids, [second])  # the lane goes on
     head = dead_letters()[0][0]
@@ -505,55 +521,64 @@ def test_takeovers_one_two_three():
     invariant()
 
 
-def suspect(name="S", **more):
-    i = add(name, **more)
-    for n in ("P~1", "P~2"):
-        hello(n)
-        assert i in until(lambda: turn(n).ids)
-        kill(n)
-        turn("Z~1", want=0)
-    return i
+def test_a_storm_of_deaths_buries_no_innocent_entry():
+    fresh("Z~0")
+    hello("Z~1", ttl=30000)
+    i = add()
+    for n in range(8):  # workers die with nothing in hand
+        hello("X~%d" % n, ttl=30000)
+        die("X~%d" % n, "Z~1")
+    taken = 0
+    while True:
+        eq(gather("A~%d" % taken, 1), [i])
+        a = die("A~%d" % taken, "Z~1")
+        taken += 1
+        invariant()
+        if a.dead:
+            break
+    assert 3 < taken < 20, "dead after %d takeovers" % taken
+    eq(dead_letters()[0][0]["takeovers"], str(taken))
+    empty()
 
 
 def test_a_suspect_that_is_paused_or_deleted_keeps_nobody_waiting():
-    fresh("Z~1")
-    i = suspect()
-    eq(turn("Z~1", empty=0).held_back, 1)
+    fresh("Z~0")
+    hello("Z~1", ttl=30000)
+    i = add("S")
+    for n in ("P~1", "P~2"):
+        eq(gather(n, 1), [i])
+        die(n, "Z~1")
+    assert turn("Z~1", empty=0, ttl=30000).held_back
     r.hset(K["conf"], "paused", "persona")
-    a = turn("Z~1", empty=0)
+    a = turn("Z~1", empty=0, ttl=30000)
     eq((a.held_back, a.ids), (0, []))
     assert a.due_in > 100
-    eq(turn("Z~1", empty=1).held_back, 0)
+    eq(turn("Z~1", empty=1, ttl=30000).held_back, 0)
     r.hdel(K["conf"], "paused")
-    r.zadd(K["due"], {i + " S": 1})
-    eq(turn("Z~1", empty=0).held_back, 1)
+    ripen()
+    assert turn("Z~1", empty=0, ttl=30000).held_back
     r.xdel(K["updates"], i)
     later = add("S")
-    a = turn("Z~1", empty=1)
+    a = turn("Z~1", empty=1, ttl=30000)
     eq((a.held_back, a.ids), (0, [later]))
-    turn("Z~1", done(*a.entries))
+    turn("Z~1", done(*a.entries), ttl=30000)
     empty()
 
 
 def test_suspects_do_not_hold_up_the_others():
-    fresh("Z~1")
+    fresh("Z~0")
+    hello("Z~1", ttl=30000)
     for i in range(100):
         add("s%d" % i)
-    for i in (1, 2):
-        hello("A~%d" % i)
-        seen = 0
-        while seen < 100:
-            got = turn("A~%d" % i, want=100).entries
-            assert got
-            seen += len(got)
-        kill("A~%d" % i)
-        turn("Z~1", want=0)
+    for n in ("A~1", "A~2"):
+        gather(n, 100)
+        die(n, "Z~1")
         eq(r.zcard(K["due"]), 100)
     add("innocent")
-    e = [x for x in turn("Z~1", empty=0, want=4).entries]
+    e = turn("Z~1", empty=0, want=4, ttl=30000).entries
     eq([x.lane for x in e], ["innocent"])
-    turn("Z~1", [("later", e[0], 0, "")], want=0)
-    e = until(lambda: turn("Z~1", empty=0, want=4).entries, 2)
+    turn("Z~1", [("later", e[0], 0, "")], want=0, ttl=30000)
+    e = until(lambda: turn("Z~1", empty=0, want=4, ttl=30000).entries, 2)
     eq([x.lane for x in e], ["innocent"])
 
 
@@ -864,13 +889,12 @@ def test_many_at_once():
     kill("A~1")
     turn("B~1", want=0, ttl=30000)
     invariant()
-    n = 0
-    hands = []
+    n, hands, end = 0, [], time.time() + 10
     while n < 4500:
         c = turn("B~1", done(*hands), want=5000, ttl=30000)
         hands = c.entries
         n += len(hands)
-        assert hands
+        assert time.time() < end, "only %d came" % n
     turn("B~1", done(*hands), mode="leave")
     empty()
 
@@ -1035,13 +1059,15 @@ class Model:
             del self.owner[i]
         return True
 
-    def died(self, name, counts=True):
+    def died(self, name, counts=True, buried=()):
+        """buried: what the script says became a dead letter. The third takeover may, as the walk kills more workers
+        than an entry could explain; the eighth must."""
         for i in [x for x, n in self.owner.items() if n == name]:
             retries, takeovers, sent = self.tries.get(i, (0, 0, 0))
             if counts:
                 takeovers += 1
                 self.tries[i] = (retries, takeovers, sent)
-            if takeovers >= 3:
+            if takeovers >= 8 or (takeovers >= 3 and i in buried):
                 self.over(i, self.dead)
             else:
                 del self.owner[i]
@@ -1128,7 +1154,7 @@ class Walk:
             else:
                 w.hands.pop(e.id, None)
         for name in sorted(self.doomed):
-            m.died(name)
+            m.died(name, buried={i for i, _ in a.dead})
             self.names.discard(name)
         self.doomed.clear()
         if mode == "leave":
@@ -1167,6 +1193,8 @@ class Walk:
 
     def step_die(self):
         w = self.rng.choice(self.walkers)
+        if w.name not in self.names:
+            return
         kill(w.name)
         self.doomed.add(w.name)
         if self.rng.random() < 0.6:  # a new process; else a zombie that goes on
