@@ -157,13 +157,35 @@ static bool dir_make(const struct home *h, const char *path, mode_t mode, const 
 	return true;
 }
 
+/* The marker lets `shoal reset` remove all that is in the folder, so a folder with things of others never gets one. */
+static bool home_may_be_marked(const struct home *h, const char **why)
+{
+	DIR *dir;
+	struct dirent *e;
+	bool empty = true;
+
+	if (access(home_path(h, MARKER), F_OK) == 0)
+		return true;
+	dir = opendir(h->dir);
+	if (!dir)
+		return fail(h->a, why, "read", h->dir);
+	while (empty && (e = readdir(dir))) /* MARKER.part: a start that was killed while it wrote the marker */
+		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		        strcmp(e->d_name, MARKER ".part") == 0;
+	closedir(dir);
+	if (!empty)
+		*why =
+		    arena_printf(h->a, "%s was not made by `shoal up` and is not empty: use another directory", h->dir);
+	return empty;
+}
+
 bool home_make(struct home *h, const char **why)
 {
 	static const char *const folders[] = {"secrets", "log", "redis"};
 	/* PostgreSQL runs as another user when we are root, and has to pass through. */
 	mode_t mode = geteuid() == 0 ? 0711 : 0700;
 
-	if (!dir_make(h, h->dir, mode, why) || !home_is_ours(h, why))
+	if (!dir_make(h, h->dir, mode, why) || !home_is_ours(h, why) || !home_may_be_marked(h, why))
 		return false;
 	if (chmod(h->dir, mode) != 0)
 		return fail(h->a, why, "change the mode of", h->dir);

@@ -195,7 +195,15 @@ print("taken", flush=True); time.sleep(600)' >"$work/taken" &
 	mkdir .shoal && echo precious >.shoal/file
 	shoal reset --yes >/dev/null 2>&1
 	[ "$(ls -A .shoal)" = file ] && ok reset_leaves_a_foreign_folder_alone || not_ok reset_leaves_a_foreign_folder_alone
-	rm -r .shoal
+
+	# Nor may a start make it its own, which would let a later reset remove it.
+	mv .shoal foreign && chmod 755 foreign && ln -s foreign .shoal
+	timeout 20 $as "$bin" up --workers 0 </dev/null >"$work/out" 2>&1
+	code=$?
+	shoal reset --yes >/dev/null 2>&1
+	[ $code = 1 ] && [ "$(ls -A foreign) $(stat -c %a foreign)" = "file 755" ] && [ -L .shoal ] &&
+		ok up_leaves_a_foreign_folder_alone || not_ok up_leaves_a_foreign_folder_alone "code $code" "$(ls -lA foreign)"
+	rm -rf .shoal foreign
 
 	# A path too long for sockets.
 	long=$work/in/$(printf '%0120d' 0)
