@@ -14,6 +14,7 @@
 #include "shoal/store/queue_stats.h"
 #include "shoal/store/shards.h"
 #include "shoal/worker/beacon.h"
+#include "shoal/worker/fleet.h"
 #include "shoal/worker/job.h"
 
 #define TICK_MS 1000
@@ -78,10 +79,11 @@ static void on_dead(void *arg, struct span id, struct span bot)
 
 /* ---- ending */
 
-static void queue_left(void *arg)
+/* The fleet's jobs and every queue. */
+static void one_left(void *arg)
 {
 	struct worker *w = arg;
-	if (++w->nleft == w->nshards)
+	if (++w->nleft == w->nshards + 1)
 		loop_stop(w->loop);
 }
 
@@ -93,7 +95,7 @@ static void leave(struct worker *w)
 	if (w->njobs)
 		log_warn("giving back what is still in hand", LOG_INT("jobs", w->njobs));
 	for (unsigned i = 0; i < w->nshards; i++)
-		queue_leave(w->shards[i].queue, queue_left, w);
+		queue_leave(w->shards[i].queue, one_left, w);
 }
 
 static void drain_over(void *arg)
@@ -110,6 +112,7 @@ static void on_stop(void *arg, int signum)
 	}
 	log_info("draining", LOG_INT("signal", signum), LOG_INT("jobs", w->njobs));
 	w->draining = true;
+	fleet_stop(w->fleet, one_left, w);
 	timer_set(&w->drain_timer, w->conf.drain_s * 1000);
 	if (w->njobs == 0)
 		leave(w);
@@ -301,6 +304,7 @@ static void open_all(struct worker *w, const char **urls)
 	w->cache = cache_open(&(struct cache_opts){w->loop, w->redis, w->pg});
 	w->flood = flood_open(w->redis, &w->conf);
 	w->http = http_open(w->loop, &(struct http_opts){PER_HOST, ANSWER_MAX, arena_strdup(&w->arena, agent)});
+	w->fleet = fleet_open(&(struct fleet_opts){w->loop, w->pg, w->redis, fleet_jobs});
 	open_queues(w, urls);
 }
 
@@ -323,6 +327,7 @@ static void close_all(struct worker *w)
 	for (unsigned i = 0; i < w->nshards; i++)
 		queue_close(w->shards[i].queue);
 	redis_close(w->redis);
+	fleet_free(w->fleet);
 	flood_close(w->flood);
 	timer_release(&w->drain_timer);
 	timer_release(&w->tick);

@@ -14,6 +14,7 @@
 #include "shoal/store/redis_check.h"
 #include "shoal/store/shards.h"
 
+struct fleet;
 struct job;
 
 struct shard {
@@ -30,6 +31,7 @@ struct worker {
 	struct cache *cache;
 	struct flood *flood;
 	struct http *http;
+	struct fleet *fleet;
 	struct shard shards[SHARDS_LIMIT];
 	unsigned nshards, nleft;
 	char id[80];

@@ -1,0 +1,498 @@
+/* links: base model io store worker */
+/* Jobs of the fleet between a real Redis and a real PostgreSQL: what the clean-up removes, who runs a job and when,
+ * locks that are held, lost and given back, servers away. Tables of their own make periods short. */
+#include "check.h"
+#include "pgserver.h"
+#include "servers.h"
+#include "shoal/base/clock.h"
+#include "shoal/base/embed.h"
+#include "shoal/base/log.h"
+#include "shoal/base/metrics.h"
+#include "shoal/store/sql.h"
+#include "shoal/worker/fleet.h"
+
+static struct pgserver postgres;
+static struct redis_server redis_process;
+static struct loop *loop;
+static struct redis *redis;
+static struct pg *pg;
+static struct timer limit;
+
+static void on_limit(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+static void run_for(int ms)
+{
+	timer_set(&limit, ms);
+	loop_run(loop);
+	timer_stop(&limit);
+}
+
+static const char *sql(const char *text)
+{
+	return pgserver_sql(&postgres, text);
+}
+
+static long long number(const char *text)
+{
+	return atoll(sql(text));
+}
+
+/* One command, its answer as text. */
+static const char *command(const char *text)
+{
+	static char out[256];
+	redisContext *c = redisConnect("127.0.0.1", redis_process.port);
+	redisReply *r = redisCommand(c, text);
+
+	if (r && r->type == REDIS_REPLY_INTEGER)
+		snprintf(out, sizeof(out), "%lld", r->integer);
+	else
+		snprintf(out, sizeof(out), "%s", !r ? "none" : r->str ? r->str : "nil");
+	freeReplyObject(r);
+	redisFree(c);
+	return out;
+}
+
+static int runs(const char *job, const char *outcome)
+{
+	return (int)series_value(SERIES(metric_counter("shoal_fleet_job_runs_total", "job,outcome", ""), job, outcome));
+}
+
+static int rows(const char *job)
+{
+	return (int)series_value(SERIES(metric_counter("shoal_fleet_job_rows_total", "job", ""), job));
+}
+
+static int statements(const char *name)
+{
+	return (int)series_value(SERIES(metric_counter("shoal_sql_statements_total", "statement", ""), name));
+}
+
+/* Turns the loop until the count of a job's outcomes has reached n. */
+static bool reached(const char *job, const char *outcome, int n, int ms)
+{
+	for (int64_t end = clock_ms() + ms; runs(job, outcome) < n && clock_ms() < end;)
+		run_for(20);
+	return runs(job, outcome) >= n;
+}
+
+static void wait_up(void)
+{
+	for (int i = 0; i < 400 && !(redis_up(redis) && pg_up(pg)); i++)
+		run_for(25);
+	CHECK(redis_up(redis) && pg_up(pg));
+}
+
+static void fresh(void)
+{
+	wait_up();
+	command("FLUSHALL");
+	sql("TRUNCATE guards, users, personas RESTART IDENTITY CASCADE; INSERT INTO users DEFAULT VALUES; "
+	    "INSERT INTO personas (key) VALUES ('default'); INSERT INTO chats (user_id, persona_id) VALUES (1, 1)");
+}
+
+static struct fleet *open_fleet(const struct fleet_job *jobs)
+{
+	return fleet_open(&(struct fleet_opts){.loop = loop, .pg = pg, .redis = redis, .jobs = jobs});
+}
+
+static void on_stopped(void *arg)
+{
+	*(bool *)arg = true;
+	loop_stop(loop);
+}
+
+static void close_fleet(struct fleet *f)
+{
+	bool stopped = false;
+
+	fleet_stop(f, on_stopped, &stopped);
+	CHECK(!stopped);
+	if (!stopped)
+		run_for(5000);
+	CHECK(stopped);
+	run_for(50); /* a step under way */
+	fleet_free(f);
+}
+
+/* ---- jobs. Names differ, so that the counts of one test are not another's. */
+
+/* The program's own, under another name and period. */
+static void clean_up(struct fleet_run *run)
+{
+	fleet_jobs[0].step(run);
+}
+
+static int steps;
+
+static void on_step(void *arg, enum err err, const redisReply *reply)
+{
+	(void)reply;
+	steps++;
+	if (err == ERR_OK)
+		fleet_step_done(arg, 1, true);
+	else
+		fleet_step_failed(arg, err, "no answer");
+}
+
+static void never_ending(struct fleet_run *run)
+{
+	const struct span ping = SPAN("PING");
+
+	redis_call(run->redis, on_step, run, 1, &ping);
+}
+
+static void on_short(void *arg, enum err err, const redisReply *reply)
+{
+	struct fleet_run *run = arg;
+
+	(void)reply;
+	CHECK_INT(err, ERR_OK);
+	run->at++;
+	fleet_step_done(run, 1, run->at < 2);
+}
+
+static void two_steps(struct fleet_run *run)
+{
+	const struct span ping = SPAN("PING");
+
+	redis_call(run->redis, on_short, run, 1, &ping);
+}
+
+/* ---- the clean-up */
+
+static void what_is_old_goes_in_batches_and_the_rest_stays(void)
+{
+	static const struct fleet_job jobs[] = {{"keys_a", 1, clean_up}, {0}};
+	struct fleet *f;
+
+	fresh();
+	sql("INSERT INTO guards (key, effects, at) SELECT 'old' || i, '[]', now() - interval '49 hours' "
+	    "FROM generate_series(1, 2500) i; "
+	    "INSERT INTO guards (key, at) SELECT 'new' || i, now() - interval '47 hours' FROM generate_series(1, 7) i; "
+	    "INSERT INTO messages (chat_id, update_key, text, created_at) SELECT 1, 'old' || i, 't', "
+	    "now() - interval '49 hours' FROM generate_series(1, 1200) i; "
+	    "INSERT INTO messages (chat_id, update_key, created_at) SELECT 1, 'new' || i, now() - interval '47 hours' "
+	    "FROM generate_series(1, 5) i; "
+	    "INSERT INTO messages (chat_id, direction, created_at) SELECT 1, 'out', now() - interval '90 hours' "
+	    "FROM generate_series(1, 9) i");
+	f = open_fleet(jobs);
+	CHECK(reached("keys_a", "done", 1, 10000));
+	CHECK_INT(number("SELECT count(*) FROM guards"), 7);
+	CHECK_INT(number("SELECT count(*) FROM guards WHERE key LIKE 'new%'"), 7);
+	CHECK_INT(number("SELECT count(*) FROM messages"), 1214);
+	CHECK_INT(number("SELECT count(*) FROM messages WHERE update_key IS NOT NULL"), 5);
+	CHECK_INT(number("SELECT count(*) FROM messages WHERE update_key LIKE 'new%'"), 5);
+	CHECK_INT(number("SELECT count(*) FROM messages WHERE text = 't' AND direction = 'in'"), 1200);
+	CHECK_INT(rows("keys_a"), 3700);
+	CHECK_INT(statements("fleet_old_guards"), 3);
+	CHECK_INT(statements("fleet_old_message_keys"), 2);
+	CHECK_INT(runs("keys_a", "failed") + runs("keys_a", "stopped"), 0);
+	close_fleet(f);
+	CHECK_STR(command("EXISTS shoal:lock:job:keys_a"), "0");
+}
+
+static void batches_at_once_take_different_rows(void)
+{
+	static const char *const names[] = {"fleet_old_guards", "fleet_old_message_keys"};
+	PGconn *a = pgserver_connect(&postgres), *b = pgserver_connect(&postgres);
+
+	fresh();
+	sql("INSERT INTO guards (key, at) SELECT 'k' || i, now() - interval '3 days' FROM generate_series(1, 1600) i; "
+	    "INSERT INTO messages (chat_id, update_key, created_at) SELECT 1, 'k' || i, now() - interval '3 days' "
+	    "FROM generate_series(1, 1600) i");
+	PQclear(PQexec(b, "SET lock_timeout = '3s'"));
+	for (size_t i = 0; i < 2; i++) {
+		PGresult *first, *second;
+
+		PQclear(PQexec(a, "BEGIN"));
+		first = sql_run(a, names[i], NULL);
+		second = sql_run(b, names[i], NULL);
+		CHECK_STR(PQcmdTuples(first), "1000");
+		CHECK_STR(PQcmdTuples(second), "600");
+		PQclear(PQexec(a, "COMMIT"));
+		PQclear(first);
+		PQclear(second);
+	}
+	CHECK_INT(number("SELECT count(*) FROM guards"), 0);
+	CHECK_INT(number("SELECT count(*) FROM messages WHERE update_key IS NOT NULL"), 0);
+	PQfinish(a);
+	PQfinish(b);
+}
+
+/* Also where nearly all is old, after years without a clean-up: a batch must not read the table. */
+static void a_batch_reads_indexes_only(void)
+{
+	static const char *const names[] = {"fleet_old_guards", "fleet_old_message_keys"};
+	char text[2000];
+
+	fresh();
+	sql("INSERT INTO guards (key, effects, at) SELECT 'k' || i, repeat('x', 200), now() - interval '3 days' "
+	    "FROM generate_series(1, 30000) i; "
+	    "INSERT INTO messages (chat_id, update_key, created_at) SELECT 1, 'k' || i, now() - interval '3 days' "
+	    "FROM generate_series(1, 30000) i; ANALYZE guards; ANALYZE messages");
+	for (size_t i = 0; i < 2; i++) {
+		PGconn *c = pgserver_connect(&postgres);
+		PGresult *r;
+
+		snprintf(text, sizeof(text), "EXPLAIN %s", strchr(sql_get(names[i])->sql, '\n') + 1);
+		r = PQexec(c, text);
+		CHECK(PQntuples(r) > 3);
+		for (int n = 0; n < PQntuples(r); n++)
+			CHECK(!strstr(PQgetvalue(r, n, 0), "Seq Scan") && !strstr(PQgetvalue(r, n, 0), "Sort"));
+		PQclear(r);
+		PQfinish(c);
+	}
+}
+
+/* ---- who, and when */
+
+static void a_job_runs_once_a_period_however_many_look(void)
+{
+	static const struct fleet_job jobs[] = {{"often", 2, two_steps}, {0}};
+	struct fleet *f[4];
+	int64_t began = clock_ms();
+	int n, most;
+
+	fresh();
+	for (int i = 0; i < 4; i++)
+		f[i] = open_fleet(jobs);
+	CHECK(reached("often", "done", 2, 20000));
+	run_for(1000);
+	n = runs("often", "done");
+	most = (int)((clock_ms() - began) / 2000) + 1;
+	CHECK(n <= most);
+	CHECK_INT(rows("often"), 2 * n);
+	CHECK(atoi(command("PTTL shoal:job:often:last")) <= 2000);
+	for (int i = 0; i < 4; i++)
+		close_fleet(f[i]);
+}
+
+static void what_ran_not_long_ago_is_left_alone(void)
+{
+	static const struct fleet_job jobs[] = {{"recent", 1, two_steps}, {0}};
+	struct fleet *f;
+
+	fresh();
+	command("SET shoal:job:recent:last x PX 60000");
+	f = open_fleet(jobs);
+	run_for(3500);
+	CHECK_INT(runs("recent", "done"), 0);
+	CHECK_STR(command("EXISTS shoal:lock:job:recent"), "0");
+	command("DEL shoal:job:recent:last");
+	CHECK(reached("recent", "done", 1, 5000));
+	close_fleet(f);
+}
+
+/* The other one ends its run while this one waits for the lock. */
+static void who_waited_for_the_lock_asks_again(void)
+{
+	static const struct fleet_job jobs[] = {{"other", 1, two_steps}, {0}};
+	struct fleet *f;
+
+	fresh();
+	command("SET shoal:lock:job:other somebody PX 60000");
+	f = open_fleet(jobs);
+	run_for(2000);
+	CHECK_STR(command("GET shoal:lock:job:other"), "somebody");
+	CHECK_INT(runs("other", "done"), 0);
+	command("SET shoal:job:other:last x PX 60000");
+	command("DEL shoal:lock:job:other");
+	run_for(7500);
+	CHECK_INT(runs("other", "done"), 0);
+	CHECK_STR(command("EXISTS shoal:lock:job:other"), "0");
+	command("DEL shoal:job:other:last");
+	CHECK(reached("other", "done", 1, 5000));
+	close_fleet(f);
+}
+
+static void a_lost_lock_ends_the_run_after_the_step(void)
+{
+	static const struct fleet_job jobs[] = {{"robbed", 1, never_ending}, {0}};
+	struct fleet *f;
+	int before;
+
+	fresh();
+	steps = 0;
+	f = open_fleet(jobs);
+	for (int i = 0; i < 200 && steps < 3; i++)
+		run_for(20);
+	CHECK(steps >= 3);
+	CHECK_INT(strlen(command("GET shoal:lock:job:robbed")), 32);
+	CHECK(atoi(command("PTTL shoal:lock:job:robbed")) > 5000);
+	command("SET shoal:lock:job:robbed somebody PX 60000");
+	CHECK(reached("robbed", "stopped", 1, 10000));
+	before = steps;
+	run_for(2500);
+	CHECK_INT(steps, before);
+	CHECK_STR(command("GET shoal:lock:job:robbed"), "somebody");
+	CHECK_STR(command("EXISTS shoal:job:robbed:last"), "0");
+	close_fleet(f);
+	CHECK_STR(command("GET shoal:lock:job:robbed"), "somebody");
+}
+
+static void stopping_gives_the_lock_back_and_begins_nothing(void)
+{
+	static const struct fleet_job jobs[] = {{"drained", 1, never_ending}, {"idle", 3600, two_steps}, {0}};
+	struct fleet *f;
+	bool stopped = false;
+	int before;
+
+	fresh();
+	steps = 0;
+	f = open_fleet(jobs);
+	for (int i = 0; i < 200 && steps < 2; i++)
+		run_for(20);
+	CHECK_STR(command("EXISTS shoal:lock:job:drained"), "1");
+	fleet_stop(f, on_stopped, &stopped);
+	before = steps;
+	CHECK(!stopped);
+	run_for(5000);
+	CHECK(stopped);
+	CHECK_STR(command("EXISTS shoal:lock:job:drained"), "0");
+	CHECK_STR(command("EXISTS shoal:job:drained:last"), "0");
+	run_for(2000);
+	CHECK(steps <= before + 1);
+	CHECK_INT(runs("drained", "stopped"), 1);
+	CHECK_INT(runs("drained", "done") + runs("drained", "failed"), 0);
+	fleet_free(f);
+}
+
+/* The pool goes while a batch is under way and the worker ends. */
+static void ending_with_a_step_under_way_is_safe(void)
+{
+	static const struct fleet_job jobs[] = {{"keys_b", 1, clean_up}, {0}};
+	struct pg *own = pg_open(loop, &(struct pg_opts){.url = postgres.url, .connections = 1, .prepare = true});
+	PGconn *blocker = pgserver_connect(&postgres);
+	struct fleet *f;
+	bool stopped = false;
+
+	fresh();
+	PQclear(PQexec(blocker, "BEGIN; LOCK TABLE guards"));
+	f = fleet_open(&(struct fleet_opts){.loop = loop, .pg = own, .redis = redis, .jobs = jobs});
+	for (int i = 0; i < 200 && number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0; i++)
+		run_for(20);
+	CHECK_STR(command("EXISTS shoal:lock:job:keys_b"), "1");
+	fleet_stop(f, on_stopped, &stopped);
+	run_for(5000);
+	CHECK(stopped);
+	CHECK_INT(runs("keys_b", "stopped"), 0);
+	pg_close(own);
+	CHECK_INT(runs("keys_b", "stopped"), 1);
+	fleet_free(f);
+	PQfinish(blocker);
+}
+
+/* ---- servers */
+
+static void what_fails_comes_again_after_its_period(void)
+{
+	static const struct fleet_job jobs[] = {{"keys_c", 3, clean_up}, {0}};
+	struct fleet *f;
+	int64_t failed;
+
+	fresh();
+	sql("INSERT INTO guards (key, at) VALUES ('a', now() - interval '3 days'); ALTER TABLE guards RENAME TO "
+	    "hidden");
+	f = open_fleet(jobs);
+	CHECK(reached("keys_c", "failed", 1, 8000));
+	failed = clock_ms();
+	sql("ALTER TABLE hidden RENAME TO guards");
+	run_for(100);
+	CHECK_STR(command("EXISTS shoal:lock:job:keys_c"), "0");
+	CHECK(reached("keys_c", "done", 1, 10000));
+	CHECK(clock_ms() - failed >= 2900);
+	CHECK_INT(number("SELECT count(*) FROM guards"), 0);
+	CHECK_INT(runs("keys_c", "failed"), 1);
+	close_fleet(f);
+}
+
+static void nothing_begins_without_its_servers(void)
+{
+	static const struct fleet_job jobs[] = {{"keys_d", 1, clean_up}, {0}};
+	struct fleet *f;
+
+	fresh();
+	sql("INSERT INTO guards (key, at) VALUES ('a', now() - interval '3 days')");
+	pgserver_stop(&postgres, SIGINT);
+	run_for(300);
+	CHECK(!pg_up(pg));
+	f = open_fleet(jobs);
+	run_for(3000);
+	CHECK_STR(command("EXISTS shoal:lock:job:keys_d"), "0");
+	redis_server_kill(&redis_process);
+	pgserver_start(&postgres);
+	run_for(2500);
+	CHECK_INT(runs("keys_d", "done") + runs("keys_d", "failed") + runs("keys_d", "stopped"), 0);
+	redis_server_run(&redis_process);
+	CHECK(reached("keys_d", "done", 1, 15000));
+	CHECK_INT(number("SELECT count(*) FROM guards"), 0);
+	close_fleet(f);
+}
+
+static void stopping_without_redis_ends_too(void)
+{
+	static const struct fleet_job jobs[] = {{"cut", 1, never_ending}, {0}};
+	struct fleet *f;
+
+	fresh();
+	steps = 0;
+	f = open_fleet(jobs);
+	for (int i = 0; i < 200 && steps < 2; i++)
+		run_for(20);
+	redis_server_kill(&redis_process);
+	close_fleet(f);
+	redis_server_run(&redis_process);
+}
+
+static void the_programs_table_is_sound(void)
+{
+	CHECK_STR(fleet_jobs[0].name, "old_keys");
+	for (const struct fleet_job *j = fleet_jobs; j->name; j++)
+		CHECK(j->step && j->period_s >= 1 && strlen(j->name) < 40);
+}
+
+int main(void)
+{
+	pgserver_init(&postgres);
+	pgserver_start(&postgres);
+	for (const struct embed_file *f = embed_files; f->name; f++) {
+		if (strncmp(f->name, "sql/migrations/", 15) == 0)
+			sql(f->data);
+	}
+	sql("ALTER DATABASE postgres SET client_min_messages = warning");
+	redis_server_start(&redis_process, NULL);
+	log_init(LOG_ERROR, LOG_TEXT, "test", "fleet");
+	loop = loop_new();
+	timer_init(&limit, loop, on_limit, NULL);
+	redis = redis_open(loop, &(struct redis_opts){.url = redis_process.url, .label = "cache", .timeout_ms = 2000});
+	pg = pg_open(loop, &(struct pg_opts){.url = postgres.url,
+	                                     .application_name = "test",
+	                                     .connections = 2,
+	                                     .prepare = true,
+	                                     .statement_timeout_ms = 10000});
+	RUN(the_programs_table_is_sound);
+	RUN(what_is_old_goes_in_batches_and_the_rest_stays);
+	RUN(batches_at_once_take_different_rows);
+	RUN(a_batch_reads_indexes_only);
+	RUN(a_job_runs_once_a_period_however_many_look);
+	RUN(what_ran_not_long_ago_is_left_alone);
+	RUN(who_waited_for_the_lock_asks_again);
+	RUN(a_lost_lock_ends_the_run_after_the_step);
+	RUN(stopping_gives_the_lock_back_and_begins_nothing);
+	RUN(ending_with_a_step_under_way_is_safe);
+	RUN(what_fails_comes_again_after_its_period);
+	RUN(nothing_begins_without_its_servers);
+	RUN(stopping_without_redis_ends_too);
+	pg_close(pg);
+	redis_close(redis);
+	run_for(50);
+	timer_release(&limit);
+	loop_free(loop);
+	redis_server_stop(&redis_process);
+	DONE();
+}
