@@ -18,6 +18,7 @@
 #include "shoal/up/child.h"
 
 #define MARKER "shoal" /* a file that says: this folder may be removed */
+#define MARKER_TEXT "The local stack of Shoal. `shoal reset` removes this folder.\n"
 #define LONGEST_SOCKET "/.s.PGSQL.65535"
 
 static bool fail(struct arena *a, const char **why, const char *doing, const char *path)
@@ -102,20 +103,22 @@ static bool has_control(const char *s)
 
 bool home_find(struct home *h, struct arena *a, bool *exists, const char **why)
 {
-	char *here = realpath(".", NULL), *dir;
+	char *here = realpath(".", NULL);
+	struct stat st;
 
 	*h = (struct home){.a = a, .lock_fd = -1};
 	if (!here)
 		return fail(a, why, "tell where we are:", "the current directory");
 	h->dir = arena_printf(a, "%s/.shoal", strcmp(here, "/") == 0 ? "" : here);
 	free(here);
-	dir = realpath(h->dir, NULL);
-	*exists = dir != NULL;
-	if (!dir && errno != ENOENT)
+	*exists = lstat(h->dir, &st) == 0;
+	if (!*exists && errno != ENOENT)
 		return fail(a, why, "use", h->dir);
-	if (dir)
-		h->dir = arena_strdup(a, dir);
-	free(dir);
+	/* `reset` removes it with all that is in it, so it must not stand for a folder elsewhere */
+	if (*exists && S_ISLNK(st.st_mode)) {
+		*why = arena_printf(a, "%s is a symbolic link: it has to be a folder of its own", h->dir);
+		return false;
+	}
 	if (has_control(h->dir)) {
 		*why = "the path of this directory has control characters in it: use another directory";
 		return false;
@@ -140,11 +143,20 @@ static bool home_is_ours(const struct home *h, const char **why)
 	return true;
 }
 
+/* By what is in it, not by its name alone: `shoal` is a name that others use too. */
+static bool home_is_marked(const struct home *h)
+{
+	struct stat st;
+	const char *path = home_path(h, MARKER);
+	char *text = lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? file_read(h->a, path, 1024) : NULL;
+	return text && strcmp(text, MARKER_TEXT) == 0;
+}
+
 bool home_is_removable(const struct home *h, const char **why)
 {
 	if (!home_is_ours(h, why))
 		return false;
-	if (access(home_path(h, MARKER), F_OK) == 0)
+	if (home_is_marked(h))
 		return true;
 	*why = arena_printf(h->a, "%s was not made by `shoal up`: it is left alone", h->dir);
 	return false;
@@ -164,7 +176,7 @@ static bool home_may_be_marked(const struct home *h, const char **why)
 	struct dirent *e;
 	bool empty = true;
 
-	if (access(home_path(h, MARKER), F_OK) == 0)
+	if (home_is_marked(h))
 		return true;
 	dir = opendir(h->dir);
 	if (!dir)
@@ -189,9 +201,7 @@ bool home_make(struct home *h, const char **why)
 		return false;
 	if (chmod(h->dir, mode) != 0)
 		return fail(h->a, why, "change the mode of", h->dir);
-	if (access(home_path(h, MARKER), F_OK) != 0 &&
-	    !file_write(h->a, home_path(h, MARKER), "The local stack of Shoal. `shoal reset` removes this folder.\n",
-	                why))
+	if (!home_is_marked(h) && !file_write(h->a, home_path(h, MARKER), MARKER_TEXT, why))
 		return false;
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
 		if (!dir_make(h, home_path(h, folders[i]), 0700, why))
@@ -201,17 +211,8 @@ bool home_make(struct home *h, const char **why)
 
 bool home_remove(struct home *h, const char **why)
 {
-	char *link = realpath(".", NULL);
-	char *named = arena_printf(h->a, "%s/.shoal", link ? link : ".");
-	struct stat st;
-
-	free(link);
 	home_drop_run(h);
-	if (!tree_remove(h->a, h->dir, why))
-		return false;
-	if (lstat(named, &st) == 0 && S_ISLNK(st.st_mode))
-		unlink(named);
-	return true;
+	return tree_remove(h->a, h->dir, why);
 }
 
 /* --- the lock */

@@ -197,12 +197,17 @@ print("taken", flush=True); time.sleep(600)' >"$work/taken" &
 	[ "$(ls -A .shoal)" = file ] && ok reset_leaves_a_foreign_folder_alone || not_ok reset_leaves_a_foreign_folder_alone
 
 	# Nor may a start make it its own, which would let a later reset remove it.
-	mv .shoal foreign && chmod 755 foreign && ln -s foreign .shoal
-	timeout 20 $as "$bin" up --workers 0 </dev/null >"$work/out" 2>&1
-	code=$?
-	shoal reset --yes >/dev/null 2>&1
-	[ $code = 1 ] && [ "$(ls -A foreign) $(stat -c %a foreign)" = "file 755" ] && [ -L .shoal ] &&
-		ok up_leaves_a_foreign_folder_alone || not_ok up_leaves_a_foreign_folder_alone "code $code" "$(ls -lA foreign)"
+	mkdir .shoal/shoal # the marker's name alone is nothing
+	for kind in folder link; do
+		[ $kind = folder ] || { mv .shoal foreign && ln -s foreign .shoal; }
+		chmod 755 .shoal/.
+		timeout 20 $as "$bin" up --workers 0 </dev/null >"$work/out" 2>&1
+		code=$?
+		shoal reset --yes >/dev/null 2>&1
+		there=$(echo $(ls -A .shoal/) $(stat -c %a .shoal/.))
+		[ $code = 1 ] && [ "$there" = "file shoal 755" ] && ok up_leaves_a_foreign_${kind}_alone ||
+			not_ok "up_leaves_a_foreign_${kind}_alone" "code $code" "$there"
+	done
 	rm -rf .shoal foreign
 
 	# A path too long for sockets.
