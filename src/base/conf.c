@@ -31,7 +31,7 @@ const struct opt conf_options[] = {
      .help = "use prepared statements; 0 for a pooler that cannot keep them"},
     {"SHOAL_PG_KEEPALIVE_S", OPT_INT, AT(pg_keepalive_s), .def = "60", .min = 1, .max = 86400,
      .help = "an idle Postgres connection is pinged after so many seconds"},
-    {"SHOAL_BOTS", OPT_TEXT, AT(bots), .def = "persona,escrow,ladder", .chars = "a-z0-9_, ",
+    {"SHOAL_BOTS", OPT_LIST, AT(bots), .def = "persona,escrow,ladder", .choices = "persona|escrow|ladder",
      .help = "which bots run; the same in the whole fleet"},
     {"SHOAL_PERSONA_TOKEN", OPT_TEXT, AT(persona_token), .secret = true, .chars = GRAPHIC, .max = 256,
      .help = "Telegram token of the persona bot"},
@@ -199,15 +199,47 @@ static const char *list_choices(struct arena *a, const char *choices)
 	return text;
 }
 
+static int choice_index(const char *choices, struct span name)
+{
+	for (int i = 0; choice(choices, i).len > 0; i++) {
+		if (span_eq(choice(choices, i), name))
+			return i;
+	}
+	return -1;
+}
+
 static const char *parse_choice(struct arena *a, const struct opt *o, const char *text, void *at)
 {
-	for (int i = 0; choice(o->choices, i).len > 0; i++) {
-		if (span_is(choice(o->choices, i), text)) {
-			*(int *)at = i;
+	int i = choice_index(o->choices, span_of(text));
+
+	if (i < 0)
+		return list_choices(a, o->choices);
+	*(int *)at = i;
+	return NULL;
+}
+
+static const char *parse_list(struct arena *a, const struct opt *o, const char *text, void *at)
+{
+	unsigned seen = 0;
+	const char *p = text;
+
+	for (;;) {
+		p += strspn(p, " ");
+		size_t len = strcspn(p, ", ");
+		int i = choice_index(o->choices, (struct span){p, len});
+		if (i < 0 || seen & 1u << i)
+			break;
+		seen |= 1u << i;
+		p += len;
+		p += strspn(p, " ");
+		if (!*p) {
+			*(const char **)at = arena_strdup(a, text);
 			return NULL;
 		}
+		if (*p++ != ',')
+			break;
 	}
-	return list_choices(a, o->choices);
+	return arena_printf(a, "a list with commas of %s, each once at most", list_choices(a, o->choices));
 }
 
 static const char *parse_rate(struct arena *a, const struct opt *o, const char *text, void *at)
@@ -267,7 +299,7 @@ static const char *parse_listen(struct arena *a, const struct opt *o, const char
 
 static const char *(*const parsers[])(struct arena *, const struct opt *, const char *, void *) = {
     [OPT_TEXT] = parse_text, [OPT_INT] = parse_int, [OPT_FLAG] = parse_flag,     [OPT_CHOICE] = parse_choice,
-    [OPT_RATE] = parse_rate, [OPT_URL] = parse_url, [OPT_LISTEN] = parse_listen,
+    [OPT_RATE] = parse_rate, [OPT_URL] = parse_url, [OPT_LISTEN] = parse_listen, [OPT_LIST] = parse_list,
 };
 
 /* --- redaction */
@@ -544,6 +576,7 @@ const char *conf_show(const struct conf *c, const struct opt *o, struct arena *a
 		return rate->count ? arena_printf(a, "%lld/%lld", (long long)rate->count, (long long)rate->seconds)
 		                   : "0";
 	case OPT_TEXT:
+	case OPT_LIST:
 	case OPT_URL:
 	case OPT_LISTEN: break;
 	}

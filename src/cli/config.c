@@ -6,6 +6,9 @@
 #include "shoal/base/json.h"
 #include "shoal/cli/cli.h"
 #include "shoal/cli/out.h"
+#include "shoal/io/pg.h"
+#include "shoal/io/redis.h"
+#include "shoal/store/shards.h"
 
 static const struct arg_opt options[] = {{"check", false, false}, {"json", false, false}, {0}};
 
@@ -47,6 +50,26 @@ static int show(const struct conf *c, bool json, struct arena *a)
 	return code;
 }
 
+/* What the programs refuse beyond single values. NULL, or why. */
+static const char *refused(const struct conf *c, struct arena *a)
+{
+	const char **urls, *why = NULL;
+	const struct {
+		const char *name, *url;
+	} pg[] = {{"SHOAL_POSTGRES_URL", c->postgres_url}, {"SHOAL_POSTGRES_DIRECT_URL", c->postgres_direct_url}};
+	unsigned n;
+
+	if (shards_parse(c->redis_url, a, &urls, &n, &why) != ERR_OK)
+		return why;
+	if (redis_url_check(c->cache_redis_url, a, &why) != ERR_OK)
+		return arena_printf(a, "SHOAL_CACHE_REDIS_URL is %s: %s", conf_redact_url(a, c->cache_redis_url), why);
+	for (size_t i = 0; i < 2; i++) {
+		if (pg_check_url(pg[i].url, a, &why) != ERR_OK)
+			return arena_printf(a, "%s: %s", pg[i].name, why);
+	}
+	return NULL;
+}
+
 static int run(int argc, char **argv, struct arena *a)
 {
 	struct args args;
@@ -56,6 +79,8 @@ static int run(int argc, char **argv, struct arena *a)
 	if (!args_parse(&args, a, argc, argv, options) || !args_count(&args, 0, 0, ""))
 		return EXIT_USAGE;
 	if (conf_load(&conf, a, NULL, &why) != ERR_OK)
+		return out_fail(EXIT_FAILED, "config", "%s", why);
+	if (args_has(&args, "check") && (why = refused(&conf, a)))
 		return out_fail(EXIT_FAILED, "config", "%s", why);
 	if (args_has(&args, "check"))
 		return out_done(args_has(&args, "json"), "ok");

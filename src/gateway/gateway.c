@@ -60,40 +60,6 @@ static const struct bot *telegram_bot(const struct conf *c, unsigned n)
 	return NULL;
 }
 
-static bool in_list(const char *list, struct span name)
-{
-	for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',') {
-		p += strspn(p, " ");
-		if (span_eq((struct span){p, strcspn(p, ", ")}, name))
-			return true;
-	}
-	return false;
-}
-
-static const char *all_bots(void)
-{
-	const struct opt *o = conf_options;
-
-	while (strcmp(o->name, "SHOAL_BOTS") != 0)
-		o++;
-	return o->def;
-}
-
-/* A name of the default list that the registry lacks is let pass, so that the default is good in any build. */
-static const char *check_bots(const struct conf *c, struct arena *a)
-{
-	for (const char *p = c->bots; *p; p += strcspn(p, ","), p += *p == ',') {
-		struct span name;
-
-		p += strspn(p, " ");
-		name = (struct span){p, strcspn(p, ", ")};
-		if (name.len > 0 && !bots_find(name) && !in_list(all_bots(), name))
-			return arena_printf(a, "SHOAL_BOTS is \"%s\": there is no bot \"%.*s\"; allowed are %s",
-			                    c->bots, (int)name.len, name.ptr, all_bots());
-	}
-	return NULL;
-}
-
 static const char *check_mode(const struct conf *c, struct arena *a)
 {
 	const struct bot *bot;
@@ -116,7 +82,7 @@ static bool configure(struct gateway *g, const char **why)
 {
 	return conf_load(&g->conf, &g->arena, NULL, why) == ERR_OK &&
 	       shards_parse(g->conf.redis_url, &g->arena, &g->urls, &g->shards, why) == ERR_OK &&
-	       !(*why = check_bots(&g->conf, &g->arena)) && !(*why = check_mode(&g->conf, &g->arena));
+	       !(*why = check_mode(&g->conf, &g->arena));
 }
 
 /* --- life */

@@ -436,7 +436,7 @@ def wrong_configuration(folder, server):
             (dict(SHOAL_REDIS_URL=server.url + "?shards=4"), 1, "shards"),
             (dict(SHOAL_GATEWAY_LISTEN=busy), 1, "SHOAL_GATEWAY_LISTEN"),
             (dict(SHOAL_METRICS_LISTEN=busy), 1, "SHOAL_METRICS_LISTEN"),
-            (dict(SHOAL_BOTS="persona, nobody"), 1, '"nobody"'),
+            (dict(SHOAL_BOTS="persona, nobody"), 1, "persona, escrow or ladder"),
             (dict(SHOAL_TELEGRAM_MODE="push"), 1, "SHOAL_TELEGRAM_MODE"),
             (dict(SHOAL_TELEGRAM_MODE="poll"), 1, "token"),
             (dict(SHOAL_DRAIN_S="soon"), 1, "SHOAL_DRAIN_S")]:

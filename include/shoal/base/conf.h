@@ -22,7 +22,7 @@ enum telegram_mode { TELEGRAM_WEBHOOK, TELEGRAM_POLL };
 struct conf {
 	const char *redis_url, *cache_redis_url, *postgres_url, *postgres_direct_url;
 	int64_t pg_connections, pg_prepare, pg_keepalive_s;
-	const char *bots; /* "persona,escrow,ladder": names checked by the program against its registry */
+	const char *bots; /* "persona,escrow,ladder": a name may stand here whose bot this build does not have */
 	const char *persona_token, *escrow_token, *ladder_token;
 	const char *ladder_app_id, *ladder_public_key;
 	const char *telegram_api, *discord_api; /* without a trailing slash */
@@ -49,6 +49,7 @@ enum opt_type {
 	OPT_CHOICE, /* int: index into choices */
 	OPT_RATE,   /* struct rate; "N/S", or "0" */
 	OPT_URL,    /* const char *: http or https, no trailing slash kept */
+	OPT_LIST,   /* const char *: some of choices, with commas, each once */
 	OPT_LISTEN  /* const char *: host:port, [v6]:port; "0" where zero_off */
 };
 
