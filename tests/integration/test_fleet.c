@@ -163,6 +163,20 @@ static void two_steps(struct fleet_run *run)
 	redis_call(run->redis, on_short, run, 1, &ping);
 }
 
+static struct timer slow_timer; /* its argument is the run under way */
+
+static void on_slow(void *arg)
+{
+	steps++;
+	fleet_step_done(arg, 1, true);
+}
+
+static void slow(struct fleet_run *run)
+{
+	timer_init(&slow_timer, loop, on_slow, run);
+	timer_set(&slow_timer, 400);
+}
+
 /* ---- the clean-up */
 
 static void what_is_old_goes_in_batches_and_the_rest_stays(void)
@@ -362,6 +376,30 @@ static void stopping_gives_the_lock_back_and_begins_nothing(void)
 	fleet_free(f);
 }
 
+static void a_step_under_way_at_the_stop_is_the_last(void)
+{
+	static const struct fleet_job jobs[] = {{"slow", 1, slow}, {0}};
+	struct fleet *f;
+	bool stopped = false;
+
+	fresh();
+	steps = 0;
+	f = open_fleet(jobs);
+	for (int i = 0; i < 200 && !timer_armed(&slow_timer); i++)
+		run_for(20);
+	fleet_stop(f, on_stopped, &stopped);
+	run_for(5000);
+	CHECK(stopped);
+	CHECK_INT(steps, 0);
+	CHECK_STR(command("EXISTS shoal:lock:job:slow"), "0");
+	CHECK(reached("slow", "stopped", 1, 2000));
+	run_for(1500);
+	CHECK_INT(steps, 1);
+	CHECK_INT(rows("slow"), 1);
+	timer_release(&slow_timer);
+	fleet_free(f);
+}
+
 /* The pool goes while a batch is under way and the worker ends. */
 static void ending_with_a_step_under_way_is_safe(void)
 {
@@ -484,6 +522,7 @@ int main(void)
 	RUN(who_waited_for_the_lock_asks_again);
 	RUN(a_lost_lock_ends_the_run_after_the_step);
 	RUN(stopping_gives_the_lock_back_and_begins_nothing);
+	RUN(a_step_under_way_at_the_stop_is_the_last);
 	RUN(ending_with_a_step_under_way_is_safe);
 	RUN(what_fails_comes_again_after_its_period);
 	RUN(nothing_begins_without_its_servers);
