@@ -8,7 +8,8 @@
 --   due      zset  by ms: "id lane". Its lane stays held.
 --   tries    hash  id -> "retries takeovers sent", only where not all are zero
 --   workers  zset  NAME -> deadline, ms
---   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas), deaths
+--   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas),
+--                  deaths (see storm), claim (who empties his hands for suspects, until when)
 -- Invariant: pending of `workers` = HLEN lanes + ZCARD waiting;  XLEN updates = unread + that.
 --
 -- ARGV  1 format  2 shard "i/n"  3 NAME  4 mode: work | hello | leave  5 want  6 nothing in hand 0|1  7 deadline ttl, ms
@@ -28,7 +29,7 @@ local FORMAT, SHARD, NAME, MODE = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local want, empty_handed, TTL = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
 local ATTEMPTS, KEY_LIFE = tonumber(ARGV[8]), tonumber(ARGV[9])
 local CHUNK, BYTES, SUSPECT, FATAL, PAUSE_LOOK = 32, 1048576, 2, 3, 2000
-local STORM, CALM, FATAL_IN_STORM = 5, 30000, 8
+local STORM, CALM, FATAL_IN_STORM = 8, 30000, 8
 local FEW, PATIENCE = 8, 300 -- ms that an entry waits for empty hands before it goes in company
 local READ_MAX = 512 -- entries looked at in one turn, given or not: Redis serves others too
 local FIELDS = 3000 -- names and values of an entry that are copied whole to the dead letters
@@ -205,13 +206,13 @@ end
 local function take_over(dead)
 	local owners, explained = {}, {}
 	for _, name in ipairs(dead) do owners[name] = true end
-	local lanes, unexplained, limit = lanes_of(owners), #dead, FATAL
+	local lanes, unexplained, limit = lanes_of(owners), 0, FATAL
 	for _, l in ipairs(lanes) do
 		local _, takeovers = tries_of(l[2])
-		if takeovers >= SUSPECT and not explained[l[3]] then
-			explained[l[3]] = true
-			unexplained = unexplained - 1
-		end
+		explained[l[3]] = explained[l[3]] or takeovers >= SUSPECT
+	end
+	for _, by_suspect in pairs(explained) do -- who held nothing tells nothing
+		if not by_suspect then unexplained = unexplained + 1 end
 	end
 	if storm(unexplained) then limit = FATAL_IN_STORM end
 	for _, l in ipairs(lanes) do
@@ -387,7 +388,7 @@ if MODE == 'leave' then
 end
 
 -- 6. take: what is due
-local careful, retaken = 0, 0 -- 1: entries that a worker has died of wait for empty hands, 2: so do suspects
+local suspects, orphans, retaken = false, false, 0 -- what waits for empty hands, what was given to full ones
 local due_passed, due_budget = 0, READ_MAX -- ripe, but not to be given now: the next look begins behind them
 local function take_due_chunk(ripe, since, limit)
 	local names, gone = {}, {}
@@ -411,10 +412,10 @@ local function take_due_chunk(ripe, since, limit)
 				due_add(now + PAUSE_LOOK, id, lane)
 				due_passed = due_passed + 1
 			elseif takeovers >= SUSPECT then -- nobody empties his hands for one that is paused or deleted
-				careful = 2
+				suspects = true
 				due_passed = due_passed + 1
 			elseif takeovers > 0 and (now - since[i] < PATIENCE or retaken >= CHUNK) then
-				careful = math.max(careful, 1)
+				orphans = true
 				due_passed = due_passed + 1
 			else
 				if takeovers > 0 then retaken = retaken + 1 end
@@ -451,6 +452,7 @@ local function bad(fields)
 	if not lane or lane == '' then return 'no lane' end
 	if #lane > 255 or lane:find('[^\32-\126]') then return 'lane is not 1 to 255 printable bytes' end
 	if key and #key > 255 then return 'key is longer than 255 bytes' end
+	if key and key:find('%z') then return 'key has a zero byte' end
 	return nil, bot, lane, key
 end
 
@@ -542,6 +544,16 @@ if short then
 	if type(set) == 'table' and set.err then redis.pcall('XGROUP', 'CREATE', UPDATES, 'bell', '$', 'MKSTREAM') end
 end
 write_back()
+
+-- one worker at a time empties its hands for suspects
+local careful = orphans and 1 or 0
+if suspects then
+	local who, till = (redis.call('HGET', CONF, 'claim') or ''):match('^(%S+) (%d+)$')
+	if not who or who == NAME or tonumber(till) <= now or tonumber(till) > now + TTL then
+		redis.call('HSET', CONF, 'claim', string.format('%s %.0f', NAME, now + TTL))
+		careful = 2
+	end
+end
 
 local due_in = -1
 local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')

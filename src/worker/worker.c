@@ -41,6 +41,9 @@ static unsigned room(void *arg)
 static bool empty_handed(void *arg)
 {
 	const struct worker *w = arg;
+	for (unsigned i = 0; i < w->nshards; i++)
+		if (queue_wanted(w->shards[i].queue)) /* another shard is about to fill them */
+			return false;
 	return w->njobs == 0 && !w->draining;
 }
 

@@ -524,10 +524,16 @@ def test_takeovers_one_two_three():
 def test_a_storm_of_deaths_buries_no_innocent_entry():
     fresh("Z~0")
     hello("Z~1", ttl=30000)
-    i = add()
-    for n in range(8):  # workers die with nothing in hand
+    for n in range(40):  # workers that hold nothing tell nothing
         hello("X~%d" % n, ttl=30000)
         die("X~%d" % n, "Z~1")
+    for n in range(9):
+        other = add("other%d" % n)
+        eq(gather("Y~%d" % n, 1), [other])
+        die("Y~%d" % n, "Z~1")
+        e = until(lambda: turn("Z~1", empty=1, ttl=30000).entries, 3)
+        turn("Z~1", done(*e), want=0, ttl=30000)
+    i = add()
     taken = 0
     while True:
         eq(gather("A~%d" % taken, 1), [i])
@@ -539,6 +545,35 @@ def test_a_storm_of_deaths_buries_no_innocent_entry():
     assert 3 < taken < 20, "dead after %d takeovers" % taken
     eq(dead_letters()[0][0]["takeovers"], str(taken))
     empty()
+
+
+def test_deaths_with_empty_hands_are_no_storm():
+    fresh("Z~0")
+    hello("Z~1", ttl=30000)
+    for n in range(40):
+        hello("X~%d" % n, ttl=30000)
+        die("X~%d" % n, "Z~1")
+    i = add()
+    for n in range(3):
+        eq(gather("A~%d" % n, 1), [i])
+        dead = die("A~%d" % n, "Z~1").dead
+    eq([x for x, _ in dead], [i])
+    empty()
+
+
+def test_one_worker_empties_its_hands_for_suspects():
+    fresh("Z~0")
+    hello("Z~1", ttl=30000), hello("Y~1", ttl=30000)
+    i = add("S")
+    for n in ("P~1", "P~2"):
+        eq(gather(n, 1), [i])
+        die(n, "Z~1")
+    until(lambda: turn("Z~1", empty=0, ttl=30000).held_back == 2, 3)
+    eq(turn("Y~1", empty=0, ttl=30000).held_back, 0)  # Z has said that it will
+    eq(turn("Z~1", empty=0, ttl=30000).held_back, 2)
+    r.hset(K["conf"], "claim", "Z~1 %d" % (now_ms() - 1))
+    eq(turn("Y~1", empty=0, ttl=30000).held_back, 2)  # but never came
+    eq(turn("Z~1", empty=1, ttl=30000).ids, [i])  # whose hands are empty gets it all the same
 
 
 def test_a_suspect_that_is_paused_or_deleted_keeps_nobody_waiting():
@@ -623,11 +658,12 @@ def test_bad_entries_go_aside():
         ("lane is", raw("bot", "persona", "body", "{}", "lane", "\x7f")),
         ("lane is", raw("bot", "persona", "body", "{}", "lane", "\xc3\xa4")),
         ("key is", raw("bot", "persona", "body", "{}", "lane", "x", "key", "k" * 256)),
+        ("key has", raw("bot", "persona", "body", "{}", "lane", "x", "key", "k\x00")),
         ("no bot", raw("\x00\xff", "\xff" * 300, "", "")),
         ("no bot", raw("bot\x00", "x", "body", "{}", "lane", "x")),
     ]
     good = [raw("bot", "persona", "body", "", "lane", "x" * 255), raw("bot", "b", "body", "\x00\xff", "lane", " ~ a "),
-            raw("bot", "b", "body", "\x00", "lane", "y", "key", "k\x00" * 127)]
+            raw("bot", "b", "body", "\x00", "lane", "y", "key", "k\xff" * 127)]
     a = turn("A~1")
     eq(a.ids, good)
     eq([i for i, _ in a.dead], [i for _, i in cases])
