@@ -82,6 +82,8 @@ static void log_line(const struct job *j, enum job_outcome outcome, double total
 enum step settle(struct job *j)
 {
 	struct worker *w = j->worker;
+	if (j->outcome == JOB_THROTTLED) /* its notice is worth no second try, which would pass as a fresh update */
+		j->failure = FAILURE_NONE;
 	enum job_outcome outcome = outcome_of(j);
 	double total = (double)(clock_us() - j->began_us) / 1e6;
 	if (outcome == JOB_DEAD && j->update.kind == UPDATE_PRESS) /* pressed again, it may try again */
