@@ -84,6 +84,40 @@ enum step job_dead(struct job *j, const char *why)
 	return failed(j, FAILURE_DEAD, 0, why);
 }
 
+bool job_is_outage(enum err err)
+{
+	static const bool yes[ERR_COUNT] = {
+	    [ERR_UNREACHABLE] = true, [ERR_UNKNOWN] = true, [ERR_TIMEOUT] = true, [ERR_FULL] = true,
+	    [ERR_LIMITED] = true,     [ERR_DENIED] = true,  [ERR_CONFLICT] = true};
+	return yes[err];
+}
+
+enum step job_outage(struct job *j, const char *what, enum err err)
+{
+	return job_later(j, jitter_ms(JOB_OUTAGE_MS), arena_printf(&j->arena, "%s: %s", what, err_text(err)));
+}
+
+void job_op_failed(struct job *j, enum err err)
+{
+	if (err != ERR_OK && j->op_err == ERR_OK)
+		j->op_err = err;
+}
+
+static void confirmed(void *arg, bool ours)
+{
+	(void)ours; /* the runner looks at entry->lost */
+	job_end(arg);
+}
+
+bool job_must_confirm(struct job *j)
+{
+	if (queue_certain(j->entry->queue))
+		return false;
+	job_begin(j);
+	queue_confirm(j->entry, confirmed, j);
+	return true;
+}
+
 /* The one place where job->stage changes. */
 static void job_move(struct job *j, enum stage to)
 {

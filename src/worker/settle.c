@@ -1,9 +1,8 @@
-#include "shoal/worker/settle.h"
-
 #include <stdio.h>
 
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
+#include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
 
 #define RETRY_FIRST_MS 200

@@ -110,6 +110,17 @@ void job_run_ready(struct worker *w);
 void job_begin(struct job *j);
 void job_end(struct job *j);
 
+/* In a callback: the first failure of the operations under way is the one that counts. */
+void job_op_failed(struct job *j, enum err err);
+/* A worker that stood still may have lost its entries without knowing: it asks before it does what others see. True:
+ * it is asking now, the stage waits. */
+bool job_must_confirm(struct job *j);
+
+#define JOB_OUTAGE_MS 1000 /* an entry given back because a server is away comes again after about so long */
+/* Whether an error is an outage, that is, not the update's own fault. */
+bool job_is_outage(enum err err);
+enum step job_outage(struct job *j, const char *what, enum err err);
+
 /* For the stages: how it failed. */
 enum step job_later(struct job *j, int64_t ms, const char *why);
 enum step job_retry(struct job *j, const char *why);

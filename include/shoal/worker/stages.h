@@ -1,0 +1,13 @@
+/* The stages that have a file of their own; the table is job_stages of job.h, and only the runner calls them. */
+#ifndef SHOAL_WORKER_STAGES_H
+#define SHOAL_WORKER_STAGES_H
+
+#include "shoal/worker/job.h"
+
+enum step load(struct job *j);
+enum step commit(struct job *j);
+enum step reply(struct job *j);
+/* The last: the queue hears what became of the entry; so do the metrics and the log. */
+enum step settle(struct job *j);
+
+#endif

@@ -1,0 +1,86 @@
+/* The stage that writes: one statement, under the guard of the update's key. */
+#include <string.h>
+
+#include "shoal/store/sql.h"
+#include "shoal/worker/guard.h"
+#include "shoal/worker/stages.h"
+#include "shoal/worker/worker.h"
+
+#define CONFLICTS_MAX 3
+
+static void committed(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	struct job *j = arg;
+	PQclear(res);
+	j->op_err = err;
+	if (err == ERR_EXISTS && !strcmp(fault->constraint, "guards_pkey"))
+		j->guarded = true;
+	else if (err != ERR_OK)
+		j->error = err == ERR_CONFLICT ? arena_strdup(&j->arena, fault->message)
+		                               : arena_printf(&j->arena, "%s: %s %s", j->decision.commit,
+		                                              fault->sqlstate, fault->message);
+	job_end(j);
+}
+
+static void commit_send(struct job *j)
+{
+	const struct decision *d = &j->decision;
+	struct span effects = calls_encode(j->calls, j->ncalls, &j->arena);
+	struct pg_params p = {.n = (int)d->params.n + 2, .v = {span_of(j->update.key), effects}};
+	memcpy(p.v + 2, d->params.v, d->params.n * sizeof(d->params.v[0]));
+	j->op_err = ERR_OK;
+	job_begin(j);
+	j->statements++;
+	pg_exec(j->worker->pg, sql_get(d->commit), &p, committed, j);
+}
+
+static enum step commit_result(struct job *j)
+{
+	switch (j->op_err) {
+	case ERR_OK: return STEP_NEXT;
+	case ERR_CONFLICT:
+		if (++j->conflicts > CONFLICTS_MAX)
+			return job_retry(
+			    j, arena_printf(&j->arena, "%s: still in conflict: %s", j->decision.commit, j->error));
+		j->facts.conflict = j->error;
+		return STEP_AGAIN;
+	case ERR_UNKNOWN:
+	case ERR_TIMEOUT: j->maybe_applied = true; break;
+	default: break;
+	}
+	if (job_is_outage(j->op_err))
+		return job_outage(j, "commit", j->op_err);
+	return job_retry(j, j->error ? j->error : err_text(j->op_err));
+}
+
+enum commit_step { COMMIT_FENCE, COMMIT_SEND, COMMIT_RESULT, COMMIT_STORED };
+
+enum step commit(struct job *j)
+{
+	if (j->outcome != JOB_UNDECIDED || !j->decision.commit)
+		return STEP_NEXT;
+	switch ((enum commit_step)j->step) {
+	case COMMIT_FENCE:
+		j->step = COMMIT_SEND;
+		if (job_must_confirm(j))
+			return STEP_WAIT;
+		/* fall through */
+	case COMMIT_SEND:
+		j->step = COMMIT_RESULT;
+		commit_send(j);
+		return STEP_WAIT;
+	case COMMIT_RESULT:
+		if (!j->guarded)
+			return commit_result(j);
+		/* it was committed before, by a run that could not tell: what was decided then counts */
+		j->step = COMMIT_STORED;
+		j->op_err = ERR_OK;
+		guard_ask(j);
+		return STEP_WAIT;
+	case COMMIT_STORED:
+		if (j->op_err != ERR_OK)
+			return job_outage(j, "stored effects", j->op_err);
+		return STEP_NEXT;
+	}
+	BUG("commit step %d", j->step);
+}

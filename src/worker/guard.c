@@ -1,0 +1,27 @@
+#include "shoal/worker/guard.h"
+
+#include "shoal/store/sql.h"
+#include "shoal/worker/worker.h"
+
+static void guard_found(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	struct job *j = arg;
+	(void)fault;
+	job_op_failed(j, err);
+	if (err == ERR_OK && PQntuples(res) == 1) {
+		j->guarded = true;
+		struct span text = {PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0)};
+		if (!PQgetisnull(res, 0, 0) && calls_decode(text, &j->arena, &j->calls, &j->ncalls) != ERR_OK)
+			job_op_failed(j, ERR_PROTOCOL);
+	}
+	PQclear(res);
+	job_end(j);
+}
+
+void guard_ask(struct job *j)
+{
+	struct pg_params p = {.n = 1, .v = {span_of(j->update.key)}};
+	job_begin(j);
+	j->statements++;
+	pg_exec(j->worker->pg, sql_get("guard_find"), &p, guard_found, j);
+}

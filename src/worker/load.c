@@ -1,0 +1,163 @@
+/* The stage that gathers all facts: limits, guard, caches, one SELECT, a responder's answer. */
+#include <string.h>
+
+#include "shoal/base/clock.h"
+#include "shoal/store/rows.h"
+#include "shoal/store/sql.h"
+#include "shoal/worker/guard.h"
+#include "shoal/worker/responder.h"
+#include "shoal/worker/stages.h"
+#include "shoal/worker/worker.h"
+
+static void admitted(void *arg, enum err err, bool double_click, bool throttled, bool notice)
+{
+	struct job *j = arg;
+	job_op_failed(j, err);
+	j->double_click = double_click;
+	j->throttled = throttled;
+	j->notice = notice;
+	job_end(j);
+}
+
+static void cached(void *arg, enum err err)
+{
+	struct job *j = arg;
+	job_op_failed(j, err);
+	job_end(j);
+}
+
+static void loaded(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	struct job *j = arg;
+	const char *why = NULL;
+	job_op_failed(j, err);
+	if (err == ERR_OK && rows_to_facts(res, &j->arena, &j->facts, &why) != ERR_OK) {
+		job_op_failed(j, ERR_INTERNAL);
+		j->error = arena_printf(&j->arena, "%s: %s", j->load, why);
+	} else if (err != ERR_OK) {
+		j->error = arena_printf(&j->arena, "%s: %s %s", j->load, fault->sqlstate, fault->message);
+	}
+	PQclear(res);
+	job_end(j);
+}
+
+static enum step load_failed(struct job *j)
+{
+	if (job_is_outage(j->op_err))
+		return job_outage(j, "load", j->op_err);
+	return job_retry(j, j->error ? j->error : err_text(j->op_err));
+}
+
+static void new_mark(char *mark)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	uint64_t r = random_u64();
+	for (int i = 0; i < UPDATE_MARK_LEN; i++, r /= 36)
+		mark[i] = letters[r % 36];
+	mark[UPDATE_MARK_LEN] = 0;
+}
+
+/* All that depends on nothing but the update, at once: admission, the guard, the cache. */
+static enum step load_first(struct job *j)
+{
+	struct worker *w = j->worker;
+	const struct update *u = &j->update;
+	const char *conflict = j->facts.conflict;
+	memset(&j->facts, 0, sizeof(j->facts));
+	j->facts.conflict = conflict;
+	j->facts.now_ms = clock_wall_ms();
+	new_mark(j->facts.mark);
+	j->op_err = ERR_OK;
+
+	bool press = u->kind == UPDATE_PRESS;
+	if (j->conflicts == 0 && u->from.id && flood_admits(w->flood, press)) {
+		job_begin(j);
+		flood_admit(w->flood, j->bot->name, u->from.id, u->message_id, press ? u->data : NULL, u->key,
+		            j->entry->again, admitted, j);
+	}
+	if (j->entry->again && j->conflicts == 0)
+		guard_ask(j);
+	if (j->command->needs & (NEED_CODE | NEED_PERSONA)) {
+		const char *code = j->command->code ? j->command->code(u, &j->arena) : NULL;
+		job_begin(j);
+		cache_lookup_start(w->cache, code, &j->arena, &j->facts, cached, j);
+	}
+	return STEP_NEXT;
+}
+
+static enum step load_select(struct job *j)
+{
+	if (j->op_err != ERR_OK)
+		return load_failed(j);
+	if (j->guarded) {
+		j->outcome = JOB_DONE;
+		return STEP_NEXT;
+	}
+	if (j->double_click || j->throttled) {
+		j->outcome = j->double_click ? JOB_DOUBLE_CLICK : JOB_THROTTLED;
+		return STEP_NEXT;
+	}
+	if (!j->command->load)
+		return STEP_NEXT;
+	struct params p = {.arena = &j->arena};
+	j->load =
+	    j->worker->conf.responder_url && j->command->load_history ? j->command->load_history : j->command->load;
+	j->command->ask(&j->update, &j->facts, &p);
+	struct pg_params out = {.n = (int)p.n};
+	memcpy(out.v, p.v, p.n * sizeof(p.v[0]));
+	job_begin(j);
+	j->statements++;
+	pg_exec(j->worker->pg, sql_get(j->load), &out, loaded, j);
+	return STEP_NEXT;
+}
+
+/* The persona of the chat that the row named. */
+static enum step load_persona(struct job *j)
+{
+	struct facts *f = &j->facts;
+	if (j->op_err != ERR_OK)
+		return load_failed(j);
+	if (j->outcome != JOB_UNDECIDED || !(j->command->needs & NEED_PERSONA))
+		return STEP_NEXT;
+	if (!f->chat.found || f->chat.persona_id == f->fallback.id) {
+		f->persona = f->fallback;
+	} else if (f->code_persona.found && f->chat.persona_id == f->code_persona.id) {
+		f->persona = f->code_persona;
+	} else {
+		job_begin(j);
+		cache_lookup_persona(j->worker->cache, f->chat.persona_id, &j->arena, &f->persona, cached, j);
+	}
+	return STEP_NEXT;
+}
+
+static void answered(void *arg, const char *answer)
+{
+	struct job *j = arg;
+	j->facts.answer = answer;
+	job_end(j);
+}
+
+static enum step load_answer(struct job *j)
+{
+	if (j->op_err != ERR_OK)
+		return load_failed(j);
+	if (j->outcome != JOB_UNDECIDED || !(j->command->needs & NEED_ANSWER) || !j->worker->conf.responder_url ||
+	    !j->command->wants_answer(&j->update, &j->facts))
+		return STEP_NEXT;
+	job_begin(j);
+	responder_ask(j->worker, &j->update, &j->facts, &j->arena, answered, j);
+	return STEP_NEXT;
+}
+
+enum step load(struct job *j)
+{
+	static enum step (*const steps[])(struct job *) = {load_first, load_select, load_persona, load_answer};
+	while (j->outcome != JOB_IGNORED && j->step < (int)(sizeof(steps) / sizeof(steps[0]))) {
+		enum step s = steps[j->step++](j);
+		if (s != STEP_NEXT)
+			return s;
+		if (j->pending)
+			return STEP_WAIT;
+	}
+	return STEP_NEXT;
+}
