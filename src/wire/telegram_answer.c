@@ -47,9 +47,9 @@ static const struct {
 	bool whole_bot;
 	const char *why; /* instead of the description: what an operator has to know */
 } verdicts[] = {
-    {401, CALL_LATER, true, "Telegram does not accept the bot's token (401)"},
+    {401, CALL_DENIED, true, "Telegram does not accept the bot's token (401)"},
     {403, CALL_BLOCKED, false, NULL},
-    {404, CALL_LATER, true, "Telegram knows no bot with this token (404)"},
+    {404, CALL_DENIED, true, "Telegram knows no bot with this token (404)"},
     {408, CALL_LATER, false, NULL},
     {409, CALL_LATER, true, NULL},
     {420, CALL_LATER, false, NULL},
@@ -61,7 +61,7 @@ void telegram_judge(int status, struct span body, int64_t retry_after_ms, struct
 	struct answer an;
 
 	answer_read(&an, status, body, a);
-	*out = (struct ruling){.verdict = CALL_LATER, .wait_ms = wait_of(&an, retry_after_ms)};
+	*out = (struct ruling){.verdict = CALL_OUTAGE, .wait_ms = wait_of(&an, retry_after_ms)};
 	out->why = an.description ? an.description : arena_printf(a, "HTTP status %d", status);
 	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
 		if (an.code != verdicts[i].code || (verdicts[i].verdict == CALL_BLOCKED && !an.sound))
@@ -72,7 +72,9 @@ void telegram_judge(int status, struct span body, int64_t retry_after_ms, struct
 			out->why = verdicts[i].why;
 		return;
 	}
-	if (!an.sound) {
+	if (out->wait_ms >= 0 && an.code >= 500) { /* busy, and says until when */
+		out->verdict = CALL_LATER;
+	} else if (!an.sound) {
 		out->why = arena_printf(a, "HTTP status %d without an answer of the Bot API", status);
 	} else if (an.ok && status >= 200 && status < 300) {
 		out->verdict = CALL_DONE;

@@ -207,6 +207,7 @@ struct span telegram_get_updates(const struct bot *bot, int64_t offset, unsigned
 const struct platform platform_telegram = {
     .name = "telegram",
     .decode = telegram_decode,
+    .probe = "getMe",
     .encode = telegram_encode,
     .answer_press = telegram_answer_press,
     .url = telegram_url,

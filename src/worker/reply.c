@@ -91,7 +91,9 @@ static enum step reply_result(struct job *j)
 		j->step = REPLY_TOLD;
 		tell_refused(j, c->chat_id);
 		return STEP_WAIT;
-	case CALL_LATER: break;
+	case CALL_LATER:
+	case CALL_OUTAGE:
+	case CALL_DENIED: break;
 	}
 	if (r->wait_ms > 0) /* a limit: the whole fleet keeps to it */
 		flood_block(j->worker->flood, j->bot->name, r->whole_bot ? 0 : c->chat_id, r->wait_ms);

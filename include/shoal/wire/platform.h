@@ -22,7 +22,9 @@ struct call {
 /* What the answer to a call means. */
 enum verdict {
 	CALL_DONE,
-	CALL_LATER,   /* trouble of the platform, or a limit: wait_ms says when (-1: not told) */
+	CALL_LATER,   /* a limit, or told to come again: wait_ms says when (-1: not told) */
+	CALL_OUTAGE,  /* the platform fails, or it is not the platform that answers; wait_ms as above */
+	CALL_DENIED,  /* the bot's token is not accepted: trouble of the configuration */
 	CALL_FINAL,   /* refused for good: counts as delivered */
 	CALL_BLOCKED, /* refused for good because the chat does not want us: the chat becomes blocked */
 };
@@ -30,7 +32,7 @@ enum verdict {
 struct ruling {
 	enum verdict verdict;
 	int64_t wait_ms;
-	bool whole_bot;  /* CALL_LATER: the limit is the bot's, not the chat's */
+	bool whole_bot;  /* CALL_LATER, CALL_DENIED: it is the bot's, not the chat's */
 	const char *why; /* description from the platform, in the arena; never NULL, holds no secret */
 };
 
@@ -40,6 +42,7 @@ struct platform {
 	 */
 	enum err (*decode)(const struct bot *bot, struct span body, const char *key, int64_t at_ms, struct arena *a,
 	                   struct update *out, const char **why);
+	const char *probe; /* method that asks whether a token is served, and changes nothing */
 	/* Reply to call. ERR_INVALID when it breaks a limit of the platform. */
 	enum err (*encode)(const struct reply *r, struct arena *a, struct call *out, const char **why);
 	/* Answer to a press (toast may be ""). */
