@@ -8,6 +8,7 @@
 #include "shoal/base/clock.h"
 #include "shoal/base/conf.h"
 #include "shoal/base/log.h"
+#include "shoal/base/metrics.h"
 #include "shoal/bots/registry.h"
 #include "shoal/gateway/intake.h"
 #include "shoal/gateway/poll.h"
@@ -92,6 +93,14 @@ static const char *check_redis(void *arg)
 	struct gateway *g = arg;
 
 	return intake_trouble(g->intake);
+}
+
+static void set_cut_off(void *arg)
+{
+	struct gateway *g = arg;
+
+	series_set(SERIES(metric_gauge("shoal_cut_off", "peer", "1 while what needs this peer is not taken"), "queue"),
+	           intake_trouble(g->intake) != NULL);
 }
 
 static const char *check_draining(void *arg)
@@ -211,6 +220,7 @@ static int run(struct gateway *g)
 		return EXIT_FAILED;
 	}
 	start_pollers(g);
+	metrics_on_render(set_cut_off, g);
 	loop_on_signal(g->loop, SIGTERM, on_signal, g);
 	loop_on_signal(g->loop, SIGINT, on_signal, g);
 	log_info("gateway started", LOG_INT("port", httpd_port(g->httpd)), LOG_INT("health", health_port(g->health)),

@@ -3,17 +3,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shoal/base/clock.h"
 #include "shoal/base/log.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/redis_check.h"
 
 #define UNDER_WAY_MAX 4096
 #define TIMEOUT_MS 2000
+#define PROBE_MS 1000
 
 struct shard {
 	struct redis *redis;
-	char key[QUEUE_KEY_MAX];
+	char key[QUEUE_KEY_MAX], probe_key[QUEUE_KEY_MAX];
 	struct redis_check check;
+	enum err refused;   /* what became of the last append or probe; ERR_OK: it takes entries */
+	struct timer probe; /* runs while it does not */
 };
 
 struct intake {
@@ -26,15 +30,44 @@ struct intake {
 
 struct pending {
 	struct intake *in;
+	struct shard *shard;
 	intake_fn *fn;
 	void *arg;
 };
+
+/* ---- whether a server that is there takes entries: it may be full, or read-only since a failover */
+
+static void note(struct shard *s, enum err err)
+{
+	s->refused = err;
+	if (err == ERR_OK)
+		timer_stop(&s->probe);
+	else if (!timer_armed(&s->probe))
+		timer_set(&s->probe, jitter_ms(PROBE_MS));
+}
+
+static void on_probed(void *arg, enum err err, const redisReply *reply)
+{
+	(void)reply;
+	note(arg, err);
+}
+
+/* Sets a key only if it is there, which it never is. Who refuses this refuses entries, for want of room or of rights.
+ */
+static void probe(void *arg)
+{
+	struct shard *s = arg;
+	const struct span argv[] = {SPAN("SET"), span_of(s->probe_key), SPAN("1"), SPAN("XX")};
+
+	redis_call(s->redis, on_probed, s, sizeof(argv) / sizeof(argv[0]), argv);
+}
 
 static void on_up(void *arg)
 {
 	struct shard *s = arg;
 
 	redis_check_start(&s->check);
+	probe(s);
 }
 
 struct intake *intake_open(struct loop *l, const char *const *urls, unsigned shards)
@@ -48,6 +81,8 @@ struct intake *intake_open(struct loop *l, const char *const *urls, unsigned sha
 		    .url = urls[i], .label = "queue", .timeout_ms = TIMEOUT_MS, .on_up = on_up, .arg = s};
 
 		queue_key(s->key, i, "updates");
+		queue_key(s->probe_key, i, "probe");
+		timer_init(&s->probe, l, probe, s);
 		s->redis = redis_open(l, &opts);
 		s->check.redis = s->redis;
 		s->check.shard = i;
@@ -57,8 +92,10 @@ struct intake *intake_open(struct loop *l, const char *const *urls, unsigned sha
 
 void intake_close(struct intake *in)
 {
-	for (unsigned i = 0; i < in->shards; i++)
+	for (unsigned i = 0; i < in->shards; i++) {
 		redis_close(in->shard[i].redis);
+		timer_release(&in->shard[i].probe);
+	}
 	free(in);
 }
 
@@ -81,6 +118,7 @@ static void on_appended(void *arg, enum err err, const redisReply *reply)
 		err = ERR_PROTOCOL;
 	if (err != ERR_OK)
 		complain(p.in, err, reply);
+	note(p.shard, err);
 	p.fn(p.arg, err);
 }
 
@@ -94,7 +132,7 @@ bool intake_append(struct intake *in, const struct entry *e, struct arena *a, in
 	if (in->under_way >= UNDER_WAY_MAX)
 		return false;
 	p = mem_alloc(sizeof(*p));
-	*p = (struct pending){in, fn, arg};
+	*p = (struct pending){in, s, fn, arg};
 	in->under_way++;
 	argc = entry_xadd(e, s->key, a, &argv);
 	redis_call(s->redis, on_appended, p, argc, argv);
@@ -106,11 +144,20 @@ unsigned intake_under_way(const struct intake *in)
 	return in->under_way;
 }
 
+static const char *shard_trouble(const struct shard *s)
+{
+	if (!redis_up(s->redis))
+		return "no connection";
+	if (s->refused == ERR_FULL)
+		return "full";
+	return s->refused ? err_text(s->refused) : redis_check_trouble(&s->check);
+}
+
 const char *intake_trouble(struct intake *in)
 {
 	for (unsigned i = 0; i < in->shards; i++) {
 		const struct shard *s = &in->shard[i];
-		const char *why = redis_up(s->redis) ? redis_check_trouble(&s->check) : "no connection";
+		const char *why = shard_trouble(s);
 
 		if (why) {
 			snprintf(in->trouble, sizeof(in->trouble), "shard %u: %s", i, why);

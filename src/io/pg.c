@@ -125,7 +125,8 @@ static void pool_count_fault(struct pg *p, const struct pg_cmd *cmd, const struc
 
 	if (class[0] != '\0')
 		pg_count_error(class);
-	if (cmd->err != ERR_INTERNAL || !log_due(&p->complained_ms, &p->held_back))
+	bool wrong = cmd->err == ERR_INTERNAL || strncmp(fault->sqlstate, "42", 2) == 0;
+	if (!wrong || !log_due(&p->complained_ms, &p->held_back))
 		return;
 	log_error("statement failed", LOG_STR("statement", cmd->known->stmt->name),
 	          LOG_STR("sqlstate", fault->sqlstate), LOG_STR("message", fault->message),
@@ -180,6 +181,13 @@ bool pg_up(const struct pg *p)
 		if (pg_conn_up(p->conns[i]))
 			return true;
 	return false;
+}
+
+const char *pg_trouble(const struct pg *p)
+{
+	if (pg_up(p))
+		return NULL;
+	return p->nconns > 0 ? pg_conn_trouble(p->conns[0]) : "the connection string cannot be used";
 }
 
 /* The connection with the least under way; NULL when all are full or away. */
@@ -278,8 +286,10 @@ struct pg *pg_open(struct loop *l, const struct pg_opts *opts)
 	struct pg *p = mem_zalloc(sizeof(*p));
 	struct pg_hooks hooks = {.arg = p, .finished = on_finished, .again = on_again, .changed = on_changed};
 	struct pg_conn_conf conf = {.prepare = opts->prepare,
+	                            .writes = opts->writes,
 	                            .keepalive_s = opts->keepalive_s,
 	                            .statement_timeout_ms = opts->statement_timeout_ms};
+	struct pg_target *target;
 	const char *why;
 
 	p->loop = l;
@@ -291,12 +301,15 @@ struct pg *pg_open(struct loop *l, const struct pg_opts *opts)
 	pg_list_init(&p->finished);
 	p->slow = SERIES0(metric_counter("shoal_sql_slow_total", "", "Statements slower than SHOAL_SLOW_QUERY_MS."));
 	/* poolers take no options in the start-up packet: there the client's own limit is all there is */
-	conf.target = pg_target_parse(&p->arena, opts->url, opts->application_name,
-	                              opts->prepare ? opts->statement_timeout_ms : 0, &why);
-	if (conf.target == NULL) {
+	target = pg_target_parse(&p->arena, opts->url, opts->application_name,
+	                         opts->prepare ? opts->statement_timeout_ms : 0, &why);
+	if (target == NULL) {
 		log_error("postgres cannot be used", LOG_STR("why", why));
 		return p;
 	}
+	if (opts->writes)
+		pg_target_writes(target);
+	conf.target = target;
 	p->conns = mem_zalloc((opts->connections ? opts->connections : 1) * sizeof(struct pg_conn *));
 	while (p->nconns < opts->connections) {
 		struct pg_conn *c = pg_conn_open(l, &conf, &hooks);

@@ -39,6 +39,7 @@ struct pg_conn {
 	struct pg_list under_way; /* each has sent its Sync; results come in this order */
 	int64_t head_ms;          /* since when the first of them is the first */
 	bool server_gone;         /* the server said that it ends this session: nothing behind was executed */
+	char trouble[200];        /* why it was lost or not made */
 	uint8_t *prepared;        /* enum prepared by pg_known.index */
 	unsigned nprepared;
 };
@@ -130,6 +131,11 @@ bool pg_conn_up(const struct pg_conn *c)
 	return c->state == CONN_UP;
 }
 
+const char *pg_conn_trouble(const struct pg_conn *c)
+{
+	return c->trouble;
+}
+
 unsigned pg_conn_depth(const struct pg_conn *c)
 {
 	return c->under_way.n;
@@ -200,6 +206,7 @@ static void conn_drop(struct pg_conn *c, enum err err, const char *kind, const c
 	if (clock_ms() - c->up_ms >= STEADY_MS)
 		c->failures = 0;
 	pg_count_error(kind);
+	snprintf(c->trouble, sizeof(c->trouble), "%s", why);
 	log_warn("postgres connection dropped", LOG_STR("why", why), LOG_INT("under_way", c->under_way.n),
 	         LOG_STR("libpq", PQstatus(c->pq) == CONNECTION_BAD ? pg_message(&a, c->pq) : NULL));
 	arena_release(&a);
@@ -360,6 +367,20 @@ static bool conn_drain(struct pg_conn *c)
 	return true;
 }
 
+/* The server says so by itself, with the first answer after it has become so. */
+static bool conn_read_only(const struct pg_conn *c)
+{
+	static const char *const settings[] = {"default_transaction_read_only", "in_hot_standby"};
+
+	for (int i = 0; c->conf.writes && i < 2; i++) {
+		const char *value = PQparameterStatus(c->pq, settings[i]);
+
+		if (value != NULL && strcmp(value, "on") == 0)
+			return true;
+	}
+	return false;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct pg_conn *c = arg;
@@ -373,6 +394,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	sane = conn_drain(c);
 	while ((notify = PQnotifies(c->pq)) != NULL)
 		PQfreemem(notify);
+	if (c->state == CONN_UP && conn_read_only(c))
+		conn_set_state(c, CONN_LEAVING);
 	if (!alive || !sane || PQstatus(c->pq) == CONNECTION_BAD)
 		conn_drop(c, ERR_UNKNOWN, "lost", c->server_gone ? "the server is shutting down" : "connection lost");
 	else if (c->state == CONN_LEAVING && c->under_way.n == 0)
@@ -512,6 +535,7 @@ static void on_dialed(void *arg, PGconn *pq, const char *why)
 	if (pq == NULL || PQsetnonblocking(pq, 1) != 0 || PQenterPipelineMode(pq) != 1) {
 		PQfinish(pq);
 		pg_count_error("connect");
+		snprintf(c->trouble, sizeof(c->trouble), "%s", why ? why : "no pipeline mode");
 		conn_complain(c, "postgres cannot be reached", why ? why : "no pipeline mode");
 		conn_set_state(c, CONN_DOWN);
 		c->first_host++;
@@ -556,6 +580,7 @@ struct pg_conn *pg_conn_open(struct loop *l, const struct pg_conn_conf *conf, co
 	c->loop = l;
 	c->conf = *conf;
 	c->hooks = *hooks;
+	snprintf(c->trouble, sizeof(c->trouble), "not connected yet");
 	pg_list_init(&c->under_way);
 	timer_init(&c->timer, l, on_timer, c);
 	conn_dial(c);

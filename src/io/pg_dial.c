@@ -183,6 +183,11 @@ struct pg_target *pg_target_parse(struct arena *a, const char *url, const char *
 	return t;
 }
 
+void pg_target_writes(struct pg_target *t)
+{
+	target_default(t, "target_session_attrs", "PGTARGETSESSIONATTRS", "read-write");
+}
+
 const char *pg_message(struct arena *a, const PGconn *c)
 {
 	char *text = arena_strdup(a, c ? PQerrorMessage(c) : "out of memory");

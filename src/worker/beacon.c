@@ -11,6 +11,10 @@
 
 #define LIFE_MS "5000"
 
+/* Also where Redis is full: those who make room want to see who works. */
+static struct redis_script beacon_script = {
+    .name = "beacon", .text = SPAN("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])")};
+
 static struct metric *gauge(const char *name, const char *help)
 {
 	return metric_gauge(name, "shard", help);
@@ -51,7 +55,7 @@ static void put(struct json_writer *out, struct worker *w)
 	json_kv_i64(out, "pid", getpid());
 	json_kv_str(out, "version", shoal_version);
 	json_kv_str(out, "started_at", started);
-	json_kv_str(out, "state", w->draining ? "draining" : !pg_up(w->pg) ? "cut off" : "running");
+	json_kv_str(out, "state", w->draining ? "draining" : worker_cut_off(w) ? "cut off" : "running");
 	json_kv_i64(out, "in_flight", w->njobs);
 	json_kv_i64(out, "in_flight_max", w->conf.inflight);
 	json_kv_i64(out, "done", w->done);
@@ -71,9 +75,9 @@ void beacon_send(struct worker *w)
 	json_writer_init(&out, &body);
 	put(&out, w);
 	snprintf(key, sizeof(key), "shoal:worker:%s", w->id);
-	const struct span argv[] = {SPAN("SET"), span_of(key), buf_span(&body), SPAN("PX"), SPAN(LIFE_MS)};
+	const struct span argv[] = {span_of(key), buf_span(&body), SPAN(LIFE_MS)};
 	if (!body.failed && redis_up(w->redis))
-		redis_call(w->redis, NULL, NULL, sizeof(argv) / sizeof(argv[0]), argv);
+		redis_eval(w->redis, &beacon_script, NULL, NULL, 1, 3, argv);
 	buf_release(&body);
 	for (unsigned i = 0; i < w->nshards; i++)
 		if (queue_up(w->shards[i].queue))

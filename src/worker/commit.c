@@ -3,6 +3,7 @@
 
 #include "shoal/store/sql.h"
 #include "shoal/worker/guard.h"
+#include "shoal/worker/reach.h"
 #include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
 
@@ -12,7 +13,9 @@ static void committed(void *arg, enum err err, PGresult *res, const struct pg_fa
 {
 	struct job *j = arg;
 	PQclear(res);
+	reach_heard_write(j->worker->reach, err, fault);
 	j->op_err = err;
+	j->contended = err == ERR_CONFLICT && strcmp(fault->sqlstate, "SH001") != 0;
 	if (err == ERR_EXISTS && !strcmp(fault->constraint, "guards_pkey"))
 		j->guarded = true;
 	else if (err != ERR_OK)
@@ -39,10 +42,12 @@ static enum step commit_result(struct job *j)
 	switch (j->op_err) {
 	case ERR_OK: return STEP_NEXT;
 	case ERR_CONFLICT:
-		if (++j->conflicts > CONFLICTS_MAX)
+		if (++j->conflicts > CONFLICTS_MAX && j->contended)
+			return job_outage(j, "commit", j->op_err);
+		if (j->conflicts > CONFLICTS_MAX)
 			return job_retry(
 			    j, arena_printf(&j->arena, "%s: still in conflict: %s", j->decision.commit, j->error));
-		j->facts.conflict = j->error;
+		j->facts.conflict = j->contended ? NULL : j->error;
 		return STEP_AGAIN;
 	case ERR_UNKNOWN:
 	case ERR_TIMEOUT: j->maybe_applied = true; break;

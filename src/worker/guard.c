@@ -1,12 +1,13 @@
 #include "shoal/worker/guard.h"
 
 #include "shoal/store/sql.h"
+#include "shoal/worker/reach.h"
 #include "shoal/worker/worker.h"
 
 static void guard_found(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
 {
 	struct job *j = arg;
-	(void)fault;
+	reach_heard_read(j->worker->reach, err, fault);
 	job_op_failed(j, err);
 	if (err == ERR_OK && PQntuples(res) == 1) {
 		j->guarded = true;

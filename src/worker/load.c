@@ -5,6 +5,7 @@
 #include "shoal/store/rows.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/guard.h"
+#include "shoal/worker/reach.h"
 #include "shoal/worker/responder.h"
 #include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
@@ -12,6 +13,7 @@
 static void admitted(void *arg, enum err err, bool double_click, bool throttled, bool notice)
 {
 	struct job *j = arg;
+	reach_heard_redis(j->worker->reach, err);
 	job_op_failed(j, err);
 	j->double_click = double_click;
 	j->throttled = throttled;
@@ -30,6 +32,7 @@ static void loaded(void *arg, enum err err, PGresult *res, const struct pg_fault
 {
 	struct job *j = arg;
 	const char *why = NULL;
+	reach_heard_read(j->worker->reach, err, fault);
 	job_op_failed(j, err);
 	if (err == ERR_OK && rows_to_facts(res, &j->arena, &j->facts, &why) != ERR_OK) {
 		job_op_failed(j, ERR_INTERNAL);

@@ -1,9 +1,8 @@
 /* The stage that sends what was decided, one message after the other, within the flood budget. */
-#include <stdio.h>
-
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
 #include "shoal/wire/stream.h"
+#include "shoal/worker/reach.h"
 #include "shoal/worker/send.h"
 #include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
@@ -15,21 +14,10 @@ enum reply_step { REPLY_NEXT, REPLY_FENCE, REPLY_BUDGET, REPLY_WAITED, REPLY_SEN
 static void budget(void *arg, enum err err, int64_t wait_ms, bool booked)
 {
 	struct job *j = arg;
+	reach_heard_redis(j->worker->reach, err);
 	j->op_err = err;
 	j->wait_ms = wait_ms;
 	j->booked = booked;
-	job_end(j);
-}
-
-static void replied(void *arg, enum err err, const struct http_response *res)
-{
-	struct job *j = arg;
-	char status[16];
-	j->op_err = err;
-	if (err == ERR_OK)
-		j->platform->judge(res->status, res->body, res->retry_after_ms, &j->arena, &j->ruling);
-	snprintf(status, sizeof(status), "%d", err == ERR_OK ? res->status : 0);
-	series_add(SERIES(j->worker->platform_requests, j->platform->name, j->calls[j->sent].method, status), 1);
 	job_end(j);
 }
 
@@ -78,8 +66,6 @@ static enum step reply_over(struct job *j)
 static enum step reply_result(struct job *j)
 {
 	const struct call *c = &j->calls[j->sent];
-	if (j->op_err != ERR_OK)
-		return job_outage(j, c->method, j->op_err);
 	const struct ruling *r = &j->ruling;
 	switch (r->verdict) {
 	case CALL_DONE: return reply_over(j);
@@ -125,6 +111,7 @@ static enum step reply_budget(struct job *j)
 enum step reply(struct job *j)
 {
 	enum step s;
+	const char *why;
 	for (;;) {
 		switch ((enum reply_step)j->step) {
 		case REPLY_NEXT:
@@ -132,8 +119,9 @@ enum step reply(struct job *j)
 				j->sent = j->entry->sent < j->ncalls ? j->entry->sent : j->ncalls;
 			if (j->sent >= j->ncalls)
 				return STEP_NEXT;
-			if (!j->token)
-				return job_later(j, jitter_ms(JOB_OUTAGE_MS), "the bot has no token");
+			why = reach_bot_trouble(j->worker->reach, j->bot);
+			if (why)
+				return job_later(j, jitter_ms(JOB_OUTAGE_MS), why);
 			j->step = REPLY_FENCE;
 			break;
 		case REPLY_FENCE: {
@@ -154,7 +142,7 @@ enum step reply(struct job *j)
 			if (job_must_confirm(j))
 				return STEP_WAIT;
 			j->step = REPLY_SENT;
-			send_call(j, &j->calls[j->sent], replied);
+			send_call(j, &j->calls[j->sent]);
 			return STEP_WAIT;
 		case REPLY_SENT: return reply_result(j);
 		case REPLY_TOLD:

@@ -1,17 +1,38 @@
 #include "shoal/worker/send.h"
 
+#include <stdio.h>
+
+#include "shoal/io/http.h"
+#include "shoal/worker/reach.h"
 #include "shoal/worker/worker.h"
 
 #define PLATFORM_TIMEOUT_MS 30000
 
-void send_call(struct job *j, const struct call *c, http_fn *fn)
+static void answered(void *arg, enum err err, const struct http_response *res)
 {
-	struct http_request req = {.method = "POST",
-	                           .url =
-	                               j->platform->url(j->worker->conf.telegram_api, j->token, c->method, &j->arena),
-	                           .body = c->body,
-	                           .timeout_ms = PLATFORM_TIMEOUT_MS,
-	                           .peer = j->platform->name};
+	struct job *j = arg;
+	char status[16];
+
+	snprintf(status, sizeof(status), "%d", err == ERR_OK ? res->status : 0);
+	series_add(SERIES(j->worker->platform_requests, j->platform->name, j->sending, status), 1);
+	if (err == ERR_OK)
+		j->platform->judge(res->status, res->body, res->retry_after_ms, &j->arena, &j->ruling);
+	else
+		j->ruling = (struct ruling){.verdict = CALL_OUTAGE, .wait_ms = -1, .why = err_text(err)};
+	reach_heard_platform(j->worker->reach, j->bot, err, &j->ruling);
+	job_end(j);
+}
+
+void send_call(struct job *j, const struct call *c)
+{
+	struct worker *w = j->worker;
+	const struct http_request req = {.method = "POST",
+	                                 .url = j->platform->url(w->conf.telegram_api, j->token, c->method, &j->arena),
+	                                 .body = c->body,
+	                                 .timeout_ms = PLATFORM_TIMEOUT_MS,
+	                                 .peer = j->platform->name};
+
+	j->sending = c->method;
 	job_begin(j);
-	http_send(j->worker->http, &req, fn, j);
+	http_send(w->http, &req, answered, j);
 }

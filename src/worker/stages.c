@@ -1,10 +1,10 @@
 /* The table of the stages, and those that are short. */
 #include "shoal/worker/stages.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "shoal/bots/registry.h"
+#include "shoal/worker/reach.h"
 #include "shoal/worker/send.h"
 #include "shoal/worker/worker.h"
 
@@ -42,24 +42,15 @@ static enum step decode(struct job *j)
 
 /* ---- acknowledge: where the gateway polls, nobody has answered the button yet */
 
-static void acknowledged(void *arg, enum err err, const struct http_response *res)
-{
-	struct job *j = arg;
-	char status[16];
-	snprintf(status, sizeof(status), "%d", err == ERR_OK ? res->status : 0);
-	series_add(SERIES(j->worker->platform_requests, j->platform->name, "answerCallbackQuery", status), 1);
-	job_end(j);
-}
-
 static enum step acknowledge(struct job *j)
 {
 	if (j->step++ || j->outcome != JOB_UNDECIDED || j->worker->conf.telegram_mode != TELEGRAM_POLL ||
-	    j->update.kind != UPDATE_PRESS || j->entry->again || !j->token)
+	    j->update.kind != UPDATE_PRESS || j->entry->again || reach_bot_trouble(j->worker->reach, j->bot))
 		return STEP_NEXT;
 	struct call call;
 	const char *toast = j->command->toast ? j->command->toast : "";
 	j->platform->answer_press(j->update.press_id, toast, &j->arena, &call);
-	send_call(j, &call, acknowledged);
+	send_call(j, &call);
 	return STEP_WAIT;
 }
 

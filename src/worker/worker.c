@@ -16,19 +16,39 @@
 #include "shoal/worker/beacon.h"
 #include "shoal/worker/fleet.h"
 #include "shoal/worker/job.h"
+#include "shoal/worker/reach.h"
 
 #define TICK_MS 1000
 #define STATEMENT_TIMEOUT_MS 10000
 #define ANSWER_MAX (4 << 20) /* a platform's answer is a few KiB; a responder's may be longer */
 #define PER_HOST 64
 
+/* ---- what every update needs: NULL while it is there, else why it is not */
+
+static const char *check_pg(void *arg)
+{
+	const struct worker *w = arg;
+	return pg_up(w->pg) ? reach_pg_trouble(w->reach) : pg_trouble(w->pg);
+}
+
+static const char *check_redis(void *arg)
+{
+	const struct worker *w = arg;
+	return redis_up(w->redis) ? reach_redis_trouble(w->reach) : "the caches' Redis cannot be reached";
+}
+
+bool worker_cut_off(struct worker *w)
+{
+	return check_pg(w) || check_redis(w) || !reach_any(w->reach);
+}
+
 /* ---- the queue's callbacks */
 
 static unsigned room(void *arg)
 {
-	const struct worker *w = arg;
+	struct worker *w = arg;
 	unsigned used = w->njobs;
-	if (w->draining || w->suspect || !pg_up(w->pg) || !redis_up(w->redis))
+	if (w->draining || w->suspect || worker_cut_off(w))
 		return 0;
 	for (unsigned i = 0; i < w->nshards; i++) {
 		if (w->njobs > 0 && queue_wants_empty_hands(w->shards[i].queue))
@@ -138,18 +158,6 @@ static void run_ready(void *arg)
 
 /* ---- readiness */
 
-static const char *check_pg(void *arg)
-{
-	const struct worker *w = arg;
-	return pg_up(w->pg) ? NULL : "Postgres cannot be reached";
-}
-
-static const char *check_redis(void *arg)
-{
-	const struct worker *w = arg;
-	return redis_up(w->redis) ? NULL : "the caches' Redis cannot be reached";
-}
-
 static const char *check_queue(void *arg)
 {
 	const struct shard *s = arg;
@@ -174,26 +182,35 @@ static const char *check_moving(void *arg)
 {
 	const struct worker *w = arg;
 	for (unsigned i = 0; i < w->nshards; i++)
-		if (redis_up(w->redis) && queue_turned_ms(w->shards[i].queue) && !queue_up(w->shards[i].queue) &&
-		    clock_ms() - queue_turned_ms(w->shards[i].queue) > 60000)
+		if (redis_up(queue_redis(w->shards[i].queue)) && queue_turned_ms(w->shards[i].queue) &&
+		    !queue_up(w->shards[i].queue) && clock_ms() - queue_turned_ms(w->shards[i].queue) > 60000)
 			return queue_trouble(w->shards[i].queue);
 	return NULL;
 }
 
 /* ---- start */
 
+static void poke_all(void *arg)
+{
+	struct worker *w = arg;
+	for (unsigned i = 0; i < w->nshards && !w->leaving; i++)
+		queue_poke(w->shards[i].queue);
+}
+
 static void warm(void *arg, bool up)
 {
 	struct worker *w = arg;
+	if (up)
+		reach_pg_came(w->reach);
 	if (up && redis_up(w->redis))
 		cache_warm(w->cache);
-	for (unsigned i = 0; i < w->nshards; i++)
-		queue_poke(w->shards[i].queue);
+	poke_all(w);
 }
 
 static void redis_came(void *arg)
 {
 	struct worker *w = arg;
+	reach_redis_came(w->reach);
 	warm(w, pg_up(w->pg));
 }
 
@@ -204,10 +221,16 @@ static void tick(void *arg)
 	timer_set(&w->tick, TICK_MS);
 }
 
-static void set_inflight(void *arg)
+static void set_gauges(void *arg)
 {
 	struct worker *w = arg;
+	bool queues = true;
 	series_set(w->inflight, w->njobs);
+	series_set(SERIES(w->cut_off, "postgres"), check_pg(w) != NULL);
+	series_set(SERIES(w->cut_off, "cache"), check_redis(w) != NULL);
+	for (unsigned i = 0; i < w->nshards; i++)
+		queues = queues && queue_up(w->shards[i].queue);
+	series_set(SERIES(w->cut_off, "queue"), !queues);
 }
 
 static void metrics_init(struct worker *w)
@@ -226,7 +249,8 @@ static void metrics_init(struct worker *w)
 	w->takeovers = SERIES0(metric_counter("shoal_takeovers_total", "", "Entries taken over from dead workers"));
 	w->flood_wait =
 	    SERIES0(metric_histogram("shoal_flood_wait_seconds", "", "Waits for the flood budget", NULL, 0));
-	metrics_on_render(set_inflight, w);
+	w->cut_off = metric_gauge("shoal_cut_off", "peer", "1 while what needs this peer is not taken");
+	metrics_on_render(set_gauges, w);
 }
 
 static void queue_came(void *arg, unsigned shard)
@@ -295,6 +319,7 @@ static void open_all(struct worker *w, const char **urls)
 	                                           .application_name = agent,
 	                                           .connections = (unsigned)w->conf.pg_connections,
 	                                           .prepare = w->conf.pg_prepare,
+	                                           .writes = true,
 	                                           .keepalive_s = (unsigned)w->conf.pg_keepalive_s,
 	                                           .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
 	                                           .slow_ms = (unsigned)w->conf.slow_query_ms,
@@ -307,6 +332,7 @@ static void open_all(struct worker *w, const char **urls)
 	w->cache = cache_open(&(struct cache_opts){w->loop, w->redis, w->pg});
 	w->flood = flood_open(w->redis, &w->conf);
 	w->http = http_open(w->loop, &(struct http_opts){PER_HOST, ANSWER_MAX, arena_strdup(&w->arena, agent)});
+	w->reach = reach_open(&(struct reach_opts){w->loop, &w->conf, w->http, w->pg, w->flood, poke_all, w});
 	w->fleet = fleet_open(&(struct fleet_opts){w->loop, w->pg, w->redis, fleet_jobs});
 	open_queues(w, urls);
 }
@@ -316,6 +342,7 @@ static void add_checks(struct worker *w, struct health *h)
 	health_check(h, "postgres", check_pg, w);
 	health_check(h, "redis", check_redis, w);
 	health_check(h, "caches", check_cache, w);
+	reach_checks(w->reach, h, &w->arena);
 	health_check(h, "draining", check_drain, w);
 	for (unsigned i = 0; i < w->nshards; i++)
 		health_check(h, arena_printf(&w->arena, "queue %u", i), check_queue, &w->shards[i]);
@@ -332,6 +359,7 @@ static void close_all(struct worker *w)
 	redis_close(w->redis);
 	fleet_free(w->fleet);
 	flood_close(w->flood);
+	reach_close(w->reach);
 	timer_release(&w->drain_timer);
 	timer_release(&w->tick);
 	task_cancel(&w->ready_task);

@@ -269,7 +269,13 @@ static void faults_are_told_apart(void)
 	CHECK_INT(pg_classify("53300"), ERR_UNREACHABLE);
 	CHECK_INT(pg_classify("57P03"), ERR_UNREACHABLE);
 	CHECK_INT(pg_classify("57014"), ERR_TIMEOUT);
-	CHECK_INT(pg_classify("42P01"), ERR_INTERNAL);
+	CHECK_INT(pg_classify("55P03"), ERR_UNREACHABLE);
+	CHECK_INT(pg_classify("58030"), ERR_UNREACHABLE);
+	CHECK_INT(pg_classify("28P01"), ERR_DENIED);
+	CHECK_INT(pg_classify("42501"), ERR_DENIED);
+	CHECK_INT(pg_classify("42P01"), ERR_UNREACHABLE);
+	CHECK_INT(pg_classify("42601"), ERR_INTERNAL);
+	CHECK_INT(pg_classify("XX000"), ERR_INTERNAL);
 	CHECK_INT(pg_classify(""), ERR_INTERNAL);
 }
 

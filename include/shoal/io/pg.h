@@ -19,8 +19,9 @@ struct pg_opts {
 	const char *url; /* libpq connection string or URI */
 	const char *application_name;
 	unsigned connections;
-	bool prepare;                  /* named prepared statements; false for poolers that cannot */
-	unsigned keepalive_s;          /* idle connections are pinged; 0: never */
+	bool prepare;         /* named prepared statements; false for poolers that cannot */
+	bool writes;          /* a session that is read-only (a standby) is no use: dials on, elsewhere or later */
+	unsigned keepalive_s; /* idle connections are pinged; 0: never */
 	unsigned statement_timeout_ms; /* asked of the server; the client gives up 2 s later and reconnects */
 	unsigned slow_ms;              /* above it: warn line with the statement's name, shoal_sql_slow_total */
 	void (*on_change)(void *arg,
@@ -64,6 +65,8 @@ struct pg *pg_open(struct loop *l, const struct pg_opts *opts);
  * those callbacks pg_exec. May be called from callbacks; after it the pool is gone. */
 void pg_close(struct pg *p);
 bool pg_up(const struct pg *p);
+/* NULL when up, else why not: for /readyz. Valid until the next turn of the loop. */
+const char *pg_trouble(const struct pg *p);
 /* Copies the parameters; params may be NULL where there are none, else n must be stmt->nparams. Goes at the end of this
  * turn of the loop, on the connection with the least under way. All are full: waits. No connection, or 4096 waiting:
  * ERR_UNREACHABLE, in a later turn. A parameter with U+0000: ERR_INVALID, likewise. */

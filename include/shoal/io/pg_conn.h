@@ -57,7 +57,7 @@ struct pg_hooks {
 
 struct pg_conn_conf {
 	const struct pg_target *target;
-	bool prepare;
+	bool prepare, writes;
 	unsigned keepalive_s, statement_timeout_ms;
 };
 
@@ -66,7 +66,8 @@ struct pg_conn *pg_conn_open(struct loop *l, const struct pg_conn_conf *conf, co
 /* Statements under way get ERR_UNKNOWN by the finished hook. */
 void pg_conn_close(struct pg_conn *c);
 bool pg_conn_up(const struct pg_conn *c);
-unsigned pg_conn_depth(const struct pg_conn *c); /* statements under way */
+const char *pg_conn_trouble(const struct pg_conn *c); /* why it was lost or not made */
+unsigned pg_conn_depth(const struct pg_conn *c);      /* statements under way */
 /* Takes cmd, whatever becomes of it. Only on a connection that is up. */
 void pg_conn_send(struct pg_conn *c, struct pg_cmd *cmd);
 /* Ends a batch of sends. */

@@ -17,6 +17,9 @@ struct pg_target;
 struct pg_target *pg_target_parse(struct arena *a, const char *url, const char *application_name,
                                   unsigned statement_timeout_ms, const char **why);
 
+/* Only sessions that take writes will do, unless the string says otherwise. */
+void pg_target_writes(struct pg_target *t);
+
 struct pg_dial;
 /* c: open and the callee's, still in blocking mode; or NULL and why, one line, valid during the call. */
 typedef void pg_dial_fn(void *arg, PGconn *c, const char *why);

@@ -84,10 +84,12 @@ struct job {
 	unsigned statements, conflicts;
 	struct call *calls;
 	size_t ncalls, sent; /* sent: delivered, or refused for good */
+	const char *sending; /* method of the call under way */
 
 	/* results that callbacks left for the stage */
 	enum err op_err;
 	bool double_click, throttled, notice, guarded;
+	bool contended; /* the conflict was with other transactions, not with the state decided on */
 	int64_t wait_ms;
 	bool booked;
 	struct ruling ruling;

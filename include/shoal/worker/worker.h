@@ -16,6 +16,7 @@
 
 struct fleet;
 struct job;
+struct reach;
 
 struct shard {
 	struct queue *queue;
@@ -32,6 +33,7 @@ struct worker {
 	struct flood *flood;
 	struct http *http;
 	struct fleet *fleet;
+	struct reach *reach;
 	struct shard shards[SHARDS_LIMIT];
 	unsigned nshards, nleft;
 	char id[80];
@@ -45,11 +47,14 @@ struct worker {
 	int64_t done; /* settled since start */
 	int64_t started_ms;
 
-	struct metric *updates, *update_seconds, *stage_seconds, *sql_per_update, *platform_requests;
+	struct metric *updates, *update_seconds, *stage_seconds, *sql_per_update, *platform_requests, *cut_off;
 	struct series *inflight, *takeovers, *flood_wait;
 };
 
 int verb_worker(int argc, char **argv);
+
+/* It lacks what every update needs, so it takes none. */
+bool worker_cut_off(struct worker *w);
 
 /* A job has ended: there is room. */
 void worker_job_over(struct worker *w);

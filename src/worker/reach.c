@@ -1,0 +1,441 @@
+#include "shoal/worker/reach.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shoal/base/log.h"
+#include "shoal/base/metrics.h"
+#include "shoal/bots/registry.h"
+#include "shoal/store/sql.h"
+#include "shoal/worker/breaker.h"
+#include "shoal/worker/job.h"
+
+#define FAILURES 5 /* in a row: one lost answer or one odd query is no outage */
+#define PAUSE_MS 10000
+#define TOKEN_PAUSE_MS 60000 /* a wrong token stays wrong until somebody acts */
+#define PROBE_TIMEOUT_MS 5000
+#define BOTS_MAX 8
+#define PLATFORMS_MAX 4
+
+/* One bot of this worker: its token serves, or is missing, or is refused. */
+struct served {
+	struct reach *reach;
+	const struct bot *bot;
+	const char *token; /* NULL: none */
+	struct api *api;
+	struct breaker breaker;
+	struct http_call *probe;
+	char trouble[120]; /* what breaker.opts.trouble says */
+};
+
+/* The API of one platform. */
+struct api {
+	struct reach *reach;
+	const struct platform *platform;
+	const char *base;
+	struct breaker breaker;
+	struct served *asker; /* a bot with a token: probes with it */
+	char trouble[60];
+};
+
+struct reach {
+	struct reach_opts opts;
+	struct served bots[BOTS_MAX];
+	struct api apis[PLATFORMS_MAX];
+	unsigned nbots, napis;
+	struct breaker reads, writes, redis;
+	char except[256];
+	struct metric *requests, *errors, *cut_off;
+};
+
+/* ---- what the worker can serve */
+
+static const char *served_trouble(const struct served *s)
+{
+	const char *why = breaker_trouble(&s->api->breaker);
+
+	if (!why && !s->token)
+		why = s->trouble;
+	return why ? why : breaker_trouble(&s->breaker);
+}
+
+static void list_except(struct reach *r)
+{
+	size_t n = 0;
+
+	r->except[0] = '\0';
+	for (unsigned i = 0; i < r->nbots; i++)
+		if (served_trouble(&r->bots[i]))
+			n += (size_t)snprintf(r->except + n, sizeof(r->except) - n, "%s%s", n ? "," : "",
+			                      r->bots[i].bot->name);
+	ENSURE(n < sizeof(r->except));
+}
+
+static void changed(void *arg)
+{
+	struct reach *r = arg;
+
+	list_except(r);
+	r->opts.changed(r->opts.arg);
+}
+
+static const struct served *served_find(const struct reach *r, const struct bot *bot)
+{
+	for (unsigned i = 0; i < r->nbots; i++)
+		if (r->bots[i].bot == bot)
+			return &r->bots[i];
+	BUG("the bot \"%s\" does not run here", bot->name);
+}
+
+const char *reach_bot_trouble(const struct reach *r, const struct bot *bot)
+{
+	return served_trouble(served_find(r, bot));
+}
+
+const char *reach_pg_trouble(const struct reach *r)
+{
+	const char *why = breaker_trouble(&r->reads);
+
+	return why ? why : breaker_trouble(&r->writes);
+}
+
+const char *reach_redis_trouble(const struct reach *r)
+{
+	return breaker_trouble(&r->redis);
+}
+
+const char *reach_except(const struct reach *r)
+{
+	return r->except;
+}
+
+bool reach_any(const struct reach *r)
+{
+	for (unsigned i = 0; i < r->nbots; i++)
+		if (!served_trouble(&r->bots[i]))
+			return true;
+	return false;
+}
+
+/* ---- platforms */
+
+static void count_error(struct reach *r, const char *peer, const char *kind)
+{
+	series_add(SERIES(r->errors, peer, kind), 1);
+}
+
+static void heard(struct served *s, enum err err, const struct ruling *ruling)
+{
+	struct reach *r = s->reach;
+	const char *peer = s->api->platform->name;
+
+	if (err != ERR_OK) { /* counted by kind where it happened */
+		breaker_failed(&s->api->breaker, err_text(err));
+		return;
+	}
+	if (ruling->verdict == CALL_OUTAGE) {
+		count_error(r, peer, "failing");
+		breaker_failed(&s->api->breaker, ruling->why);
+		return;
+	}
+	breaker_good(&s->api->breaker);
+	if (ruling->verdict == CALL_DENIED) {
+		count_error(r, peer, "denied");
+		breaker_failed(&s->breaker, ruling->why);
+	} else {
+		breaker_good(&s->breaker);
+	}
+}
+
+void reach_heard_platform(struct reach *r, const struct bot *bot, enum err err, const struct ruling *ruling)
+{
+	heard((struct served *)served_find(r, bot), err, ruling);
+}
+
+static void probed(void *arg, enum err err, const struct http_response *res)
+{
+	struct served *s = arg;
+	const struct platform *p = s->api->platform;
+	struct ruling ruling = {.verdict = CALL_OUTAGE};
+	struct arena a;
+	char status[16];
+
+	s->probe = NULL;
+	arena_init(&a);
+	snprintf(status, sizeof(status), "%d", err == ERR_OK ? res->status : 0);
+	series_add(SERIES(s->reach->requests, p->name, p->probe, status), 1);
+	if (err == ERR_OK)
+		p->judge(res->status, res->body, res->retry_after_ms, &a, &ruling);
+	heard(s, err, &ruling);
+	if ((err != ERR_OK || ruling.verdict == CALL_OUTAGE) && breaker_is_open(&s->breaker))
+		breaker_failed(&s->breaker, err == ERR_OK ? ruling.why : err_text(err));
+	arena_release(&a);
+}
+
+static void probe_bot(void *arg)
+{
+	struct served *s = arg;
+	const struct platform *p = s->api->platform;
+	struct arena a;
+
+	if (s->probe) /* its answer tells both, the platform's breaker and the token's */
+		return;
+	arena_init(&a);
+	const struct http_request req = {.method = "POST",
+	                                 .url = p->url(s->api->base, s->token, p->probe, &a),
+	                                 .body = SPAN("{}"),
+	                                 .timeout_ms = PROBE_TIMEOUT_MS,
+	                                 .peer = p->name};
+	s->probe = http_send(s->reach->opts.http, &req, probed, s);
+	arena_release(&a);
+}
+
+static void probe_api(void *arg)
+{
+	struct api *api = arg;
+
+	probe_bot(api->asker);
+}
+
+static void api_changed(void *arg)
+{
+	changed(((struct api *)arg)->reach);
+}
+
+static void bot_changed(void *arg)
+{
+	changed(((struct served *)arg)->reach);
+}
+
+/* ---- Postgres and Redis */
+
+/* Whether the server is at fault. A connection that went is the pool's business, and so is losing a race. */
+static bool server_fails(enum err err, const struct pg_fault *fault)
+{
+	return job_is_outage(err) && err != ERR_CONFLICT && fault->sqlstate[0];
+}
+
+static void heard_pg(struct breaker *b, enum err err, const struct pg_fault *fault)
+{
+	char why[160];
+
+	if (err == ERR_OK) {
+		breaker_good(b);
+	} else if (server_fails(err, fault)) {
+		snprintf(why, sizeof(why), "%s %s", fault->sqlstate, fault->message);
+		breaker_failed(b, why);
+	}
+}
+
+void reach_heard_read(struct reach *r, enum err err, const struct pg_fault *fault)
+{
+	heard_pg(&r->reads, err, fault);
+}
+
+void reach_heard_write(struct reach *r, enum err err, const struct pg_fault *fault)
+{
+	heard_pg(&r->writes, err, fault);
+}
+
+void reach_heard_redis(struct reach *r, enum err err)
+{
+	if (err == ERR_OK)
+		breaker_good(&r->redis);
+	else if (job_is_outage(err))
+		breaker_failed(&r->redis, err_text(err));
+}
+
+/* A probe's failure counts whatever it is. */
+static void probed_pg(struct breaker *b, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	PQclear(res);
+	if (err == ERR_OK)
+		breaker_good(b);
+	else
+		breaker_failed(b, fault->message[0] ? fault->message : err_text(err));
+}
+
+static void probed_reads(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	struct reach *r = arg;
+
+	probed_pg(&r->reads, err, res, fault);
+}
+
+static void probed_writes(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	struct reach *r = arg;
+
+	probed_pg(&r->writes, err, res, fault);
+}
+
+static void probe_reads(void *arg)
+{
+	struct reach *r = arg;
+	const struct pg_params p = {.n = 1, .v = {SPAN("")}};
+
+	pg_exec(r->opts.pg, sql_get("guard_find"), &p, probed_reads, r);
+}
+
+static void probe_writes(void *arg)
+{
+	struct reach *r = arg;
+
+	pg_exec(r->opts.pg, sql_get("guard_probe"), NULL, probed_writes, r);
+}
+
+static void probed_redis(void *arg, enum err err, bool double_click, bool throttled, bool notice)
+{
+	struct reach *r = arg;
+
+	(void)double_click;
+	(void)throttled;
+	(void)notice;
+	if (err == ERR_OK)
+		breaker_good(&r->redis);
+	else
+		breaker_failed(&r->redis, err_text(err));
+}
+
+/* The admission of a redelivered update of nobody: it changes nothing, and needs all that any admission needs. */
+static void probe_redis(void *arg)
+{
+	struct reach *r = arg;
+
+	flood_admit(r->opts.flood, "probe", 0, 0, NULL, "probe", true, probed_redis, r);
+}
+
+void reach_pg_came(struct reach *r)
+{
+	breaker_hurry(&r->reads);
+	breaker_hurry(&r->writes);
+}
+
+void reach_redis_came(struct reach *r)
+{
+	breaker_hurry(&r->redis);
+}
+
+/* ---- life */
+
+static void set_gauges(void *arg)
+{
+	struct reach *r = arg;
+
+	for (unsigned i = 0; i < r->napis; i++)
+		series_set(SERIES(r->cut_off, r->apis[i].platform->name), breaker_is_open(&r->apis[i].breaker));
+}
+
+static struct api *api_of(struct reach *r, const struct bot *bot)
+{
+	const struct platform *platform = platform_of(bot->platform);
+	struct api *api = r->apis;
+
+	while (api < r->apis + r->napis && api->platform != platform)
+		api++;
+	if (api < r->apis + r->napis)
+		return api;
+	ENSURE(r->napis < PLATFORMS_MAX);
+	r->napis++;
+	*api = (struct api){.reach = r, .platform = platform, .base = r->opts.conf->telegram_api};
+	snprintf(api->trouble, sizeof(api->trouble), "%s cannot be reached", platform->name);
+	breaker_init(&api->breaker, &(struct breaker_opts){.loop = r->opts.loop,
+	                                                   .peer = platform->name,
+	                                                   .trouble = api->trouble,
+	                                                   .failures = FAILURES,
+	                                                   .pause_ms = PAUSE_MS,
+	                                                   .probe = probe_api,
+	                                                   .changed = api_changed,
+	                                                   .arg = api});
+	return api;
+}
+
+static void bot_add(struct reach *r, const struct bot *bot)
+{
+	struct served *s = &r->bots[r->nbots];
+
+	ENSURE(r->nbots < BOTS_MAX);
+	r->nbots++;
+	*s = (struct served){
+	    .reach = r, .bot = bot, .api = api_of(r, bot), .token = conf_bot_token(r->opts.conf, bot->name)};
+	if (s->token && !s->api->asker)
+		s->api->asker = s;
+	snprintf(s->trouble, sizeof(s->trouble),
+	         s->token ? "the token of the bot \"%.40s\" is refused" : "the bot \"%.40s\" has no token", bot->name);
+	if (!s->token)
+		log_error("a bot has no token: its updates wait", LOG_STR("bot", bot->name));
+	breaker_init(&s->breaker, &(struct breaker_opts){.loop = r->opts.loop,
+	                                                 .peer = bot->name,
+	                                                 .trouble = s->trouble,
+	                                                 .failures = 1,
+	                                                 .pause_ms = TOKEN_PAUSE_MS,
+	                                                 .probe = probe_bot,
+	                                                 .changed = bot_changed,
+	                                                 .arg = s});
+}
+
+static void server_init(struct reach *r, struct breaker *b, const char *peer, const char *trouble,
+                        void (*probe)(void *arg))
+{
+	breaker_init(b, &(struct breaker_opts){.loop = r->opts.loop,
+	                                       .peer = peer,
+	                                       .trouble = trouble,
+	                                       .failures = FAILURES,
+	                                       .pause_ms = PAUSE_MS,
+	                                       .probe = probe,
+	                                       .changed = changed,
+	                                       .arg = r});
+}
+
+struct reach *reach_open(const struct reach_opts *opts)
+{
+	struct reach *r = mem_zalloc(sizeof(*r));
+
+	r->opts = *opts;
+	r->requests = metric_counter("shoal_platform_requests_total", "platform,method,status",
+	                             "Calls of the platforms' APIs; status 0: no answer");
+	r->errors = metric_counter("shoal_errors_total", "peer,kind", "Errors by peer and kind.");
+	r->cut_off = metric_gauge("shoal_cut_off", "peer", "1 while what needs this peer is not taken");
+	for (const struct bot *const *b = bots_all; *b; b++)
+		if (conf_has_bot(opts->conf, (*b)->name))
+			bot_add(r, *b);
+	server_init(r, &r->reads, "postgres", "Postgres does not serve", probe_reads);
+	server_init(r, &r->writes, "postgres", "Postgres takes no changes", probe_writes);
+	server_init(r, &r->redis, "cache", "the caches' Redis does not serve", probe_redis);
+	metrics_on_render(set_gauges, r);
+	list_except(r);
+	return r;
+}
+
+static const char *check_api(void *arg)
+{
+	return breaker_trouble(&((struct api *)arg)->breaker);
+}
+
+static const char *check_bot(void *arg)
+{
+	const struct served *s = arg;
+
+	return s->token ? breaker_trouble(&s->breaker) : s->trouble;
+}
+
+void reach_checks(struct reach *r, struct health *h, struct arena *a)
+{
+	for (unsigned i = 0; i < r->napis; i++)
+		health_check(h, r->apis[i].platform->name, check_api, &r->apis[i]);
+	for (unsigned i = 0; i < r->nbots; i++)
+		health_check(h, arena_printf(a, "bot %s", r->bots[i].bot->name), check_bot, &r->bots[i]);
+}
+
+void reach_close(struct reach *r)
+{
+	for (unsigned i = 0; i < r->napis; i++)
+		breaker_release(&r->apis[i].breaker);
+	for (unsigned i = 0; i < r->nbots; i++)
+		breaker_release(&r->bots[i].breaker);
+	breaker_release(&r->reads);
+	breaker_release(&r->writes);
+	breaker_release(&r->redis);
+	free(r);
+}
