@@ -74,7 +74,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test layers format
+.PHONY: deps run test layers format outages
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -87,5 +87,9 @@ format:
 test:
 	@sh src/up/deps.sh test
 	@sh tests/run.sh
+
+# every outage, held longer than in `make test`
+outages: all
+	@OUTAGES=all /usr/bin/python3 tests/e2e/test_outages.py build/shoal
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

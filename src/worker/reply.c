@@ -29,6 +29,8 @@ static void told(void *arg, enum err err, const redisReply *reply)
 	job_end(j);
 }
 
+static struct redis_script note_script = {.name = "lua/note.lua"};
+
 /* The chat does not want us: an entry of the chat's own lane will write that down, as any other change. */
 static void tell_refused(struct job *j, int64_t chat_id)
 {
@@ -42,7 +44,10 @@ static void tell_refused(struct job *j, int64_t chat_id)
 	queue_key(key, shard, "updates");
 	size_t argc = entry_xadd(&e, key, &j->arena, &argv);
 	job_begin(j);
-	redis_call(queue_redis(w->shards[shard].queue), told, j, argc, argv);
+	/* "XADD", the key, "*", then what the script takes */
+	ENSURE(argc > 3);
+	argv[2] = argv[1];
+	redis_eval(queue_redis(w->shards[shard].queue), &note_script, told, j, 1, argc - 2, argv + 2);
 }
 
 static void marked(void *arg, bool ours)
