@@ -3,6 +3,7 @@
 
 #include "shoal/wire/telegram.h"
 
+#define LIMIT_LEAST_MS 1000    /* where a 429 tells no time, or none that is worth a word */
 #define WAIT_MAX_S (24 * 3600) /* Telegram itself forgets after a day */
 
 /* An answer in the envelope {"ok","result","error_code","description","parameters"}. */
@@ -30,62 +31,107 @@ static void answer_read(struct answer *an, int status, struct span body, struct 
 	json_i64(parameters, "migrate_to_chat_id", &an->migrated_to);
 }
 
+/* "Too Many Requests: retry after 35", where nothing else tells. */
+static int64_t told_in_words(const char *description)
+{
+	static const char words[] = "retry after ";
+	const char *at = description ? strstr(description, words) : NULL;
+	int64_t seconds;
+
+	if (!at)
+		return -1;
+	at += sizeof(words) - 1;
+	return span_i64((struct span){at, strspn(at, "0123456789")}, &seconds) ? seconds : -1;
+}
+
+/* ms; -1: not told. */
 static int64_t wait_of(const struct answer *an, int64_t retry_after_ms)
 {
-	int64_t longest = WAIT_MAX_S * INT64_C(1000);
+	int64_t longest = WAIT_MAX_S * INT64_C(1000), seconds = an->retry_after_s;
 
-	if (an->retry_after_s >= 0)
-		return an->retry_after_s > WAIT_MAX_S ? longest : an->retry_after_s * 1000;
+	if (seconds < 0 && retry_after_ms < 0)
+		seconds = told_in_words(an->description);
+	if (seconds >= 0)
+		return seconds > WAIT_MAX_S ? longest : seconds * 1000;
 	if (retry_after_ms < 0)
 		return -1;
 	return retry_after_ms > longest ? longest : retry_after_ms;
 }
 
+/* What an answer means: by its code, of the Bot API's own answers also by what the description says. The first row that
+ * fits. */
 static const struct {
 	int code;
+	const char *text; /* somewhere in the description, in any case; NULL: whatever it says */
 	enum verdict verdict;
-	bool whole_bot;
+	bool limited, whole_bot;
 	const char *why; /* instead of the description: what an operator has to know */
 } verdicts[] = {
-    {401, CALL_DENIED, true, "Telegram does not accept the bot's token (401)"},
-    {403, CALL_BLOCKED, false, NULL},
-    {404, CALL_DENIED, true, "Telegram knows no bot with this token (404)"},
-    {408, CALL_LATER, false, NULL},
-    {409, CALL_LATER, true, NULL},
-    {420, CALL_LATER, false, NULL},
-    {429, CALL_LATER, false, NULL},
+    /* what was wanted is so already */
+    {400, "message is not modified", CALL_DONE, false, false, NULL},
+    {400, "message to delete not found", CALL_DONE, false, false, NULL},
+    /* the same as a 403, in other words */
+    {400, "USER_IS_BLOCKED", CALL_BLOCKED, false, false, NULL},
+    {400, "user is deactivated", CALL_BLOCKED, false, false, NULL},
+    {400, "INPUT_USER_DEACTIVATED", CALL_BLOCKED, false, false, NULL},
+    {400, "bot was kicked", CALL_BLOCKED, false, false, NULL},
+    {400, "group chat was deactivated", CALL_BLOCKED, false, false, NULL},
+    {401, NULL, CALL_DENIED, false, true, "Telegram does not accept the bot's token (401)"},
+    {403, "MESSAGE_", CALL_FINAL, false, false, NULL}, /* about one message: MESSAGE_DELETE_FORBIDDEN */
+    {403, "", CALL_BLOCKED, false, false, NULL},
+    {404, NULL, CALL_DENIED, false, true, "Telegram knows no bot with this token (404)"},
+    {408, NULL, CALL_LATER, false, false, NULL},
+    {409, NULL, CALL_LATER, false, true, NULL},
+    {420, NULL, CALL_LATER, true, false, NULL},
+    {429, NULL, CALL_LATER, true, false, NULL},
 };
+
+static bool fits(const struct answer *an, int code, const char *text)
+{
+	if (an->code != code)
+		return false;
+	return !text || (an->sound && !an->ok && strcasestr(an->description ? an->description : "", text));
+}
+
+static void judge_rest(const struct answer *an, int status, struct arena *a, struct ruling *out)
+{
+	if (out->wait_ms >= 0 && an->code >= 500) { /* busy, and says until when */
+		out->verdict = CALL_LATER;
+	} else if (!an->sound) {
+		out->why = arena_printf(a, "HTTP status %d without an answer of the Bot API", status);
+	} else if (an->ok && status >= 200 && status < 300) {
+		out->verdict = CALL_DONE;
+	} else if (!an->ok && an->code >= 400 && an->code < 500) {
+		out->verdict = CALL_FINAL;
+		if (an->migrated_to != 0)
+			out->why =
+			    arena_printf(a, "the group has become the supergroup %lld", (long long)an->migrated_to);
+	}
+}
 
 void telegram_judge(int status, struct span body, int64_t retry_after_ms, struct arena *a, struct ruling *out)
 {
+	size_t i = 0, n = sizeof(verdicts) / sizeof(verdicts[0]);
 	struct answer an;
 
 	answer_read(&an, status, body, a);
 	*out = (struct ruling){.verdict = CALL_OUTAGE, .wait_ms = wait_of(&an, retry_after_ms)};
 	out->why = an.description ? an.description : arena_printf(a, "HTTP status %d", status);
-	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
-		if (an.code != verdicts[i].code || (verdicts[i].verdict == CALL_BLOCKED && !an.sound))
-			continue;
+	while (i < n && !fits(&an, verdicts[i].code, verdicts[i].text))
+		i++;
+	if (i == n) {
+		judge_rest(&an, status, a, out);
+	} else {
 		out->verdict = verdicts[i].verdict;
+		out->limited = verdicts[i].limited;
 		out->whole_bot = verdicts[i].whole_bot;
 		if (verdicts[i].why)
 			out->why = verdicts[i].why;
-		return;
 	}
-	if (out->wait_ms >= 0 && an.code >= 500) { /* busy, and says until when */
-		out->verdict = CALL_LATER;
-	} else if (!an.sound) {
-		out->why = arena_printf(a, "HTTP status %d without an answer of the Bot API", status);
-	} else if (an.ok && status >= 200 && status < 300) {
-		out->verdict = CALL_DONE;
+	if (out->verdict == CALL_DONE || out->verdict == CALL_FINAL || out->verdict == CALL_BLOCKED)
 		out->wait_ms = -1;
-	} else if (!an.ok && an.code >= 400 && an.code < 500) {
-		out->verdict = CALL_FINAL;
-		out->wait_ms = -1;
-		if (an.migrated_to != 0)
-			out->why =
-			    arena_printf(a, "the group has become the supergroup %lld", (long long)an.migrated_to);
-	}
+	else if (out->limited && out->wait_ms < LIMIT_LEAST_MS)
+		out->wait_ms = LIMIT_LEAST_MS;
 }
 
 /* Walks JSON that json_parse has found sound. */

@@ -553,7 +553,14 @@ static void rulings(void)
 	    {429, "slow down", 4000, CALL_LATER, 4000, false},
 	    {429, "{\"ok\":false,\"parameters\":{\"retry_after\":9000000000000000000}}", -1, CALL_LATER, 86400000,
 	     false},
-	    {429, "{\"ok\":false,\"parameters\":{\"retry_after\":-3}}", -1, CALL_LATER, -1, false},
+	    {429, "{\"ok\":false,\"parameters\":{\"retry_after\":-3}}", -1, CALL_LATER, 1000, false},
+	    {429, "{\"ok\":false,\"parameters\":{\"retry_after\":0}}", -1, CALL_LATER, 1000, false},
+	    {429, "", -1, CALL_LATER, 1000, false},
+	    {429, "{\"ok\":false,\"description\":\"Too Many Requests: retry after 35\"}", -1, CALL_LATER, 35000, false},
+	    {429, "{\"ok\":false,\"description\":\"Too Many Requests: retry after 35\"}", 4000, CALL_LATER, 4000,
+	     false},
+	    {429, "{\"ok\":false,\"description\":\"Too Many Requests: retry after \"}", -1, CALL_LATER, 1000, false},
+	    {420, "{\"ok\":false,\"error_code\":420,\"description\":\"x\"}", -1, CALL_LATER, 1000, false},
 	    {403, "{\"ok\":false,\"error_code\":403,\"description\":\"Forbidden: bot was blocked by the user\"}", -1,
 	     CALL_BLOCKED, -1, false},
 	    {403, "{\"ok\":false,\"error_code\":403,\"description\":\"Forbidden: user is deactivated\"}", -1,
@@ -590,8 +597,83 @@ static void rulings(void)
 		CHECK_INT(r.verdict, cases[i].verdict);
 		CHECK_INT(r.wait_ms, cases[i].wait_ms);
 		CHECK_INT(r.whole_bot, cases[i].whole_bot);
+		CHECK_INT(r.limited, cases[i].status == 429 || cases[i].status == 420);
 		CHECK(r.why && *r.why);
 	}
+}
+
+/* What the Bot API says of calls that will never succeed, or need not. */
+static void refusals(void)
+{
+	static const struct {
+		int code;
+		const char *description;
+		enum verdict verdict;
+	} cases[] = {
+	    {403, "Forbidden: bot was blocked by the user", CALL_BLOCKED},
+	    {403, "Forbidden: user is deactivated", CALL_BLOCKED},
+	    {403, "Forbidden: bot can't initiate conversation with a user", CALL_BLOCKED},
+	    {403, "Forbidden: bot can't send messages to bots", CALL_BLOCKED},
+	    {403, "Forbidden: bot was kicked from the group chat", CALL_BLOCKED},
+	    {403, "Forbidden: bot was kicked from the supergroup chat", CALL_BLOCKED},
+	    {403, "Forbidden: bot was kicked from the channel chat", CALL_BLOCKED},
+	    {403, "Forbidden: bot is not a member of the supergroup chat", CALL_BLOCKED},
+	    {403, "Forbidden: the group chat was deleted", CALL_BLOCKED},
+	    {403, "", CALL_BLOCKED},
+	    {403, "Forbidden: MESSAGE_DELETE_FORBIDDEN", CALL_FINAL},
+	    {400, "Bad Request: USER_IS_BLOCKED", CALL_BLOCKED},
+	    {400, "Bad Request: INPUT_USER_DEACTIVATED", CALL_BLOCKED},
+	    {400, "Bad Request: user is deactivated", CALL_BLOCKED},
+	    {400, "Bad Request: group chat was deactivated", CALL_BLOCKED},
+	    {400, "Bad Request: bot was kicked from the group chat", CALL_BLOCKED},
+	    {400, "Bad Request: chat not found", CALL_FINAL},
+	    {400, "Bad Request: user not found", CALL_FINAL},
+	    {400, "Bad Request: PEER_ID_INVALID", CALL_FINAL},
+	    {400, "Bad Request: have no rights to send a message", CALL_FINAL},
+	    {400, "Bad Request: CHAT_WRITE_FORBIDDEN", CALL_FINAL},
+	    {400, "Bad Request: TOPIC_CLOSED", CALL_FINAL},
+	    {400, "Bad Request: group chat was upgraded to a supergroup chat", CALL_FINAL},
+	    {400, "Bad Request: message to edit not found", CALL_FINAL},
+	    {400, "Bad Request: message can't be edited", CALL_FINAL},
+	    {400, "Bad Request: MESSAGE_ID_INVALID", CALL_FINAL},
+	    {400, "Bad Request: message to be replied not found", CALL_FINAL},
+	    {400, "Bad Request: query is too old and response timeout expired or query ID is invalid", CALL_FINAL},
+	    {400, "Bad Request: can't parse entities: Unsupported start tag at byte offset 0", CALL_FINAL},
+	    {400, "Bad Request: message is too long", CALL_FINAL},
+	    {413, "Request Entity Too Large", CALL_FINAL},
+	    {400,
+	     "Bad Request: message is not modified: specified new message content and reply markup are exactly the "
+	     "same as a current content and reply markup of the message",
+	     CALL_DONE},
+	    {400, "Bad Request: message to delete not found", CALL_DONE},
+	    {500, "Internal Server Error: sent message was immediately deleted", CALL_LATER},
+	    {409, "Conflict: terminated by other getUpdates request", CALL_LATER},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ruling r;
+		char body[400];
+
+		snprintf(body, sizeof(body), "{\"ok\":false,\"error_code\":%d,\"description\":\"%s\"}", cases[i].code,
+		         cases[i].description);
+		platform_telegram.judge(cases[i].code, span_of(body), 5000, &arena, &r);
+		if (r.verdict != cases[i].verdict)
+			printf("# case %zu: %d %s\n", i, cases[i].code, cases[i].description);
+		CHECK_INT(r.verdict, cases[i].verdict);
+		CHECK_INT(r.wait_ms, cases[i].verdict == CALL_LATER ? 5000 : -1);
+		CHECK(!r.limited);
+		/* the same words of something that stands before the Bot API decide nothing */
+		snprintf(body, sizeof(body), "<h1>%s</h1>", cases[i].description);
+		platform_telegram.judge(cases[i].code, span_of(body), -1, &arena, &r);
+		CHECK_INT(r.verdict, cases[i].code == 409 ? CALL_LATER : CALL_OUTAGE);
+	}
+	struct ruling moved;
+	platform_telegram.judge(400,
+	                        SPAN("{\"ok\":false,\"error_code\":400,\"description\":\"Bad Request: group chat was "
+	                             "upgraded to a supergroup chat\",\"parameters\":{\"migrate_to_chat_id\":-1001}}"),
+	                        -1, &arena, &moved);
+	CHECK_INT(moved.verdict, CALL_FINAL);
+	CHECK(strstr(moved.why, "-1001"));
 }
 
 static void stored_calls(void)
@@ -692,6 +774,7 @@ int main(void)
 	RUN(texts_that_telegram_refuses);
 	RUN(limits_of_buttons);
 	RUN(rulings);
+	RUN(refusals);
 	RUN(stored_calls);
 	RUN(batches);
 	RUN(what_a_bot_asks_for);
