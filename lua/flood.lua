@@ -1,28 +1,80 @@
 #!lua flags=allow-oom
--- flood.lua: the fleet's one budget for outgoing messages (GCRA), and the platform's 429s.
--- KEYS  1 bucket of the bot  2 bucket of the chat  3 block of the bot  4 block of the chat
--- ARGV  1 longest wait that may be booked, ms;  then for each bucket  2,4 messages allowed (0: no limit)  3,5 in so many ms
--- Answer  ms to wait before sending, and 1 when the message is booked (0: come again after the wait).
--- A block stands until the time that a 429 named; nothing is booked meanwhile.
+-- flood.lua: may this message go out? The fleet's one budget (GCRA), and the platform's 429s, told by flood_word.lua.
+-- KEYS  1 bucket of the bot  2 bucket of the chat  3 state of the bot  4 block of the chat
+--   bucket  "tat line", us: when it will be full again; until when it is promised to those who found it too full
+--   state   hash, only after a 429: from till (us; the bot is blocked)  doubt (us; since when nobody knows whether the
+--           limit is the bot's)  test (us; until when somebody's call is out to learn it); the rest is flood_word.lua's
+--   block   "from till", us: the chat is blocked
+-- ARGV  1 longest wait that may be booked, ms  2 the message: "new" | "back", was told before to come again | "booked",
+--       has its place in the buckets  3,5 messages allowed, bot and chat (0: no limit)  4,6 in so many ms
+-- Answer  {what, ms, doubt}
+--   0 come again after ms   1 booked: send after ms, and ask again as "booked" before that, unless ms is 0
+--   2 send now, as the test of this doubt: flood_word.lua must hear how it ended
+--   3 somebody else's test is out: come again shortly   4 the chat is blocked for ms   5 the bot is
+-- No time too far ahead is believed: Redis's clock may step, and must block nobody for longer than was said.
+
+local SLACK, DOUBT_LIFE, TEST_LIFE, LINE_MAX, BOOKED_MAX = 1e6, 10e6, 3e6, 60e6, 2e6 -- us
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local blocked = math.max(redis.call('PTTL', KEYS[3]), redis.call('PTTL', KEYS[4]))
-if blocked > 0 then return {blocked, 0} end
+local longest, kind = ARGV[1] * 1000, ARGV[2]
 
-local wait, book = 0, {}
-for i = 1, 2 do
-	local limit, window = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+local function ms(us) return math.max(0, math.ceil(us / 1000)) end
+local function text(...) return string.format(('%.0f '):rep(select('#', ...)):sub(1, -2), ...) end
+
+-- what is left of a block; restate writes it down anew when the clock has stepped back
+local function left(from, till, restate)
+	from, till = tonumber(from) or 0, tonumber(till) or 0
+	if from - now > SLACK then
+		till = now + till - from
+		restate(now, till)
+	end
+	return till - now
+end
+
+local state = redis.call('HMGET', KEYS[3], 'from', 'till', 'doubt', 'test')
+local blocked = left(state[1], state[2], function(from, till)
+	redis.call('HSET', KEYS[3], 'from', text(from), 'till', text(till), 'doubt', text(till))
+end)
+if blocked > 0 then return {5, ms(blocked), ''} end
+local from, till = (redis.call('GET', KEYS[4]) or ''):match('^(%d+) (%d+)$')
+blocked = left(from, till, function(f, t) redis.call('SET', KEYS[4], text(f, t), 'PX', ms(t - now) + 1) end)
+if blocked > 0 then return {4, ms(blocked), ''} end
+
+local doubt, test = tonumber(state[3]) or 0, tonumber(state[4]) or 0
+local doubted = now - doubt < DOUBT_LIFE and doubt - now < SLACK
+if doubted and test > now and test - now <= TEST_LIFE + SLACK then return {3, ms(test - now), ''} end
+
+local buckets, wait, refused = {}, 0, 0
+for i = 1, kind == 'booked' and 0 or 2 do
+	local limit, window = tonumber(ARGV[2 * i + 1]), ARGV[2 * i + 2] * 1000
 	if limit > 0 then
-		local step = window * 1000 / limit
-		local tat = math.max(tonumber(redis.call('GET', KEYS[i]) or 0), now)
-		wait = math.max(wait, tat + step - window * 1000 - now)
-		book[#book + 1] = {KEYS[i], tat + step}
+		local tat, line = (redis.call('GET', KEYS[i]) or ''):match('^(%d+) (%d+)$')
+		local b = {key = KEYS[i], step = window / limit}
+		b.tat, b.line = math.max(now, tonumber(tat) or 0), math.max(now, tonumber(line) or 0)
+		if b.tat - now > window + BOOKED_MAX + SLACK then b.tat = now + window end
+		if b.line - now > LINE_MAX + SLACK then b.line = now end
+		b.wait = b.tat + b.step - window - now
+		if kind == 'new' and b.line - now > longest then -- behind those who were here before
+			b.wait = math.max(b.wait, b.line - now)
+		end
+		buckets[#buckets + 1] = b
+		wait = math.max(wait, b.wait)
 	end
 end
-wait = math.ceil(math.max(wait, 0) / 1000)
-if wait > tonumber(ARGV[1]) then return {wait, 0} end
-for _, b in ipairs(book) do
-	redis.call('SET', b[1], string.format('%.0f', b[2]), 'PX', math.ceil((b[2] - now) / 1000) + 1)
+for _, b in ipairs(buckets) do
+	if wait <= longest then
+		b.tat = b.tat + b.step
+	elseif b.wait > longest then -- everybody another time, or all who wait would come back at once
+		b.line = math.max(b.line, now + b.wait)
+		refused = math.max(refused, b.line - now)
+		b.line = math.min(b.line + b.step, now + LINE_MAX)
+	end
+	local last = math.max(b.tat, b.line)
+	if last > now then redis.call('SET', b.key, text(b.tat, b.line), 'PX', ms(last - now) + 1) end
 end
-return {wait, 1}
+if refused > 0 then return {0, ms(refused), ''} end
+if wait > 0 then return {1, ms(wait), ''} end
+if not doubted then return {1, 0, ''} end
+redis.call('HSET', KEYS[3], 'test', text(now + TEST_LIFE))
+return {2, 0, text(doubt)}

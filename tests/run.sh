@@ -33,7 +33,8 @@ check() {
 }
 
 # Tests that mostly wait (for timeouts, takeovers, dead servers) run beside those that mostly work.
-waiting=' test_cache test_breaker test_fleet test_pg test_queue test_redis turn_script.py test_fleet.py test_outages.py test_poll.py '
+waiting=' test_cache test_breaker test_fleet test_pg test_queue test_redis turn_script.py flood_script.py
+	test_fleet.py test_flood.py test_outages.py test_poll.py '
 
 # half BUILD TITLE waiting|working: one half of all that runs on one build, its counts in a file
 half() {
@@ -41,11 +42,11 @@ half() {
 	for t in "$1"/tests/unit/test_* "$1"/tests/integration/test_* tests/integration/*.py tests/e2e/test_*.py; do
 		name=$(basename "$t") kind=$(basename "$(dirname "$t")")
 		case $name in *.d) continue ;; esac
-		case $waiting in *" $name "*) mine=waiting ;; *) mine=working ;; esac
+		case $waiting in *[[:space:]]$name[[:space:]]*) mine=waiting ;; *) mine=working ;; esac
 		[ $mine = "$3" ] || continue
 		case $t in
 		# the script in Redis is not ours to sanitize
-		*turn_script.py) [ -n "$2" ] || check "$kind $name" 420 env STEPS=1000 /usr/bin/python3 "$t" ;;
+		*_script.py) [ -n "$2" ] || check "$kind $name" 420 env STEPS=1000 /usr/bin/python3 "$t" ;;
 		*.py) check "$2$kind $name" 420 /usr/bin/python3 "$t" "$1/shoal" ;;
 		*) check "$2$kind $name" 240 "$t" ;;
 		esac

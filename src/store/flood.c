@@ -5,19 +5,33 @@
 #include <string.h>
 
 #include "shoal/base/arena.h"
+#include "shoal/base/clock.h"
+
+#define BOTS_MAX 8 /* heard of as blocked; more are not remembered */
+
+struct heard {
+	char bot[32];
+	int64_t until_ms; /* clock_ms() */
+};
 
 struct flood {
 	struct redis *redis;
 	struct rate bot, chat, group, user;
+	struct heard heard[BOTS_MAX];
 };
 
+static struct redis_script word_script = {.name = "lua/flood_word.lua"};
 static struct redis_script flood_script = {.name = "lua/flood.lua"};
 static struct redis_script admit_script = {.name = "lua/admit.lua"};
 
 struct flood *flood_open(struct redis *r, const struct conf *conf)
 {
 	struct flood *f = mem_zalloc(sizeof(*f));
-	*f = (struct flood){r, conf->flood_bot, conf->flood_chat, conf->flood_group, conf->user_rate};
+	*f = (struct flood){.redis = r,
+	                    .bot = conf->flood_bot,
+	                    .chat = conf->flood_chat,
+	                    .group = conf->flood_group,
+	                    .user = conf->user_rate};
 	return f;
 }
 
@@ -35,60 +49,119 @@ static struct span number(char *out, int64_t v)
 	return span_of(out);
 }
 
+/* ---- outgoing */
+
+static struct heard *heard_of(struct flood *f, const char *bot)
+{
+	struct heard *h = f->heard;
+	while (h < f->heard + BOTS_MAX && h->bot[0] && strcmp(h->bot, bot) != 0)
+		h++;
+	if (h == f->heard + BOTS_MAX)
+		return NULL;
+	snprintf(h->bot, sizeof(h->bot), "%s", bot);
+	return h;
+}
+
+bool flood_bot_blocked(const struct flood *f, const char *bot)
+{
+	for (const struct heard *h = f->heard; h < f->heard + BOTS_MAX; h++)
+		if (!strcmp(h->bot, bot))
+			return clock_ms() < h->until_ms;
+	return false;
+}
+
+static void state_key(char *out, const char *bot)
+{
+	snprintf(out, KEY_LEN, "shoal:flood:{%s}:state", bot);
+}
+
 static void block_key(char *out, const char *bot, int64_t chat_id)
 {
-	if (chat_id)
-		snprintf(out, KEY_LEN, "shoal:flood:{%s}:%lld:block", bot, (long long)chat_id);
-	else
-		snprintf(out, KEY_LEN, "shoal:flood:{%s}:block", bot);
+	snprintf(out, KEY_LEN, "shoal:flood:{%s}:%lld:block", bot, (long long)chat_id);
 }
 
 struct ask {
+	struct flood *f;
+	struct heard *heard; /* NULL: too many bots */
 	flood_fn *fn;
 	void *arg;
 };
 
+static bool read_answer(const redisReply *r, struct flood_answer *a)
+{
+	if (r->type != REDIS_REPLY_ARRAY || r->elements != 3 || r->element[0]->type != REDIS_REPLY_INTEGER ||
+	    r->element[1]->type != REDIS_REPLY_INTEGER || r->element[2]->type != REDIS_REPLY_STRING ||
+	    r->element[0]->integer < 0 || r->element[0]->integer > FLOOD_BOT_BLOCKED)
+		return false;
+	a->what = (enum flood_what)r->element[0]->integer;
+	a->wait_ms = r->element[1]->integer;
+	snprintf(a->doubt, sizeof(a->doubt), "%s", r->element[2]->str);
+	return true;
+}
+
 static void answered(void *arg, enum err err, const redisReply *reply)
 {
 	struct ask ask = *(struct ask *)arg;
+	struct flood_answer a;
 	free(arg);
-	if (err == ERR_OK && (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2))
+	if (err == ERR_OK && !read_answer(reply, &a))
 		err = ERR_PROTOCOL;
-	if (err != ERR_OK)
-		ask.fn(ask.arg, err, 0, false);
-	else
-		ask.fn(ask.arg, ERR_OK, reply->element[0]->integer, reply->element[1]->integer);
+	if (err == ERR_OK && ask.heard)
+		ask.heard->until_ms = a.what == FLOOD_BOT_BLOCKED ? clock_ms() + a.wait_ms : 0;
+	ask.fn(ask.arg, err, err == ERR_OK ? &a : NULL);
 }
 
-void flood_ask(struct flood *f, const char *bot, int64_t chat_id, bool group, int64_t max_wait_ms, flood_fn *fn,
-               void *arg)
+void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, void *arg)
 {
+	static const struct span standings[] = {
+	    [FLOOD_NEW] = SPAN("new"), [FLOOD_BACK] = SPAN("back"), [FLOOD_HAS_PLACE] = SPAN("booked")};
 	char keys[4][KEY_LEN], numbers[5][NUMBER_LEN];
-	struct rate chat = group ? f->group : f->chat;
-	snprintf(keys[0], KEY_LEN, "shoal:flood:{%s}", bot);
-	snprintf(keys[1], KEY_LEN, "shoal:flood:{%s}:%lld", bot, (long long)chat_id);
-	block_key(keys[2], bot, 0);
-	block_key(keys[3], bot, chat_id);
+	struct rate chat = m->group ? f->group : f->chat;
+	if (!m->chat_id)
+		chat.count = 0;
+	snprintf(keys[0], KEY_LEN, "shoal:flood:{%s}", m->bot);
+	snprintf(keys[1], KEY_LEN, "shoal:flood:{%s}:%lld", m->bot, (long long)m->chat_id);
+	state_key(keys[2], m->bot);
+	block_key(keys[3], m->bot, m->chat_id);
 	const struct span argv[] = {span_of(keys[0]),
 	                            span_of(keys[1]),
 	                            span_of(keys[2]),
 	                            span_of(keys[3]),
-	                            number(numbers[0], max_wait_ms),
+	                            number(numbers[0], m->max_wait_ms),
+	                            standings[m->standing],
 	                            number(numbers[1], f->bot.count),
 	                            number(numbers[2], f->bot.seconds * 1000),
 	                            number(numbers[3], chat.count),
 	                            number(numbers[4], chat.seconds * 1000)};
 	struct ask *ask = mem_alloc(sizeof(*ask));
-	*ask = (struct ask){fn, arg};
+	*ask = (struct ask){f, heard_of(f, m->bot), fn, arg};
 	redis_eval(f->redis, &flood_script, answered, ask, 4, sizeof(argv) / sizeof(argv[0]), argv);
 }
 
-void flood_block(struct flood *f, const char *bot, int64_t chat_id, int64_t ms)
+static void say(struct flood *f, const char *bot, struct span word, int64_t chat_id, int64_t ms, const char *doubt)
 {
-	char key[KEY_LEN], life[NUMBER_LEN];
-	block_key(key, bot, chat_id);
-	const struct span argv[] = {SPAN("SET"), span_of(key), SPAN("1"), SPAN("PX"), number(life, ms < 1 ? 1 : ms)};
-	redis_call(f->redis, NULL, NULL, sizeof(argv) / sizeof(argv[0]), argv);
+	char keys[2][KEY_LEN], numbers[2][NUMBER_LEN];
+	state_key(keys[0], bot);
+	block_key(keys[1], bot, chat_id);
+	const struct span argv[] = {
+	    span_of(keys[0]), span_of(keys[1]), word, number(numbers[0], chat_id), number(numbers[1], ms < 1 ? 1 : ms),
+	    span_of(doubt)};
+	redis_eval(f->redis, &word_script, NULL, NULL, 2, sizeof(argv) / sizeof(argv[0]), argv);
+}
+
+void flood_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms, const char *doubt)
+{
+	say(f, bot, SPAN("chat"), chat_id, ms, doubt);
+}
+
+void flood_bot_limited(struct flood *f, const char *bot, int64_t ms)
+{
+	say(f, bot, SPAN("bot"), 0, ms, "");
+}
+
+void flood_tested(struct flood *f, const char *bot, const char *doubt, bool went_through)
+{
+	say(f, bot, went_through ? SPAN("well") : SPAN("void"), 0, 1, doubt);
 }
 
 /* ---- incoming */

@@ -5,6 +5,7 @@
 
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
+#include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
 
 static void timer_rang(void *arg)
@@ -30,6 +31,7 @@ static void job_free(struct job *j)
 	struct worker *w = j->worker;
 	if (w->suspect == j)
 		w->suspect = NULL;
+	reply_abandon(j);
 	timer_release(&j->timer);
 	arena_release(&j->arena);
 	free(j);

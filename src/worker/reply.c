@@ -7,17 +7,21 @@
 #include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
 
-#define FLOOD_WAIT_MS 2000 /* a longer wait for the budget is not waited for here (DESIGN, "The path") */
+#define WAIT_MS 2000  /* a message waits no longer for the budget here: its entry goes back */
+#define MOMENT_MS 100 /* so long without a seat */
+#define DOUBT_MS 25   /* first pause while a test is out; doubles */
+#define DOUBT_MAX_MS 400
+#define LOOK_MS 60000 /* an entry given back looks again after so long, however long a block is said to last */
 
-enum reply_step { REPLY_NEXT, REPLY_FENCE, REPLY_BUDGET, REPLY_WAITED, REPLY_SENT, REPLY_TOLD };
+enum reply_step { REPLY_NEXT, REPLY_WAY, REPLY_FENCE, REPLY_BUDGET, REPLY_SENT, REPLY_TOLD, REPLY_OVER };
 
-static void budget(void *arg, enum err err, int64_t wait_ms, bool booked)
+static void budget(void *arg, enum err err, const struct flood_answer *a)
 {
 	struct job *j = arg;
 	reach_heard_redis(j->worker->reach, err);
 	j->op_err = err;
-	j->wait_ms = wait_ms;
-	j->booked = booked;
+	if (a)
+		j->flood = *a;
 	job_end(j);
 }
 
@@ -56,6 +60,123 @@ static void marked(void *arg, bool ours)
 	job_end(arg);
 }
 
+/* ---- the flood budget */
+
+static const char *const waits_for[] = {
+    [FLOOD_AGAIN] = "flood budget",
+    [FLOOD_BOOKED] = "flood budget",
+    [FLOOD_TEST] = "flood budget",
+    [FLOOD_DOUBT] = "whether the platform limits the bot is being found out",
+    [FLOOD_CHAT_BLOCKED] = "the platform limits the chat (429)",
+    [FLOOD_BOT_BLOCKED] = "the platform limits the bot (429)",
+};
+
+static void budget_ask(struct job *j)
+{
+	const struct call *c = &j->calls[j->sent];
+	int64_t left = (outlet_sit(j) ? WAIT_MS : MOMENT_MS) - j->waited_ms;
+	const struct flood_message m = {.bot = j->bot->name,
+	                                .chat_id = c->chat_id,
+	                                .group = c->group,
+	                                .standing = j->booked         ? FLOOD_HAS_PLACE
+	                                            : j->entry->again ? FLOOD_BACK
+	                                                              : FLOOD_NEW,
+	                                .max_wait_ms = left > 0 ? left : 0};
+	j->asked++;
+	job_begin(j);
+	flood_ask(j->worker->flood, &m, budget, j);
+}
+
+/* Not yet: here for a while, or the entry goes back, so that nobody is kept out of this worker by those who wait. */
+static enum step budget_wait(struct job *j)
+{
+	int64_t ms = j->flood.wait_ms;
+	const char *why = waits_for[j->flood.what];
+	if (j->flood.what == FLOOD_DOUBT && j->asked < 8 && DOUBT_MS << (j->asked - 1) < DOUBT_MAX_MS)
+		ms = DOUBT_MS << (j->asked - 1);
+	else if (j->flood.what == FLOOD_DOUBT)
+		ms = DOUBT_MAX_MS;
+	series_observe(j->worker->flood_wait, (double)ms / 1e3);
+	j->booked = j->booked || j->flood.what == FLOOD_BOOKED;
+	bool stay = j->waited_ms + ms <= (j->seated ? WAIT_MS : MOMENT_MS);
+	outlet_leave(j, stay && j->waited_ms + ms > MOMENT_MS);
+	if (!stay) {
+		if (ms > LOOK_MS)
+			ms = LOOK_MS;
+		return job_later(j, ms + (int64_t)(random_u64() % (uint64_t)(ms / 16 + 10)), why);
+	}
+	j->waited_ms += ms;
+	j->step = REPLY_WAY;
+	job_begin(j);
+	timer_set(&j->timer, ms);
+	return STEP_WAIT;
+}
+
+/* What the platform said of the message, where it concerns others. */
+static void budget_tell(struct job *j)
+{
+	static const bool went_through[] = {[CALL_DONE] = true, [CALL_FINAL] = true, [CALL_BLOCKED] = true};
+	struct flood *f = j->worker->flood;
+	const char *bot = j->bot->name;
+	const struct ruling *r = &j->ruling;
+	if (r->limited)
+		flood_limited(f, bot, j->calls[j->sent].chat_id, r->wait_ms, j->flood.doubt);
+	else if (j->flood.doubt[0])
+		flood_tested(f, bot, j->flood.doubt, went_through[r->verdict]);
+	if (r->verdict == CALL_LATER && r->whole_bot && r->wait_ms > 0)
+		flood_bot_limited(f, bot, r->wait_ms);
+	j->flood.doubt[0] = 0;
+}
+
+void reply_abandon(struct job *j)
+{
+	if (j->flood.doubt[0])
+		flood_tested(j->worker->flood, j->bot->name, j->flood.doubt, false);
+	outlet_leave(j, false);
+}
+
+/* ---- the steps: each names the next one; WAIT and FAIL leave the stage for a while or for good */
+
+static enum step reply_next(struct job *j)
+{
+	if (j->sent == 0 && j->entry->sent)
+		j->sent = j->entry->sent < j->ncalls ? j->entry->sent : j->ncalls;
+	j->waited_ms = 0;
+	j->asked = 0;
+	j->booked = false;
+	j->step = j->sent < j->ncalls ? REPLY_WAY : REPLY_OVER;
+	const char *why = j->step == REPLY_WAY ? reach_bot_trouble(j->worker->reach, j->bot) : NULL;
+	return why ? job_later(j, jitter_ms(JOB_OUTAGE_MS), why) : STEP_NEXT;
+}
+
+static enum step reply_way(struct job *j)
+{
+	j->step = REPLY_FENCE;
+	return outlet_enter(j) ? STEP_NEXT : STEP_WAIT;
+}
+
+static enum step reply_fence(struct job *j)
+{
+	if (job_must_confirm(j))
+		return STEP_WAIT;
+	j->step = REPLY_BUDGET;
+	budget_ask(j);
+	return STEP_WAIT;
+}
+
+static enum step reply_budget(struct job *j)
+{
+	if (j->op_err != ERR_OK)
+		return job_outage(j, "flood budget", j->op_err);
+	if (j->flood.what != FLOOD_TEST && (j->flood.what != FLOOD_BOOKED || j->flood.wait_ms > 0))
+		return budget_wait(j);
+	if (job_must_confirm(j))
+		return STEP_WAIT;
+	j->step = REPLY_SENT;
+	send_call(j, &j->calls[j->sent]);
+	return STEP_WAIT;
+}
+
 /* Delivered or refused for good: on to the next one, with a mark in between. */
 static enum step reply_over(struct job *j)
 {
@@ -68,10 +189,12 @@ static enum step reply_over(struct job *j)
 	return STEP_WAIT;
 }
 
-static enum step reply_result(struct job *j)
+static enum step reply_sent(struct job *j)
 {
 	const struct call *c = &j->calls[j->sent];
 	const struct ruling *r = &j->ruling;
+	outlet_leave(j, false);
+	budget_tell(j);
 	switch (r->verdict) {
 	case CALL_DONE: return reply_over(j);
 	case CALL_FINAL:
@@ -79,6 +202,8 @@ static enum step reply_result(struct job *j)
 		         LOG_STR("method", c->method), LOG_STR("why", r->why));
 		return reply_over(j);
 	case CALL_BLOCKED:
+		if (!c->chat_id)
+			return reply_over(j);
 		j->step = REPLY_TOLD;
 		tell_refused(j, c->chat_id);
 		return STEP_WAIT;
@@ -86,77 +211,27 @@ static enum step reply_result(struct job *j)
 	case CALL_OUTAGE:
 	case CALL_DENIED: break;
 	}
-	if (r->wait_ms > 0) /* a limit: the whole fleet keeps to it */
-		flood_block(j->worker->flood, j->bot->name, r->whole_bot ? 0 : c->chat_id, r->wait_ms);
-	if (r->wait_ms > 0 && r->wait_ms <= FLOOD_WAIT_MS) {
-		j->step = REPLY_FENCE;
-		job_begin(j);
-		timer_set(&j->timer, r->wait_ms);
-		return STEP_WAIT;
-	}
-	return job_later(j, r->wait_ms > 0 ? r->wait_ms : jitter_ms(JOB_OUTAGE_MS), r->why);
+	if (!r->limited)
+		return job_later(j, r->wait_ms > 0 ? r->wait_ms : jitter_ms(JOB_OUTAGE_MS), r->why);
+	j->booked = true; /* the platform did not count it; only how long to wait is to be asked */
+	j->step = REPLY_WAY;
+	return STEP_NEXT;
 }
 
-static enum step reply_budget(struct job *j)
+static enum step reply_told(struct job *j)
 {
 	if (j->op_err != ERR_OK)
-		return job_outage(j, "flood budget", j->op_err);
-	if (j->wait_ms > 0)
-		series_observe(j->worker->flood_wait, (double)j->wait_ms / 1e3);
-	if (j->wait_ms > FLOOD_WAIT_MS)
-		return job_later(j, j->wait_ms, "flood budget");
-	j->step = j->booked ? REPLY_WAITED : REPLY_FENCE;
-	if (j->wait_ms == 0)
-		return STEP_NEXT;
-	job_begin(j);
-	timer_set(&j->timer, j->wait_ms);
-	return STEP_WAIT;
+		return job_outage(j, "note of a blocked chat", j->op_err);
+	return reply_over(j);
 }
 
 enum step reply(struct job *j)
 {
-	enum step s;
-	const char *why;
-	for (;;) {
-		switch ((enum reply_step)j->step) {
-		case REPLY_NEXT:
-			if (j->sent == 0 && j->entry->sent)
-				j->sent = j->entry->sent < j->ncalls ? j->entry->sent : j->ncalls;
-			if (j->sent >= j->ncalls)
-				return STEP_NEXT;
-			why = reach_bot_trouble(j->worker->reach, j->bot);
-			if (why)
-				return job_later(j, jitter_ms(JOB_OUTAGE_MS), why);
-			j->step = REPLY_FENCE;
-			break;
-		case REPLY_FENCE: {
-			const struct call *c = &j->calls[j->sent];
-			if (job_must_confirm(j))
-				return STEP_WAIT;
-			j->step = REPLY_BUDGET;
-			job_begin(j);
-			flood_ask(j->worker->flood, j->bot->name, c->chat_id, c->group, FLOOD_WAIT_MS, budget, j);
-			return STEP_WAIT;
-		}
-		case REPLY_BUDGET:
-			s = reply_budget(j);
-			if (s != STEP_NEXT)
-				return s;
-			break;
-		case REPLY_WAITED:
-			if (job_must_confirm(j))
-				return STEP_WAIT;
-			j->step = REPLY_SENT;
-			send_call(j, &j->calls[j->sent]);
-			return STEP_WAIT;
-		case REPLY_SENT: return reply_result(j);
-		case REPLY_TOLD:
-			if (j->op_err != ERR_OK)
-				return job_outage(j, "note of a blocked chat", j->op_err);
-			s = reply_over(j);
-			if (s != STEP_WAIT)
-				return s;
-			return STEP_WAIT;
-		}
-	}
+	static enum step (*const steps[REPLY_OVER])(struct job *) = {
+	    [REPLY_NEXT] = reply_next,     [REPLY_WAY] = reply_way,   [REPLY_FENCE] = reply_fence,
+	    [REPLY_BUDGET] = reply_budget, [REPLY_SENT] = reply_sent, [REPLY_TOLD] = reply_told};
+	enum step s = STEP_NEXT;
+	while (s == STEP_NEXT && j->step != REPLY_OVER)
+		s = steps[j->step](j);
+	return s;
 }

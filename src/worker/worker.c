@@ -21,7 +21,6 @@
 #define TICK_MS 1000
 #define STATEMENT_TIMEOUT_MS 10000
 #define ANSWER_MAX (4 << 20) /* a platform's answer is a few KiB; a responder's may be longer */
-#define PER_HOST 64
 
 /* ---- what every update needs: NULL while it is there, else why it is not */
 
@@ -331,7 +330,7 @@ static void open_all(struct worker *w, const char **urls)
 	        .url = w->conf.cache_redis_url, .label = "cache", .timeout_ms = 2000, .on_up = redis_came, .arg = w});
 	w->cache = cache_open(&(struct cache_opts){w->loop, w->redis, w->pg});
 	w->flood = flood_open(w->redis, &w->conf);
-	w->http = http_open(w->loop, &(struct http_opts){PER_HOST, ANSWER_MAX, arena_strdup(&w->arena, agent)});
+	w->http = http_open(w->loop, &(struct http_opts){OUTLET_CALLS, ANSWER_MAX, arena_strdup(&w->arena, agent)});
 	w->reach = reach_open(&(struct reach_opts){w->loop, &w->conf, w->http, w->pg, w->flood, poke_all, w});
 	w->fleet = fleet_open(&(struct fleet_opts){w->loop, w->pg, w->redis, fleet_jobs});
 	open_queues(w, urls);
@@ -384,6 +383,7 @@ int verb_worker(int argc, char **argv)
 	w.started_ms = clock_wall_ms();
 	w.loop = loop_new();
 	w.ready_last = &w.ready;
+	outlet_init(&w.outlet);
 	w.ready_task = (struct task){.fn = run_ready, .arg = &w};
 	timer_init(&w.drain_timer, w.loop, drain_over, &w);
 	timer_init(&w.tick, w.loop, tick, &w);

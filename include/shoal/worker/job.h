@@ -9,6 +9,7 @@
 #include "shoal/base/metrics.h"
 #include "shoal/io/loop.h"
 #include "shoal/model/bot.h"
+#include "shoal/store/flood.h"
 #include "shoal/store/queue.h"
 #include "shoal/wire/platform.h"
 
@@ -90,9 +91,15 @@ struct job {
 	enum err op_err;
 	bool double_click, throttled, notice, guarded;
 	bool contended; /* the conflict was with other transactions, not with the state decided on */
-	int64_t wait_ms;
-	bool booked;
 	struct ruling ruling;
+
+	/* the way out of the message under way */
+	struct flood_answer flood;
+	struct job *in_line; /* outlet.h */
+	bool in_outlet, seated;
+	int64_t waited_ms; /* for the budget, so far */
+	unsigned asked;
+	bool booked;
 };
 
 /* The stages, in order. Only the runner in job.c calls them and moves a job. */

@@ -7,6 +7,7 @@
 enum step load(struct job *j);
 enum step commit(struct job *j);
 enum step reply(struct job *j);
+void reply_abandon(struct job *j); /* gives back what a job that ends in the middle of it holds */
 /* The last: the queue hears what became of the entry; so do the metrics and the log. */
 enum step settle(struct job *j);
 

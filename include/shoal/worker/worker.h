@@ -13,6 +13,7 @@
 #include "shoal/store/queue.h"
 #include "shoal/store/redis_check.h"
 #include "shoal/store/shards.h"
+#include "shoal/worker/outlet.h"
 
 struct fleet;
 struct job;
@@ -41,6 +42,7 @@ struct worker {
 	struct job *ready, **ready_last; /* jobs that can go on */
 	struct task ready_task;
 	unsigned njobs;
+	struct outlet outlet;
 	struct job *suspect; /* an entry that two workers have died of: runs alone */
 	bool draining, leaving;
 	struct timer drain_timer, tick;

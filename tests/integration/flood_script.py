@@ -1,0 +1,500 @@
+#!/usr/bin/python3
+"""lua/flood.lua and lua/flood_word.lua against a real Redis, with a clock of the test's own: no test waits.
+
+    flood_script.py [ANYTHING [TEST...]]
+"""
+import heapq
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import redis
+
+REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+AGAIN, BOOKED, TEST, DOUBT, CHAT, BOT = range(6)
+BUCKET, STATE = "shoal:flood:{b}", "shoal:flood:{b}:state"
+OFF = (0, 1)
+
+r = None
+now = 0  # us
+ask_sha = word_sha = None
+
+
+def script(name):
+    """The script with a clock that the test sets."""
+    text = open(os.path.join(REPO, "lua", name)).read()
+    real = "redis.call('TIME')"
+    assert text.count(real) == 1, name
+    return r.script_load(text.replace(real, "{redis.call('HGET', 'clock', 's'), redis.call('HGET', 'clock', 'us')}"))
+
+
+def set_clock(us):
+    """Redis keeps a key's end as a time of day, so a stepping clock moves the ends, too."""
+    global now
+    for key in r.keys("shoal:*"):
+        left = r.pttl(key)
+        assert left > 0, "%s would stay for ever" % key
+        left -= (us - now) // 1000
+        if left <= 0:
+            r.delete(key)
+        else:
+            r.pexpire(key, left)
+    now = us
+    r.hset("clock", mapping={"s": us // 1000000, "us": us % 1000000})
+
+
+def after(seconds):
+    set_clock(now + int(seconds * 1e6))
+
+
+def fresh():
+    global now
+    r.flushall()
+    now = 0
+    set_clock(1700000000 * 1000000)
+
+
+class Answer:
+    def __init__(self, raw):
+        self.what, self.ms, self.doubt = raw
+
+    def __repr__(self):
+        return "(%s, %d ms, %r)" % ("again booked test doubt chat bot".split()[self.what], self.ms, self.doubt)
+
+
+def ask(chat=1, bot=OFF, per_chat=OFF, kind="new", longest=2000):
+    keys = [BUCKET, "%s:%d" % (BUCKET, chat), STATE, "%s:%d:block" % (BUCKET, chat)]
+    return Answer(r.evalsha(ask_sha, 4, *keys, longest, kind, bot[0], int(bot[1] * 1000), per_chat[0],
+                            int(per_chat[1] * 1000)))
+
+
+def word(what, chat=1, seconds=1.0, doubt=""):
+    return r.evalsha(word_sha, 2, STATE, "%s:%d:block" % (BUCKET, chat), what, chat, int(seconds * 1000), doubt)
+
+
+def eq(got, want):
+    assert got == want, "%r, want %r" % (got, want)
+
+
+def is_what(answer, what, ms=None, slack=1):
+    assert answer.what == what and (ms is None or abs(answer.ms - ms) <= slack), "%r, want %d, %s ms" % (
+        answer, what, ms)
+
+
+# ---- 429
+
+def test_nothing_is_written_without_limits():
+    fresh()
+    is_what(ask(), BOOKED, 0)
+    eq(r.keys("shoal:*"), [])
+
+
+def test_cost_without_a_429():
+    fresh()
+    ask(per_chat=(20, 20))
+    before = r.info("commandstats")
+    ask(per_chat=(20, 20))
+    calls = {}
+    for name, stat in r.info("commandstats").items():
+        calls[name[8:]] = stat["calls"] - before.get(name, {"calls": 0})["calls"]
+    # two looks for blocks, the chat's bucket read and written; one HGET pair is the test's clock
+    eq({n: calls.get(n, 0) for n in ("hmget", "get", "set", "pttl", "hset")},
+       {"hmget": 1, "get": 2, "set": 1, "pttl": 0, "hset": 0})
+
+
+def test_a_chat_that_is_limited_holds_up_no_other():
+    fresh()
+    word("chat", 1, 30)
+    is_what(ask(1), CHAT, 30000)
+    test = ask(2)
+    is_what(test, TEST, 0)
+    is_what(ask(3), DOUBT)  # one is enough
+    is_what(ask(1), CHAT, 30000)
+    after(0.05)
+    eq(word("well", doubt=test.doubt), 1)
+    is_what(ask(3), BOOKED, 0)
+    is_what(ask(2), BOOKED, 0)
+    is_what(ask(1), CHAT, 29950)
+    after(29.9)
+    is_what(ask(1), CHAT, 50)
+    after(0.06)
+    is_what(ask(1), BOOKED, 0)
+    eq(r.keys("shoal:*"), [])
+
+
+def test_the_whole_bot():
+    fresh()
+    word("chat", 1, 3)
+    test = ask(2)
+    is_what(test, TEST)
+    after(0.1)
+    word("chat", 2, 3, test.doubt)
+    for chat in (1, 2, 3):
+        is_what(ask(chat), BOT, 3000)
+    after(2.9)
+    is_what(ask(3), BOT, 100)
+    after(0.11)
+    again = ask(3)  # is it over? one asks for all
+    is_what(again, TEST)
+    is_what(ask(4), DOUBT)
+    eq(word("well", doubt=again.doubt), 1)
+    is_what(ask(4), BOOKED, 0)
+    after(0.6)
+    eq(r.keys("shoal:*"), [])
+
+
+def test_the_whole_bot_still():
+    fresh()
+    word("chat", 1, 3)
+    word("chat", 2, 3, ask(2).doubt)
+    after(3.01)
+    test = ask(3)
+    is_what(test, TEST)
+    word("chat", 3, 7, test.doubt)
+    is_what(ask(4), BOT, 7000)
+
+
+def test_calls_that_were_on_their_way_decide_nothing():
+    fresh()
+    word("chat", 1, 30)
+    word("chat", 2, 40)  # a limit of its own, told at the same moment
+    is_what(ask(1), CHAT, 30000)
+    is_what(ask(2), CHAT, 40000)
+    test = ask(3)
+    is_what(test, TEST)
+    word("well", doubt=test.doubt)
+    is_what(ask(4), BOOKED, 0)
+    is_what(ask(2), CHAT, 40000)
+
+
+def test_a_test_that_tells_nothing_makes_way_for_another():
+    fresh()
+    word("chat", 1, 30)
+    test = ask(2)
+    is_what(ask(3), DOUBT)
+    word("void", doubt=test.doubt)
+    is_what(ask(3), TEST)
+
+
+def test_a_test_whose_worker_died_makes_way():
+    fresh()
+    word("chat", 1, 30)
+    is_what(ask(2), TEST)
+    is_what(ask(3), DOUBT, 3000)
+    after(3.01)
+    is_what(ask(3), TEST)
+    after(3.01)
+    is_what(ask(4), TEST)
+    after(4.1)  # nothing was learnt for 10 s
+    is_what(ask(5), BOOKED, 0)
+    is_what(ask(1), CHAT)
+
+
+def test_a_late_answer_of_an_old_test_decides_nothing():
+    fresh()
+    word("chat", 1, 1)
+    old = ask(2)
+    after(10.1)
+    is_what(ask(3), BOOKED, 0)
+    word("chat", 1, 5)
+    eq(word("well", doubt=old.doubt), 0)
+    is_what(ask(3), TEST)  # still in doubt
+    word("chat", 2, 5, old.doubt)
+    is_what(ask(4), DOUBT)
+
+
+def test_a_success_does_not_lift_a_block():
+    fresh()
+    word("chat", 1, 3)
+    first = ask(2)
+    after(3.1)
+    second = ask(3)  # the first test hangs
+    is_what(second, TEST)
+    word("chat", 3, 20, second.doubt)
+    eq(word("well", doubt=first.doubt), 0)
+    is_what(ask(4), BOT, 20000)
+
+
+def test_many_chats_with_limits_of_their_own_do_not_stop_the_bot():
+    fresh()
+    held, tests = 0, 0
+    for n in range(200):  # a 429 for another chat every 20 ms; a call takes 40 ms
+        word("chat", n, 10 + n % 7 * 10)
+        a = ask(10000 + n)
+        if a.what == TEST:
+            tests += 1
+            after(0.02)
+            held += ask(20000 + n).what == DOUBT
+            after(0.02)
+            word("well", doubt=a.doubt)
+        else:
+            is_what(a, BOOKED, 0)
+            after(0.02)
+    assert 2 <= tests <= 12 and held <= tests, (tests, held)
+
+
+def test_just_cleared_and_then_the_whole_bot():
+    fresh()
+    word("chat", 1, 30)
+    word("well", doubt=ask(2).doubt)
+    word("chat", 3, 5)
+    is_what(ask(9), BOOKED, 0)  # one chat more
+    word("chat", 4, 5)          # until the same moment as the other: that is no accident
+    test = ask(9)
+    is_what(test, TEST)
+    word("chat", 9, 5, test.doubt)
+    is_what(ask(10), BOT, 5000)
+
+
+def test_a_later_word_for_a_chat_makes_no_block_shorter():
+    fresh()
+    word("chat", 1, 30)
+    word("chat", 1, 2)
+    is_what(ask(1), CHAT, 30000)
+    word("chat", 1, 50)
+    is_what(ask(1), CHAT, 50000)
+
+
+def test_a_call_to_no_chat():
+    fresh()
+    word("chat", 0, 5)
+    eq(r.exists(BUCKET + ":0:block"), 0)
+    is_what(ask(1), TEST)
+
+
+def test_what_is_said_of_the_bot_itself():
+    fresh()
+    word("bot", 0, 5)
+    is_what(ask(1), BOT, 5000)
+    word("bot", 0, 2)
+    is_what(ask(1), BOT, 5000)
+
+
+def test_a_day():
+    fresh()
+    word("chat", 1, 86400)
+    word("well", doubt=ask(2).doubt)
+    after(86000)
+    is_what(ask(1), CHAT, 400000)
+    is_what(ask(2), BOOKED, 0)
+
+
+# ---- the budget
+
+def test_a_burst_then_the_rate():
+    fresh()
+    for n in range(20):
+        is_what(ask(per_chat=(20, 20)), BOOKED, 0)
+    is_what(ask(per_chat=(20, 20)), BOOKED, 1000)
+    is_what(ask(per_chat=(20, 20)), BOOKED, 2000)
+    is_what(ask(per_chat=(20, 20)), AGAIN, 3000)
+    is_what(ask(2, per_chat=(20, 20)), BOOKED, 0)
+    after(1)
+    is_what(ask(kind="booked"), BOOKED, 0)
+
+
+def test_booked_ones_are_stopped_by_a_429_too():
+    fresh()
+    for n in range(20):
+        ask(per_chat=(20, 20))
+    is_what(ask(per_chat=(20, 20)), BOOKED, 1000)
+    word("chat", 1, 30)
+    is_what(ask(per_chat=(20, 20), kind="booked"), CHAT, 30000)
+    is_what(ask(2, per_chat=(20, 20), kind="booked"), TEST)
+
+
+def test_who_is_refused_takes_nothing():
+    fresh()
+    for n in range(20):
+        ask(1, per_chat=(20, 20))
+    for n in range(50):
+        is_what(ask(1, bot=(30, 1), per_chat=(20, 20), longest=0), AGAIN)
+    for n in range(30):
+        is_what(ask(2 + n, bot=(30, 1)), BOOKED, 0)
+    is_what(ask(99, bot=(30, 1)), BOOKED, 34)
+
+
+def test_who_dies_costs_one_place():
+    fresh()
+    for n in range(20):
+        ask(1, per_chat=(20, 20))
+    is_what(ask(1, per_chat=(20, 20)), BOOKED, 1000)  # and dies
+    after(2)
+    is_what(ask(1, per_chat=(20, 20)), BOOKED, 0)
+
+
+def rate_holds(sent, limit, window):
+    """GCRA: in any time t not more than limit + t / window * limit."""
+    for i in range(len(sent)):
+        for j in range(i, min(i + 3 * limit, len(sent))):
+            most = limit + (sent[j] - sent[i]) / 1e6 * limit / window + 1e-3
+            assert j - i + 1 <= most, "%d in %d us" % (j - i + 1, sent[j] - sent[i])
+
+
+def crowd(messages, limit, seed=1, arrive=0.0):
+    """All want to go out through one bot: each asks, comes back when told. -> when each was sent, how often each asked."""
+    rng = random.Random(seed)
+    queue = [(now + int(n * arrive * 1e6), n, n, "new") for n in range(messages)]
+    heapq.heapify(queue)
+    sent, asked, turn = {}, [0] * messages, messages
+    while queue:
+        at, _, n, kind = heapq.heappop(queue)
+        if at > now:
+            set_clock(at)
+        a = ask(n, bot=limit, kind=kind)
+        asked[n] += 1
+        turn += 1
+        if a.what == BOOKED and a.ms == 0:
+            sent[n] = now
+        elif a.what == BOOKED:
+            asked[n] -= 1
+            heapq.heappush(queue, (now + a.ms * 1000, turn, n, "booked"))
+        else:
+            jitter = rng.randrange(a.ms // 16 + 10)
+            heapq.heappush(queue, (now + (a.ms + jitter) * 1000, turn, n, "back"))
+    return sent, asked
+
+
+def test_a_crowd_is_told_to_come_one_by_one():
+    fresh()
+    start = now
+    sent, asked = crowd(1500, (30, 1))
+    rate_holds(sorted(sent.values()), 30, 1)
+    took = (max(sent.values()) - start) / 1e6
+    assert 48 < took < 55, "%.1f s for 1500 messages at 30 a second" % took
+    assert sum(asked) < 2.1 * 1500 and max(asked) <= 4, (sum(asked), max(asked))
+
+
+def test_a_crowd_beyond_the_line():
+    fresh()
+    start = now
+    sent, asked = crowd(4000, (30, 1))
+    rate_holds(sorted(sent.values()), 30, 1)
+    took = (max(sent.values()) - start) / 1e6
+    assert took < 200, took
+    assert sum(asked) < 4 * 4000, sum(asked)
+
+
+def test_new_ones_do_not_push_in():
+    fresh()
+    start = now
+    sent, asked = crowd(1200, (30, 1), arrive=1 / 60)  # twice what may go out, for 20 s
+    rate_holds(sorted(sent.values()), 30, 1)
+    late = [sent[n] - start - n * 1e6 / 60 for n in range(1200)]  # how long each waited
+    # the line grows as they come: a message of the middle waits about half as long as the last
+    assert late[600] < 0.75 * max(late), (late[600], max(late))
+    assert (max(sent.values()) - start) / 1e6 < 46
+
+
+# ---- the clock
+
+def test_the_clock_steps_back():
+    fresh()
+    for n in range(20):
+        ask(1, per_chat=(20, 20))
+    ask(1, bot=(30, 1), per_chat=(20, 20), longest=0)
+    word("chat", 5, 30)
+    word("chat", 6, 30, ask(6).doubt)
+    is_what(ask(7), BOT, 30000)
+    after(-3600)
+    is_what(ask(7), BOT, 30000)  # what was left is not known: not longer than was said
+    after(10)
+    is_what(ask(7), BOT, 20000)
+    after(20.01)
+    is_what(ask(5), CHAT, 30000)
+    test = ask(7)
+    is_what(test, TEST)
+    eq(word("well", doubt=test.doubt), 1)
+    is_what(ask(8), BOOKED, 0)
+    a = ask(1, per_chat=(20, 20), longest=2000)
+    assert a.what in (BOOKED, AGAIN) and a.ms <= 3000, a
+    after(31)
+    is_what(ask(1, per_chat=(20, 20)), BOOKED, 0)
+    is_what(ask(5), BOOKED, 0)
+
+
+def test_the_clock_steps_back_in_a_doubt():
+    fresh()
+    word("chat", 1, 30)
+    ask(2)
+    after(-3600)
+    is_what(ask(3), BOOKED, 0)  # a doubt of the future is none
+    is_what(ask(1), CHAT, 30000)
+
+
+def test_the_clock_steps_forward():
+    fresh()
+    for n in range(20):
+        ask(1, per_chat=(20, 20))
+    word("chat", 1, 30)
+    after(3600)
+    is_what(ask(1, per_chat=(20, 20)), BOOKED, 0)  # the platform says so again if it must
+    eq([k for k in r.keys("shoal:*") if "block" in k or "state" in k], [])
+
+
+def test_a_line_of_the_future_is_not_believed():
+    fresh()
+    far = now + 86400 * 1000000
+    r.set(BUCKET, "%d %d" % (far, far), px=86400000)
+    a = ask(1, bot=(30, 1))
+    is_what(a, BOOKED, 34)
+    r.set(BUCKET, "%d %d" % (now, now + 50 * 1000000), px=60000)
+    is_what(ask(1, bot=(30, 1)), AGAIN, 50000)  # as far as a line may go
+    is_what(ask(1, bot=(30, 1), kind="back"), BOOKED, 0)
+
+
+def test_rubbish_in_a_key_is_no_limit():
+    fresh()
+    r.set(BUCKET, "x", px=10000)
+    r.set(BUCKET + ":1", "1 2 3", px=10000)
+    r.set(BUCKET + ":1:block", "soon", px=10000)
+    r.hset(STATE, mapping={"from": "a", "till": "b", "doubt": "c", "test": "d"})
+    r.pexpire(STATE, 10000)
+    is_what(ask(1, bot=(30, 1), per_chat=(20, 20)), BOOKED, 0)
+    word("chat", 1, 5)
+    is_what(ask(1), CHAT, 5000)
+
+
+def main():
+    global r, ask_sha, word_sha
+    only = sys.argv[2:]
+    where = tempfile.mkdtemp(prefix="shoal-flood-")
+    sock = os.path.join(where, "s")
+    server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", sock, "--save", "", "--appendonly", "no",
+                               "--dir", where], stdout=subprocess.DEVNULL)
+    failed = 0
+    try:
+        r = redis.Redis(unix_socket_path=sock, decode_responses=True)
+        for _ in range(500):
+            try:
+                r.ping()
+                break
+            except redis.exceptions.ConnectionError:
+                time.sleep(0.02)
+        ask_sha, word_sha = script("flood.lua"), script("flood_word.lua")
+        for name, fn in list(globals().items()):
+            if not name.startswith("test_") or (only and name not in only):
+                continue
+            try:
+                fn()
+                print("ok " + name)
+            except Exception as e:  # a test fails by whatever it meets
+                import traceback
+                tb = traceback.extract_tb(e.__traceback__)
+                print("# line %s: %s: %s" % ([t.lineno for t in tb if t.filename == __file__], type(e).__name__, e))
+                print("not ok " + name)
+                failed += 1
+            sys.stdout.flush()
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(where, ignore_errors=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
