@@ -65,8 +65,14 @@ $(B)/tests/%: tests/%.c tests/check.h $$(call linked,tests/%.c)
 	$(V)$(CC) $(CPPFLAGS) -Itests $(WARN) $(HARDEN) $(SAN) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< \
 		-Wl,--start-group $(call linked,tests/$*.c) -Wl,--end-group $(LDLIBS)
 
+# a library that lets operations of a program fail; never sanitized, as it stands before the sanitizer
+FAULT := $(B)/tests/torture/fault.so
+$(FAULT): tests/torture/fault.c
+	@mkdir -p $(@D); echo "  CC    $<"
+	$(V)$(CC) $(CPPFLAGS) $(WARN) -O2 -g -fPIC -shared -o $@ $<
+
 .PHONY: clean install uninstall test-programs
-test-programs: $(UNIT) $(INTEGRATION)
+test-programs: $(UNIT) $(INTEGRATION) $(FAULT)
 clean:
 	rm -rf build
 install: $(B)/shoal
@@ -74,7 +80,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test layers format outages
+.PHONY: deps run test torture layers format outages
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -87,6 +93,8 @@ format:
 test:
 	@sh src/up/deps.sh test
 	@sh tests/run.sh
+torture: $(B)/shoal $(FAULT)
+	@/usr/bin/python3 tests/torture/torture.py --whole $(B)/shoal
 
 # every outage, held longer than in `make test`
 outages: all

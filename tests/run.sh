@@ -34,12 +34,12 @@ check() {
 
 # Tests that mostly wait (for timeouts, takeovers, dead servers) run beside those that mostly work.
 waiting=' test_cache test_breaker test_fleet test_pg test_queue test_redis turn_script.py flood_script.py
-	test_fleet.py test_flood.py test_outages.py test_poll.py '
+	test_fleet.py test_flood.py test_outages.py test_poll.py torture.py '
 
 # half BUILD TITLE waiting|working: one half of all that runs on one build, its counts in a file
 half() {
 	passed=0 failed=0
-	for t in "$1"/tests/unit/test_* "$1"/tests/integration/test_* tests/integration/*.py tests/e2e/test_*.py; do
+	for t in "$1"/tests/unit/test_* "$1"/tests/integration/test_* tests/integration/*.py tests/e2e/test_*.py tests/torture/torture.py; do
 		name=$(basename "$t") kind=$(basename "$(dirname "$t")")
 		case $name in *.d) continue ;; esac
 		case $waiting in *[[:space:]]$name[[:space:]]*) mine=waiting ;; *) mine=working ;; esac
