@@ -1,4 +1,5 @@
-"""A TCP proxy on 127.0.0.1 that can be cut: connections are reset and refused until it is mended."""
+"""A TCP proxy on 127.0.0.1 that can be cut (connections are reset and refused until it is mended), and that can lose one
+request, or the answer to it."""
 import select
 import socket
 import struct
@@ -10,6 +11,7 @@ class Proxy:
         self.to, self.pairs, self.lock = to_port, set(), threading.Lock()
         self.listener = None
         self.port = 0
+        self.losing = None  # (bytes that the request holds, whether it still arrives)
         self.mend()
 
     def mend(self):
@@ -56,6 +58,13 @@ class Proxy:
                 for s in select.select(pair, [], [], 1)[0]:
                     data = s.recv(65536)
                     if not data:
+                        return
+                    losing = self.losing
+                    if losing and s is near and losing[0] in data:
+                        self.losing = None
+                        if losing[1]:
+                            far.sendall(data)
+                            far.recv(65536)
                         return
                     (far if s is near else near).sendall(data)
         except OSError:

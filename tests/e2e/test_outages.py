@@ -328,6 +328,53 @@ def redis_loading(w):
            {w.stack.gateway: "no connection", **both(w, "Redis")}, {w.stack.gateway: "queue"}, refused=True)
 
 
+def redis_cannot_save(w):
+    """Its last snapshot failed, so it refuses writes (MISCONF), as it does with a full disk."""
+    r, place = w.stack.redis.client(), os.path.join(w.stack.redis.folder, "dump.rdb")
+
+    def begin():
+        os.mkdir(place)
+        r.config_set("save", "3600 1")
+        r.bgsave()
+
+    def end():
+        r.config_set("save", "")
+        os.rmdir(place)
+    outage(w, "Redis cannot save", begin, end, {w.stack.gateway: "no connection", **both(w, "Redis")},
+           {w.stack.gateway: "queue", **both(w, "cache")}, refused=True)
+
+
+def redis_wants_password(w):
+    r = w.stack.redis.client()
+    r.ping()
+
+    def begin():
+        r.config_set("requirepass", "changed")
+        r.client_kill_filter(_type="normal", skipme=True)
+    outage(w, "Redis wants another password", begin, lambda: r.config_set("requirepass", ""),
+           {w.stack.gateway: "no connection", **both(w, "Redis cannot be reached")},
+           {w.stack.gateway: "queue", **both(w, "cache")}, refused=True)
+
+
+def redis_gives_no_rights(w):
+    r = w.stack.redis.client()
+    outage(w, "Redis gives no rights", lambda: r.execute_command("ACL", "SETUSER", "default", "-@write", "-@scripting"),
+           lambda: r.execute_command("ACL", "SETUSER", "default", "+@all"),
+           {w.stack.gateway: "denied", **both(w, "access denied")}, {w.stack.gateway: "queue", **both(w, "queue")},
+           refused=True)
+
+
+def postgres_locked(w):
+    """An operator's lock on a table that every commit needs: the server gives up on each after 10 s."""
+    held = []
+
+    def begin():
+        held.append(w.stack.pg.connect())
+        with held[0].cursor() as cur:
+            cur.execute("LOCK TABLE guards IN ACCESS EXCLUSIVE MODE")
+    outage(w, "Postgres locked", begin, lambda: held[0].close(), refused=False, hold=HOLD + 12)
+
+
 def fault(kind, name, function):
     def run(w):
         outage(w, name, lambda: w.stack.control("POST", "faults", {"method": "*", "kind": kind}),
@@ -365,13 +412,15 @@ def platform_slow(w):
 
 
 def cut_off_alone(w):
-    """Four workers, each without one thing that it needs, beside two that lack nothing."""
+    """Workers that lack one thing each, some for the want of a name's address, beside two that lack nothing."""
     pg = Proxy(w.stack.pg.port)
     api = Proxy(w.stack.sim_port)
     url = w.stack.pg.url.replace(":%d/" % w.stack.pg.port, ":%d/" % pg.port)
     cut = {w.stack.add_worker(SHOAL_POSTGRES_URL=url): "connection",
            w.stack.add_worker(SHOAL_TELEGRAM_API="http://127.0.0.1:%d" % api.port): "telegram cannot be reached",
-           w.stack.add_worker(SHOAL_TELEGRAM_API="http://nowhere.invalid"): "telegram cannot be reached",
+           w.stack.add_worker(SHOAL_TELEGRAM_API="http://nowhere.invalid"): "telegram cannot be reached: not reachable",
+           w.stack.add_worker(SHOAL_POSTGRES_URL="postgresql://nowhere.invalid/shoal"): "has no address",
+           w.stack.add_worker(SHOAL_CACHE_REDIS_URL="redis://nowhere.invalid:6379"): "the caches' Redis cannot be reached",
            w.stack.add_worker(SHOAL_PERSONA_TOKEN=TOKEN[::-1]): "the token of the bot"}
     for p in list(cut)[:2]:
         w.stack.expect("worker", lambda: w.stack.ready(p))
@@ -400,8 +449,8 @@ def cut_off_alone(w):
 
 SAMPLE = [postgres_restarts, postgres_read_only, postgres_disk_full, redis_full, redis_restarts, redis_read_only,
           platform_fails, cut_off_alone]
-REST = [postgres_dies, postgres_out_of_connections, postgres_without_schema, postgres_paused, redis_paused,
-        redis_loading, platform_unreachable, platform_resets, platform_slow, platform_hangs]
+REST = [postgres_dies, postgres_out_of_connections, postgres_without_schema, postgres_paused, postgres_locked,
+        redis_paused, redis_loading, redis_cannot_save, redis_wants_password, redis_gives_no_rights, platform_unreachable, platform_resets, platform_slow, platform_hangs]
 
 
 def judge(w):

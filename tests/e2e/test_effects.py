@@ -1,0 +1,152 @@
+"""Effects happen once, whatever the commit's fate (SPEC P2, P4): a commit whose answer is lost, one that never arrived, one
+that was made before; stored effects are sent and not decided anew, also to other chats, one of which has gone; races
+that Postgres breaks off use no attempt."""
+import json
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import check, finish, wait_for  # noqa: E402
+from proxy import Proxy  # noqa: E402
+from stack import Stack, binary_from_argv  # noqa: E402
+
+FIRST = 8000000
+
+
+class World:
+    def __init__(self):
+        self.stack = s = Stack(binary_from_argv(), workers=0, SHOAL_MAX_ATTEMPTS=1, SHOAL_PG_CONNECTIONS=1)
+        s.pg.rows("INSERT INTO personas (key, name, greeting, replies) VALUES ('default', 'E', 'Hello', %s)",
+                  ["first", "second"])
+        self.proxy = Proxy(s.pg.port)
+        s.env["SHOAL_POSTGRES_URL"] = s.pg.url.replace(":%d/" % s.pg.port, ":%d/" % self.proxy.port)
+        s.start_workers(1)
+        self.users = 0
+
+    def new(self):
+        user = FIRST + self.users
+        self.users += 1
+        self.stack.control("POST", "users", {"id": user, "first_name": "P"})
+        self.stack.pg.rows("INSERT INTO users (telegram_id, first_name, age_verified_at) VALUES (%s, 'P', now())", user)
+        self.stack.say(user, "hello")
+        wait_for(lambda: self.heard(user) == ["first"])
+        return user
+
+    def heard(self, user):
+        return [m["text"] for m in self.stack.chat(user)["messages"] if m.get("from", {}).get("is_bot")]
+
+    def lines(self, user):
+        return [r[0] for r in self.stack.pg.rows(
+            "SELECT m.text FROM messages m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = c.user_id "
+            "WHERE u.telegram_id = %s ORDER BY m.id", user)]
+
+    def blocked(self, user):
+        return self.stack.pg.rows("SELECT b.blocked_at IS NOT NULL FROM bot_users b JOIN users u ON u.id = b.user_id "
+                                  "WHERE u.telegram_id = %s", user) == [(True,)]
+
+    def persona_says(self, replies):
+        self.stack.pg.rows("UPDATE personas SET replies = %s WHERE key = 'default'", replies)
+        self.stack.redis.client().delete("shoal:{cache}:persona")
+
+    def at_rest(self, name):
+        check(name + ": the queue empties", self.stack.settled(20), self.stack.queue())
+        check(name + ": no attempt was used up", self.stack.queue()["dead"] == 0 and self.stack.queue()["tries"] == 0)
+
+
+def answer_lost(w):
+    """The commit was made, but its answer is lost: what it decided is sent, though a new decision would differ."""
+    user = w.new()
+    asked = w.stack.total("shoal_sql_statements_total", '"guard_find"')
+    w.proxy.losing = (b"persona_say", True)
+    w.stack.say(user, "once")
+    check("answer lost: it was committed", wait_for(lambda: w.lines(user) == ["hello", "first", "once", "second"]))
+    w.persona_says(["another", "yet another"])
+    check("answer lost: the reply that was decided comes", wait_for(lambda: len(w.heard(user)) == 2)
+          and w.heard(user) == ["first", "second"], w.heard(user))
+    w.at_rest("answer lost")
+    check("answer lost: the effects are there once", w.lines(user) == ["hello", "first", "once", "second"]
+          and len(w.heard(user)) == 2, (w.lines(user), w.heard(user)))
+    check("answer lost: the guard was asked", w.stack.total("shoal_sql_statements_total", '"guard_find"') > asked)
+    w.persona_says(["first", "second"])
+
+
+def request_lost(w):
+    """The commit never arrived: it is decided anew, and made."""
+    user = w.new()
+    w.proxy.losing = (b"persona_say", False)
+    w.stack.say(user, "once")
+    check("request lost: it is made up for", wait_for(lambda: len(w.heard(user)) == 2, 15), w.lines(user))
+    w.at_rest("request lost")
+    check("request lost: the effects are there once", w.lines(user) == ["hello", "first", "once", "second"]
+          and w.heard(user) == ["first", "second"], (w.lines(user), w.heard(user)))
+
+
+def stored(w):
+    """An update whose guard row is there already, with replies to three chats, the first of which has blocked the bot."""
+    gone, other, own = w.new(), w.new(), w.new()
+    number = 1900000000
+    calls = [{"m": "sendMessage", "c": chat, "g": False, "b": {"chat_id": chat, "text": "as stored"}}
+             for chat in (gone, other, own)]
+    w.stack.pg.rows("INSERT INTO guards (key, effects) VALUES (%s, %s)", "telegram:persona:%d" % number, json.dumps(calls))
+    w.stack.control("POST", "faults", {"method": "sendMessage", "kind": "403", "chat_id": gone, "count": 1})
+    user = {"id": own, "is_bot": False, "first_name": "P"}
+    w.stack.post({"update_id": number, "message": {"message_id": 900, "date": 1700000000, "text": "not to be stored", "from": user,
+                                                   "chat": {"id": own, "type": "private", "first_name": "P"}}})
+    check("stored effects: they are sent", wait_for(lambda: "as stored" in w.heard(own)))
+    w.at_rest("stored effects")
+    w.stack.control("DELETE", "faults")
+    check("stored effects: each chat got what was stored, nothing else",
+          w.heard(other) == w.heard(own) == ["first", "as stored"] and w.heard(gone) == ["first"],
+          [w.heard(u) for u in (gone, other, own)])
+    check("stored effects: nothing was decided anew", w.lines(own) == ["hello", "first"], w.lines(own))
+    check("stored effects: the chat that has gone is blocked, the others are not",
+          w.blocked(gone) and not w.blocked(other) and not w.blocked(own))
+
+
+def broken_off(w):
+    """Postgres breaks transactions off (40001), more often than an update loads again at once."""
+    user = w.new()
+    retried = w.stack.total("shoal_updates_total", 'outcome="retried"')
+    w.stack.pg.rows("CREATE FUNCTION race() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING "
+                    "ERRCODE = '40001', MESSAGE = 'could not serialize access'; END $$")
+    w.stack.pg.rows("CREATE TRIGGER race BEFORE INSERT ON guards FOR EACH ROW EXECUTE FUNCTION race()")
+    w.stack.say(user, "once")
+    check("broken off: it comes again", wait_for(
+        lambda: w.stack.total("shoal_updates_total", 'outcome="retried"') > retried))
+    w.stack.pg.rows("DROP FUNCTION race CASCADE")
+    check("broken off: it is done in the end", wait_for(lambda: len(w.heard(user)) == 2, 15))
+    w.at_rest("broken off")
+    check("broken off: the effects are there once", w.lines(user) == ["hello", "first", "once", "second"], w.lines(user))
+
+
+def conflict(w):
+    """The state that was decided on has changed at each try: nothing stays behind, not even the guard row."""
+    user = w.new()
+    w.stack.pg.rows("CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING "
+                    "ERRCODE = 'SH001', MESSAGE = 'changed'; END $$")
+    w.stack.pg.rows("CREATE TRIGGER change AFTER INSERT ON messages FOR EACH ROW EXECUTE FUNCTION change()")
+    guards = w.stack.pg.rows("SELECT count(*) FROM guards")
+    w.stack.say(user, "never")
+    check("conflict: an update that stays in conflict is a dead letter in the end", wait_for(
+        lambda: w.stack.queue()["dead"] == 1, 15))
+    check("conflict: it leaves nothing behind", w.lines(user) == ["hello", "first"] and w.heard(user) == ["first"]
+          and w.stack.pg.rows("SELECT count(*) FROM guards") == guards, w.lines(user))
+    letter = w.stack.redis.client(decode_responses=True).xrange("shoal:{0}:dead")[0][1]
+    check("conflict: the dead letter says so", "conflict" in letter["error"] and letter["maybe_applied"] == "0", letter)
+    w.stack.pg.rows("DROP FUNCTION change CASCADE")
+    w.stack.say(user, "again")
+    check("conflict: the next message goes through", wait_for(lambda: w.heard(user) == ["first", "second"], 15),
+          w.heard(user))
+
+
+def main():
+    w = World()
+    began = time.monotonic()
+    for run in (answer_lost, request_lost, stored, broken_off, conflict):
+        run(w)
+    print("# took %.1f s" % (time.monotonic() - began))
+    finish()
+
+
+main()
