@@ -99,8 +99,19 @@ static void set_cut_off(void *arg)
 {
 	struct gateway *g = arg;
 
-	series_set(SERIES(metric_gauge("shoal_cut_off", "peer", "1 while what needs this peer is not taken"), "queue"),
-	           intake_trouble(g->intake) != NULL);
+	struct metric *m = metric_gauge("shoal_cut_off", "peer", "1 while what needs this peer is not taken");
+	bool poll = false;
+
+	series_set(SERIES(m, "queue"), intake_trouble(g->intake) != NULL);
+	for (unsigned i = 0; i < g->npollers; i++)
+		poll = poll || poller_trouble(g->pollers[i]);
+	if (g->npollers > 0)
+		series_set(SERIES(m, "telegram"), poll);
+}
+
+static const char *check_poller(void *arg)
+{
+	return poller_trouble(arg);
 }
 
 static const char *check_draining(void *arg)
@@ -186,7 +197,9 @@ static void start_pollers(struct gateway *g)
 		                           .api = g->conf.telegram_api,
 		                           .token = conf_bot_token(&g->conf, bot->name)};
 
-		g->pollers[g->npollers++] = poller_open(&opts);
+		g->pollers[g->npollers] = poller_open(&opts);
+		health_check(g->health, arena_printf(&g->arena, "poll %s", bot->name), check_poller,
+		             g->pollers[g->npollers++]);
 		g->polling++;
 	}
 }

@@ -15,7 +15,7 @@
 #define ASK_S 25           /* Telegram holds the question so long */
 #define ANSWER_MS 40000    /* then the connection counts as dead */
 #define PAUSE_MS 500       /* first pause after trouble, doubling ... */
-#define PAUSE_MAX_MS 30000 /* ... to this */
+#define PAUSE_MAX_MS 10000 /* ... to this */
 #define CONFLICT_MS 5000   /* two pollers, or a webhook: somebody has to act */
 #define HASTE_MS 200       /* an empty answer that came sooner was not a long poll */
 #define QUIET_MS (INT64_C(6) * 24 * 3600 * 1000)
@@ -37,6 +37,7 @@ struct poller {
 	struct timer timer;
 	int64_t pause_ms; /* the last pause; 0: all went well */
 	struct metric *requests;
+	char trouble[160]; /* why the last question had no good answer; "": it had, or none was asked */
 
 	struct http_call *call;
 	int64_t asked_ms, heard_ms; /* last question; last time that there was an update */
@@ -197,15 +198,18 @@ static void on_answer(void *arg, enum err err, const struct http_response *res)
 	if (err != ERR_OK) {
 		log_warn("getUpdates had no answer", LOG_STR("bot", p->opts.bot->name),
 		         LOG_STR("error", err_text(err)));
+		snprintf(p->trouble, sizeof(p->trouble), "telegram cannot be reached: %s", err_text(err));
 		pause(p, -1);
 		return;
 	}
 	platform_telegram.judge(res->status, res->body, res->retry_after_ms, &p->arena, &ruling);
 	if (ruling.verdict == CALL_DONE) {
+		p->trouble[0] = '\0';
 		read_batch(p, res->body);
 		return;
 	}
 	say_trouble(p, res->status, ruling.why);
+	snprintf(p->trouble, sizeof(p->trouble), "getUpdates is refused: %.120s", ruling.why);
 	pause(p, ruling.wait_ms >= 0 ? ruling.wait_ms : res->status == 409 ? jitter_ms(CONFLICT_MS) : -1);
 }
 
@@ -219,7 +223,8 @@ static void ask(struct poller *p)
 		p->offset = 0;
 	move(p, POLL_ASKING);
 	req.url = platform_telegram.url(p->opts.api, p->opts.token, "getUpdates", &p->arena);
-	req.body = telegram_get_updates(p->opts.bot, p->offset, BATCH, ASK_S, &p->arena);
+	/* after trouble a short question tells soon whether it is over */
+	req.body = telegram_get_updates(p->opts.bot, p->offset, BATCH, p->trouble[0] ? 0 : ASK_S, &p->arena);
 	p->asked_ms = clock_ms();
 	p->call = http_send(p->opts.http, &req, on_answer, p);
 }
@@ -250,6 +255,7 @@ static void on_lost(void *arg)
 
 	log_warn("polling no more: the lock is lost", LOG_STR("bot", p->opts.bot->name));
 	give_up(p);
+	p->trouble[0] = '\0';
 	p->next = p->n = 0; /* Telegram still has what was not confirmed */
 	move(p, POLL_AWAY);
 }
@@ -273,6 +279,11 @@ struct poller *poller_open(const struct poller_opts *opts)
 	lock.name = p->lock_name;
 	p->lock = lock_open(&lock);
 	return p;
+}
+
+const char *poller_trouble(const struct poller *p)
+{
+	return p->trouble[0] ? p->trouble : NULL;
 }
 
 static void on_released(void *arg)

@@ -137,6 +137,12 @@ void reply_abandon(struct job *j)
 
 /* ---- the steps: each names the next one; WAIT and FAIL leave the stage for a while or for good */
 
+static enum step platform_there(struct job *j)
+{
+	const char *why = reach_bot_trouble(j->worker->reach, j->bot);
+	return why ? job_later(j, jitter_ms(JOB_OUTAGE_MS), why) : STEP_NEXT;
+}
+
 static enum step reply_next(struct job *j)
 {
 	if (j->sent == 0 && j->entry->sent)
@@ -145,8 +151,7 @@ static enum step reply_next(struct job *j)
 	j->asked = 0;
 	j->booked = false;
 	j->step = j->sent < j->ncalls ? REPLY_WAY : REPLY_OVER;
-	const char *why = j->step == REPLY_WAY ? reach_bot_trouble(j->worker->reach, j->bot) : NULL;
-	return why ? job_later(j, jitter_ms(JOB_OUTAGE_MS), why) : STEP_NEXT;
+	return j->step == REPLY_WAY ? platform_there(j) : STEP_NEXT;
 }
 
 static enum step reply_way(struct job *j)
@@ -157,6 +162,8 @@ static enum step reply_way(struct job *j)
 
 static enum step reply_fence(struct job *j)
 {
+	if (platform_there(j) != STEP_NEXT) /* it went while this stood in line */
+		return STEP_FAIL;
 	if (job_must_confirm(j))
 		return STEP_WAIT;
 	j->step = REPLY_BUDGET;

@@ -198,15 +198,23 @@ def main():
     check("free again: polls again", wait_for(lambda: len(telegram.calls) > before, 20), second.output())
 
     # refusals
+    def ready():
+        answer = lib.http("GET", "http://127.0.0.1:%d/readyz" % second.health)
+        return answer.status == 200, answer.body.decode()
+
     def refused(name, seconds, log, *how, **parameters):
         calls = len(telegram.calls)
         telegram.fail(*how, **parameters)
         check(name + ": said", second.says(log), second.output()[-500:])
         at = time.monotonic()
+        if seconds >= 3:
+            good, said = ready()
+            check(name + ": not ready, and says why", not good and how[1][:40] in said, said)
         again = wait_for(lambda: len(telegram.calls) > calls and telegram.calls[-1][0] >= at - 0.3 and
                          telegram.asking, 20)
         check(name + ": asks again, not before %.1f s" % seconds, again and telegram.calls[-1][0] - at >= seconds - 0.3,
               [c[0] - at for c in telegram.calls[-3:]])
+        check(name + ": ready again", wait_for(lambda: ready()[0]), ready())
 
     refused("a webhook is set", 3, "a webhook is set for this bot", 409,
             "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first")

@@ -21,6 +21,8 @@ struct poller_opts {
 
 /* Polls while it has the lock; tries for it until then. The strings outlive it. */
 struct poller *poller_open(const struct poller_opts *opts);
+/* NULL, or why it cannot ask for updates though it is the one to do so: for /readyz. Valid until the next call. */
+const char *poller_trouble(const struct poller *p);
 /* Stops asking and gives the lock up; stopped(arg) when both are done. Once. */
 void poller_stop(struct poller *p, void (*stopped)(void *arg), void *arg);
 /* After stopped(), or when neither http nor the intake calls back any more. */
