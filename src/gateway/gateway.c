@@ -99,7 +99,7 @@ static void set_cut_off(void *arg)
 {
 	struct gateway *g = arg;
 
-	struct metric *m = metric_gauge("shoal_cut_off", "peer", "1 while what needs this peer is not taken");
+	struct metric *m = metric_gauge("shoal_cut_off", "peer", "1 while this peer does not serve");
 	bool poll = false;
 
 	series_set(SERIES(m, "queue"), intake_trouble(g->intake) != NULL);

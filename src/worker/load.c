@@ -14,7 +14,8 @@ static void admitted(void *arg, enum err err, bool double_click, bool throttled,
 {
 	struct job *j = arg;
 	reach_heard_redis(j->worker->reach, err);
-	job_op_failed(j, err);
+	/* whatever Redis has against it is no fault of the update */
+	job_op_failed(j, err == ERR_OK || job_is_outage(err) ? err : ERR_UNREACHABLE);
 	j->double_click = double_click;
 	j->throttled = throttled;
 	j->notice = notice;
@@ -145,7 +146,7 @@ static enum step load_answer(struct job *j)
 	if (j->op_err != ERR_OK)
 		return load_failed(j);
 	if (j->outcome != JOB_UNDECIDED || !(j->command->needs & NEED_ANSWER) || !j->worker->conf.responder_url ||
-	    !j->command->wants_answer(&j->update, &j->facts))
+	    !j->command->wants_answer(&j->update, &j->facts) || !reach_responder(j->worker->reach))
 		return STEP_NEXT;
 	job_begin(j);
 	responder_ask(j->worker, &j->update, &j->facts, &j->arena, answered, j);

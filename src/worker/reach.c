@@ -11,7 +11,8 @@
 #include "shoal/worker/breaker.h"
 #include "shoal/worker/job.h"
 
-#define FAILURES 5 /* in a row: one lost answer or one odd query is no outage */
+#define FAILURES 5            /* in a row: one lost answer or one odd query is no outage */
+#define RESPONDER_FAILURES 10 /* it fails now and then, and nobody is lost without it */
 #define PAUSE_MS 10000
 #define TOKEN_PAUSE_MS 60000 /* a wrong token stays wrong until somebody acts */
 #define PROBE_TIMEOUT_MS 5000
@@ -44,7 +45,8 @@ struct reach {
 	struct served bots[BOTS_MAX];
 	struct api apis[PLATFORMS_MAX];
 	unsigned nbots, napis;
-	struct breaker reads, writes, redis;
+	struct breaker reads, writes, redis, responder;
+	bool ask_responder; /* the one question that finds out whether it answers again */
 	char except[256];
 	struct metric *requests, *errors, *cut_off;
 };
@@ -242,7 +244,7 @@ void reach_heard_redis(struct reach *r, enum err err)
 {
 	if (err == ERR_OK)
 		breaker_good(&r->redis);
-	else if (job_is_outage(err))
+	else
 		breaker_failed(&r->redis, err_text(err));
 }
 
@@ -317,6 +319,31 @@ void reach_redis_came(struct reach *r)
 	breaker_hurry(&r->redis);
 }
 
+/* ---- the responder: its failing keeps nothing from being done */
+
+static void probe_responder(void *arg)
+{
+	struct reach *r = arg;
+
+	r->ask_responder = true;
+}
+
+bool reach_responder(struct reach *r)
+{
+	bool ask = !breaker_is_open(&r->responder) || r->ask_responder;
+
+	r->ask_responder = false;
+	return ask;
+}
+
+void reach_heard_responder(struct reach *r, bool answered)
+{
+	if (answered)
+		breaker_good(&r->responder);
+	else
+		breaker_failed(&r->responder, "no answer");
+}
+
 /* ---- life */
 
 static void set_gauges(void *arg)
@@ -325,6 +352,8 @@ static void set_gauges(void *arg)
 
 	for (unsigned i = 0; i < r->napis; i++)
 		series_set(SERIES(r->cut_off, r->apis[i].platform->name), breaker_is_open(&r->apis[i].breaker));
+	if (r->opts.conf->responder_url)
+		series_set(SERIES(r->cut_off, "responder"), breaker_is_open(&r->responder));
 }
 
 static struct api *api_of(struct reach *r, const struct bot *bot)
@@ -375,13 +404,13 @@ static void bot_add(struct reach *r, const struct bot *bot)
 	                                                 .arg = s});
 }
 
-static void server_init(struct reach *r, struct breaker *b, const char *peer, const char *trouble,
+static void server_init(struct reach *r, struct breaker *b, const char *peer, const char *trouble, unsigned failures,
                         void (*probe)(void *arg))
 {
 	breaker_init(b, &(struct breaker_opts){.loop = r->opts.loop,
 	                                       .peer = peer,
 	                                       .trouble = trouble,
-	                                       .failures = FAILURES,
+	                                       .failures = failures,
 	                                       .pause_ms = PAUSE_MS,
 	                                       .probe = probe,
 	                                       .changed = changed,
@@ -396,13 +425,15 @@ struct reach *reach_open(const struct reach_opts *opts)
 	r->requests = metric_counter("shoal_platform_requests_total", "platform,method,status",
 	                             "Calls of the platforms' APIs; status 0: no answer");
 	r->errors = metric_counter("shoal_errors_total", "peer,kind", "Errors by peer and kind.");
-	r->cut_off = metric_gauge("shoal_cut_off", "peer", "1 while what needs this peer is not taken");
+	r->cut_off = metric_gauge("shoal_cut_off", "peer", "1 while this peer does not serve");
 	for (const struct bot *const *b = bots_all; *b; b++)
 		if (conf_has_bot(opts->conf, (*b)->name))
 			bot_add(r, *b);
-	server_init(r, &r->reads, "postgres", "Postgres does not serve", probe_reads);
-	server_init(r, &r->writes, "postgres", "Postgres takes no changes", probe_writes);
-	server_init(r, &r->redis, "cache", "the caches' Redis does not serve", probe_redis);
+	server_init(r, &r->reads, "postgres", "Postgres does not serve", FAILURES, probe_reads);
+	server_init(r, &r->writes, "postgres", "Postgres takes no changes", FAILURES, probe_writes);
+	server_init(r, &r->redis, "cache", "the caches' Redis does not serve", FAILURES, probe_redis);
+	server_init(r, &r->responder, "responder", "the responder does not answer", RESPONDER_FAILURES,
+	            probe_responder);
 	metrics_on_render(set_gauges, r);
 	list_except(r);
 	return r;
@@ -437,5 +468,6 @@ void reach_close(struct reach *r)
 	breaker_release(&r->reads);
 	breaker_release(&r->writes);
 	breaker_release(&r->redis);
+	breaker_release(&r->responder);
 	free(r);
 }

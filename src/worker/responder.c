@@ -4,11 +4,13 @@
 
 #include "shoal/base/json.h"
 #include "shoal/base/log.h"
+#include "shoal/worker/reach.h"
 #include "shoal/worker/worker.h"
 
 #define REQUEST_MAX (1 << 20)
 
 struct asked {
+	struct reach *reach;
 	struct arena *arena;
 	void (*fn)(void *arg, const char *answer);
 	void *arg;
@@ -31,6 +33,7 @@ static void answered(void *arg, enum err err, const struct http_response *res)
 	const char *answer = NULL;
 	if (err == ERR_OK && res->status == 200)
 		answer = content_of(ask.arena, res->body);
+	reach_heard_responder(ask.reach, answer);
 	if (!answer && log_due(&last, &suppressed))
 		log_warn("the responder gave no answer", LOG_STR("why", err_text(err)),
 		         LOG_INT("status", err == ERR_OK ? res->status : 0), LOG_INT("suppressed", suppressed));
@@ -69,7 +72,7 @@ void responder_ask(struct worker *w, const struct update *u, const struct facts 
 	if (w->conf.responder_key)
 		headers[1] = arena_printf(a, "Authorization: Bearer %s", w->conf.responder_key);
 	struct asked *ask = mem_alloc(sizeof(*ask));
-	*ask = (struct asked){a, fn, arg};
+	*ask = (struct asked){w->reach, a, fn, arg};
 	struct http_request req = {.method = "POST",
 	                           .url = w->conf.responder_url,
 	                           .headers = headers,

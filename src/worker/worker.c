@@ -248,7 +248,7 @@ static void metrics_init(struct worker *w)
 	w->takeovers = SERIES0(metric_counter("shoal_takeovers_total", "", "Entries taken over from dead workers"));
 	w->flood_wait =
 	    SERIES0(metric_histogram("shoal_flood_wait_seconds", "", "Waits for the flood budget", NULL, 0));
-	w->cut_off = metric_gauge("shoal_cut_off", "peer", "1 while what needs this peer is not taken");
+	w->cut_off = metric_gauge("shoal_cut_off", "peer", "1 while this peer does not serve");
 	metrics_on_render(set_gauges, w);
 }
 

@@ -573,7 +573,7 @@ def platform_limits():
 class Endpoint:
     """A chat-completions endpoint."""
 
-    def __init__(self):
+    def __init__(self, port=None):
         self.asked, self.mode, endpoint = [], "answer", self
 
         class Handler(BaseHTTPRequestHandler):
@@ -585,7 +585,7 @@ class Endpoint:
             def log_message(self, *_):
                 pass
 
-        self.port = free_port()
+        self.port = port or free_port()
         self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -661,6 +661,14 @@ def responder(w):
     endpoint.server.server_close()
     said = w.talk(u, "gone")
     check("when it is gone, the replies are used", said and said[0] in REPLIES, said)
+    cut_off = lambda: w.stack.total("shoal_cut_off", 'peer="responder"')
+    said = [w.talk(u, "anyone?") for _ in range(22)]  # one of two workers has had more than ten of them
+    check("when it stays away, it is left alone", cut_off() >= 1 and all(s and s[0] in REPLIES for s in said), cut_off())
+    back = Endpoint(endpoint.port)
+    check("when it is back, it is asked again", wait_for(
+        lambda: w.talk(u, "back?") == ["I heard <back?> & \u00fc"] and cut_off() == 0, 40, 0.2))
+    back.server.shutdown()
+    back.server.server_close()
     check("answers take no more statements", w.over_two() == 0)
     texts = [open(f, "rb").read() for f in glob.glob(w.stack.folder + "/*.log")]
     check("its key is in no log", len(texts) > 3 and not any(KEY.encode() in t for t in texts))

@@ -39,6 +39,7 @@ void reach_heard_platform(struct reach *r, const struct bot *bot, enum err err, 
 void reach_heard_read(struct reach *r, enum err err, const struct pg_fault *fault);
 void reach_heard_write(struct reach *r, enum err err, const struct pg_fault *fault);
 void reach_heard_redis(struct reach *r, enum err err);
+void reach_heard_responder(struct reach *r, bool answered);
 /* A new connection: whether it serves is asked at once. */
 void reach_pg_came(struct reach *r);
 void reach_redis_came(struct reach *r);
@@ -47,6 +48,8 @@ void reach_redis_came(struct reach *r);
 const char *reach_bot_trouble(const struct reach *r, const struct bot *bot);
 const char *reach_pg_trouble(const struct reach *r);
 const char *reach_redis_trouble(const struct reach *r);
+/* Whether to ask the responder now. While it fails nobody waits for it, but for one question after each pause. */
+bool reach_responder(struct reach *r);
 /* The bots that cannot be served now, with commas between; "": none. Valid until the next change. */
 const char *reach_except(const struct reach *r);
 /* Whether any bot can be served. */
