@@ -13,8 +13,8 @@ static void say_opened(struct breaker *b)
 	b->said = log_due(&b->logged, &b->unlogged);
 	if (!b->said)
 		return;
-	log_error("cut off from a peer until it serves again", LOG_STR("peer", b->opts.peer),
-	          LOG_STR("why", b->text), LOG_INT("suppressed", b->unlogged));
+	log_error("cut off from a peer until it serves again", LOG_STR("peer", b->opts.peer), LOG_STR("why", b->text),
+	          LOG_INT("suppressed", b->unlogged));
 	b->unlogged = 0;
 }
 
