@@ -2,33 +2,41 @@
 -- turn.lua: the whole queue. One call settles what a worker has finished and hands it what it may take next.
 -- It is atomic, so order per lane, fencing, takeover and retries need nothing else. It never raises on data.
 --
--- KEYS  1 updates  2 lanes  3 waiting  4 due  5 tries  6 workers  7 dead  8 seen  9 seen_old  10 conf
+-- KEYS  1 updates  2 lanes  3 waiting  4 due  5 tries  6 workers  7 dead  8 seen  9 seen_old  10 conf  11 wake
 --   lanes    hash  lane -> "NAME id" in hand | "@ id" in due | "@ id new" in due, never handed out.  Free: no field.
 --   waiting  zset  score 0, lane \1 pad20(ms)-pad20(seq): read while its lane was taken
---   due      zset  by ms: "id lane". Its lane stays held.
+--   due      zset  by ms: "id lane". Its lane stays held. +inf: parked, its bot is paused.
 --   tries    hash  id -> "retries takeovers sent", only where not all are zero
 --   workers  zset  NAME -> deadline, ms
+--   dead     stream  id, lane, error, retries, takeovers, sent, maybe_applied, died_at, worker, entry "follows", then its fields
+--   wake     stream  a ring, to the group `bell`: something is due now that the turn which made it so did not take
 --   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas),
+--                  parked (what was paused when entries were parked; "!" while they come back),
 --                  deaths (see storm), claim (who empties his hands for suspects, until when)
+-- An entry with the field again = "1" is a dead letter's second life: handed out as if it had been before.
 -- Invariant: pending of `workers` = HLEN lanes + ZCARD waiting;  XLEN updates = unread + that.
 --
 -- ARGV  1 format  2 shard "i/n"  3 NAME  4 mode: work | hello | leave  5 want  6 nothing in hand 0|1  7 deadline ttl, ms
---       8 attempts allowed  9 life of idempotency keys, ms
+--       8 attempts allowed  9 life of idempotency keys, ms  10 bots that NAME cannot serve now, with commas
 --   work, leave: then reports, five arguments each: kind id lane number text
 --       done | later ms | retry ms err | dead maybe_applied err | sent count
---   hello: 10 number of old names, the names, then the ids kept
+--   hello: 11 number of old names, the names, then the ids kept
 --
--- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, ...} of dead
---         letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects}
+-- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, error, ...} of
+--         dead letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects}
 --   entry = {id, again 0|1, retries, takeovers, sent, {field, value, ...}}
 --         {"kept", ids}   to hello        {"gone"}   NAME is not registered        {"version", v, shard}
 
 local UPDATES, LANES, WAITING, DUE, TRIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local WORKERS, DEAD, SEEN, SEEN_OLD, CONF = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local WORKERS, DEAD, SEEN, SEEN_OLD, CONF, WAKE = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local FORMAT, SHARD, NAME, MODE = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local want, empty_handed, TTL = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
-local ATTEMPTS, KEY_LIFE = tonumber(ARGV[8]), tonumber(ARGV[9])
-local CHUNK, BYTES, SUSPECT, FATAL, PAUSE_LOOK = 32, 1048576, 2, 3, 2000
+local ATTEMPTS, KEY_LIFE, EXCEPT = tonumber(ARGV[8]), tonumber(ARGV[9]), ',' .. ARGV[10] .. ','
+local REST = 11 -- reports, or what hello has to say, begin here
+local CHUNK, BYTES, SUSPECT, FATAL = 32, 1048576, 2, 3
+local LOOK = 1000 -- ms until an entry that this worker could not serve is looked at again
+local UNPARK = 2000 -- parked entries that one turn brings back
+local RINGS = 8 -- at most, for one turn
 local STORM, CALM, FATAL_IN_STORM = 8, 30000, 8
 local FEW, PATIENCE = 8, 300 -- ms that an entry waits for empty hands before it goes in company
 local READ_MAX = 512 -- entries looked at in one turn, given or not: Redis serves others too
@@ -96,9 +104,11 @@ local function tries_set(id, retries, takeovers, sent)
 	has_tries = true
 end
 
+local ripe_added = 0 -- due now, for whoever comes first
 local function due_add(ms, id, lane)
 	due_added[#due_added + 1] = ms
 	due_added[#due_added + 1] = id .. ' ' .. lane
+	if ms == now then ripe_added = ripe_added + 1 end
 end
 
 local function entry_fields(id)
@@ -111,15 +121,44 @@ local function field(fields, name)
 	end
 end
 
-local pause = nil
+local pause, parked -- conf has them
 local function paused(bot)
-	if pause == nil then pause = redis.call('HGET', CONF, 'paused') or '' end
 	if pause == '' then return false end
 	return pause == '*' or (',' .. pause .. ','):find(',' .. (bot or '') .. ',', 1, true) ~= nil
+end
+local function excepted(bot)
+	return EXCEPT ~= ',,' and EXCEPT:find(',' .. (bot or '') .. ',', 1, true) ~= nil
+end
+
+-- an entry of a paused bot: out of everybody's way until something else is paused
+local function park(id, lane)
+	if parked == '!' then return due_add(now + LOOK, id, lane) end
+	if not parked then
+		parked = pause
+		redis.call('HSET', CONF, 'parked', parked)
+	end
+	due_add('+inf', id, lane)
+end
+-- read and first of its lane, but not for us
+local function leave_to_others(id, lane, bot)
+	lane_set(lane, '@ ' .. id .. ' new')
+	if paused(bot) then park(id, lane) else due_add(now, id, lane) end
+end
+local function unpark()
+	local back, due = redis.call('ZRANGEBYSCORE', DUE, '+inf', '+inf', 'LIMIT', 0, UNPARK), {}
+	for _, m in ipairs(back) do
+		due[#due + 1] = now
+		due[#due + 1] = m
+	end
+	batched('ZADD', DUE, due)
+	ripe_added = ripe_added + #back
+	parked = #back == UNPARK and '!' or nil
+	if parked then redis.call('HSET', CONF, 'parked', parked) else redis.call('HDEL', CONF, 'parked') end
 end
 
 local function give(id, lane, fields, again)
 	local retries, takeovers, sent = 0, 0, 0
+	again = again or field(fields, 'again') == '1'
 	if again then retries, takeovers, sent = tries_of(id) end
 	lane_set(lane, NAME .. ' ' .. id)
 	entries[#entries + 1] = {id, again and 1 or 0, retries, takeovers, sent, fields}
@@ -143,22 +182,23 @@ local function next_in(lane)
 		local fields = entry_fields(id)
 		if not fields then
 			settle(id)
-		elseif want > 0 and bytes < BYTES and not paused(field(fields, 'bot')) then
-			give(id, lane, fields, false)
-			return
 		else
-			lane_set(lane, '@ ' .. id .. ' new')
-			due_add(now, id, lane)
+			local bot = field(fields, 'bot')
+			if want > 0 and bytes < BYTES and not paused(bot) and not excepted(bot) then
+				give(id, lane, fields, false)
+			else
+				leave_to_others(id, lane, bot)
+			end
 			return
 		end
 	end
 	lane_set(lane, false)
 end
 
-local function bury(id, lane, fields, reason, maybe_applied)
+local function bury(id, lane, fields, reason, maybe_applied, worker)
 	local retries, takeovers, sent = tries_of(id)
 	local copy = {'id', id, 'lane', lane or '', 'error', reason, 'retries', retries, 'takeovers', takeovers, 'sent', sent,
-		'maybe_applied', maybe_applied, 'died_at', now, 'entry', 'follows'}
+		'maybe_applied', maybe_applied, 'died_at', now, 'worker', worker or '', 'entry', 'follows'}
 	fields = fields or {}
 	if #fields > FIELDS then -- more than one command takes: what a retry needs
 		for _, name in ipairs({'bot', 'lane', 'key', 'at', 'body'}) do
@@ -171,6 +211,7 @@ local function bury(id, lane, fields, reason, maybe_applied)
 	redis.call('XADD', DEAD, '*', unpack(copy))
 	buried[#buried + 1] = id
 	buried[#buried + 1] = field(fields, 'bot') or ''
+	buried[#buried + 1] = reason
 	settle(id)
 end
 
@@ -221,7 +262,7 @@ local function take_over(dead)
 		takeovers = takeovers + 1
 		tries_set(id, retries, takeovers, sent)
 		if takeovers >= limit then
-			bury(id, lane, entry_fields(id), 'killed its worker ' .. takeovers .. ' times', 1)
+			bury(id, lane, entry_fields(id), 'killed its worker ' .. takeovers .. ' times', 1, l[3])
 			next_in(lane)
 		else
 			lane_set(lane, '@ ' .. id)
@@ -244,7 +285,8 @@ local function take_careful()
 			local lane = m:match('^%S+ (.*)$')
 			lane_load({lane})
 			local fields = lane_now[lane] == '@ ' .. ids[i] and entry_fields(ids[i])
-			if fields and not paused(field(fields, 'bot')) then
+			local bot = fields and field(fields, 'bot')
+			if fields and not paused(bot) and not excepted(bot) then
 				if takeovers >= SUSPECT then few = {} end
 				few[#few + 1] = {m, ids[i], lane, fields}
 				if takeovers >= SUSPECT then break end
@@ -275,15 +317,24 @@ local function write_back()
 	batched('XACK', UPDATES, acked, 'workers')
 	batched('XDEL', UPDATES, acked)
 	batched('HDEL', TRIES, tries_dropped)
+	for _ = 1, math.min(math.ceil(ripe_added / CHUNK), RINGS) do redis.call('XADD', WAKE, 'MAXLEN', RINGS, '*', 'ring', 1) end
+end
+
+-- the doorbell on `key` rings for what comes after this moment
+local function bell_set(key)
+	local set = redis.pcall('XGROUP', 'SETID', key, 'bell', '$')
+	if type(set) == 'table' and set.err then redis.pcall('XGROUP', 'CREATE', key, 'bell', '$', 'MKSTREAM') end
 end
 
 -- 1. format
-local conf = redis.call('HMGET', CONF, 'v', 'shard', 'rotated', 'turned')
+local conf = redis.call('HMGET', CONF, 'v', 'shard', 'rotated', 'turned', 'paused', 'parked')
 if not conf[1] then
 	redis.call('HSET', CONF, 'v', FORMAT, 'shard', SHARD)
 elseif conf[1] ~= FORMAT or conf[2] ~= SHARD then
 	return {'version', conf[1], conf[2] or ''}
 end
+pause, parked = conf[5] or '', conf[6] or nil
+if parked and parked ~= pause then unpark() end
 
 -- 2. grace: Redis itself stood still, or its clock stepped; nobody is to blame
 local turned = tonumber(conf[4] or 0) or 0
@@ -294,6 +345,7 @@ end
 if turned - now > 1000 then -- stepped back: what is due waits no longer for it
 	local all, moved = redis.call('ZRANGE', DUE, 0, -1, 'WITHSCORES'), {}
 	for i = 1, #all, 2 do
+		if all[i + 1] == 'inf' then break end
 		moved[i] = tonumber(all[i + 1]) - (turned - now)
 		moved[i + 1] = all[i]
 	end
@@ -311,9 +363,9 @@ end
 -- 3. who speaks
 if MODE == 'hello' then
 	local owners, kept, answer = {}, {}, {}
-	local names = tonumber(ARGV[10])
-	for i = 11, 10 + names do owners[ARGV[i]] = true end
-	for i = 11 + names, #ARGV do kept[ARGV[i]] = true end
+	local names = tonumber(ARGV[REST])
+	for i = REST + 1, REST + names do owners[ARGV[i]] = true end
+	for i = REST + 1 + names, #ARGV do kept[ARGV[i]] = true end
 	redis.call('ZADD', WORKERS, now + TTL, NAME)
 	if names > 0 then
 		local all = redis.call('HGETALL', LANES)
@@ -328,6 +380,7 @@ if MODE == 'hello' then
 		give_back(owners)
 		for name in pairs(owners) do redis.call('ZREM', WORKERS, name) end
 	end
+	bell_set(WAKE) -- before the ring for what was not kept
 	write_back()
 	return {'kept', answer}
 end
@@ -340,11 +393,11 @@ if empty_handed and want > 0 then take_careful() end
 
 -- 4. reports
 local fenced = {}
-if #ARGV > 9 then
+if #ARGV >= REST then
 	local lanes = {}
-	for i = 10, #ARGV - 4, 5 do lanes[#lanes + 1] = ARGV[i + 2] end
+	for i = REST, #ARGV - 4, 5 do lanes[#lanes + 1] = ARGV[i + 2] end
 	for i = 1, #lanes, 2000 do lane_load({unpack(lanes, i, math.min(i + 1999, #lanes))}) end
-	for i = 10, #ARGV - 4, 5 do
+	for i = REST, #ARGV - 4, 5 do
 		local kind, id, lane, number, text = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]) or 0, ARGV[i + 4]
 		if lane_now[lane] ~= NAME .. ' ' .. id then
 			fenced[#fenced + 1] = id
@@ -367,7 +420,7 @@ if #ARGV > 9 then
 				lane_set(lane, '@ ' .. id)
 				due_add(now + number, id, lane)
 			else
-				bury(id, lane, entry_fields(id), text, kind == 'dead' and number or 0)
+				bury(id, lane, entry_fields(id), text, kind == 'dead' and number or 0, NAME)
 				next_in(lane)
 			end
 		end
@@ -409,7 +462,10 @@ local function take_due_chunk(ripe, since, limit)
 				settle(id)
 				next_in(lane)
 			elseif paused(field(fields, 'bot')) then
-				due_add(now + PAUSE_LOOK, id, lane)
+				park(id, lane)
+				due_passed = due_passed + 1
+			elseif excepted(field(fields, 'bot')) then
+				due_add(now + LOOK, id, lane)
 				due_passed = due_passed + 1
 			elseif takeovers >= SUSPECT then -- nobody empties his hands for one that is paused or deleted
 				suspects = true
@@ -513,9 +569,8 @@ local function take_unread()
 					marks[#marks + 1] = id
 				end
 				local holder = lane_now[lane]
-				if not holder and (paused(bot) or bytes >= BYTES) then
-					lane_set(lane, '@ ' .. id .. ' new')
-					due_add(paused(bot) and now + PAUSE_LOOK or now, id, lane)
+				if not holder and (paused(bot) or excepted(bot) or bytes >= BYTES) then
+					leave_to_others(id, lane, bot)
 				elseif not holder then
 					give(id, lane, fields, false)
 				elseif holder:match('^%S+ (%S+)') ~= id then -- not read anew after the group was lost
@@ -538,10 +593,10 @@ if want > 0 then
 	if short then take_due(want) end
 end
 
--- 7. nothing more to read: the doorbell rings for what comes after this moment
+-- 7. nothing more to read
 if short then
-	local set = redis.pcall('XGROUP', 'SETID', UPDATES, 'bell', '$')
-	if type(set) == 'table' and set.err then redis.pcall('XGROUP', 'CREATE', UPDATES, 'bell', '$', 'MKSTREAM') end
+	bell_set(UPDATES)
+	if want > 0 then bell_set(WAKE) end -- nor anything due that is left to others
 end
 write_back()
 
@@ -557,5 +612,9 @@ end
 
 local due_in = -1
 local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-if first[2] and not stopped then due_in = math.max(0, math.floor(tonumber(first[2]) - now)) end
+if first[2] == 'inf' then
+	if pause == '' then redis.call('HSET', CONF, 'parked', '!') end -- the mark was lost
+elseif first[2] and not stopped then
+	due_in = math.max(0, math.floor(tonumber(first[2]) - now))
+end
 return {'ok', entries, fenced, due_in, short and 1 or 0, duplicates, buried, careful}

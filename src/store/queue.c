@@ -19,6 +19,8 @@
 #define BELL_BLOCK_MS 5000
 #define NAMES_MAX 64
 #define NAME_MAX_LEN 160
+#define KEY_UPDATES 0 /* of the script's keys */
+#define KEY_WAKE 10
 
 enum report { REPORT_NONE, REPORT_DONE, REPORT_LATER, REPORT_RETRY, REPORT_DEAD, REPORT_SENT, REPORT_CONFIRM };
 static const char *const report_words[] = {NULL, "done", "later", "retry", "dead", "sent", NULL};
@@ -63,7 +65,7 @@ struct queue {
 	struct task task;
 	struct timer timer;
 	struct arena scratch;
-	char keys[10][QUEUE_KEY_MAX];
+	char keys[11][QUEUE_KEY_MAX];
 	char format_shard[32];
 	char worker_id[101];
 	void (*left)(void *arg);
@@ -180,6 +182,8 @@ static void call_begin(struct queue *q, struct call *c, const char *mode, unsign
 	call_add(c, arena_printf(c->a, "%d", DEADLINE_MS));
 	call_add(c, arena_printf(c->a, "%lld", (long long)q->opts.max_attempts));
 	call_add(c, arena_printf(c->a, "%lld", (long long)q->opts.idempotency_ttl_s * 1000));
+	const char *except = q->opts.except ? q->opts.except(q->opts.arg) : NULL;
+	call_add(c, except ? except : "");
 }
 
 static void call_send(struct queue *q, struct call *c, redis_fn *fn)
@@ -385,6 +389,11 @@ static void telling_over(struct queue *q, bool told)
 		q->first_report_us = clock_us();
 }
 
+static struct span text_of(const redisReply *r)
+{
+	return (struct span){r->str, r->len};
+}
+
 static void take_answer(struct queue *q, const redisReply *r)
 {
 	const redisReply *entries = r->element[1], *fenced = r->element[2], *twice = r->element[5],
@@ -394,10 +403,10 @@ static void take_answer(struct queue *q, const redisReply *r)
 		if (e)
 			entry_lost(q, e);
 	}
-	for (size_t i = 0; i + 1 < dead->elements; i += 2)
+	for (size_t i = 0; i + 2 < dead->elements; i += 3)
 		if (!list_find(&q->telling, dead->element[i]->str)) /* what was reported is known to its owner */
-			q->opts.on_dead(q->opts.arg, (struct span){dead->element[i]->str, dead->element[i]->len},
-			                (struct span){dead->element[i + 1]->str, dead->element[i + 1]->len});
+			q->opts.on_dead(q->opts.arg, text_of(dead->element[i]), text_of(dead->element[i + 1]),
+			                text_of(dead->element[i + 2]));
 	telling_over(q, true);
 	q->due_at_ms = r->element[3]->integer < 0 ? -1 : q->turn_began_ms + r->element[3]->integer;
 	q->shortread = r->element[4]->integer;
@@ -408,7 +417,7 @@ static void take_answer(struct queue *q, const redisReply *r)
 		q->careful = r->element[7]->integer;
 	}
 	for (size_t i = 0; i < twice->elements; i++)
-		q->opts.on_duplicate(q->opts.arg, (struct span){twice->element[i]->str, twice->element[i]->len});
+		q->opts.on_duplicate(q->opts.arg, text_of(twice->element[i]));
 	for (size_t i = 0; i < entries->elements; i++) {
 		struct queue_entry *e = entry_new(q, entries->element[i]);
 		if (!e)
@@ -524,9 +533,20 @@ static void bell_listen(struct queue *q)
 		return;
 	char block[16];
 	snprintf(block, sizeof(block), "%d", BELL_BLOCK_MS);
-	const struct span argv[] = {SPAN("XREADGROUP"), SPAN("GROUP"),   SPAN("bell"),        SPAN("w"),
-	                            SPAN("COUNT"),      SPAN("1"),       SPAN("BLOCK"),       span_of(block),
-	                            SPAN("NOACK"),      SPAN("STREAMS"), span_of(q->keys[0]), SPAN(">")};
+	const struct span argv[] = {SPAN("XREADGROUP"),
+	                            SPAN("GROUP"),
+	                            SPAN("bell"),
+	                            SPAN("w"),
+	                            SPAN("COUNT"),
+	                            SPAN("1"),
+	                            SPAN("BLOCK"),
+	                            span_of(block),
+	                            SPAN("NOACK"),
+	                            SPAN("STREAMS"),
+	                            span_of(q->keys[KEY_UPDATES]),
+	                            span_of(q->keys[KEY_WAKE]),
+	                            SPAN(">"),
+	                            SPAN(">")};
 	q->bell_waiting = true;
 	redis_call(q->bell, bell_rang, q, sizeof(argv) / sizeof(argv[0]), argv);
 }
@@ -601,8 +621,8 @@ static void bell_up(void *arg)
 
 struct queue *queue_open(const struct queue_opts *opts)
 {
-	static const char *const words[] = {"updates", "lanes", "waiting", "due",      "tries",
-	                                    "workers", "dead",  "seen",    "seen_old", "conf"};
+	static const char *const words[] = {"updates", "lanes", "waiting",  "due",  "tries", "workers",
+	                                    "dead",    "seen",  "seen_old", "conf", "wake"};
 	struct queue *q = mem_zalloc(sizeof(*q));
 	q->opts = *opts;
 	snprintf(q->worker_id, sizeof(q->worker_id), "%s", opts->worker_id);

@@ -57,6 +57,12 @@ static unsigned room(void *arg)
 	return used < w->conf.inflight ? (unsigned)w->conf.inflight - used : 0;
 }
 
+static const char *except(void *arg)
+{
+	const struct worker *w = arg;
+	return reach_except(w->reach);
+}
+
 static bool empty_handed(void *arg)
 {
 	const struct worker *w = arg;
@@ -90,12 +96,12 @@ static void on_duplicate(void *arg, struct span bot)
 	series_add(SERIES(w->updates, conf_has_bot(&w->conf, name) ? name : "unknown", "unknown", "duplicate"), 1);
 }
 
-static void on_dead(void *arg, struct span id, struct span bot)
+static void on_dead(void *arg, struct span id, struct span bot, struct span why)
 {
 	struct worker *w = arg;
 	char name[32];
 	snprintf(name, sizeof(name), "%.*s", (int)(bot.len < 31 ? bot.len : 31), bot.ptr);
-	log_warn("entry became a dead letter", LOG_SPAN("id", id), LOG_SPAN("bot", bot));
+	log_warn("entry became a dead letter", LOG_SPAN("id", id), LOG_SPAN("bot", bot), LOG_SPAN("error", why));
 	series_add(SERIES(w->updates, conf_has_bot(&w->conf, name) ? name : "unknown", "unknown", "dead"), 1);
 }
 
@@ -270,6 +276,7 @@ static void open_queues(struct worker *w, const char **urls)
 		                       .idempotency_ttl_s = w->conf.idempotency_ttl_s,
 		                       .room = room,
 		                       .empty_handed = empty_handed,
+		                       .except = except,
 		                       .on_entry = on_entry,
 		                       .on_lost = on_lost,
 		                       .on_up = queue_came,

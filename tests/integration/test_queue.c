@@ -207,11 +207,12 @@ static void on_duplicate(void *arg, struct span bot)
 	(void)bot;
 }
 
-static void on_dead(void *arg, struct span id, struct span bot)
+static void on_dead(void *arg, struct span id, struct span bot, struct span why)
 {
 	struct user *u = arg;
 	u->dead++;
 	CHECK_INT(bot.len, 7);
+	CHECK(why.len > 0);
 	snprintf(u->dead_id, sizeof(u->dead_id), "%.*s", (int)id.len, id.ptr);
 }
 

@@ -15,9 +15,9 @@ import redis
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SCRIPT = open(os.path.join(REPO, "lua/turn.lua"), encoding="latin-1").read()
-KEY_WORDS = "updates lanes waiting due tries workers dead seen seen_old conf".split()
+KEY_WORDS = "updates lanes waiting due tries workers dead seen seen_old conf wake".split()
 K = {w: "shoal:{0}:" + w for w in KEY_WORDS}
-TTL = 200  # ms; short, so that the tests are
+TTL = 1000  # ms; short, so that the tests are, yet longer than a busy machine stalls
 
 r = None
 
@@ -33,7 +33,8 @@ class Answer:
             self.entries = [Entry(e) for e in raw[1]]
             self.fenced, self.due_in, self.short, self.duplicates = raw[2], raw[3], raw[4], raw[5]
             self.held_back = raw[7]  # not 0: something waits for empty hands
-            self.dead = list(zip(raw[6][0::2], raw[6][1::2]))
+            self.dead = list(zip(raw[6][0::3], raw[6][1::3]))
+            self.reasons = raw[6][2::3]
             self.ids = [e.id for e in self.entries]
         elif self.word == "kept":
             self.kept = raw[1]
@@ -50,9 +51,9 @@ sha = None
 
 
 def turn(name, reports=(), want=32, mode="work", empty=1, ttl=TTL, attempts=3, life=86400000, fmt="1", shard="0/1",
-         args=None):
+         args=None, except_=""):
     global sha
-    argv = [fmt, shard, name, mode, want, empty, ttl, attempts, life]
+    argv = [fmt, shard, name, mode, want, empty, ttl, attempts, life, except_]
     if args is not None:
         argv += args
     for rep in reports:
@@ -416,7 +417,7 @@ def test_retry_then_dead_with_all_fields():
     (head, fields), = dead_letters()
     assert abs(int(head.pop("died_at")) - now_ms()) < 10000
     eq(head, {"id": first, "lane": "L", "error": "boom 3", "retries": "3", "takeovers": "0", "sent": "2",
-              "maybe_applied": "0"})
+              "maybe_applied": "0", "worker": "A~1"})
     eq(dict(zip(fields[0::2], fields[1::2])), {"bot": "persona", "lane": "L", "body": body, "key": "k1", "at": "17"})
     invariant()
     turn("A~1", done(*a.entries))
@@ -586,8 +587,7 @@ def test_a_suspect_that_is_paused_or_deleted_keeps_nobody_waiting():
     assert turn("Z~1", empty=0, ttl=30000).held_back
     r.hset(K["conf"], "paused", "persona")
     a = turn("Z~1", empty=0, ttl=30000)
-    eq((a.held_back, a.ids), (0, []))
-    assert a.due_in > 100
+    eq((a.held_back, a.ids, a.due_in), (0, [], -1))
     eq(turn("Z~1", empty=1, ttl=30000).held_back, 0)
     r.hdel(K["conf"], "paused")
     ripen()
@@ -615,6 +615,144 @@ def test_suspects_do_not_hold_up_the_others():
     turn("Z~1", [("later", e[0], 0, "")], want=0, ttl=30000)
     e = until(lambda: turn("Z~1", empty=0, want=4, ttl=30000).entries, 2)
     eq([x.lane for x in e], ["innocent"])
+
+
+def rings():
+    """Rings to the bell since the last look."""
+    got = r.xread({K["wake"]: r.heard}) if r.exists(K["wake"]) else []
+    ids = [i for i, _ in got[0][1]] if got else []
+    r.heard = ids[-1] if ids else r.heard
+    return len(ids)
+
+
+def test_a_ring_for_what_is_left_to_others():
+    fresh("A~1", "B~1")
+    r.heard = "0"
+    ids = [add("L%d" % (i % 70)) for i in range(80)]
+    a = turn("A~1", want=100)
+    eq((len(a.entries), rings()), (70, 0))
+    turn("A~1", done(*a.entries[:2]), want=2)
+    eq(rings(), 0)  # the lanes' next went to the same worker
+    turn("A~1", done(*a.entries[2:5]), want=0)
+    eq(rings(), 1)
+    eq(sorted(turn("B~1", want=3).ids), ids[72:75])
+    turn("A~1", mode="leave")
+    eq(rings(), 3)  # for 67 entries
+    hello("C~1")
+    bell = redis.Redis(connection_pool=r.connection_pool)
+    eq(bell.xreadgroup("bell", "w", {K["wake"]: ">"}, noack=True), [])  # heard of nothing older
+    eq(r.xlen(K["updates"]), 75)
+    turn("B~1", want=100)
+    eq(rings(), 0)
+
+
+def test_hello_rings_for_what_it_does_not_keep():
+    fresh("A~1")
+    r.heard = "0"
+    add("L1"), add("L2")
+    a = turn("A~1")
+    hello("A~2", ["A~1"], [a.ids[0]])
+    eq(rings(), 1)
+    assert r.xreadgroup("bell", "w", {K["wake"]: ">"}, noack=True), "whoever listens hears it"
+
+
+def test_paused_entries_are_parked():
+    fresh("A~1")
+    ids = [add("p%d" % i) for i in range(5)] + [add("p0")]
+    first = turn("A~1", want=1)
+    r.hset(K["conf"], "paused", "persona")
+    other = add("e", bot="escrow")
+    a = turn("A~1", done(*first.entries))
+    eq((a.ids, a.due_in), ([other], -1))
+    eq(r.zcount(K["due"], "+inf", "+inf"), 5)
+    invariant()
+    r.hset(K["conf"], "paused", "persona,ladder")
+    a = turn("A~1", done(*a.entries))
+    eq((a.ids, a.due_in), ([], -1))
+    eq(r.zcount(K["due"], "+inf", "+inf"), 5)
+    r.hset(K["conf"], "paused", "ladder")
+    a = turn("A~1", want=50)
+    eq(sorted(a.ids), ids[1:])
+    assert all(e.again == 0 for e in a.entries)
+    turn("A~1", done(*a.entries))
+    empty()
+    assert not r.hexists(K["conf"], "parked")
+
+
+def test_thousands_of_parked_entries_come_back():
+    fresh("A~1")
+    r.hset(K["conf"], "paused", "persona,escrow")
+    pipe = r.pipeline(transaction=False)
+    for i in range(5000):
+        pipe.xadd(K["updates"], {"bot": ("persona", "escrow")[i % 2], "lane": "p%d" % i, "body": "{}"})
+    pipe.execute()
+    for _ in range(20):
+        turn("A~1", want=500, ttl=30000)
+    eq(r.zcount(K["due"], "+inf", "+inf"), 5000)
+    r.hset(K["conf"], "paused", "escrow")
+    got, hands = set(), []
+    for _ in range(40):
+        a = turn("A~1", done(*hands), want=500, ttl=30000)
+        hands = a.entries
+        got |= {e.lane for e in hands}
+        if len(got) == 2500 and not hands:
+            break
+        time.sleep(0.05)
+    eq(got, {"p%d" % i for i in range(0, 5000, 2)})
+    until(lambda: turn("A~1", want=500, ttl=30000) and r.zcount(K["due"], "+inf", "+inf") == 2500, 5)
+    eq(r.hget(K["conf"], "parked"), "escrow")
+    r.hdel(K["conf"], "paused")
+    r.hdel(K["conf"], "parked")  # even so they come back
+    got = set()
+    hands = []
+    for _ in range(40):
+        a = turn("A~1", done(*hands), want=500, ttl=30000)
+        hands = a.entries
+        got |= {e.lane for e in hands}
+    eq(len(got), 2500)
+    empty()
+
+
+def test_what_a_worker_cannot_serve_stays_for_others():
+    fresh("A~1", "B~1")
+    r.heard = "0"
+    ids = [add("p%d" % i) for i in range(3)] + [add("p0")]
+    other = add("e", bot="escrow")
+    a = turn("A~1", except_="ladder,persona")
+    eq(a.ids, [other])
+    eq(rings(), 1)
+    b = turn("B~1", want=2)
+    eq((b.ids, [e.again for e in b.entries]), (ids[:2], [0, 0]))
+    b2 = turn("B~1", done(*b.entries), want=9, except_="persona")
+    eq((b2.ids, b2.due_in), ([], 0))
+    eq(rings(), 1)
+    b2 = turn("B~1", want=9, except_="persona")
+    assert 0 < b2.due_in <= 1000, "looked at again later, not at once: %d" % b2.due_in
+    got = []
+    until(lambda: got.extend(turn("A~1", want=9, ttl=30000).ids) or len(got) == 2, 3)
+    eq(sorted(got), ids[2:])
+    invariant()
+
+
+def test_a_dead_letters_second_life_is_a_redelivery():
+    fresh("A~1")
+    i = add("L", again="1", key="k")
+    r.hset(K["tries"], i, "0 0 2")
+    e = turn("A~1").entries[0]
+    eq((e.again, e.retries, e.takeovers, e.sent), (1, 0, 0, 2))
+    add("M", again="0")
+    eq(turn("A~1").entries[0].again, 0)
+
+
+def test_dead_letters_name_the_worker():
+    fresh("A~1", "Z~1")
+    add("L"), add("M"), add("N", bot="")
+    e = turn("A~1").entries
+    turn("A~1", [("dead", e[0], 0, "no good")])
+    r.hset(K["tries"], e[1].id, "0 2 0")
+    die("A~1", "Z~1")
+    eq([(h["error"], h["worker"]) for h, _ in dead_letters()],
+       [("no bot", ""), ("no good", "A~1"), ("killed its worker 3 times", "A~1")])
 
 
 # ---- what comes in
@@ -853,7 +991,7 @@ def test_pause_one_bot():
     eq(b.ids, [])
     invariant()
     c = turn("A~1", done(*a.entries))
-    assert c.ids == [] and c.due_in > 100, "it looks again later: %d" % c.due_in
+    eq((c.ids, c.due_in), ([], -1))
     r.hset(K["conf"], "paused", "ladder")
     got = until(lambda: turn("A~1").entries, 4)
     while len(got) < 2:

@@ -46,12 +46,14 @@ struct queue_opts {
 	unsigned (*room)(void *arg);
 	/* Nothing is in hand: an entry that two workers have died of may come, and will be alone. */
 	bool (*empty_handed)(void *arg);
+	/* Bots that this worker cannot serve now, with commas: theirs stay for others. NULL, or may be NULL: none. */
+	const char *(*except)(void *arg);
 	void (*on_entry)(void *arg, struct queue_entry *e);
 	void (*on_lost)(void *arg, struct queue_entry *e); /* e->lost is now set; other entries are reported later */
 	void (*on_up)(void *arg, unsigned shard); /* registered with this Redis, again after every loss; may be NULL */
 	/* what the script settled itself, for the metrics */
 	void (*on_duplicate)(void *arg, struct span bot);
-	void (*on_dead)(void *arg, struct span id, struct span bot);
+	void (*on_dead)(void *arg, struct span id, struct span bot, struct span why);
 	void *arg;
 };
 
