@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +9,10 @@
 #include <sys/socket.h>
 
 #include "shoal/base/clock.h"
-#include "shoal/base/embed.h"
 #include "shoal/base/log.h"
 #include "shoal/base/metrics.h"
 #include "shoal/io/dns.h"
+#include "shoal/io/redis_script.h"
 #include "shoal/io/redis_tls.h"
 #include "shoal/io/redis_url.h"
 
@@ -343,23 +342,6 @@ void redis_call(struct redis *r, redis_fn *fn, void *arg, size_t argc, const str
 
 /* --- scripts */
 
-static void script_prepare(struct redis_script *s)
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
-	if (s->sha[0])
-		return;
-	if (!s->text.ptr) {
-		const struct embed_file *f = embed_find(s->name);
-		if (!f)
-			BUG("no script %s in the program", s->name);
-		s->text = (struct span){f->data, f->len};
-	}
-	ENSURE(EVP_Digest(s->text.ptr, s->text.len, digest, &len, EVP_sha1(), NULL) == 1 && len == 20);
-	for (unsigned i = 0; i < len; i++)
-		snprintf(s->sha + 2 * i, 3, "%02x", digest[i]);
-}
-
 /* Whether this connection has sent its text; from now on it has. */
 static bool script_known(struct redis *r, struct redis_script *s)
 {
@@ -388,7 +370,7 @@ void redis_eval(struct redis *r, struct redis_script *s, redis_fn *fn, void *arg
 		finish(r, c, ERR_UNREACHABLE);
 		return;
 	}
-	script_prepare(s);
+	redis_script_prepare(s);
 	bool digest = script_known(r, s);
 	out_script_head(r, s, digest, argc + 1);
 	size_t tail_at = r->out.len;

@@ -1,7 +1,10 @@
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 
 #include "shoal/io/redis.h"
+#include "shoal/io/redis_script.h"
 #include "shoal/io/redis_tls.h"
 #include "shoal/io/redis_url.h"
 
@@ -58,4 +61,44 @@ redisContext *redis_connect_now(const char *url, struct arena *a, const char **w
 	if (!c)
 		*why = arena_printf(a, "%s: %s", u.name, *why);
 	return c;
+}
+
+/* --- scripts */
+
+static redisReply *eval(redisContext *c, const char *verb, struct span script, size_t nkeys, size_t argc,
+                        const struct span *argv)
+{
+	const char **words = mem_alloc((argc + 3) * sizeof(*words));
+	size_t *lens = mem_alloc((argc + 3) * sizeof(*lens));
+	char keys[24];
+	snprintf(keys, sizeof(keys), "%zu", nkeys);
+	const struct span head[] = {span_of(verb), script, span_of(keys)};
+	for (size_t i = 0; i < argc + 3; i++) {
+		struct span word = i < 3 ? head[i] : argv[i - 3];
+		words[i] = word.ptr ? word.ptr : "";
+		lens[i] = word.len;
+	}
+	redisReply *reply = redisCommandArgv(c, (int)argc + 3, words, lens);
+	free(words);
+	free(lens);
+	return reply;
+}
+
+enum err redis_eval_now(redisContext *c, struct redis_script *s, size_t nkeys, size_t argc, const struct span *argv,
+                        redisReply **reply)
+{
+	bool down;
+	ENSURE(nkeys <= argc);
+	redis_script_prepare(s);
+	*reply = NULL;
+	if (c->err) /* it broke before: nothing is sent any more */
+		return ERR_UNREACHABLE;
+	*reply = eval(c, "EVALSHA", (struct span){s->sha, 40}, nkeys, argc, argv);
+	if (*reply && (*reply)->type == REDIS_REPLY_ERROR && !strncmp((*reply)->str, "NOSCRIPT", 8)) {
+		freeReplyObject(*reply);
+		*reply = eval(c, "EVAL", s->text, nkeys, argc, argv);
+	}
+	if (!*reply)
+		return ERR_UNKNOWN;
+	return (*reply)->type == REDIS_REPLY_ERROR ? redis_classify((*reply)->str, &down) : ERR_OK;
 }
