@@ -8,6 +8,7 @@
 #include "shoal/base/embed.h"
 #include "shoal/base/log.h"
 #include "shoal/base/metrics.h"
+#include "shoal/store/guard.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/fleet.h"
 
@@ -185,6 +186,7 @@ static void what_is_old_goes_in_batches_and_the_rest_stays(void)
 	struct fleet *f;
 
 	fresh();
+	CHECK_INT(GUARD_LIFE_S, 48 * 3600); /* whoever counts on guards; below, an hour more and an hour less */
 	sql("INSERT INTO guards (key, effects, at) SELECT 'old' || i, '[]', now() - interval '49 hours' "
 	    "FROM generate_series(1, 2500) i; "
 	    "INSERT INTO guards (key, at) SELECT 'new' || i, now() - interval '47 hours' FROM generate_series(1, 7) i; "
