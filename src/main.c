@@ -101,8 +101,34 @@ static const struct verb verbs[] = {
      "conversations, names, the link to Telegram, their dead letters. The counts of start codes and the ledger are\n"
      "kept without a name. It asks first; without a terminal it does nothing unless told --yes.\n"},
     {"workers", ADMIN, verb_workers, "who is alive, and what they do", "--json", "shoal workers [--json]\n"},
-    {"queue", ADMIN, verb_queue, "the stream", "status --json",
-     "shoal queue status [--json]\n\nHow much waits, is in hand, is tried again, and lies in the dead letters.\n"},
+    {"queue", ADMIN, verb_queue, "the stream", "status peek lanes pause resume --lane --limit --bot --json",
+     "shoal queue status [--json]\n"
+     "shoal queue peek [--lane L] [--limit N] [--json]\n"
+     "shoal queue peek ID [--json]\n"
+     "shoal queue lanes [--limit N] [--json]\n"
+     "shoal queue pause|resume [--bot BOT] [--json]\n\n"
+     "status is how much waits, is in hand, is tried again, and lies in the dead letters. peek lists what is "
+     "unsettled,\n"
+     "oldest first (20 unless told otherwise), or all of one lane in its order, and where each entry stands: in_hand\n"
+     "of a worker, due, paused, waiting behind another of its lane, unread. With an ID: one entry with its body.\n"
+     "lanes lists the busy lanes, those with most waiting first.\n"
+     "pause keeps the entries of all bots, or of one, from the workers: they are still accepted, and kept in order.\n"
+     "What is in hand is finished. resume lets them go on within half a second.\n"},
+    {"dead", ADMIN, verb_dead, "dead letters: updates that could not be handled",
+     "list show retry drop --all --bot --limit --oldest --raw --force --yes --json",
+     "shoal dead list [--bot BOT] [--limit N] [--oldest] [--json]\n"
+     "shoal dead show ID [--raw] [--json]\n"
+     "shoal dead retry ID... [--force] [--json]\n"
+     "shoal dead retry --all [--bot BOT] [--force] [--json]\n"
+     "shoal dead drop ID... [--json]\n"
+     "shoal dead drop --all [--bot BOT] [--yes] [--json]\n\n"
+     "An ID is SHARD:ID as listed; with one shard the part behind the colon will do. list shows the newest 50 unless\n"
+     "told otherwise, or with --oldest the oldest. show is all that is known of one, with its body; --raw is the body\n"
+     "alone, byte for byte.\n"
+     "retry puts letters back at the end of the stream, once the cause is gone. What was committed before is not\n"
+     "committed again. Where that is not certain any more (it may have been committed over two days ago, or the same\n"
+     "update came again and was taken) a letter is refused, unless told --force.\n"
+     "drop removes letters; their updates are then never handled. --all are those that are there when it begins.\n"},
     {"config", ADMIN, verb_config, "the effective configuration", "--check --json",
      "shoal config [--check] [--json]\n\n"
      "Prints every option as NAME=value, secrets redacted. --check only says whether all values are right.\n"},

@@ -601,6 +601,16 @@ const char *conf_bot_token(const struct conf *c, const char *name)
 	return NULL;
 }
 
+bool conf_knows_bot(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = CONF_BOTS; *p; p += strcspn(p, ", "), p += strspn(p, ", "))
+		if (len > 0 && strcspn(p, ", ") == len && strncmp(p, name, len) == 0)
+			return true;
+	return false;
+}
+
 bool conf_has_bot(const struct conf *c, const char *name)
 {
 	for (const char *p = c->bots ? c->bots : ""; *p;) {

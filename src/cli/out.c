@@ -349,6 +349,37 @@ int out_end(struct out *o, const char *empty)
 	return code;
 }
 
+const char *out_plain(struct arena *a, const char *text)
+{
+	struct buf b;
+	const char *plain;
+
+	buf_init(&b, MAX_OUTPUT);
+	add_visible(&b, span_of(text));
+	plain = arena_span(a, buf_span(&b)).ptr;
+	buf_release(&b);
+	return plain;
+}
+
+int out_lines(struct span text)
+{
+	struct buf b;
+	int code;
+
+	buf_init(&b, MAX_OUTPUT);
+	for (size_t i = 0; i < text.len;) {
+		const char *end = memchr(text.ptr + i, '\n', text.len - i);
+		size_t len = end ? (size_t)(end - text.ptr) - i : text.len - i;
+
+		add_visible(&b, (struct span){text.ptr + i, len});
+		buf_addc(&b, '\n');
+		i += len + 1;
+	}
+	code = send_out(&b);
+	buf_release(&b);
+	return code;
+}
+
 int out_done(bool json, const char *fmt, ...)
 {
 	va_list ap;

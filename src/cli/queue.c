@@ -1,12 +1,13 @@
-/* shoal queue: the stream, shard by shard. */
+/* shoal queue: its subverbs, and the numbers of the stream, shard by shard. */
+#include "shoal/cli/queue.h"
 #include "shoal/cli/cli.h"
-#include "shoal/cli/session.h"
+#include "shoal/cli/shard_set.h"
 #include "shoal/cli/sub.h"
-#include "shoal/io/redis.h"
 #include "shoal/store/queue_stats.h"
-#include "shoal/store/shards.h"
 
-static const struct arg_opt options[] = {{"json", false, false}, {0}};
+static const struct arg_opt options[] = {
+    {"json", false, false}, {"lane", true, false}, {"limit", true, false}, {"bot", true, false}, {0},
+};
 
 #define NUMBERS                                                                                                        \
 	{"length", OUT_INT}, {"pending", OUT_INT}, {"lanes", OUT_INT}, {"waiting", OUT_INT}, {"due", OUT_INT},         \
@@ -19,21 +20,13 @@ static const struct out_col columns_json[] = {{"shard", OUT_INT}, {"reachable", 
 static const struct out_col columns_table[] = {{"shard", OUT_TEXT}, NUMBERS, {0}};
 
 /* A shard that could not be asked has an error, and no numbers. */
-static enum err ask(struct session *s, const char *url, unsigned shard, struct queue_stats *out)
+static enum err ask(struct shard_set *set, struct shard *shard, struct queue_stats *out)
 {
-	const char *why = NULL;
-	redisContext *c = redis_connect_now(url, s->a, &why);
-	enum err err = ERR_UNREACHABLE;
+	enum err err = shard->redis ? queue_stats_now(shard->redis, shard->n, out) : ERR_UNREACHABLE;
 
-	if (c) {
-		err = queue_stats_now(c, shard, out);
-		why = c->err ? arena_strdup(s->a, c->errstr) : err_text(err);
-		redisFree(c);
-	}
-	if (err != ERR_OK && s->code != EXIT_NO_SERVER)
-		s->code = (int)exit_code_of(err);
-	if (err != ERR_OK)
-		session_fail(s, s->code, "shard %u: %s", shard, why);
+	if (shard->redis && err != ERR_OK)
+		shard_fail(set, shard, (int)exit_code_of(err), "%s",
+		           shard->redis->err ? shard->redis->errstr : err_text(err));
 	return err;
 }
 
@@ -92,24 +85,21 @@ static void put_shard(struct session *s, struct out *o, unsigned shard, enum err
 static int status(struct session *s)
 {
 	struct queue_stats total = {.oldest_ms = -1}, q;
-	const char **urls, *why;
+	struct shard_set set;
 	struct out o;
-	unsigned n;
 	int code;
 
-	if (!session_conf(s))
+	if (!shard_set_open(&set, s) && set.n == 0)
 		return s->code;
-	if (shards_parse(s->conf.redis_url, s->a, &urls, &n, &why) != ERR_OK)
-		return session_fail(s, EXIT_FAILED, "%s", why);
 	out_begin(&o, s->json, s->json ? columns_json : columns_table);
-	for (unsigned i = 0; i < n; i++) {
-		enum err err = ask(s, urls[i], i, &q);
+	for (unsigned i = 0; i < set.n; i++) {
+		enum err err = ask(&set, &set.v[i], &q);
 
 		if (err == ERR_OK)
 			sum_up(&total, &q);
 		put_shard(s, &o, i, err, &q);
 	}
-	if (n > 1 && !s->json) {
+	if (set.n > 1 && !s->json) {
 		out_row(&o);
 		out_text(&o, "total");
 		put_numbers(&o, &total);
@@ -118,7 +108,11 @@ static int status(struct session *s)
 	return s->code != EXIT_DONE ? s->code : code;
 }
 
-static const struct sub subs[] = {{"status", "json", 0, 0, "", status}, {0}};
+static const struct sub subs[] = {
+    {"status", "json", 0, 0, "", status},           {"peek", "json lane limit", 0, 1, "ID", queue_peek},
+    {"lanes", "json limit", 0, 0, "", queue_lanes}, {"pause", "json bot", 0, 0, "", queue_pause},
+    {"resume", "json bot", 0, 0, "", queue_resume}, {0},
+};
 
 int verb_queue(int argc, char **argv)
 {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shoal/base/clock.h"
+#include "shoal/base/conf.h"
 #include "shoal/base/str.h"
 
 enum { SHOWN_BYTES = 60, CODE_BYTES = 64 };
@@ -126,4 +127,11 @@ const char *rule_telegram_id(struct arena *a, const char *value, int64_t *out)
 		return NULL;
 	return arena_printf(a, "the Telegram id is %s, but must be a whole number from 1 to %lld", shown(a, value),
 	                    (long long)INT64_MAX);
+}
+
+const char *rule_bot(struct arena *a, const char *value)
+{
+	if (!value || conf_knows_bot(value))
+		return NULL;
+	return arena_printf(a, "the bot is %s, but must be one of %s", shown(a, value), CONF_BOTS);
 }

@@ -243,6 +243,47 @@ struct span session_actor(struct session *s)
 	return span_of(arena_printf(s->a, "cli:%u", (unsigned)getuid()));
 }
 
+bool session_confirm(struct session *s, const char *question, const char *what, const char *done)
+{
+	char line[16];
+
+	if (args_has(s->args, "yes"))
+		return true;
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+		session_fail(s, EXIT_FAILED,
+		             "refused: %s cannot be undone; say --yes where there is no terminal to ask", what);
+		return false;
+	}
+	fprintf(stderr, "%s This cannot be undone.\nType yes: ", question);
+	if (fgets(line, sizeof(line), stdin) && strcmp(line, "yes\n") == 0)
+		return true;
+	session_fail(s, EXIT_FAILED, "nothing was %s", done);
+	return false;
+}
+
+static void not_noted(const struct session *s, const char *why)
+{
+	fprintf(stderr, "shoal %s: it is done, but not noted in admin_audit: %.*s\n", s->verb, (int)strcspn(why, "\n"),
+	        why);
+}
+
+void session_note(struct session *s, const char *action, const char *target, const char *details)
+{
+	const char *why = NULL;
+	PGconn *pg = pg_connect_now(s->conf.postgres_url, "shoal cli", s->a, &why);
+	PGresult *res;
+
+	if (!pg) {
+		not_noted(s, why);
+		return;
+	}
+	res = sql_run(pg, "cli_audit", PARAMS(session_actor(s), span_of(action), span_of(target), span_of(details)));
+	if (PQresultStatus(res) != PGRES_COMMAND_OK)
+		not_noted(s, PQerrorMessage(pg));
+	PQclear(res);
+	PQfinish(pg);
+}
+
 int session_tell(struct session *s, const char *cache, int done)
 {
 	const char *why = NULL;

@@ -1,7 +1,5 @@
 /* shoal user: what is stored about one person. */
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "shoal/cli/cli.h"
 #include "shoal/cli/forget.h"
@@ -105,22 +103,9 @@ static int export(struct session *s)
 
 static bool confirmed(struct session *s, struct span id)
 {
-	char line[16];
-
-	if (args_has(s->args, "yes"))
-		return true;
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-		session_fail(s, EXIT_FAILED,
-		             "refused: erasing cannot be undone; say --yes where there is no terminal to ask");
-		return false;
-	}
-	fprintf(stderr,
-	        "Erase all that is stored about the person with the Telegram id %s? This cannot be undone.\nType yes: ",
-	        id.ptr);
-	if (fgets(line, sizeof(line), stdin) && strcmp(line, "yes\n") == 0)
-		return true;
-	session_fail(s, EXIT_FAILED, "nothing was erased");
-	return false;
+	return session_confirm(
+	    s, arena_printf(s->a, "Erase all that is stored about the person with the Telegram id %s?", id.ptr),
+	    "erasing", "erased");
 }
 
 /* In Postgres. Nobody there: *known is false. */

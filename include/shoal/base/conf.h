@@ -83,6 +83,10 @@ enum err conf_load(struct conf *c, struct arena *a, const char *(*get)(const cha
 /* The effective value as text with secrets redacted ("***"), "" where unset. */
 const char *conf_show(const struct conf *c, const struct opt *o, struct arena *a);
 
+/* All names that SHOAL_BOTS may hold, and whether this is one. */
+#define CONF_BOTS "persona, escrow, ladder"
+bool conf_knows_bot(const char *name);
+
 /* Whether the comma-separated list c->bots has this name. */
 bool conf_has_bot(const struct conf *c, const char *name);
 

@@ -71,6 +71,12 @@ int out_end(struct out *o, const char *empty);
 /* One line for people on stdout ("code abc added."); nothing with --json, where `{"ok":true}` goes out instead. */
 int out_done(bool json, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A text of strangers as one line that a terminal may show. */
+const char *out_plain(struct arena *a, const char *text);
+
+/* A text of strangers on stdout, line by line, with what a terminal would obey replaced. Returns as out_end. */
+int out_lines(struct span text);
+
 /* "shoal VERB: ..." on stderr ("shoal: ..." where verb is NULL); returns code. */
 int out_fail(int code, const char *verb, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

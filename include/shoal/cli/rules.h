@@ -25,6 +25,8 @@ const char *rule_key(struct arena *a, const char *value); /* of a persona */
 const char *rule_text(struct arena *a, const char *what, const char *value, size_t least, size_t most);
 const char *rule_max_uses(struct arena *a, const char *value, int64_t *out);
 const char *rule_expires(struct arena *a, const char *value, int64_t *wall_ms);
+/* Of those that can run; NULL is fine, too: --bot was not given. */
+const char *rule_bot(struct arena *a, const char *value);
 const char *rule_telegram_id(struct arena *a, const char *value, int64_t *out);
 
 #endif

@@ -58,6 +58,15 @@ int session_print(struct session *s, const PGresult *res, const struct out_col *
 /* Who does it, for admin_audit: "cli:<OS user>". */
 struct span session_actor(struct session *s);
 
+/* Asks on the terminal before what cannot be undone; --yes is an answer. False after saying that nothing was done, or
+ * that there is nobody to ask. `what` and `done` make the sentences "refused: ERASING cannot be undone", "nothing was
+ * ERASED". */
+bool session_confirm(struct session *s, const char *question, const char *what, const char *done);
+
+/* A line in admin_audit for what was done outside PostgreSQL. That it could not be written is said, and no failure.
+ * details: JSON. */
+void session_note(struct session *s, const char *action, const char *target, const char *details);
+
 /* After a change has committed: all workers are to forget what they know of this cache. Returns what the verb returns:
  * `done`, or EXIT_NO_SERVER after saying that the change stands but could not be told. */
 int session_tell(struct session *s, const char *cache, int done);
