@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- dead_list.lua: dead letters, a bounded piece at a time.
 -- KEYS  1 dead
--- ARGV  1 newest | oldest | one  2 the id after which to go on, '' to begin; for `one` the letter's id  3 letters wanted
---       4 only this bot's, '' any
+-- ARGV  1 newest | oldest | one  2 the id after which to go on, '' to begin; for `one` the letter's id
+--       3 letters wanted  4 only this bot's, '' any
 -- Answer  {now, id to go on after or '' at the end, letters in all, letters}
 --   letter = {id, entry's id, bot, lane, key, at, error, retries, takeovers, sent, maybe_applied, died_at, worker,
 --             bytes of the body, retried before 0|1, {field, value, ...} of the entry for `one`}; not there: false
@@ -34,9 +34,9 @@ local found, bytes, looked = {}, 0, 0
 local function add(letter)
 	local head, first, entry = open(letter[2])
 	if BOT ~= '' and first.bot ~= BOT then return end
-	found[#found + 1] = {letter[1], head.id or false, first.bot or false, first.lane or head.lane or false, first.key or false,
-		first.at or false, head.error or false, tonumber(head.retries) or 0, tonumber(head.takeovers) or 0,
-		tonumber(head.sent) or 0, head.maybe_applied == '1' and 1 or 0, head.died_at or false, head.worker or false,
+	found[#found + 1] = {letter[1], head.id or false, first.bot or false, first.lane or head.lane or false,
+		first.key or false, first.at or false, head.error or false, tonumber(head.retries) or 0,
+		tonumber(head.takeovers) or 0, tonumber(head.sent) or 0, head.maybe_applied == '1' and 1 or 0, head.died_at or false, head.worker or false,
 		#(first.body or ''), first.again == '1' and 1 or 0, MODE == 'one' and entry or nil}
 end
 

@@ -1,6 +1,6 @@
 #!lua
--- dead_retry.lua: a dead letter becomes an entry again. One step: it is never in neither place, and never in both. Without
--- allow-oom on purpose: a full Redis refuses before anything is done.
+-- dead_retry.lua: a dead letter becomes an entry again. One step: it is never in neither place, and never in both.
+-- Without allow-oom on purpose: a full Redis refuses before anything is done.
 -- KEYS  1 dead  2 updates  3 tries  4 seen  5 seen_old  6 conf
 -- ARGV  1 format  2 shard "i/n"  3 the letter's id  4 force 0|1  5 for how long a guard row is certain to stand, ms
 -- Answer  {"ok", the entry's new id}

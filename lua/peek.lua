@@ -1,10 +1,11 @@
 #!lua flags=no-writes
 -- peek.lua: unsettled entries, oldest first, and where each of them stands. A bounded piece at a time.
 -- KEYS  1 updates  2 lanes  3 waiting  4 due  5 tries  6 conf
--- ARGV  1 all | lane | one  2 the lane  3 the id after which to go on, '' from the start; for `one` the entry's id  4 entries wanted
+-- ARGV  1 all | lane | one  2 the lane  3 the id after which to go on, '' from the start; for `one` the entry's id
+--       4 entries wanted
 -- Answer  {now, id to go on after or '' at the end, entries}
---   entry = {id, bot, lane, key, at, state, NAME in whose hands, ms until due, id of the lane's holder, retries, takeovers,
---            sent, bytes of the body, {field, value, ...} for `one`}; what is not there is false
+--   entry = {id, bot, lane, key, at, state, NAME in whose hands, ms until due, id of the lane's holder, retries,
+--            takeovers, sent, bytes of the body, {field, value, ...} for `one`}; what is not there is false
 --   state  in_hand | due | paused: held until its bot goes on | waiting: behind the holder | unread |
 --          stray: read, and nobody's; the queue's books are wrong
 

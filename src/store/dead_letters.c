@@ -53,7 +53,7 @@ static void read_letter(struct queue_cells *c, struct dead_letter *l)
 	                          .takeovers = queue_cell_i64(c, 8),
 	                          .sent = queue_cell_i64(c, 9),
 	                          .maybe_applied = queue_cell_i64(c, 10) > 0,
-	                          .worker = queue_cell_text(c, 12),
+	                          .worker = queue_cell_worker(c, 12),
 	                          .body_bytes = queue_cell_i64(c, 13),
 	                          .retried = queue_cell_i64(c, 14) > 0};
 	l->received_ms = time_of(queue_cell(c, 5), queue_id_ms(l->entry_id));

@@ -28,15 +28,6 @@ static enum queue_state state_of(struct queue_cells *c, size_t i)
 	return QUEUE_STRAY;
 }
 
-/* NAME of a connection -> id of its worker */
-static const char *worker_of(struct queue_cells *c, size_t i)
-{
-	struct span name = queue_cell(c, i);
-	const char *end = name.ptr ? memrchr(name.ptr, '~', name.len) : NULL;
-
-	return end ? arena_strndup(c->arena, name.ptr, (size_t)(end - name.ptr)) : name.ptr;
-}
-
 int64_t queue_id_ms(const char *id)
 {
 	int64_t ms;
@@ -93,7 +84,7 @@ static void read_row(struct queue_cells *c, struct queue_row *row)
 	                          .lane = queue_cell(c, 2),
 	                          .key = queue_cell(c, 3),
 	                          .state = state_of(c, 5),
-	                          .worker = worker_of(c, 6),
+	                          .worker = queue_cell_worker(c, 6),
 	                          .due_in_ms = queue_cell_i64(c, 7),
 	                          .behind = queue_cell_text(c, 8),
 	                          .retries = queue_cell_i64(c, 9),
@@ -156,7 +147,7 @@ enum err queue_lanes_read(const redisReply *r, struct arena *a, struct queue_lan
 		out->v[out->n++] = (struct queue_lane){.lane = queue_cell(&c, 0),
 		                                       .holder = queue_cell_text(&c, 1),
 		                                       .state = state_of(&c, 2),
-		                                       .worker = worker_of(&c, 3),
+		                                       .worker = queue_cell_worker(&c, 3),
 		                                       .due_in_ms = queue_cell_i64(&c, 4),
 		                                       .waiting = queue_cell_i64(&c, 5),
 		                                       .retries = queue_cell_i64(&c, 6),

@@ -55,6 +55,14 @@ const char *queue_cell_text(struct queue_cells *c, size_t i)
 	return queue_cell(c, i).ptr;
 }
 
+const char *queue_cell_worker(struct queue_cells *c, size_t i)
+{
+	struct span name = queue_cell(c, i);
+	const char *end = name.ptr ? memrchr(name.ptr, '~', name.len) : NULL;
+
+	return end ? arena_strndup(c->arena, name.ptr, (size_t)(end - name.ptr)) : name.len ? name.ptr : NULL;
+}
+
 int64_t queue_cell_i64(struct queue_cells *c, size_t i)
 {
 	const redisReply *r = cell(c, i);

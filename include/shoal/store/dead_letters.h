@@ -13,7 +13,7 @@ struct dead_letter {
 	int64_t retries, takeovers, sent, body_bytes;
 	bool maybe_applied;  /* its changes may have been committed */
 	bool retried;        /* it has been a dead letter before */
-	const char *worker;  /* that reported it, NULL: not known */
+	const char *worker;  /* that held it last, NULL: none, or not known */
 	struct span *fields; /* dead_show_call only: those of the entry, names and values in turn */
 	size_t nfields;
 };

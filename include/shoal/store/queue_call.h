@@ -29,6 +29,8 @@ struct queue_cells {
 };
 struct span queue_cell(struct queue_cells *c, size_t i);
 const char *queue_cell_text(struct queue_cells *c, size_t i);
+/* NAME of a connection as the id of its worker; NULL where it is empty, too. */
+const char *queue_cell_worker(struct queue_cells *c, size_t i);
 int64_t queue_cell_i64(struct queue_cells *c, size_t i);
 /* Names and values in turn; *n is their number. */
 struct span *queue_cell_fields(struct queue_cells *c, size_t i, size_t *n);
