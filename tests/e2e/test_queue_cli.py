@@ -161,6 +161,9 @@ def retry_moves_the_marker():
         got = retried(bury(old, **letter))
         check("retry_moves_the_marker_in_%s" % where, r.hget(key("seen"), "k") == got[0], got)
     other = bury(old, **letter)
+    r.delete(key("seen"), key("seen_old"))
+    r.hset(key("seen_old"), "k", "98-9")
+    expect("retry_of_a_key_that_came_again_long_ago", pg_less("dead", "retry", "0:" + other), FAILED, "98-9")
     r.hset(key("seen"), "k", "99-9")
     length = r.xlen(key("updates"))
     expect("retry_of_a_key_that_came_again", pg_less("dead", "retry", "0:" + other), FAILED, "came again", "99-9",
