@@ -19,11 +19,12 @@
 -- ARGV  1 format  2 shard "i/n"  3 NAME  4 mode: work | hello | leave  5 want  6 nothing in hand 0|1  7 deadline ttl, ms
 --       8 attempts allowed  9 life of idempotency keys, ms  10 bots that NAME cannot serve now, with commas
 --   work, leave: then reports, five arguments each: kind id lane number text
---       done | later ms | retry ms err | dead maybe_applied err | sent count
+--       done | later ms | retry ms err | retry? ms err (may be applied) | dead maybe_applied err | sent count
 --   hello: 11 number of old names, the names, then the ids kept
 --
 -- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, error, ...} of
---         dead letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects}
+--         dead letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects,
+--         {bot, key, body, ...} of those that are dead because workers died of them}
 --   entry = {id, again 0|1, retries, takeovers, sent, {field, value, ...}}
 --         {"kept", ids}   to hello        {"gone"}   NAME is not registered        {"version", v, shard}
 
@@ -89,7 +90,7 @@ local function lane_set(lane, value)
 end
 
 local acked, settled, due_added, tries_dropped = {}, {}, {}, {}
-local entries, buried, duplicates, bytes = {}, {}, {}, 0
+local entries, buried, killers, duplicates, bytes = {}, {}, {}, {}, 0
 local has_waiting = redis.call('ZCARD', WAITING) > 0
 local has_tries = redis.call('HLEN', TRIES) > 0
 
@@ -119,6 +120,11 @@ local function field(fields, name)
 	for i = 1, #fields, 2 do
 		if fields[i] == name then return fields[i + 1] end
 	end
+end
+
+local function key_of(id, fields)
+	local key = field(fields, 'key')
+	return key and key ~= '' and key or id
 end
 
 local pause, parked -- conf has them
@@ -262,7 +268,11 @@ local function take_over(dead)
 		takeovers = takeovers + 1
 		tries_set(id, retries, takeovers, sent)
 		if takeovers >= limit then
-			bury(id, lane, entry_fields(id), 'killed its worker ' .. takeovers .. ' times', 1, l[3])
+			local fields = entry_fields(id) or {}
+			bury(id, lane, fields, 'killed its worker ' .. takeovers .. ' times', 1, l[3])
+			for _, v in ipairs({field(fields, 'bot') or '', key_of(id, fields), field(fields, 'body') or ''}) do
+				killers[#killers + 1] = v
+			end
 			next_in(lane)
 		else
 			lane_set(lane, '@ ' .. id)
@@ -327,7 +337,7 @@ local function bell_set(key)
 end
 
 -- 1. format
-local conf = redis.call('HMGET', CONF, 'v', 'shard', 'rotated', 'turned', 'paused', 'parked')
+local conf = redis.call('HMGET', CONF, 'v', 'shard', 'rotated', 'turned', 'paused', 'parked', 'claim')
 if not conf[1] then
 	redis.call('HSET', CONF, 'v', FORMAT, 'shard', SHARD)
 elseif conf[1] ~= FORMAT or conf[2] ~= SHARD then
@@ -340,7 +350,9 @@ if parked and parked ~= pause then unpark() end
 local turned = tonumber(conf[4] or 0) or 0
 local furthest = redis.call('ZRANGE', WORKERS, -1, -1, 'WITHSCORES')
 if now - turned > TTL / 2 or now < turned or (furthest[2] and tonumber(furthest[2]) > now + 2 * TTL) then
-	for _, w in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do redis.call('ZADD', WORKERS, now + TTL, w) end
+	-- where a new worker is the first to speak, the others are more likely dead than cut off: less time for them
+	local grace = MODE == 'hello' and ARGV[REST] == '0' and TTL / 2 or TTL
+	for _, w in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do redis.call('ZADD', WORKERS, now + grace, w) end
 end
 if turned - now > 1000 then -- stepped back: what is due waits no longer for it
 	local all, moved = redis.call('ZRANGE', DUE, 0, -1, 'WITHSCORES'), {}
@@ -412,15 +424,16 @@ if #ARGV >= REST then
 			tries_set(id, retries, takeovers, number)
 		else
 			local retries, takeovers, sent = tries_of(id)
-			if kind == 'retry' then
+			local maybe = kind == 'retry?' and 1 or kind == 'dead' and number or 0
+			if kind == 'retry' or kind == 'retry?' then
 				retries = retries + 1
 				tries_set(id, retries, takeovers, sent)
 			end
-			if kind == 'retry' and retries < ATTEMPTS then
+			if kind ~= 'dead' and retries < ATTEMPTS then
 				lane_set(lane, '@ ' .. id)
 				due_add(now + number, id, lane)
 			else
-				bury(id, lane, entry_fields(id), text, kind == 'dead' and number or 0, NAME)
+				bury(id, lane, entry_fields(id), text, maybe, NAME)
 				next_in(lane)
 			end
 		end
@@ -437,7 +450,7 @@ if MODE == 'leave' then
 	give_back({[NAME] = true})
 	redis.call('ZREM', WORKERS, NAME)
 	write_back()
-	return {'ok', {}, fenced, -1, 0, {}, buried, 0}
+	return {'ok', {}, fenced, -1, 0, {}, buried, 0, killers}
 end
 
 -- 6. take: what is due
@@ -585,8 +598,8 @@ local function take_unread()
 	return false
 end
 
-local short = stopped
-if want > 0 then
+local short, took = stopped, want > 0
+if took then
 	local room = want
 	take_due(math.ceil(room / 2))
 	short = take_unread()
@@ -600,14 +613,15 @@ if short then
 end
 write_back()
 
--- one worker at a time empties its hands for suspects
+-- One worker at a time empties its hands for suspects, however long that takes it: each turn of his prolongs the claim.
 local careful = orphans and 1 or 0
-if suspects then
-	local who, till = (redis.call('HGET', CONF, 'claim') or ''):match('^(%S+) (%d+)$')
-	if not who or who == NAME or tonumber(till) <= now or tonumber(till) > now + TTL then
-		redis.call('HSET', CONF, 'claim', string.format('%s %.0f', NAME, now + TTL))
-		careful = 2
-	end
+local who, till = (conf[7] or ''):match('^(%S+) (%d+)$')
+local claimed = who and tonumber(till) > now and tonumber(till) <= now + TTL
+if claimed and who == NAME and (empty_handed or (took and not suspects)) then -- served, or nothing left to serve
+	redis.call('HDEL', CONF, 'claim')
+elseif claimed and who == NAME or suspects and not claimed then
+	redis.call('HSET', CONF, 'claim', string.format('%s %.0f', NAME, now + TTL))
+	careful = 2
 end
 
 local due_in = -1
@@ -617,4 +631,4 @@ if first[2] == 'inf' then
 elseif first[2] and not stopped then
 	due_in = math.max(0, math.floor(tonumber(first[2]) - now))
 end
-return {'ok', entries, fenced, due_in, short and 1 or 0, duplicates, buried, careful}
+return {'ok', entries, fenced, due_in, short and 1 or 0, duplicates, buried, careful, killers}

@@ -17,13 +17,24 @@
 #define LINGER_MS 1      /* a report waits so long for company */
 #define TURN_TIMEOUT_MS 5000
 #define BELL_BLOCK_MS 5000
+#define HELLO_AGAIN_MS 1000 /* after a hello that was refused */
+#define LEAVE_MS 5000       /* so long a leaving worker tries to tell what it has finished */
 #define NAMES_MAX 64
 #define NAME_MAX_LEN 160
 #define KEY_UPDATES 0 /* of the script's keys */
 #define KEY_WAKE 10
 
-enum report { REPORT_NONE, REPORT_DONE, REPORT_LATER, REPORT_RETRY, REPORT_DEAD, REPORT_SENT, REPORT_CONFIRM };
-static const char *const report_words[] = {NULL, "done", "later", "retry", "dead", "sent", NULL};
+enum report {
+	REPORT_NONE,
+	REPORT_DONE,
+	REPORT_LATER,
+	REPORT_RETRY,
+	REPORT_RETRY_MAYBE,
+	REPORT_DEAD,
+	REPORT_SENT,
+	REPORT_CONFIRM
+};
+static const char *const report_words[] = {NULL, "done", "later", "retry", "retry?", "dead", "sent", NULL};
 
 /*
  * down ──redis up──> hello ──kept──> ready ──gone──> hello
@@ -61,6 +72,7 @@ struct queue {
 	int64_t turn_began_ms, turn_began_us, turned_ms; /* start of the one under way; of the last answered */
 	int64_t due_at_ms;                               /* -1: nothing due */
 	unsigned last_given;
+	int64_t hello_not_before_ms, leave_until_ms;
 
 	struct task task;
 	struct timer timer;
@@ -265,7 +277,6 @@ static void version_differs(struct queue *q, const redisReply *r)
 	         r->elements > 2 && r->element[2]->str ? r->element[2]->str : "?", QUEUE_FORMAT,
 	         strchr(q->format_shard, '/') ? q->format_shard : "?");
 	trouble(q, "another format", detail);
-	wake_in(q, 1000);
 }
 
 static void all_lost(struct queue *q)
@@ -287,6 +298,15 @@ static void left(struct queue *q)
 	q->left(q->left_arg);
 }
 
+/* A leaving worker was not heard. What it has finished would be done again by others, so it tries for a while. */
+static void leave_failed(struct queue *q)
+{
+	if (!q->reports.n || clock_ms() >= q->leave_until_ms)
+		left(q);
+	else if (redis_up(q->turns))
+		wake_in(q, 200);
+}
+
 static void hello_done(void *arg, enum err err, const redisReply *reply)
 {
 	struct queue *q = arg;
@@ -298,10 +318,11 @@ static void hello_done(void *arg, enum err err, const redisReply *reply)
 			version_differs(q, reply);
 		else
 			trouble(q, "hello", reply && reply->str ? reply->str : err_text(err));
+		q->hello_not_before_ms = clock_ms() + HELLO_AGAIN_MS;
 		if (q->left)
-			left(q);
+			leave_failed(q);
 		else if (q->state == Q_HELLO && redis_up(q->turns))
-			wake_in(q, 1000);
+			wake_in(q, HELLO_AGAIN_MS);
 		return;
 	}
 	memmove(q->names[0], q->names[q->nnames - 1], sizeof(q->names[0]));
@@ -397,7 +418,7 @@ static struct span text_of(const redisReply *r)
 static void take_answer(struct queue *q, const redisReply *r)
 {
 	const redisReply *entries = r->element[1], *fenced = r->element[2], *twice = r->element[5],
-	                 *dead = r->element[6];
+	                 *dead = r->element[6], *killers = r->element[8];
 	for (size_t i = 0; i < fenced->elements; i++) {
 		struct queue_entry *e = list_find(&q->telling, fenced->element[i]->str);
 		if (e)
@@ -407,6 +428,9 @@ static void take_answer(struct queue *q, const redisReply *r)
 		if (!list_find(&q->telling, dead->element[i]->str)) /* what was reported is known to its owner */
 			q->opts.on_dead(q->opts.arg, text_of(dead->element[i]), text_of(dead->element[i + 1]),
 			                text_of(dead->element[i + 2]));
+	for (size_t i = 0; i + 2 < killers->elements; i += 3)
+		q->opts.on_killer(q->opts.arg, text_of(killers->element[i]), text_of(killers->element[i + 1]),
+		                  text_of(killers->element[i + 2]));
 	telling_over(q, true);
 	q->due_at_ms = r->element[3]->integer < 0 ? -1 : q->turn_began_ms + r->element[3]->integer;
 	q->shortread = r->element[4]->integer;
@@ -429,10 +453,10 @@ static void take_answer(struct queue *q, const redisReply *r)
 
 static bool sound_answer(const redisReply *r)
 {
-	if (!reply_is(r, "ok") || r->elements != 8)
+	if (!reply_is(r, "ok") || r->elements != 9)
 		return false;
-	static const size_t arrays[] = {1, 2, 5, 6}, numbers[] = {3, 4, 7};
-	for (size_t i = 0; i < 4; i++)
+	static const size_t arrays[] = {1, 2, 5, 6, 8}, numbers[] = {3, 4, 7};
+	for (size_t i = 0; i < 5; i++)
 		if (r->element[arrays[i]]->type != REDIS_REPLY_ARRAY)
 			return false;
 	for (size_t i = 0; i < 3; i++)
@@ -478,7 +502,7 @@ static void turn_done(void *arg, enum err err, const redisReply *reply)
 	else
 		trouble(q, "turn", reply && reply->str ? reply->str : err_text(err));
 	if (leaving)
-		left(q);
+		leave_failed(q);
 	else if (redis_up(q->turns))
 		wake_in(q, 500);
 }
@@ -556,10 +580,19 @@ static void bell_listen(struct queue *q)
 static void consider(void *arg)
 {
 	struct queue *q = arg;
-	if (q->busy || q->state == Q_DOWN || q->state == Q_LEFT)
+	if (q->busy || q->state == Q_LEFT)
+		return;
+	if (q->left && clock_ms() >= q->leave_until_ms) {
+		left(q);
+		return;
+	}
+	if (q->state == Q_DOWN)
 		return;
 	if (q->state == Q_HELLO) {
-		if (!q->left)
+		int64_t early = q->hello_not_before_ms - clock_ms();
+		if (early > 0)
+			wake_in(q, early);
+		else
 			hello(q);
 		return;
 	}
@@ -597,8 +630,11 @@ void queue_poke(struct queue *q)
 static void turns_up(void *arg)
 {
 	struct queue *q = arg;
-	if (q->state != Q_LEFT && !q->left && !q->busy)
-		hello(q);
+	if (q->state == Q_LEFT || q->busy)
+		return;
+	q->state = Q_HELLO;
+	q->hello_not_before_ms = 0;
+	hello(q);
 }
 
 static void turns_down(void *arg, enum err why)
@@ -610,7 +646,11 @@ static void turns_down(void *arg, enum err why)
 	q->state = Q_DOWN;
 	q->wanted = 0;
 	timer_stop(&q->timer);
-	if (q->left)
+	if (!q->left)
+		return;
+	if (q->reports.n || q->telling.n)
+		wake_in(q, q->leave_until_ms - clock_ms());
+	else
 		left(q);
 }
 
@@ -700,9 +740,9 @@ void queue_later(struct queue_entry *e, int64_t ms)
 	report(e, REPORT_LATER, ms < 0 ? 0 : ms, NULL, true);
 }
 
-void queue_retry(struct queue_entry *e, int64_t ms, const char *error)
+void queue_retry(struct queue_entry *e, int64_t ms, const char *error, bool maybe_applied)
 {
-	report(e, REPORT_RETRY, ms < 0 ? 0 : ms, error, true);
+	report(e, maybe_applied ? REPORT_RETRY_MAYBE : REPORT_RETRY, ms < 0 ? 0 : ms, error, true);
 }
 
 void queue_dead(struct queue_entry *e, const char *error, bool maybe_applied)
@@ -781,19 +821,13 @@ unsigned queue_shard(const struct queue *q)
 	return q->opts.shard;
 }
 
-static void left_now(void *arg)
-{
-	left(arg);
-}
-
 void queue_leave(struct queue *q, void (*fn)(void *arg), void *arg)
 {
 	q->left = fn;
 	q->left_arg = arg;
-	if (q->state == Q_READY) {
-		queue_poke(q);
-	} else if (!q->busy) {
-		q->task.fn = left_now;
-		loop_defer(q->opts.loop, &q->task);
-	}
+	bool untold = q->reports.n || q->telling.n;
+	q->leave_until_ms = clock_ms() + (q->state == Q_READY || untold ? LEAVE_MS : 0);
+	if (q->state == Q_DOWN)
+		wake_in(q, q->leave_until_ms - clock_ms());
+	queue_poke(q);
 }

@@ -40,7 +40,7 @@ static void commit_send(struct job *j)
 static enum step commit_result(struct job *j)
 {
 	switch (j->op_err) {
-	case ERR_OK: return STEP_NEXT;
+	case ERR_OK: j->maybe_applied = true; return STEP_NEXT;
 	case ERR_CONFLICT:
 		if (++j->conflicts > CONFLICTS_MAX && j->contended)
 			return job_outage(j, "commit", j->op_err);

@@ -9,8 +9,9 @@ static void guard_found(void *arg, enum err err, PGresult *res, const struct pg_
 	struct job *j = arg;
 	reach_heard_read(j->worker->reach, err, fault);
 	job_op_failed(j, err);
-	if (err == ERR_OK && PQntuples(res) == 1) {
-		j->guarded = true;
+	if (err == ERR_OK)
+		j->maybe_applied = j->guarded = PQntuples(res) == 1;
+	if (j->guarded) {
 		struct span text = {PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0)};
 		if (!PQgetisnull(res, 0, 0) && calls_decode(text, &j->arena, &j->calls, &j->ncalls) != ERR_OK)
 			job_op_failed(j, ERR_PROTOCOL);

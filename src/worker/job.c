@@ -18,6 +18,7 @@ struct job *job_new(struct worker *w, struct queue_entry *e)
 	struct job *j = mem_zalloc(sizeof(*j));
 	j->worker = w;
 	j->entry = e;
+	j->maybe_applied = e->again; /* until the guard is asked */
 	e->user = j;
 	arena_init(&j->arena);
 	timer_init(&j->timer, w->loop, timer_rang, j);

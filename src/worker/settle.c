@@ -2,6 +2,7 @@
 
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
+#include "shoal/bots/registry.h"
 #include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
 
@@ -31,7 +32,7 @@ static void report(struct job *j)
 	switch (j->failure) {
 	case FAILURE_NONE: queue_done(e); break;
 	case FAILURE_LATER: queue_later(e, j->later_ms); break;
-	case FAILURE_RETRY: queue_retry(e, backoff(e->retries), j->error); break;
+	case FAILURE_RETRY: queue_retry(e, backoff(e->retries), j->error, j->maybe_applied); break;
 	case FAILURE_DEAD: queue_dead(e, j->error, j->maybe_applied); break;
 	}
 }
@@ -78,6 +79,27 @@ static void log_line(const struct job *j, enum job_outcome outcome, double total
 	log_emit(LOG_INFO, "update", n, f);
 }
 
+static void release_press(struct worker *w, const char *bot, const struct update *u)
+{
+	if (u->kind == UPDATE_PRESS) /* pressed again, it may try again */
+		flood_release_press(w->flood, bot, u->from.id, u->message_id, u->data, u->key);
+}
+
+void settle_killer(struct worker *w, struct span bot_name, struct span key, struct span body)
+{
+	const struct bot *bot = bots_find(bot_name);
+	struct arena a;
+	struct update u;
+	const char *why;
+	if (!bot)
+		return;
+	arena_init(&a);
+	if (platform_of(bot->platform)->decode(bot, body, arena_strndup(&a, key.ptr, key.len), 0, &a, &u, &why) ==
+	    ERR_OK)
+		release_press(w, bot->name, &u);
+	arena_release(&a);
+}
+
 enum step settle(struct job *j)
 {
 	struct worker *w = j->worker;
@@ -85,9 +107,8 @@ enum step settle(struct job *j)
 		j->failure = FAILURE_NONE;
 	enum job_outcome outcome = outcome_of(j);
 	double total = (double)(clock_us() - j->began_us) / 1e6;
-	if (outcome == JOB_DEAD && j->update.kind == UPDATE_PRESS) /* pressed again, it may try again */
-		flood_release_press(w->flood, j->bot->name, j->update.from.id, j->update.message_id, j->update.data,
-		                    j->update.key);
+	if (outcome == JOB_DEAD && j->bot)
+		release_press(w, j->bot->name, &j->update);
 	measure(j, outcome, total);
 	if (w->conf.log_updates && log_enabled(LOG_INFO))
 		log_line(j, outcome, total);

@@ -14,11 +14,8 @@ static enum step decode(struct job *j)
 {
 	struct worker *w = j->worker;
 	const struct queue_entry *e = j->entry;
-	if (e->takeovers >= 2) { /* two workers have died of it: nobody else's work beside it */
-		w->suspect = j;
-		if (w->njobs > 1)
-			return STEP_WAIT; /* worker_job_over() wakes it */
-	}
+	if (w->suspect == j && w->njobs > 1)
+		return STEP_WAIT; /* worker_job_over() wakes it */
 	j->bot = bots_find(e->bot);
 	if (!j->bot || !conf_has_bot(&w->conf, j->bot->name)) {
 		j->bot = NULL;

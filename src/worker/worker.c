@@ -17,6 +17,7 @@
 #include "shoal/worker/fleet.h"
 #include "shoal/worker/job.h"
 #include "shoal/worker/reach.h"
+#include "shoal/worker/stages.h"
 
 #define TICK_MS 1000
 #define STATEMENT_TIMEOUT_MS 10000
@@ -77,7 +78,10 @@ static void on_entry(void *arg, struct queue_entry *e)
 	struct worker *w = arg;
 	if (e->takeovers)
 		series_add(w->takeovers, 1);
-	job_ready(job_new(w, e));
+	struct job *j = job_new(w, e);
+	if (e->takeovers >= 2) /* two workers have died of it: nobody else's work beside it, from this moment on */
+		w->suspect = j;
+	job_ready(j);
 }
 
 static void on_lost(void *arg, struct queue_entry *e)
@@ -103,6 +107,11 @@ static void on_dead(void *arg, struct span id, struct span bot, struct span why)
 	snprintf(name, sizeof(name), "%.*s", (int)(bot.len < 31 ? bot.len : 31), bot.ptr);
 	log_warn("entry became a dead letter", LOG_SPAN("id", id), LOG_SPAN("bot", bot), LOG_SPAN("error", why));
 	series_add(SERIES(w->updates, conf_has_bot(&w->conf, name) ? name : "unknown", "unknown", "dead"), 1);
+}
+
+static void on_killer(void *arg, struct span bot, struct span key, struct span body)
+{
+	settle_killer(arg, bot, key, body);
 }
 
 /* ---- ending */
@@ -282,6 +291,7 @@ static void open_queues(struct worker *w, const char **urls)
 		                       .on_up = queue_came,
 		                       .on_duplicate = on_duplicate,
 		                       .on_dead = on_dead,
+		                       .on_killer = on_killer,
 		                       .arg = w};
 		w->shards[i].queue = queue_open(&o);
 		w->shards[i].check = (struct redis_check){.redis = queue_redis(w->shards[i].queue), .shard = i};

@@ -32,6 +32,7 @@ class Answer:
         if self.word == "ok":
             self.entries = [Entry(e) for e in raw[1]]
             self.fenced, self.due_in, self.short, self.duplicates = raw[2], raw[3], raw[4], raw[5]
+            self.killers = raw[8]
             self.held_back = raw[7]  # not 0: something waits for empty hands
             self.dead = list(zip(raw[6][0::3], raw[6][1::3]))
             self.reasons = raw[6][2::3]
@@ -296,6 +297,19 @@ def test_grace_after_a_stall():
     assert r.zscore(K["workers"], "A~1") > now_ms(), "a new deadline"
     eq(turn("A~1", done(*a)).fenced, [])
     empty()
+
+
+def test_less_grace_where_a_new_worker_speaks_first():
+    fresh("A~1")
+    add()
+    turn("A~1")
+    r.hset(K["conf"], "turned", now_ms() - TTL)
+    hello("B~1")
+    left = r.zscore(K["workers"], "A~1") - now_ms()
+    assert TTL / 3 < left <= TTL / 2, left
+    r.hset(K["conf"], "turned", now_ms() - TTL)
+    hello("B~2", ["B~1"])
+    assert r.zscore(K["workers"], "A~1") - now_ms() > TTL / 2, "one that comes back: all of it"
 
 
 def test_clock_stepping_forward_kills_nobody():
@@ -575,6 +589,55 @@ def test_one_worker_empties_its_hands_for_suspects():
     r.hset(K["conf"], "claim", "Z~1 %d" % (now_ms() - 1))
     eq(turn("Y~1", empty=0, ttl=30000).held_back, 2)  # but never came
     eq(turn("Z~1", empty=1, ttl=30000).ids, [i])  # whose hands are empty gets it all the same
+
+
+def test_the_claim_lasts_as_long_as_the_hands_are_full():
+    fresh("Z~0")
+    hello("Z~1", ttl=30000), hello("Y~1", ttl=30000)
+    slow = add("slow")
+    eq(turn("Z~1", want=1, ttl=300).ids, [slow])
+    i = add("S")
+    for n in ("P~1", "P~2"):
+        eq(gather(n, 1), [i])
+        die(n, "Y~1")
+    until(lambda: turn("Z~1", empty=0, ttl=300).held_back == 2, 3)
+    for _ in range(12):
+        turn("Z~1", want=0, empty=0, ttl=300)
+        eq(turn("Y~1", empty=0, ttl=300).held_back, 0)  # goes on with its work
+        time.sleep(0.05)
+    eq(turn("Y~1", empty=1, ttl=300).ids, [i])  # who has nothing in hand need not wait
+    a = turn("Z~1", empty=0, ttl=300)
+    eq((a.ids, a.held_back), ([], 0))
+    assert not r.hexists(K["conf"], "claim"), "nothing is left to wait for"
+
+
+def test_killers_come_with_what_they_may_have_locked():
+    fresh("Z~1")
+    first, second = add("L", body="one", key="k"), add("M", body="two")
+    hello("A~1")
+    ids = gather("A~1", 2)
+    eq(ids, [first, second])
+    for i in ids:
+        r.hset(K["tries"], i, "0 2 0")
+    a = die("A~1", "Z~1")
+    eq(sorted(zip(a.killers[0::3], a.killers[1::3], a.killers[2::3])),
+       sorted([("persona", "k", "one"), ("persona", second, "two")]))
+    add("", body="x")
+    eq(turn("Z~1").killers, [])
+
+
+def test_a_letter_tells_whether_it_may_be_applied():
+    fresh("A~1")
+    for kind, maybe in (("retry", "0"), ("retry?", "1")):
+        add("L")
+        e = turn("A~1").entries[0]
+        for _ in range(3):
+            turn("A~1", [(kind, e, 0, "no")], want=0)
+            time.sleep(0.002)
+            e = (turn("A~1").entries or [e])[0]
+        head, _ = dead_letters()[-1]
+        eq((head["retries"], head["maybe_applied"]), ("3", maybe))
+    empty()
 
 
 def test_a_suspect_that_is_paused_or_deleted_keeps_nobody_waiting():

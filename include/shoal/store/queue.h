@@ -54,6 +54,9 @@ struct queue_opts {
 	/* what the script settled itself, for the metrics */
 	void (*on_duplicate)(void *arg, struct span bot);
 	void (*on_dead)(void *arg, struct span id, struct span bot, struct span why);
+	/* Of these, what workers died of: nobody holds it any more, so whoever hears of it frees what it had locked.
+	 * key: the entry's, or its id. */
+	void (*on_killer)(void *arg, struct span bot, struct span key, struct span body);
 	void *arg;
 };
 
@@ -65,7 +68,8 @@ void queue_close(struct queue *q);
 /* Reports; the entry is the queue's again. */
 void queue_done(struct queue_entry *e);
 void queue_later(struct queue_entry *e, int64_t ms);                    /* unharmed: counts no attempt */
-void queue_retry(struct queue_entry *e, int64_t ms, const char *error); /* counts one; the last makes it dead */
+/* Counts one; the last makes it dead. */
+void queue_retry(struct queue_entry *e, int64_t ms, const char *error, bool maybe_applied);
 void queue_dead(struct queue_entry *e, const char *error, bool maybe_applied);
 void queue_drop(struct queue_entry *e); /* a lost one */
 /* `count` effects were delivered. fn comes when the queue has it (ours), or when the entry is lost. */
@@ -89,8 +93,8 @@ int64_t queue_turned_ms(const struct queue *q);   /* clock_ms() of the last answ
 struct redis *queue_redis(struct queue *q);
 unsigned queue_shard(const struct queue *q);
 
-/* Hands back all that is still in hand (on_lost, or the fn of its mark, comes for each), signs off; fn when done or
- * when Redis cannot be reached. */
+/* Hands back all that is still in hand (on_lost, or the fn of its mark, comes for each), signs off; fn when done, or when
+ * Redis cannot be reached: at once with nothing to report, else after 5 s. */
 void queue_leave(struct queue *q, void (*fn)(void *arg), void *arg);
 
 /* Key names of shard n: "shoal:{n}:WHAT". out holds QUEUE_KEY_MAX bytes. */

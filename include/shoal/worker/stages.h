@@ -11,4 +11,7 @@ void reply_abandon(struct job *j); /* gives back what a job that ends in the mid
 /* The last: the queue hears what became of the entry; so do the metrics and the log. */
 enum step settle(struct job *j);
 
+/* The queue itself made a dead letter of an entry that workers died of: frees the press that it held. */
+void settle_killer(struct worker *w, struct span bot, struct span key, struct span body);
+
 #endif
