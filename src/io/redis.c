@@ -28,7 +28,7 @@
 #define ATTEMPT_MS 5000 /* from the look-up of the name to the last answer of the greeting */
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 1000 /* with its jitter less than the grace that lua/turn.lua gives after a stall */
-#define STEADY_MS 5000 /* a connection that lasted so long starts the backoff anew */
+#define STEADY_MS 5000      /* a connection that lasted so long starts the backoff anew */
 #define COMMAND_MAX ((size_t)256 << 20)
 #define KEEP_OUT_BYTES ((size_t)1 << 20)
 

@@ -18,7 +18,8 @@
 #define TURN_TIMEOUT_MS 5000
 #define BELL_BLOCK_MS 5000
 #define HELLO_AGAIN_MS 1000 /* after a hello that was refused */
-#define LEAVE_MS 5000       /* so long a leaving worker tries to tell what it has finished */
+#define STUCK_MS 60000
+#define LEAVE_MS 5000 /* so long a leaving worker tries to tell what it has finished */
 #define NAMES_MAX 64
 #define NAME_MAX_LEN 160
 #define KEY_UPDATES 0 /* of the script's keys */
@@ -73,6 +74,7 @@ struct queue {
 	int64_t due_at_ms;                               /* -1: nothing due */
 	unsigned last_given;
 	int64_t hello_not_before_ms, leave_until_ms;
+	int64_t heard_ms; /* the last answer of any kind, a refusal too; 0: none yet */
 
 	struct task task;
 	struct timer timer;
@@ -311,6 +313,8 @@ static void hello_done(void *arg, enum err err, const redisReply *reply)
 {
 	struct queue *q = arg;
 	q->busy = false;
+	if (reply)
+		q->heard_ms = clock_ms();
 	if (q->state == Q_LEFT)
 		return;
 	if (err != ERR_OK || !reply_is(reply, "kept") || reply->elements < 2) {
@@ -470,6 +474,8 @@ static void turn_done(void *arg, enum err err, const redisReply *reply)
 	struct queue *q = arg;
 	bool leaving = q->state == Q_LEAVING;
 	q->busy = false;
+	if (reply)
+		q->heard_ms = clock_ms();
 	q->wanted = 0;
 	series_observe(q->turn_seconds, (double)(clock_us() - q->turn_began_us) / 1e6);
 	if (err == ERR_OK && sound_answer(reply)) {
@@ -801,9 +807,9 @@ const char *queue_name(const struct queue *q)
 	return q->nnames ? q->names[q->nnames - 1] : q->opts.worker_id;
 }
 
-int64_t queue_turned_ms(const struct queue *q)
+bool queue_stuck(const struct queue *q)
 {
-	return q->turned_ms;
+	return redis_up(q->turns) && q->heard_ms && clock_ms() - q->heard_ms > STUCK_MS;
 }
 
 bool queue_wants_empty_hands(const struct queue *q)

@@ -191,13 +191,13 @@ static const char *check_cache(void *arg)
 	return cache_warmed(w->cache) ? NULL : "caches are not loaded yet";
 }
 
-/* Alive means that entries move: a worker whose turns are not answered though Redis is there is not. */
+/* Alive means that entries can move. What a restart would not help (Redis away, or refusing) is a matter of readiness.
+ */
 static const char *check_moving(void *arg)
 {
 	const struct worker *w = arg;
 	for (unsigned i = 0; i < w->nshards; i++)
-		if (redis_up(queue_redis(w->shards[i].queue)) && queue_turned_ms(w->shards[i].queue) &&
-		    !queue_up(w->shards[i].queue) && clock_ms() - queue_turned_ms(w->shards[i].queue) > 60000)
+		if (queue_stuck(w->shards[i].queue))
 			return queue_trouble(w->shards[i].queue);
 	return NULL;
 }

@@ -67,7 +67,7 @@ void queue_close(struct queue *q);
 
 /* Reports; the entry is the queue's again. */
 void queue_done(struct queue_entry *e);
-void queue_later(struct queue_entry *e, int64_t ms);                    /* unharmed: counts no attempt */
+void queue_later(struct queue_entry *e, int64_t ms); /* unharmed: counts no attempt */
 /* Counts one; the last makes it dead. */
 void queue_retry(struct queue_entry *e, int64_t ms, const char *error, bool maybe_applied);
 void queue_dead(struct queue_entry *e, const char *error, bool maybe_applied);
@@ -87,14 +87,14 @@ unsigned queue_wanted(const struct queue *q);     /* asked for in the turn under
 bool queue_up(const struct queue *q);             /* a turn was answered within the last 2 s */
 const char *queue_trouble(const struct queue *q); /* why not, for /readyz; NULL when up */
 const char *queue_name(const struct queue *q);    /* NAME of this connection */
-int64_t queue_turned_ms(const struct queue *q);   /* clock_ms() of the last answered turn's start; 0: none yet */
+bool queue_stuck(const struct queue *q); /* connected, yet not even a refusal was heard for 60 s: a restart helps */
 
 /* The connection of the turns, for short commands on this shard's keys. */
 struct redis *queue_redis(struct queue *q);
 unsigned queue_shard(const struct queue *q);
 
-/* Hands back all that is still in hand (on_lost, or the fn of its mark, comes for each), signs off; fn when done, or when
- * Redis cannot be reached: at once with nothing to report, else after 5 s. */
+/* Hands back all that is still in hand (on_lost, or the fn of its mark, comes for each), signs off; fn when done, or
+ * when Redis cannot be reached: at once with nothing to report, else after 5 s. */
 void queue_leave(struct queue *q, void (*fn)(void *arg), void *arg);
 
 /* Key names of shard n: "shoal:{n}:WHAT". out holds QUEUE_KEY_MAX bytes. */
