@@ -71,8 +71,14 @@ $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(WARN) -O2 -g -fPIC -shared -o $@ $<
 
+# the queue's script against a model: one program of several files
+TURN := $(B)/tests/model/test_turn
+$(TURN): $(wildcard tests/model/*.[ch]) tests/servers.h
+	@mkdir -p $(@D); echo "  CC    tests/model"
+	$(V)$(CC) $(CPPFLAGS) -Itests $(WARN) $(HARDEN) $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
+
 .PHONY: clean install uninstall test-programs
-test-programs: $(UNIT) $(INTEGRATION) $(FAULT)
+test-programs: $(UNIT) $(INTEGRATION) $(FAULT) $(TURN)
 clean:
 	rm -rf build
 install: $(B)/shoal
@@ -80,7 +86,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture layers format outages
+.PHONY: deps run test torture model layers format outages
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -95,6 +101,10 @@ test:
 	@sh tests/run.sh
 torture: $(B)/shoal $(FAULT)
 	@/usr/bin/python3 tests/torture/torture.py --whole $(B)/shoal
+
+# millions of steps of the queue's script, and every mistake that they must find
+model: $(TURN)
+	@STEPS=$(or $(STEPS),3000000) $(TURN)
 
 # every outage, held longer than in `make test`
 outages: all

@@ -34,12 +34,12 @@ check() {
 
 # Tests that mostly wait (for timeouts, takeovers, dead servers) run beside those that mostly work.
 waiting=' test_cache test_breaker test_fleet test_pg test_queue test_redis turn_script.py flood_script.py'
-waiting="$waiting test_effects.py test_fleet.py test_flood.py test_outages.py test_poll.py test_queue_cli.py torture.py "
+waiting="$waiting test_turn test_effects.py test_fleet.py test_flood.py test_outages.py test_poll.py test_queue_cli.py torture.py "
 
 # half BUILD TITLE waiting|working: one half of all that runs on one build, its counts in a file
 half() {
 	passed=0 failed=0
-	for t in "$1"/tests/unit/test_* "$1"/tests/integration/test_* tests/integration/*.py tests/e2e/test_*.py tests/torture/torture.py; do
+	for t in "$1"/tests/unit/test_* "$1"/tests/integration/test_* tests/integration/*.py tests/e2e/test_*.py tests/torture/torture.py "$1"/tests/model/test_turn; do
 		name=$(basename "$t") kind=$(basename "$(dirname "$t")")
 		case $name in *.d) continue ;; esac
 		case $waiting in *[[:space:]]$name[[:space:]]*) mine=waiting ;; *) mine=working ;; esac
@@ -47,6 +47,7 @@ half() {
 		case $t in
 		# the script in Redis is not ours to sanitize
 		*_script.py) [ -n "$2" ] || check "$kind $name" 420 env STEPS=1000 /usr/bin/python3 "$t" ;;
+		*/model/test_turn) check "$2$kind $name" 240 env ${2:+STEPS=3000 MUTANTS=0} "$t" ;;
 		*.py) check "$2$kind $name" 420 /usr/bin/python3 "$t" "$1/shoal" ;;
 		*) check "$2$kind $name" 240 "$t" ;;
 		esac

@@ -1,0 +1,1419 @@
+#include "turn_model.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SUSPECT 2        /* takeovers: from here on alone and to empty hands */
+#define FATAL 3          /* takeovers: dead */
+#define FATAL_IN_STORM 8 /* takeovers: dead, when everything dies */
+#define STORM 8.0        /* deaths that no suspect explains */
+#define CALM 30000.0     /* ms that make up for one of them */
+#define FEW 8            /* that a worker died of, handed out together */
+#define PATIENCE 300     /* ms that they wait for empty hands */
+#define COMPANY 32       /* of them, at most, to full hands in one turn */
+#define SPREAD (TTL / 6) /* ms over which they come back */
+#define LOOK 1000        /* ms until an entry that could not be served is looked at again */
+
+#define STREAM "shoal:{0}:updates"
+
+const char *const tally_names[TALLIES] = {
+    [T_CALLS] = "calls",
+    [T_GIVEN] = "given",
+    [T_SETTLED] = "settled",
+    [T_BURIED] = "dead letters",
+    [T_BAD] = "bad",
+    [T_TWICE] = "duplicates",
+    [T_DELETED] = "deleted by hand",
+    [T_FENCED] = "fenced",
+    [T_GONE] = "gone",
+    [T_KEPT] = "kept",
+    [T_NOT_KEPT] = "not kept",
+    [T_LATE] = "late calls",
+    [T_LOST] = "lost answers",
+    [T_GRACE] = "grace",
+    [T_TAKEN_OVER] = "taken over",
+    [T_KILLERS] = "killers buried",
+    [T_STORM_SPARED] = "spared in a storm",
+    [T_SUSPECT_ALONE] = "suspects alone",
+    [T_ORPHAN_EMPTY] = "orphans to empty hands",
+    [T_ORPHAN_COMPANY] = "orphans in company",
+    [T_CLAIMS] = "claims",
+    [T_PARKED] = "paused",
+    [T_EXCEPTED] = "excepted",
+    [T_HANDED_ON] = "handed on",
+    [T_ROTATED] = "rotations",
+    [T_GROUP_LOST] = "groups lost",
+    [T_READ_ANEW] = "read anew",
+    [T_SECOND_LIFE] = "second lives",
+    [T_CLOCK_BACK] = "clock back",
+    [T_RINGS] = "rings",
+    [T_FULL_CHECKS] = "full checks",
+};
+
+static const char long_text[] =
+    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ -0123456789abcdefghijklmnopqrs"
+    "tuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ -0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
+    "WXYZ -0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ --------";
+
+/* Names that begin alike, that look like what stands beside them in a key, the longest. Set up by model_init. */
+static char longest_lane[256];
+const char *const lane_names[LANES] = {
+    "L",          "L1", "L1 ", " L ~ 1-0 new", "@ 7-0", "persona:telegram:-1001234567890",
+    longest_lane, "%L", "a0",  "a1",           "a2",    "a3",
+    "a4",         "a5", "a6",  "a7",           "b0",    "b1",
+    "b2",         "b3", "b4",  "b5",           "b6",    "b7"};
+const char *const bot_names[BOTS] = {"persona", "escrow", "escro"};
+const char *const pause_texts[PAUSES] = {"", "persona", "escrow,persona", "*", "escro"};
+static const unsigned pause_bots[PAUSES] = {0, 1, 3, 7, 4};
+#define PAUSE_ALL 3
+
+void model_fail(struct model *m, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(m->why, sizeof(m->why), fmt, ap);
+	va_end(ap);
+	longjmp(m->failed, 1);
+}
+
+/* --- ids and names */
+
+bool parse_id(const char *s, struct id *out)
+{
+	char *end;
+	out->ms = strtoull(s, &end, 10);
+	if (end == s || *end != '-')
+		return false;
+	const char *seq = end + 1;
+	out->seq = strtoull(seq, &end, 10);
+	return end != seq && (*end == 0 || *end == ' ');
+}
+
+const char *id_text(struct id id, char out[48])
+{
+	snprintf(out, 48, "%llu-%llu", (unsigned long long)id.ms, (unsigned long long)id.seq);
+	return out;
+}
+
+static int id_cmp(struct id a, struct id b)
+{
+	if (a.ms != b.ms)
+		return a.ms < b.ms ? -1 : 1;
+	return a.seq < b.seq ? -1 : a.seq > b.seq;
+}
+
+/* The first entry whose id is above this one. */
+static int entry_after(const struct model *m, struct id id)
+{
+	int low = 0, high = m->nentries;
+	while (low < high) {
+		int mid = (low + high) / 2;
+		if (id_cmp(m->entries[mid].id, id) <= 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+int model_find(const struct model *m, struct id id)
+{
+	int i = entry_after(m, id) - 1;
+	return i >= 0 && id_cmp(m->entries[i].id, id) == 0 ? i : -1;
+}
+
+static struct entry *entry_named(struct model *m, const redisReply *r, const char *where)
+{
+	struct id id;
+	int i = r->type == REDIS_REPLY_STRING && parse_id(r->str, &id) ? model_find(m, id) : -1;
+	if (i < 0)
+		model_fail(m, "%s: an id of nothing: %s", where, r->str ? r->str : "?");
+	return &m->entries[i];
+}
+
+static void *grown(void *p, int n, int *cap, size_t size)
+{
+	if (n < *cap)
+		return p;
+	*cap = *cap ? 2 * *cap : 64;
+	p = realloc(p, (size_t)*cap * size);
+	if (!p)
+		abort();
+	return p;
+}
+
+void model_init(struct model *m, unsigned long long *tally)
+{
+	memset(longest_lane, 'L', 255);
+	memset(m, 0, sizeof(*m));
+	m->tally = tally;
+	m->claimant = NOBODY;
+	m->epoch = 1;
+	m->now = 1700000000000;
+}
+
+void model_release(struct model *m)
+{
+	for (int l = 0; l < LANES; l++)
+		free(m->lanes[l].queue);
+	free(m->entries);
+	free(m->live);
+	free(m->names);
+	free(m->marks);
+	memset(m, 0, sizeof(*m));
+}
+
+int model_entry(struct model *m)
+{
+	int cap = m->cap;
+	m->entries = grown(m->entries, m->nentries, &m->cap, sizeof(*m->entries));
+	if (cap != m->cap)
+		m->live = realloc(m->live, (size_t)m->cap * sizeof(*m->live));
+	if (!m->live)
+		abort();
+	m->entries[m->nentries] = (struct entry){.owner = NOBODY, .key = -1};
+	return m->nentries++;
+}
+
+int model_name(struct model *m, const char *base)
+{
+	m->names = grown(m->names, m->nnames, &m->names_cap, sizeof(*m->names));
+	struct name *n = &m->names[m->nnames];
+	*n = (struct name){.registered = false};
+	snprintf(n->text, sizeof(n->text), "%.8s~%x", base, (unsigned)m->nnames);
+	return m->nnames++;
+}
+
+int model_key(struct model *m)
+{
+	m->marks = grown(m->marks, m->nkeys, &m->keys_cap, sizeof(*m->marks));
+	m->marks[m->nkeys] = (struct mark){.entry = -1};
+	return m->nkeys++;
+}
+
+bool model_is_paused(const struct model *m, int bot)
+{
+	return pause_bots[m->paused] >> bot & 1;
+}
+
+bool model_is_over(const struct entry *e)
+{
+	return e->place >= SETTLED;
+}
+
+static void add(struct span *out, int *n, const char *name, const char *value, size_t len)
+{
+	out[(*n)++] = (struct span){name, strlen(name)};
+	out[(*n)++] = (struct span){value, len};
+}
+
+int entry_fields(const struct model *m, int entry, struct span out[14])
+{
+	static char body[32], key[260], *large;
+	static const char high_lane[] = "L\xc3\xa4";
+	const struct entry *e = &m->entries[entry];
+	const char *bot = bot_names[e->bot], *lane = lane_names[e->lane];
+	int n = 0;
+
+	if (e->odd != BAD_NO_BOT)
+		add(out, &n, "bot", bot, e->odd == BAD_EMPTY_BOT ? 0 : strlen(bot));
+	if (entry % 3 == 0)
+		add(out, &n, "at", "17", 2);
+	switch (e->odd) {
+	case BAD_NO_LANE: break;
+	case BAD_EMPTY_LANE: add(out, &n, "lane", "", 0); break;
+	case BAD_LONG_LANE: add(out, &n, "lane", long_text, 256); break;
+	case BAD_CONTROL_LANE:
+		add(out, &n, "lane",
+		    "L\1"
+		    "00000000000000000001-00000000000000000001",
+		    43);
+		break;
+	case BAD_NUL_LANE: add(out, &n, "lane", "L\0", 2); break;
+	case BAD_HIGH_LANE: add(out, &n, "lane", high_lane, 3); break;
+	default: add(out, &n, "lane", lane, strlen(lane));
+	}
+	if (e->odd == BAD_LONG_KEY)
+		add(out, &n, "key", long_text, 256);
+	else if (e->odd == BAD_NUL_KEY)
+		add(out, &n, "key", "k\0", 2);
+	else if (e->odd == SOUND_EMPTY_KEY)
+		add(out, &n, "key", "", 0);
+	else if (e->key >= 0) {
+		int len = snprintf(key, sizeof(key), "k%d", e->key);
+		if (e->key % 50 == 7) /* the longest */
+			memcpy(key + len, long_text, 255 - (size_t)len), len = 255;
+		add(out, &n, "key", key, (size_t)len);
+	}
+	if (e->again)
+		add(out, &n, "again", "1", 1);
+	if (e->size) {
+		if (!large) {
+			large = malloc(BYTES);
+			if (!large)
+				abort();
+			memset(large, 'x', BYTES);
+		}
+		add(out, &n, "body", large, e->size);
+	} else if (e->odd == SOUND_EMPTY_BODY) {
+		add(out, &n, "body", "", 0);
+	} else if (e->odd == SOUND_BINARY_BODY) {
+		add(out, &n, "body", "\0\xff\r\n", 4);
+	} else if (e->odd != BAD_NO_BODY) {
+		int len = snprintf(body, sizeof(body), "body %d", entry);
+		add(out, &n, "body", body, (size_t)len);
+	}
+	return n;
+}
+
+static size_t entry_bytes(const struct model *m, const struct entry *e)
+{
+	struct span f[14];
+	size_t bytes = 0;
+	int n = entry_fields(m, (int)(e - m->entries), f);
+	for (int i = 1; i < n; i += 2)
+		bytes += f[i].len;
+	return bytes;
+}
+
+/* --- what becomes of an entry */
+
+static void end(struct model *m, struct entry *e, enum place place)
+{
+	if (model_is_over(e))
+		model_fail(m, "an entry that is over ends again: %llu-%llu", (unsigned long long)e->id.ms,
+		           (unsigned long long)e->id.seq);
+	e->place = place;
+	e->there = e->pending = e->noted = e->adrift = false;
+	e->retries = e->takeovers = e->sent = 0;
+	e->owner = NOBODY;
+}
+
+/* Nothing is known of it any more. */
+static void make_unread(struct entry *e)
+{
+	e->place = UNREAD;
+	e->given = e->noted = e->adrift = false;
+	e->retries = e->takeovers = e->sent = 0;
+	e->owner = NOBODY;
+}
+
+static void make_due(struct entry *e, int64_t lo, int64_t hi)
+{
+	e->place = DUE;
+	e->owner = NOBODY;
+	e->lo = lo;
+	e->hi = hi;
+	e->ripe = lo;
+	e->put_off = e->ring = 0;
+	e->parked = e->adrift = false;
+}
+
+/* First of its lane, for whoever comes first; out of the way while its bot is paused. */
+static void make_free(struct model *m, struct entry *e)
+{
+	bool paused = model_is_paused(m, e->bot);
+	make_due(e, m->now, paused ? NEVER : m->now);
+	e->ring = m->ncalls;
+	e->parked = paused;
+	m->tally[T_PARKED] += paused;
+}
+
+static struct entry *head_of(struct model *m, int lane)
+{
+	return m->lanes[lane].n ? &m->entries[m->lanes[lane].queue[0]] : NULL;
+}
+
+static void pop(struct lane *l)
+{
+	l->n--;
+	memmove(l->queue, l->queue + 1, (size_t)l->n * sizeof(*l->queue));
+}
+
+/* Behind the one that is in hand or due, in the order of the ids. true: there was none, and it is the first. */
+static bool line_up(struct model *m, int entry)
+{
+	struct lane *l = &m->lanes[m->entries[entry].lane];
+	int at = l->n, first = l->n && m->entries[l->queue[0]].place != WAITING;
+	l->queue = grown(l->queue, l->n, &l->cap, sizeof(*l->queue));
+	for (; at > first && l->queue[at - 1] > entry; at--)
+		l->queue[at] = l->queue[at - 1];
+	l->queue[at] = entry;
+	l->n++;
+	return at == 0;
+}
+
+/* The first of this lane is over: the oldest behind it that still exists comes next. */
+static void advance(struct model *m, int lane)
+{
+	struct lane *l = &m->lanes[lane];
+	pop(l);
+	while (l->n && !head_of(m, lane)->there) {
+		end(m, head_of(m, lane), REMOVED);
+		pop(l);
+	}
+	if (l->n) {
+		make_free(m, head_of(m, lane));
+		m->tally[T_HANDED_ON]++;
+	}
+}
+
+/* Head of its lane, or read just now and bad. */
+static void bury(struct model *m, struct entry *e, const char *error, bool maybe_applied, int worker)
+{
+	struct burial *b = &m->burials[m->nburials++];
+	bool heads_lane = e->place == HELD;
+	*b = (struct burial){
+	    .entry = (int)(e - m->entries),
+	    .maybe_applied = maybe_applied,
+	    .there = e->there,
+	    .worker = worker,
+	    .retries = e->retries,
+	    .takeovers = e->takeovers,
+	    .sent = e->sent,
+	};
+	snprintf(b->error, sizeof(b->error), "%s", error);
+	end(m, e, BURIED);
+	m->ndead++;
+	m->tally[T_BURIED]++;
+	if (heads_lane)
+		advance(m, e->lane);
+}
+
+static void note(struct entry *e, int retries, int takeovers, int sent)
+{
+	e->retries = retries;
+	e->takeovers = takeovers;
+	e->sent = sent;
+	e->noted = true;
+}
+
+/* --- names */
+
+static void unregister(struct model *m, int name)
+{
+	for (int i = 0; i < m->nregistered; i++)
+		if (m->registered[i] == name) {
+			m->registered[i] = m->registered[--m->nregistered];
+			break;
+		}
+	m->names[name].registered = false;
+}
+
+static void enlist(struct model *m, int name)
+{
+	if (!m->names[name].registered) {
+		if (m->nregistered == (int)(sizeof(m->registered) / sizeof(m->registered[0])))
+			model_fail(m, "the walk has too many workers");
+		m->registered[m->nregistered++] = name;
+	}
+	m->names[name].registered = true;
+	m->names[name].deadline = m->now + TTL;
+}
+
+/* --- what the walk does beside the script */
+
+void model_appended(struct model *m, int entry)
+{
+	struct entry *e = &m->entries[entry];
+	e->there = true;
+	e->place = UNREAD;
+	m->last = e->id;
+	m->live[m->nlive++] = entry;
+}
+
+void model_deleted(struct model *m, int entry)
+{
+	struct entry *e = &m->entries[entry];
+	if (e->there)
+		m->tally[T_DELETED]++;
+	e->there = false;
+	if (e->place == UNREAD)
+		end(m, e, REMOVED);
+}
+
+void model_group_lost(struct model *m)
+{
+	m->group = false;
+	m->read = (struct id){0, 0};
+	for (int i = 0; i < m->nlive; i++)
+		m->entries[m->live[i]].pending = false;
+	m->tally[T_GROUP_LOST]++;
+}
+
+void model_bookkeeping_lost(struct model *m)
+{
+	model_group_lost(m);
+	for (int l = 0; l < LANES; l++)
+		m->lanes[l].n = 0;
+	for (int i = 0; i < m->nlive; i++) {
+		struct entry *e = &m->entries[m->live[i]];
+		if (model_is_over(e))
+			continue;
+		if (e->there)
+			make_unread(e);
+		else
+			end(m, e, REMOVED);
+	}
+	m->junk_due = 0;
+}
+
+void model_lane_lost(struct model *m, int entry)
+{
+	struct entry *e = &m->entries[entry];
+	pop(&m->lanes[e->lane]);
+	make_unread(e);
+	model_group_lost(m);
+}
+
+void model_conf_lost(struct model *m)
+{
+	for (int i = 0; i < m->nlive; i++) {
+		struct entry *e = &m->entries[m->live[i]];
+		if (e->place == DUE && e->hi == NEVER)
+			e->adrift = m->was_adrift = true;
+	}
+	m->conf = false;
+	m->paused = m->paused_seen = 0;
+	m->turned = m->rotated = m->deaths_at = 0;
+	m->deaths = 0;
+	m->claimant = NOBODY;
+}
+
+void model_all_lost(struct model *m)
+{
+	for (int i = 0; i < m->nlive; i++) {
+		struct entry *e = &m->entries[m->live[i]];
+		if (!model_is_over(e))
+			end(m, e, REMOVED);
+	}
+	m->nlive = 0;
+	for (int l = 0; l < LANES; l++)
+		m->lanes[l].n = 0;
+	while (m->nregistered)
+		unregister(m, m->registered[0]);
+	model_conf_lost(m);
+	m->epoch += 2;
+	m->group = false;
+	m->read = m->last = m->wake = (struct id){0, 0};
+	m->ndead = 0;
+	m->junk_due = 0;
+}
+
+void model_phantom(struct model *m, int entry)
+{
+	m->entries[entry].place = WAITING;
+	m->live[m->nlive++] = entry;
+	line_up(m, entry);
+}
+
+void model_set_pause(struct model *m, int pause)
+{
+	m->paused = pause;
+}
+
+/* --- before anybody speaks: another pause, the clock, the rotation of keys */
+
+static void judge_time(struct model *m)
+{
+	if (m->paused != m->paused_seen) {
+		m->paused_seen = m->paused;
+		for (int i = 0; i < m->nlive; i++) {
+			struct entry *e = &m->entries[m->live[i]];
+			if (e->place != DUE || e->hi != NEVER || e->adrift)
+				continue;
+			if (e->lo > m->now)
+				e->lo = m->now;
+			e->hi = m->now + (m->was_adrift ? LOOK : 0);
+			if (e->hi < e->ripe)
+				e->hi = e->ripe;
+			if (e->parked && !m->was_adrift)
+				e->ring = m->ncalls;
+			e->parked = false;
+		}
+	}
+	bool back = m->now < m->turned, far = false;
+	for (int i = 0; i < m->nregistered; i++)
+		far = far || m->names[m->registered[i]].deadline > m->now + 2 * TTL;
+	if (m->now - m->turned > TTL / 2 || back || far) {
+		for (int i = 0; i < m->nregistered; i++)
+			m->names[m->registered[i]].deadline = m->now + TTL;
+		m->tally[T_GRACE] += m->nregistered > 0;
+	}
+	for (int i = 0; back && i < m->nlive; i++) {
+		struct entry *e = &m->entries[m->live[i]];
+		if (e->place != DUE)
+			continue;
+		e->lo -= m->turned - m->now;
+		if (e->hi != NEVER && m->turned - m->now > 1000)
+			e->hi -= m->turned - m->now;
+		else if (e->hi == NEVER && m->turned - m->now > 1000)
+			e->ripe -= m->turned - m->now;
+	}
+	m->tally[T_CLOCK_BACK] += back;
+	if (m->rotated > m->now || m->now - m->rotated > KEY_LIFE) {
+		m->rotated = m->now;
+		m->epoch++;
+		m->tally[T_ROTATED]++;
+	}
+	m->turned = m->now;
+	m->conf = true;
+}
+
+/* --- hello */
+
+static void judge_hello(struct model *m, const struct call *c, const redisReply *r)
+{
+	struct answer *a = &m->answer;
+	bool expected[REPORTS_MAX] = {false};
+	int nexpected = 0;
+
+	a->word = ANSWER_KEPT;
+	if (r->elements != 2 || r->element[1]->type != REDIS_REPLY_ARRAY)
+		model_fail(m, "hello is not answered with what is kept");
+	for (int i = 0; i < m->nlive; i++) {
+		struct entry *e = &m->entries[m->live[i]];
+		bool mine = false;
+		for (int o = 0; o < c->nold && e->place == HELD; o++)
+			mine = mine || c->old[o] == e->owner;
+		if (!mine)
+			continue;
+		int k = 0;
+		while (k < c->nkept && c->kept[k] != m->live[i])
+			k++;
+		if (k < c->nkept) {
+			e->owner = c->name;
+			expected[k] = true;
+			nexpected++;
+			m->tally[T_KEPT]++;
+		} else {
+			make_due(e, m->now, m->now);
+			e->ring = m->ncalls;
+			m->tally[T_NOT_KEPT]++;
+		}
+	}
+	for (int o = 0; o < c->nold; o++)
+		unregister(m, c->old[o]);
+	enlist(m, c->name);
+	if ((int)r->element[1]->elements != nexpected)
+		model_fail(m, "%zu kept, not %d", r->element[1]->elements, nexpected);
+	for (int i = 0; i < nexpected; i++) {
+		int entry = (int)(entry_named(m, r->element[1]->element[i], "kept") - m->entries), k = 0;
+		while (k < c->nkept && c->kept[k] != entry)
+			k++;
+		if (k == c->nkept || !expected[k])
+			model_fail(m, "kept what is not its own: %s", r->element[1]->element[i]->str);
+		expected[k] = false;
+		a->kept[a->nkept++] = entry;
+	}
+}
+
+/* --- reports, deaths, leaving */
+
+static void judge_report(struct model *m, const struct call *c, int i)
+{
+	const struct report *r = &c->reports[i];
+	struct entry *e = &m->entries[r->entry];
+	char text[48];
+
+	if (e->place != HELD || e->owner != c->name || r->lane != e->lane) {
+		m->answer.fenced[i] = true;
+		m->tally[T_FENCED]++;
+		return;
+	}
+	snprintf(text, sizeof(text), "why %d", r->entry);
+	switch (r->kind) {
+	case DONE:
+		end(m, e, SETTLED);
+		advance(m, r->lane);
+		m->tally[T_SETTLED]++;
+		break;
+	case LATER:
+		make_due(e, m->now + r->number, m->now + r->number);
+		e->put_off = m->ncalls;
+		break;
+	case SENT: note(e, e->retries, e->takeovers, (int)r->number); break;
+	case RETRY:
+		note(e, e->retries + 1, e->takeovers, e->sent);
+		if (e->retries < ATTEMPTS) {
+			make_due(e, m->now + r->number, m->now + r->number);
+			e->put_off = m->ncalls;
+			break;
+		}
+		bury(m, e, text, false, c->name);
+		break;
+	case DEAD: bury(m, e, text, r->number == 1, c->name); break;
+	}
+}
+
+static bool answer_buries(struct model *m, const redisReply *buried, const struct entry *e)
+{
+	for (size_t i = 0; i + 2 < buried->elements; i += 3)
+		if (entry_named(m, buried->element[i], "dead letter") == e)
+			return true;
+	return false;
+}
+
+static void judge_takeover(struct model *m, const redisReply *buried, struct entry *e, bool storm, bool unsure)
+{
+	int owner = e->owner, takeovers = e->takeovers + 1;
+	bool dead = takeovers >= FATAL_IN_STORM || (takeovers >= FATAL && !storm);
+	note(e, e->retries, takeovers, e->sent);
+	m->tally[T_TAKEN_OVER]++;
+	if (unsure && takeovers >= FATAL && takeovers < FATAL_IN_STORM)
+		dead = answer_buries(m, buried, e);
+	if (dead) {
+		m->tally[T_KILLERS]++;
+		bury(m, e, "", true, owner);
+		return;
+	}
+	m->tally[T_STORM_SPARED] += takeovers >= FATAL;
+	make_due(e, m->now, m->now + SPREAD);
+	e->put_off = m->ncalls;
+}
+
+/* Whose deadline has passed is dead; what they held is taken over. */
+static void judge_deaths(struct model *m, const redisReply *buried)
+{
+	int dead[256], ndead = 0, held[256], nheld = 0, unexplained = 0;
+	for (int i = 0; i < m->nregistered; i++)
+		if (m->names[m->registered[i]].deadline <= m->now)
+			dead[ndead++] = m->registered[i];
+	if (!ndead)
+		return;
+	for (int d = 0; d < ndead; d++) {
+		bool worked = false, explained = false;
+		for (int l = 0; l < LANES; l++) {
+			struct entry *e = head_of(m, l);
+			if (!e || e->place != HELD || e->owner != dead[d])
+				continue;
+			worked = true;
+			explained = explained || e->takeovers >= SUSPECT;
+			held[nheld++] = m->lanes[l].queue[0];
+		}
+		unexplained += worked && !explained;
+		unregister(m, dead[d]);
+	}
+	double past = m->now > m->deaths_at ? (double)(m->now - m->deaths_at) : 0;
+	m->deaths = fmax(0, m->deaths - past / CALM) + unexplained;
+	m->deaths_at = m->now;
+	for (int i = 0; i < nheld; i++)
+		judge_takeover(m, buried, &m->entries[held[i]], m->deaths >= STORM, fabs(m->deaths - STORM) < 0.1);
+}
+
+static void judge_leaving(struct model *m, int name)
+{
+	for (int l = 0; l < LANES; l++) {
+		struct entry *e = head_of(m, l);
+		if (e && e->place == HELD && e->owner == name) {
+			make_due(e, m->now, m->now);
+			e->ring = m->ncalls;
+		}
+	}
+	unregister(m, name);
+}
+
+/* --- reading */
+
+/* Another entry has the key; else its mark is set, if it is not. */
+static bool is_duplicate(struct model *m, int entry)
+{
+	const struct entry *e = &m->entries[entry];
+	if (e->key < 0)
+		return false;
+	struct mark *k = &m->marks[e->key];
+	bool known = k->entry >= 0 && k->epoch + 1 >= m->epoch;
+	if (known && k->entry != entry) {
+		m->twice[e->bot]++;
+		m->tally[T_TWICE]++;
+		return true;
+	}
+	if (!known)
+		*k = (struct mark){entry, m->epoch};
+	return false;
+}
+
+/* Read again, as the group was lost. Its key may have been forgotten since, and be another's by now: then that one
+ * stands for both, and this one is gone from the stream. */
+static void judge_read_anew(struct model *m, int entry)
+{
+	struct entry *e = &m->entries[entry];
+	m->tally[T_READ_ANEW]++;
+	if (!is_duplicate(m, entry))
+		return;
+	e->there = e->pending = e->noted = false;
+	e->retries = e->takeovers = e->sent = 0;
+}
+
+static void judge_read_entry(struct model *m, int entry)
+{
+	struct entry *e = &m->entries[entry];
+	if (e->odd >= BAD_NO_BOT) {
+		m->tally[T_BAD]++;
+		bury(m, e, "", false, NOBODY);
+		return;
+	}
+	if (is_duplicate(m, entry)) {
+		end(m, e, TWICE);
+		return;
+	}
+	e->place = WAITING;
+	if (line_up(m, entry))
+		make_free(m, e);
+}
+
+static void judge_reading(struct model *m, const struct observed *o, bool takes)
+{
+	if (!o->group) {
+		if (m->group)
+			model_fail(m, "the group has gone");
+		return;
+	}
+	int order = id_cmp(o->read, m->read);
+	if (order < 0)
+		model_fail(m, "the group went back");
+	if (!takes && (order > 0 || !m->group))
+		model_fail(m, "read, though it takes nothing");
+	int from = entry_after(m, m->read);
+	m->group = true;
+	m->read = o->read;
+	for (int i = from; i < m->nentries && id_cmp(m->entries[i].id, m->read) <= 0; i++) {
+		struct entry *e = &m->entries[i];
+		if (!e->there)
+			continue;
+		e->pending = true;
+		if (e->place == UNREAD)
+			judge_read_entry(m, i);
+		else
+			judge_read_anew(m, i);
+	}
+}
+
+/* A due entry that was deleted is dropped when somebody looks at it; lanes tells whether that was now. */
+static void judge_dropped(struct model *m, redisContext *redis)
+{
+	for (int l = 0; l < LANES; l++) {
+		struct entry *e = head_of(m, l);
+		if (!e || e->place != DUE || e->there || e->lo > m->now)
+			continue;
+		char mine[48];
+		redisReply *r = redisCommand(redis, "HGET shoal:{0}:lanes %s", lane_names[l]);
+		id_text(e->id, mine);
+		const char *id = r && r->type == REDIS_REPLY_STRING ? strchr(r->str, ' ') : NULL;
+		bool still = id && !strncmp(id + 1, mine, strlen(mine)) &&
+		             (id[1 + strlen(mine)] == 0 || id[1 + strlen(mine)] == ' ');
+		freeReplyObject(r);
+		if (still)
+			continue;
+		end(m, e, REMOVED);
+		advance(m, l);
+	}
+}
+
+/* --- what is given */
+
+static bool is_excepted(const struct call *c, int bot)
+{
+	return c->except >> bot & 1;
+}
+
+static bool can_have(const struct model *m, const struct call *c, const struct entry *e)
+{
+	return e->there && !model_is_paused(m, e->bot) && !is_excepted(c, e->bot);
+}
+
+static void judge_fields(struct model *m, int entry, const redisReply *r, size_t from)
+{
+	struct span f[14];
+	int n = entry_fields(m, entry, f);
+	bool ok = r->type == REDIS_REPLY_ARRAY && r->elements - from == (size_t)n;
+	for (int i = 0; ok && i < n; i++)
+		ok = r->element[from + i]->type == REDIS_REPLY_STRING && r->element[from + i]->len == f[i].len &&
+		     !memcmp(r->element[from + i]->str, f[i].ptr, f[i].len);
+	if (!ok)
+		model_fail(m, "other fields than were appended");
+}
+
+static void judge_given_entry(struct model *m, const struct call *c, const redisReply *r, size_t together)
+{
+	if (r->type != REDIS_REPLY_ARRAY || r->elements != 6)
+		model_fail(m, "an entry out of shape");
+	struct entry *e = entry_named(m, r->element[0], "given");
+	const char *id = r->element[0]->str;
+	int entry = (int)(e - m->entries);
+	struct entry *head = head_of(m, e->lane);
+
+	if (model_is_over(e))
+		model_fail(m, "%s is given, but it was over (%d)", id, e->place);
+	if (!e->there)
+		model_fail(m, "%s is given, but it was deleted", id);
+	if (e->place == HELD)
+		model_fail(m, "%s is given, but %s has it", id, m->names[e->owner].text);
+	if (e->place == UNREAD || head != e)
+		model_fail(m, "%s is given, but it is not the first of its lane", id);
+	if (e->place != DUE || (e->lo > m->now && !e->adrift))
+		model_fail(m, "%s is given, but is due only in %lld ms", id, (long long)(e->lo - m->now));
+	if (model_is_paused(m, e->bot))
+		model_fail(m, "%s is given, but its bot is paused", id);
+	if (is_excepted(c, e->bot))
+		model_fail(m, "%s is given, but its bot was excepted", id);
+	if (r->element[1]->integer != (e->given || e->again))
+		model_fail(m, "%s: again is %lld", id, r->element[1]->integer);
+	if (r->element[2]->integer != e->retries || r->element[3]->integer != e->takeovers ||
+	    r->element[4]->integer != e->sent)
+		model_fail(m, "%s has %lld %lld %lld, not %d %d %d", id, r->element[2]->integer, r->element[3]->integer,
+		           r->element[4]->integer, e->retries, e->takeovers, e->sent);
+	judge_fields(m, entry, r->element[5], 0);
+
+	if (e->takeovers >= SUSPECT) {
+		if (!c->empty_handed || together > 1)
+			model_fail(m, "%s is a suspect, but came to %s hands with %zu others", id,
+			           c->empty_handed ? "empty" : "full", together - 1);
+		m->tally[T_SUSPECT_ALONE]++;
+	} else if (e->takeovers > 0 && !c->empty_handed) {
+		if (m->now - e->lo < PATIENCE)
+			model_fail(m, "%s came in company after %lld ms", id, (long long)(m->now - e->lo));
+		m->tally[T_ORPHAN_COMPANY]++;
+	} else if (e->takeovers > 0) {
+		m->tally[T_ORPHAN_EMPTY]++;
+	}
+	e->place = HELD;
+	e->owner = c->name;
+	e->given = true;
+	e->adrift = false;
+	m->answer.given[m->answer.ngiven++] = entry;
+	m->tally[T_GIVEN]++;
+}
+
+/* What waits for empty hands: the most takeovers of what is ripe for this call. */
+static int careful_before(const struct model *m, const struct call *c)
+{
+	int most = 0;
+	for (int i = 0; i < m->nlive; i++) {
+		const struct entry *e = &m->entries[m->live[i]];
+		if (e->place == DUE && e->hi <= m->now && e->takeovers > most && can_have(m, c, e))
+			most = e->takeovers;
+	}
+	return most;
+}
+
+/* Who holds nothing gets what others died of, and nothing beside it. */
+static void judge_careful(struct model *m, const struct call *c, int most)
+{
+	const struct answer *a = &m->answer;
+	int first = a->ngiven ? m->entries[a->given[0]].takeovers : 0;
+	if (most && !first)
+		model_fail(m, "empty hands did not get what others died of");
+	if (most >= SUSPECT && first < SUSPECT)
+		model_fail(m, "empty hands did not get the suspect");
+	if (!first)
+		return;
+	if (a->ngiven > FEW)
+		model_fail(m, "%d together that others died of", a->ngiven);
+	for (int i = 0; i < a->ngiven; i++)
+		if (!m->entries[a->given[i]].takeovers)
+			model_fail(m, "an innocent entry beside one that others died of");
+	(void)c;
+}
+
+static bool claimed_by_another(const struct model *m, int name)
+{
+	return m->claimant != NOBODY && m->claimant != name && m->claim_till > m->now && m->claim_till <= m->now + TTL;
+}
+
+/* A worker that got less than it wanted: nothing that it could have had was left. */
+static void judge_left(struct model *m, const struct call *c, bool shortread, bool bell)
+{
+	bool suspects = false, orphans = false;
+	int company = 0;
+	if (!shortread || !bell)
+		model_fail(m, "all is read, but the answer or the bell does not say so");
+	for (int i = 0; i < m->answer.ngiven; i++)
+		company += m->entries[m->answer.given[i]].takeovers > 0;
+	for (int i = 0; i < m->nlive; i++) {
+		struct entry *e = &m->entries[m->live[i]];
+		char id[48];
+		if (e->place == UNREAD)
+			model_fail(m, "%s was left unread", id_text(e->id, id));
+		if (e->place != DUE || e->hi > m->now || e->put_off == m->ncalls || e->adrift || !can_have(m, c, e))
+			continue;
+		suspects = suspects || e->takeovers >= SUSPECT;
+		orphans = orphans || (e->takeovers > 0 && e->takeovers < SUSPECT);
+		if (e->takeovers == 0 ||
+		    (e->takeovers < SUSPECT && m->now - e->hi >= PATIENCE && company < COMPANY && !c->empty_handed))
+			model_fail(m, "%s was left behind", id_text(e->id, id));
+	}
+	if (suspects && m->answer.careful != 2 && !claimed_by_another(m, c->name))
+		model_fail(m, "a suspect waits, and nobody is told");
+	if (orphans && !m->answer.careful)
+		model_fail(m, "something waits for empty hands, and nobody is told");
+}
+
+static void judge_claim(struct model *m, const struct call *c)
+{
+	int worst = 0;
+	for (int i = 0; i < m->nlive; i++) {
+		struct entry *e = &m->entries[m->live[i]];
+		if (e->place == DUE && e->lo <= m->now && e->takeovers > worst)
+			worst = e->takeovers;
+	}
+	if (m->answer.careful > (worst > SUSPECT ? SUSPECT : worst))
+		model_fail(m, "nothing is there to empty the hands for: %d", m->answer.careful);
+	if (m->answer.careful != 2)
+		return;
+	if (claimed_by_another(m, c->name))
+		model_fail(m, "two workers empty their hands for suspects");
+	m->claimant = c->name;
+	m->claim_till = m->now + TTL;
+	m->tally[T_CLAIMS]++;
+}
+
+static void judge_due_in(struct model *m, long long due_in, bool stopped)
+{
+	int64_t lo = NEVER, hi = NEVER;
+	for (int i = 0; i < m->nlive; i++) {
+		const struct entry *e = &m->entries[m->live[i]];
+		if (e->place != DUE)
+			continue;
+		lo = e->lo < lo ? e->lo : lo;
+		hi = e->hi < hi ? e->hi : hi;
+	}
+	if (m->junk_due)
+		return;
+	if (stopped) {
+		if (due_in >= 0 && due_in < 100)
+			model_fail(m, "paused, and still to come back in %lld ms", due_in);
+	} else if (due_in < 0) {
+		if (hi != NEVER)
+			model_fail(m, "nothing due, says the answer");
+	} else if (lo == NEVER || due_in < (lo > m->now ? lo - m->now : 0) ||
+	           (hi != NEVER && due_in > (hi > m->now ? hi - m->now : 0))) {
+		model_fail(m, "the next is due in %lld ms, says the answer, not %lld to %lld", due_in,
+		           (long long)(lo - m->now), (long long)(hi - m->now));
+	}
+}
+
+/* --- lists of the answer, dead letters */
+
+static void judge_fenced(struct model *m, const struct call *c, const redisReply *fenced)
+{
+	size_t n = 0;
+	for (int i = 0; i < c->nreports; i++) {
+		if (!m->answer.fenced[i])
+			continue;
+		const struct entry *e = &m->entries[c->reports[i].entry];
+		if (n >= fenced->elements || entry_named(m, fenced->element[n], "fenced") != e)
+			model_fail(m, "report %d is not fenced, but not its own", i + 1);
+		n++;
+	}
+	if (n != fenced->elements)
+		model_fail(m, "%s is fenced, but its own", fenced->element[n]->str);
+}
+
+static void judge_twice(struct model *m, const redisReply *twice)
+{
+	int got[BOTS] = {0};
+	for (size_t i = 0; i < twice->elements; i++)
+		for (int b = 0; b < BOTS; b++)
+			got[b] += !strcmp(twice->element[i]->str, bot_names[b]);
+	for (int b = 0; b < BOTS; b++)
+		if (got[b] != m->twice[b])
+			model_fail(m, "%d duplicates of %s, not %d", got[b], bot_names[b], m->twice[b]);
+}
+
+static struct burial *burial_of(struct model *m, const redisReply *id)
+{
+	int entry = (int)(entry_named(m, id, "dead letter") - m->entries);
+	for (int i = 0; i < m->nburials; i++)
+		if (m->burials[i].entry == entry && !m->burials[i].found) {
+			m->burials[i].found = true;
+			return &m->burials[i];
+		}
+	model_fail(m, "%s is dead, but should not be", id->str);
+}
+
+static const char *bot_of(const struct model *m, const struct burial *b)
+{
+	const struct entry *e = &m->entries[b->entry];
+	return !b->there || e->odd == BAD_NO_BOT || e->odd == BAD_EMPTY_BOT ? "" : bot_names[e->bot];
+}
+
+static void judge_letter(struct model *m, const redisReply *r)
+{
+	static const char *const names[] = {"id",   "lane",          "error",   "retries", "takeovers",
+	                                    "sent", "maybe_applied", "died_at", "worker",  "entry"};
+	enum { ID, LANE, ERROR, TRIED, TAKEN, MARK, APPLIED, AT, WORKER, ENTRY, NAMES };
+	const redisReply *f = r->element[1], *v[NAMES];
+	if (f->elements < 2 * NAMES)
+		model_fail(m, "a dead letter out of shape");
+	for (int i = 0; i < NAMES; i++) {
+		if (strcmp(f->element[2 * i]->str, names[i]))
+			model_fail(m, "a dead letter's %s is missing", names[i]);
+		v[i] = f->element[2 * i + 1];
+	}
+	const struct burial *b = burial_of(m, v[ID]);
+	const struct entry *e = &m->entries[b->entry];
+	if (e->odd < BAD_NO_BOT && strcmp(v[LANE]->str, lane_names[e->lane]))
+		model_fail(m, "the dead letter of %s has another lane", v[ID]->str);
+	if (b->error[0] ? strcmp(v[ERROR]->str, b->error) != 0 : !v[ERROR]->len)
+		model_fail(m, "the dead letter of %s says: %s", v[ID]->str, v[ERROR]->str);
+	if (strtol(v[TRIED]->str, NULL, 10) != b->retries || strtol(v[TAKEN]->str, NULL, 10) != b->takeovers ||
+	    strtol(v[MARK]->str, NULL, 10) != b->sent)
+		model_fail(m, "the dead letter of %s has %s %s %s, not %d %d %d", v[ID]->str, v[TRIED]->str,
+		           v[TAKEN]->str, v[MARK]->str, b->retries, b->takeovers, b->sent);
+	if (strcmp(v[APPLIED]->str, b->maybe_applied ? "1" : "0"))
+		model_fail(m, "the dead letter of %s: maybe_applied %s", v[ID]->str, v[APPLIED]->str);
+	if (strtoll(v[AT]->str, NULL, 10) != m->now)
+		model_fail(m, "the dead letter of %s died at %s", v[ID]->str, v[AT]->str);
+	if (strcmp(v[WORKER]->str, b->worker == NOBODY ? "" : m->names[b->worker].text))
+		model_fail(m, "the dead letter of %s: worker %s", v[ID]->str, v[WORKER]->str);
+	if (b->there)
+		judge_fields(m, b->entry, f, 2 * NAMES);
+	else if (f->elements != 2 * NAMES)
+		model_fail(m, "the dead letter of %s has fields from nowhere", v[ID]->str);
+}
+
+static void judge_burials(struct model *m, const redisReply *buried, redisContext *redis)
+{
+	if ((int)buried->elements != 3 * m->nburials) {
+		char id[48] = "none";
+		if (m->nburials)
+			id_text(m->entries[m->burials[0].entry].id, id);
+		model_fail(m, "%zu dead, not %d: %s", buried->elements / 3, m->nburials, id);
+	}
+	if (!m->nburials)
+		return;
+	for (size_t i = 0; i < buried->elements; i += 3) {
+		const struct burial *b = burial_of(m, buried->element[i]);
+		if (strcmp(buried->element[i + 1]->str, bot_of(m, b)))
+			model_fail(m, "%s is dead, of bot %s", buried->element[i]->str, buried->element[i + 1]->str);
+		if (b->error[0] ? strcmp(buried->element[i + 2]->str, b->error) != 0 : !buried->element[i + 2]->len)
+			model_fail(m, "%s is dead: %s", buried->element[i]->str, buried->element[i + 2]->str);
+	}
+	for (int i = 0; i < m->nburials; i++)
+		m->burials[i].found = false;
+	redisReply *letters = redisCommand(redis, "XREVRANGE shoal:{0}:dead + - COUNT %d", m->nburials);
+	if (!letters || letters->type != REDIS_REPLY_ARRAY || (int)letters->elements != m->nburials)
+		model_fail(m, "%d dead letters are missing", m->nburials);
+	for (int i = 0; i < m->nburials; i++)
+		judge_letter(m, letters->element[i]);
+	freeReplyObject(letters);
+}
+
+/* --- a turn */
+
+static void judge_shape(struct model *m, const redisReply *r)
+{
+	static const int types[] = {REDIS_REPLY_STRING,  REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, REDIS_REPLY_INTEGER,
+	                            REDIS_REPLY_INTEGER, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, REDIS_REPLY_INTEGER};
+	bool ok = r->elements == 8 && !strcmp(r->element[0]->str, "ok");
+	for (size_t i = 0; ok && i < 8; i++)
+		ok = r->element[i]->type == types[i];
+	if (!ok)
+		model_fail(m, "an answer out of shape: %s", r->element[0]->str ? r->element[0]->str : "?");
+}
+
+/* What this worker looks at and cannot serve may be looked at again only after a while. */
+static void judge_looks(struct model *m, const struct call *c)
+{
+	for (int i = 0; i < m->nlive; i++) {
+		struct entry *e = &m->entries[m->live[i]];
+		if (e->place != DUE || e->lo > m->now || e->hi == NEVER)
+			continue;
+		if (model_is_paused(m, e->bot)) {
+			e->ripe = e->hi;
+			e->hi = NEVER;
+			m->tally[T_PARKED]++;
+		} else if (is_excepted(c, e->bot)) {
+			e->hi = e->hi > m->now + LOOK ? e->hi : m->now + LOOK;
+			m->tally[T_EXCEPTED]++;
+		}
+	}
+}
+
+static void judge_halves(struct model *m, const struct call *c, const int *due_before, int ndue)
+{
+	int due = 0, unread = 0;
+	for (int i = 0; i < m->nlive; i++)
+		unread += m->entries[m->live[i]].place == UNREAD;
+	for (int i = 0; i < m->answer.ngiven; i++)
+		for (int k = 0; k < ndue; k++)
+			due += m->answer.given[i] == due_before[k];
+	if (unread && due > (c->want + 1) / 2)
+		model_fail(m, "%d of %d were due, while others were unread", due, c->want);
+}
+
+static void judge_work(struct model *m, const struct call *c, const struct observed *o, redisContext *redis)
+{
+	struct answer *a = &m->answer;
+	const redisReply *r = o->answer;
+	bool stopped = m->paused == PAUSE_ALL;
+	bool takes = c->mode == WORK && c->want > 0 && !stopped;
+	int due_before[LANES], ndue = 0;
+
+	a->word = ANSWER_OK;
+	judge_shape(m, r);
+	enlist(m, c->name);
+	int most = takes && c->empty_handed ? careful_before(m, c) : 0;
+	for (int l = 0; l < LANES; l++)
+		if (head_of(m, l) && head_of(m, l)->place == DUE)
+			due_before[ndue++] = m->lanes[l].queue[0];
+	for (int i = 0; i < c->nreports; i++)
+		judge_report(m, c, i);
+	judge_fenced(m, c, r->element[2]);
+	judge_deaths(m, r->element[6]);
+	if (c->mode == LEAVE)
+		judge_leaving(m, c->name);
+	judge_reading(m, o, takes);
+	judge_dropped(m, redis);
+	judge_twice(m, r->element[5]);
+	judge_burials(m, r->element[6], redis);
+
+	const redisReply *given = r->element[1];
+	if ((int)given->elements > (takes ? c->want : 0))
+		model_fail(m, "%zu given, %d wanted", given->elements, takes ? c->want : 0);
+	size_t bytes = 0, last = 0;
+	for (size_t i = 0; i < given->elements; i++) {
+		judge_given_entry(m, c, given->element[i], given->elements);
+		last = entry_bytes(m, &m->entries[a->given[i]]);
+		bytes += last;
+	}
+	if (bytes - last >= BYTES)
+		model_fail(m, "%zu bytes in one answer", bytes);
+	a->careful = (int)r->element[7]->integer;
+	bool careful = c->empty_handed && a->ngiven && m->entries[a->given[0]].takeovers;
+	if (takes && c->empty_handed)
+		judge_careful(m, c, most);
+	if (takes && !careful)
+		judge_halves(m, c, due_before, ndue);
+	bool shortread = r->element[4]->integer == 1;
+	bool bell = o->bell && id_cmp(o->rung, m->last) >= 0;
+	if (takes && a->ngiven < c->want && bytes < BYTES && !careful) {
+		judge_left(m, c, shortread, bell);
+		m->junk_due = 0;
+	}
+	judge_claim(m, c);
+	if (takes)
+		judge_looks(m, c);
+	if (c->mode != LEAVE)
+		judge_due_in(m, r->element[3]->integer, stopped);
+}
+
+/* --- every call */
+
+static void size_is(struct model *m, const char *what, long long got, long long least, long long most)
+{
+	if (got < least || got > most)
+		model_fail(m, "%s: %lld, not %lld", what, got, least);
+}
+
+/* The invariant, as far as sizes tell it. */
+static void judge_sizes(struct model *m, const struct observed *o)
+{
+	long long there = 0, pending = 0, busy = 0, waiting = 0, due = 0, noted = 0;
+	int n = 0;
+	for (int i = 0; i < m->nlive; i++) {
+		const struct entry *e = &m->entries[m->live[i]];
+		if (model_is_over(e))
+			continue;
+		m->live[n++] = m->live[i];
+		there += e->there;
+		pending += e->pending;
+		busy += e->place == DUE || e->place == HELD;
+		due += e->place == DUE;
+		waiting += e->place == WAITING;
+		noted += e->noted;
+	}
+	m->nlive = n;
+	size_is(m, "XLEN updates", o->xlen, there, there);
+	size_is(m, "HLEN lanes", o->lanes, busy, busy);
+	size_is(m, "ZCARD waiting", o->waiting, waiting, waiting);
+	size_is(m, "ZCARD due", o->due, due, due + m->junk_due);
+	size_is(m, "HLEN tries", o->tries, noted, noted);
+	size_is(m, "pending of workers", o->pending, pending, pending);
+	size_is(m, "ZCARD workers", o->workers, m->nregistered, m->nregistered);
+	size_is(m, "XLEN dead", o->dead, m->ndead, m->ndead);
+}
+
+/* Something became due for whoever comes first, and this turn did not take it: the bell rings. */
+static void judge_ring(struct model *m, const struct observed *o, redisContext *redis)
+{
+	bool rang = id_cmp(o->wake, m->wake) > 0, must = false;
+	m->wake = o->wake;
+	for (int i = 0; i < m->nlive; i++) {
+		const struct entry *e = &m->entries[m->live[i]];
+		must = must || (e->place == DUE && e->ring == m->ncalls && e->hi <= m->now);
+	}
+	if (must && !rang)
+		model_fail(m, "something is due for others, and no bell rings");
+	m->tally[T_RINGS] += must;
+	if (!must || m->ncalls % 8)
+		return;
+	redisReply *r = redisCommand(redis, "XREADGROUP GROUP bell look COUNT 1 NOACK STREAMS shoal:{0}:wake >");
+	bool heard = r && r->type == REDIS_REPLY_ARRAY;
+	freeReplyObject(r);
+	if (!heard)
+		model_fail(m, "something is due for others, and the bell cannot be heard");
+}
+
+void model_judge(struct model *m, const struct call *c, const struct observed *o, redisContext *redis)
+{
+	const redisReply *r = o->answer;
+	m->ncalls++;
+	m->nburials = 0;
+	memset(m->twice, 0, sizeof(m->twice));
+	m->answer.ngiven = m->answer.nkept = m->answer.careful = 0;
+	memset(m->answer.fenced, 0, sizeof(m->answer.fenced));
+	m->tally[T_CALLS]++;
+	if (!r || r->type != REDIS_REPLY_ARRAY || !r->elements || r->element[0]->type != REDIS_REPLY_STRING)
+		model_fail(m, "the script raises: %s", r && r->str ? r->str : "no answer");
+	const char *word = r->element[0]->str;
+	if (c->foreign) {
+		m->answer.word = ANSWER_VERSION;
+		if (strcmp(word, "version"))
+			model_fail(m, "another version is answered %s", word);
+		judge_sizes(m, o);
+		return;
+	}
+	judge_time(m);
+	if (c->mode == HELLO) {
+		if (strcmp(word, "kept"))
+			model_fail(m, "hello is answered %s", word);
+		judge_hello(m, c, r);
+		judge_reading(m, o, false);
+	} else if (!m->names[c->name].registered) {
+		m->answer.word = ANSWER_GONE;
+		if (strcmp(word, "gone"))
+			model_fail(m, "%s is gone, but is answered %s", m->names[c->name].text, word);
+		judge_reading(m, o, false);
+		m->tally[T_GONE]++;
+	} else {
+		judge_work(m, c, o, redis);
+	}
+	judge_sizes(m, o);
+	if (m->answer.word != ANSWER_GONE)
+		judge_ring(m, o, redis);
+	else
+		m->wake = o->wake;
+}
+
+/* --- every key */
+
+static redisReply *fetch(struct model *m, redisContext *redis, const char *command)
+{
+	redisReply *r = redisCommand(redis, command);
+	if (!r || (r->type != REDIS_REPLY_ARRAY && r->type != REDIS_REPLY_ERROR))
+		model_fail(m, "no answer to %s", command);
+	return r;
+}
+
+static void check_lanes(struct model *m, redisContext *redis)
+{
+	redisReply *r = fetch(m, redis, "HGETALL shoal:{0}:lanes");
+	for (size_t i = 0; i + 1 < r->elements; i += 2) {
+		char expected[128] = "free", id[48];
+		for (int l = 0; l < LANES; l++) {
+			const struct entry *e = head_of(m, l);
+			if (!e || strcmp(r->element[i]->str, lane_names[l]))
+				continue;
+			snprintf(expected, sizeof(expected), "%s %s%s",
+			         e->place == HELD ? m->names[e->owner].text : "@", id_text(e->id, id),
+			         e->place == DUE && !e->given ? " new" : "");
+		}
+		if (strcmp(r->element[i + 1]->str, expected))
+			model_fail(m, "lane %s: %s, not %s", r->element[i]->str, r->element[i + 1]->str, expected);
+	}
+	freeReplyObject(r);
+}
+
+static void check_waiting(struct model *m, redisContext *redis)
+{
+	redisReply *r = fetch(m, redis, "ZRANGE shoal:{0}:waiting 0 -1");
+	for (size_t i = 0; i < r->elements; i++) {
+		const char *s = r->element[i]->str, *cut = strchr(s, 1);
+		struct id id;
+		int entry = cut && strlen(cut) == 42 && parse_id(cut + 1, &id) ? model_find(m, id) : -1;
+		const struct entry *e = entry < 0 ? NULL : &m->entries[entry];
+		if (!e || e->place != WAITING || strlen(lane_names[e->lane]) != (size_t)(cut - s) ||
+		    memcmp(lane_names[e->lane], s, (size_t)(cut - s)))
+			model_fail(m, "%s waits, but should not", s);
+	}
+	freeReplyObject(r);
+}
+
+static void check_due(struct model *m, redisContext *redis)
+{
+	redisReply *r = fetch(m, redis, "ZRANGE shoal:{0}:due 0 -1 WITHSCORES");
+	for (size_t i = 0; i + 1 < r->elements; i += 2) {
+		const char *s = r->element[i]->str, *lane = strchr(s, ' ');
+		double score = strtod(r->element[i + 1]->str, NULL);
+		struct id id;
+		int entry = parse_id(s, &id) ? model_find(m, id) : -1;
+		const struct entry *e = entry < 0 ? NULL : &m->entries[entry];
+		if (!e || e->place != DUE || !lane || strcmp(lane + 1, lane_names[e->lane])) {
+			if (!m->junk_due)
+				model_fail(m, "%s is due, but should not be", s);
+			continue;
+		}
+		if (!e->adrift && (score < (double)e->lo || (e->hi != NEVER && score > (double)e->hi)))
+			model_fail(m, "%s is due in %.0f ms, not in %lld to %lld", s, score - (double)m->now,
+			           (long long)(e->lo - m->now), (long long)(e->hi - m->now));
+	}
+	freeReplyObject(r);
+}
+
+static void check_tries(struct model *m, redisContext *redis)
+{
+	redisReply *r = fetch(m, redis, "HGETALL shoal:{0}:tries");
+	for (size_t i = 0; i + 1 < r->elements; i += 2) {
+		const struct entry *e = entry_named(m, r->element[i], "tries");
+		char expected[64];
+		snprintf(expected, sizeof(expected), "%d %d %d", e->retries, e->takeovers, e->sent);
+		if (model_is_over(e) || !e->noted)
+			model_fail(m, "tries of %s, which has none", r->element[i]->str);
+		if (strcmp(r->element[i + 1]->str, expected) && (e->retries || e->takeovers || e->sent))
+			model_fail(m, "tries of %s: %s, not %s", r->element[i]->str, r->element[i + 1]->str, expected);
+	}
+	freeReplyObject(r);
+}
+
+static void check_workers(struct model *m, redisContext *redis)
+{
+	redisReply *r = fetch(m, redis, "ZRANGE shoal:{0}:workers 0 -1 WITHSCORES");
+	for (size_t i = 0; i + 1 < r->elements; i += 2) {
+		const struct name *n = NULL;
+		for (int k = 0; k < m->nregistered && !n; k++)
+			if (!strcmp(m->names[m->registered[k]].text, r->element[i]->str))
+				n = &m->names[m->registered[k]];
+		if (!n)
+			model_fail(m, "%s is registered, but should not be", r->element[i]->str);
+		double deadline = strtod(r->element[i + 1]->str, NULL);
+		if (deadline != (double)n->deadline)
+			model_fail(m, "the deadline of %s is in %.0f ms, not %lld", n->text, deadline - (double)m->now,
+			           (long long)(n->deadline - m->now));
+	}
+	freeReplyObject(r);
+}
+
+static void check_pending(struct model *m, redisContext *redis)
+{
+	redisReply *r = fetch(m, redis, "XPENDING " STREAM " workers - + 100000");
+	for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
+		if (!entry_named(m, r->element[i]->element[0], "pending")->pending)
+			model_fail(m, "%s is pending, but should not be", r->element[i]->element[0]->str);
+	freeReplyObject(r);
+}
+
+void model_check_keys(struct model *m, redisContext *redis)
+{
+	m->tally[T_FULL_CHECKS]++;
+	check_lanes(m, redis);
+	check_waiting(m, redis);
+	check_due(m, redis);
+	check_tries(m, redis);
+	check_workers(m, redis);
+	check_pending(m, redis);
+}
