@@ -264,7 +264,7 @@ static void one_walk(unsigned long long seed, const char *mutant)
 int main(void)
 {
 	int jobs = (int)number("JOBS", 2);
-	long long steps = number("STEPS", 30000);
+	long long steps = number("STEPS", 60000);
 	const char *mutant = getenv("MUTANT");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	walk_steps = (long)number("WALK", walk_steps);
