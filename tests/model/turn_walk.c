@@ -247,11 +247,11 @@ static void delete_bookkeeping(struct walk *w)
 	model_bookkeeping_lost(&w->m);
 }
 
-/* One lane, and the group: what was first in it is read anew. */
+/* A lane with one entry, and the group: it is read anew. */
 static void delete_lane(struct walk *w)
 {
 	struct model *m = &w->m;
-	int lane = below(w, LANES), i = m->lanes[lane].n ? m->lanes[lane].queue[0] : -1;
+	int lane = below(w, LANES), i = m->lanes[lane].n == 1 ? m->lanes[lane].queue[0] : -1;
 	char id[48], member[320];
 	if (i < 0 || !m->entries[i].there || (m->entries[i].place != HELD && m->entries[i].place != DUE))
 		return;
@@ -297,6 +297,9 @@ static void put_phantom_in_waiting(struct walk *w)
 	char member[400];
 	if (!m->lanes[lane].n)
 		return;
+	for (int k = 0; k < m->nlive; k++) /* those that wait are older than those that are unread */
+		if (m->entries[m->live[k]].place == UNREAD && m->entries[m->live[k]].lane == lane)
+			return;
 	i = new_entry(w);
 	m->entries[i].lane = lane;
 	snprintf(member, sizeof(member), "%s\1%020llu-%020llu", lane_names[lane], (unsigned long long)w->next.ms,
