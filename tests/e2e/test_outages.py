@@ -415,17 +415,21 @@ def cut_off_alone(w):
     """Workers that lack one thing each, some for the want of a name's address, beside two that lack nothing."""
     pg = Proxy(w.stack.pg.port)
     api = Proxy(w.stack.sim_port)
+    queue = Proxy(w.stack.redis.port)
     url = w.stack.pg.url.replace(":%d/" % w.stack.pg.port, ":%d/" % pg.port)
     cut = {w.stack.add_worker(SHOAL_POSTGRES_URL=url): "connection",
            w.stack.add_worker(SHOAL_TELEGRAM_API="http://127.0.0.1:%d" % api.port): "telegram cannot be reached",
+           w.stack.add_worker(SHOAL_REDIS_URL="redis://127.0.0.1:%d/0" % queue.port,
+                              SHOAL_CACHE_REDIS_URL=w.stack.redis.url): '"queue 0":"redis: ',
            w.stack.add_worker(SHOAL_TELEGRAM_API="http://nowhere.invalid"): "telegram cannot be reached: not reachable",
            w.stack.add_worker(SHOAL_POSTGRES_URL="postgresql://nowhere.invalid/shoal"): "has no address",
            w.stack.add_worker(SHOAL_CACHE_REDIS_URL="redis://nowhere.invalid:6379"): "the caches' Redis cannot be reached",
            w.stack.add_worker(SHOAL_PERSONA_TOKEN=TOKEN[::-1]): "the token of the bot"}
-    for p in list(cut)[:2]:
+    reached = list(cut)[:3]
+    for p in reached:
         w.stack.expect("worker", lambda: w.stack.ready(p))
-    pg.cut()
-    api.cut()
+    for proxy in (pg, api, queue):
+        proxy.cut()
     for p, words in cut.items():
         check("Cut off alone: /readyz says \"%s\"" % words, wait_for(lambda: w.says(p, words), 30, 0.05),
               w.readyz(p))
@@ -438,9 +442,9 @@ def cut_off_alone(w):
     check("Cut off alone: they take nothing", not any(more.values()), more)
     check("Cut off alone: the others go on", sum(w.taken(p) for p in w.workers) > others + 5)
     check("Cut off alone: they burn no CPU", max(shares.values()) < SHARE, shares)
-    pg.mend()
-    api.mend()
-    for p in list(cut)[:2]:
+    for proxy in (pg, api, queue):
+        proxy.mend()
+    for p in reached:
         check("Cut off alone: ready again (%s)" % cut[p], wait_for(lambda: w.stack.ready(p), 30, 0.1))
     for p in cut:
         p.stop()
