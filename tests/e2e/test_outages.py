@@ -115,15 +115,18 @@ class World:
         answer = self.readyz(program)
         return answer.status == 503 and words in answer.body.decode()
 
-    def metric(self, program, name, *parts):
+    def metrics(self, program):
         port = self.stack.gateway_metrics if program is self.stack.gateway else self.stack.ports[program]
-        text = http("GET", "http://127.0.0.1:%d/metrics" % port).body.decode()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                   if line.split("{")[0].split(" ")[0] == name and all(p in line for p in parts))
+        lines = http("GET", "http://127.0.0.1:%d/metrics" % port).body.decode().splitlines()
+        return [(line.split("{")[0].split(" ")[0], line, float(line.rsplit(" ", 1)[1])) for line in lines
+                if not line.startswith("#")]
+
+    def metric(self, program, name, *parts):
+        return sum(v for n, line, v in self.metrics(program) if n == name and all(p in line for p in parts))
 
     def taken(self, worker):
         """Updates that have been through its hands, or are in them."""
-        return self.metric(worker, "shoal_updates_total") + self.metric(worker, "shoal_inflight")
+        return sum(v for n, _, v in self.metrics(worker) if n in ("shoal_updates_total", "shoal_inflight"))
 
     def done(self):
         return self.stack.pg.rows("SELECT count(*) FROM messages WHERE direction = 'in'")[0][0]
