@@ -83,9 +83,9 @@ enum step commit(struct job *j)
 		guard_ask(j);
 		return STEP_WAIT;
 	case COMMIT_STORED:
-		if (j->op_err != ERR_OK)
+		if (job_is_outage(j->op_err))
 			return job_outage(j, "stored effects", j->op_err);
-		return STEP_NEXT;
+		return j->op_err == ERR_OK ? STEP_NEXT : job_retry(j, "stored effects: not as they were stored");
 	}
 	BUG("commit step %d", j->step);
 }

@@ -140,10 +140,24 @@ def conflict(w):
           w.heard(user))
 
 
+def unreadable(w):
+    """Somebody has changed a guard row by hand: an update does not come back for ever with it."""
+    own, number = w.new(), 1900000001
+    dead = w.stack.queue()["dead"]
+    w.stack.pg.rows("INSERT INTO guards (key, effects) VALUES (%s, '{}')", "telegram:persona:%d" % number)
+    user = {"id": own, "is_bot": False, "first_name": "P"}
+    w.stack.post({"update_id": number, "message": {"message_id": 900, "date": 1700000000, "text": "x", "from": user,
+                                                   "chat": {"id": own, "type": "private", "first_name": "P"}}})
+    check("unreadable effects: a dead letter, nothing sent or stored", wait_for(
+        lambda: w.stack.queue()["dead"] == dead + 1, 15) and w.heard(own) == ["first"] and w.lines(own) == ["hello", "first"])
+    letter = w.stack.redis.client(decode_responses=True).xrevrange("shoal:{0}:dead", count=1)[0][1]
+    check("unreadable effects: it says so", "stored effects" in letter["error"], letter)
+
+
 def main():
     w = World()
     began = time.monotonic()
-    for run in (answer_lost, request_lost, stored, broken_off, conflict):
+    for run in (answer_lost, request_lost, stored, broken_off, conflict, unreadable):
         run(w)
     print("# took %.1f s" % (time.monotonic() - began))
     finish()
