@@ -74,7 +74,6 @@ struct queue {
 	int64_t due_at_ms;                               /* -1: nothing due */
 	unsigned last_given;
 	int64_t hello_not_before_ms, leave_until_ms;
-	int64_t heard_ms; /* the last answer of any kind, a refusal too; 0: none yet */
 
 	struct task task;
 	struct timer timer;
@@ -313,8 +312,6 @@ static void hello_done(void *arg, enum err err, const redisReply *reply)
 {
 	struct queue *q = arg;
 	q->busy = false;
-	if (reply)
-		q->heard_ms = clock_ms();
 	if (q->state == Q_LEFT)
 		return;
 	if (err != ERR_OK || !reply_is(reply, "kept") || reply->elements < 2) {
@@ -474,8 +471,6 @@ static void turn_done(void *arg, enum err err, const redisReply *reply)
 	struct queue *q = arg;
 	bool leaving = q->state == Q_LEAVING;
 	q->busy = false;
-	if (reply)
-		q->heard_ms = clock_ms();
 	q->wanted = 0;
 	series_observe(q->turn_seconds, (double)(clock_us() - q->turn_began_us) / 1e6);
 	if (err == ERR_OK && sound_answer(reply)) {
@@ -809,7 +804,7 @@ const char *queue_name(const struct queue *q)
 
 bool queue_stuck(const struct queue *q)
 {
-	return redis_up(q->turns) && q->heard_ms && clock_ms() - q->heard_ms > STUCK_MS;
+	return redis_up(q->turns) && q->turn_began_ms && clock_ms() - q->turn_began_ms > STUCK_MS;
 }
 
 bool queue_wants_empty_hands(const struct queue *q)

@@ -87,7 +87,8 @@ unsigned queue_wanted(const struct queue *q);     /* asked for in the turn under
 bool queue_up(const struct queue *q);             /* a turn was answered within the last 2 s */
 const char *queue_trouble(const struct queue *q); /* why not, for /readyz; NULL when up */
 const char *queue_name(const struct queue *q);    /* NAME of this connection */
-bool queue_stuck(const struct queue *q); /* connected, yet not even a refusal was heard for 60 s: a restart helps */
+bool queue_stuck(
+    const struct queue *q); /* connected, yet nothing was asked for 60 s, not even in vain: a restart helps */
 
 /* The connection of the turns, for short commands on this shard's keys. */
 struct redis *queue_redis(struct queue *q);
