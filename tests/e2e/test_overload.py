@@ -206,7 +206,10 @@ def flat():
         for chat in (stuck if n == 0 else []):
             stack.control("POST", "faults", {"method": "sendMessage", "kind": "429", "retry_after": 86400, "count": 1,
                                              "chat_id": chat})
-            append([chat] + people[:120])
+            append([chat])
+            wait_for(lambda: redis.exists("shoal:flood:{persona}:%d:block" % chat), 10)
+            append(people[:120])
+            wait_for(lambda: stack.queue()["length"] == stack.queue()["due"], 30)
         for i in range(0, each, 250):
             append(people)
         wait_for(lambda: stack.queue()["length"] == len(stuck), 60)

@@ -152,10 +152,50 @@ def test_the_whole_bot_still():
     word("chat", 1, 3)
     word("chat", 2, 3, ask(2).doubt)
     after(3.01)
+    for n in range(5):  # one may have a limit of its own; two that shall wait until the same moment have not
+        test = ask(10 * n)
+        is_what(test, TEST)
+        word("chat", 10 * n, 7, test.doubt)
+        test = ask(10 * n + 1)
+        is_what(test, TEST)
+        is_what(ask(10 * n + 2), DOUBT)
+        word("chat", 10 * n + 1, 7, test.doubt)
+        is_what(ask(10 * n + 2), BOT, 7000)
+        after(7.01)
+
+
+def test_a_test_that_meets_a_limit_of_its_own_decides_nothing():
+    fresh()
+    word("chat", 1, 30)
+    test = ask(2)
+    word("chat", 2, 5, test.doubt)
+    is_what(ask(2), CHAT, 5000)
     test = ask(3)
     is_what(test, TEST)
-    word("chat", 3, 7, test.doubt)
-    is_what(ask(4), BOT, 7000)
+    is_what(ask(4), DOUBT)
+    word("well", doubt=test.doubt)
+    is_what(ask(4), BOOKED, 0)
+
+
+def test_a_long_block_needs_more_proof():
+    fresh()
+    word("chat", 1, 86400)
+    word("chat", 2, 86400, ask(2).doubt)
+    test = ask(3)
+    is_what(test, TEST)
+    word("chat", 3, 86400, test.doubt)
+    is_what(ask(4), BOT, 86400000)
+
+
+def test_refused_whoever_it_is():
+    """Each is told another time, but nobody gets through."""
+    fresh()
+    word("chat", 1, 10)
+    for n in range(4):
+        test = ask(2 + n)
+        is_what(test, TEST)
+        word("chat", 2 + n, 20 + 10 * n, test.doubt)
+    is_what(ask(9), BOT, 50000)
 
 
 def test_calls_that_were_on_their_way_decide_nothing():
@@ -214,6 +254,7 @@ def test_a_success_does_not_lift_a_block():
     after(3.1)
     second = ask(3)  # the first test hangs
     is_what(second, TEST)
+    word("chat", 9, 20)
     word("chat", 3, 20, second.doubt)
     eq(word("well", doubt=first.doubt), 0)
     is_what(ask(4), BOT, 20000)
