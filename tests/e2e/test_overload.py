@@ -237,15 +237,16 @@ def flat():
 
 
 def never_trimmed():
-    """Only settled entries leave the stream: there is no command that cuts it."""
-    cut = re.compile(r"\b(XTRIM|MAXLEN|MINID)\b", re.I)
+    """Only settled entries leave the stream: there is no command that cuts it. The bell's stream, which holds no entries,
+    may be cut."""
+    cut, bell = re.compile(r"\b(XTRIM|MAXLEN|MINID)\b", re.I), re.compile(r"'XADD', WAKE, 'MAXLEN'")
     found = []
     for where in ("src", "lua", "include"):
         for folder, _, files in os.walk(os.path.join(REPO, where)):
             for name in files:
                 with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as f:
-                    found += [name for line in f if cut.search(line)]
-    check("no command that trims a stream", not found, found)
+                    found += [name + ": " + line for line in f if cut.search(line) and not bell.search(line)]
+    check("no command that trims a stream of entries", not found, found)
 
 
 def no_room():
