@@ -207,7 +207,7 @@ local function bury(id, lane, fields, reason, maybe_applied, worker)
 		'maybe_applied', maybe_applied, 'died_at', now, 'worker', worker or '', 'entry', 'follows'}
 	fields = fields or {}
 	if #fields > FIELDS then -- more than one command takes: what a retry needs
-		for _, name in ipairs({'bot', 'lane', 'key', 'at', 'body'}) do
+		for _, name in ipairs({'bot', 'lane', 'key', 'at', 'body', 'again', 'born'}) do
 			copy[#copy + 1] = field(fields, name) and name
 			copy[#copy + 1] = field(fields, name)
 		end
