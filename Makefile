@@ -86,7 +86,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture model layers format outages
+.PHONY: deps run test torture model layers format outages chaos
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -109,5 +109,10 @@ model: $(TURN)
 # every outage, held longer than in `make test`
 outages: all
 	@OUTAGES=all /usr/bin/python3 tests/e2e/test_outages.py build/shoal
+
+# faults under load, and a judge. By environment: SECONDS, SEED, WORKERS, CHATS, RATE, FAULTS
+chaos: all
+	@sh src/up/deps.sh test
+	@/usr/bin/python3 tests/chaos/run.py $(B)/shoal
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -138,7 +138,7 @@ class Redis(Process):
         for name, value in settings.items():
             argv += ["--" + name, str(value)]
         super().__init__(argv, os.path.join(folder, "redis.log"))
-        if not wait_for(self._answers, 10):
+        if not wait_for(self._answers, 30):
             raise RuntimeError("redis-server did not start:\n" + self.output()[-2000:])
 
     def client(self, **options):

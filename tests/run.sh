@@ -52,6 +52,10 @@ half() {
 		*) check "$2$kind $name" 240 "$t" ;;
 		esac
 	done
+	if [ "$3" = waiting ]; then
+		check "$2chaos" 300 env SECONDS=20 /usr/bin/python3 tests/chaos/run.py "$1/shoal"
+		check "$2chaos test_check.py" 120 /usr/bin/python3 tests/chaos/test_check.py "$1/chaos"
+	fi
 	echo "$passed $failed" >"build/log/$3"
 }
 suite() {
