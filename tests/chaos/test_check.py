@@ -296,6 +296,30 @@ def a_dead_letter(d, s):
     d["queue"]["dead"].append({"lane": "telegram:persona:1", "error": "killed its worker 3 times"})
 
 
+def die(d, s, deaths):
+    """The chat's last message is a dead letter, without effect or reply, after so many deaths of workers."""
+    u = s.c.texts[-1]
+    d["queue"]["dead"].append({"key": judge.KEY % u["id"], "lane": "telegram:persona:%d" % s.chat,
+                               "error": "killed its worker 3 times", "died_at": str(u["first"] + 10)})
+    d["queue"]["keys"]["shoal:{0}:dead"] = {"type": "stream", "size": 1, "life": -1}
+    d["faults"] = d["faults"] + [
+        {"kind": "kill", "worker": HEALTHY + "-", "at": u["first"] + n, "end": u["first"] + n} for n in range(deaths)]
+    d["guards"] = [row for row in d["guards"] if row[0] != judge.KEY % u["id"]]
+    d["messages"] = list(d["messages"])
+    del d["messages"][s.stored_answer(d, -1)], d["messages"][s.row(d, -1)]
+    d["calls"] = {**d["calls"], s.chat: [x for i, x in enumerate(s.calls(d)) if i != s.answer(d, -1)]}
+
+
+@spoils("queue", "dead", "lost", "missing")
+def a_dead_letter_after_two_deaths(d, s):
+    die(d, s, 2)
+
+
+@spoils("queue")
+def a_dead_letter_after_three_deaths(d, s):
+    die(d, s, 3)
+
+
 @spoils("queue", "residue")
 def a_lane_that_stays_held(d, s):
     d["queue"]["keys"]["shoal:{0}:lanes"] = {"type": "hash", "size": 1, "life": -1}
@@ -349,12 +373,12 @@ def a_worker_that_ended_badly(d, s):
 # ---- standstills: a chat in hand at the death of its worker, at a time of its own
 
 def stand(d, s, kind, until):
-    """The chat's answers from the third on are by another worker than that of the second, with this fault between."""
-    calls, i, j = s.calls(d), s.answer(d, 2), s.answer(d, 3)
+    """All that the chat was told from the third answer on is by another worker, with this fault before it."""
+    calls, i = s.calls(d), s.answer(d, 2)
     at = calls[i].at + 1
-    calls[i] = calls[i]._replace(worker="w998", took=0)
-    calls[j:] = [x._replace(at=at + until + n, worker=HEALTHY) for n, x in enumerate(calls[j:])]
-    d["sent"] = [{**u, "at": at - 1} if u["id"] == s.c.texts[3]["id"] else u for u in d["sent"]]
+    calls[:i + 1] = [x._replace(at=min(x.at, at - 1), took=0, worker="w998") for x in calls[:i + 1]]
+    calls[i + 1:] = [x._replace(at=at + until + n, worker=HEALTHY) for n, x in enumerate(calls[i + 1:])]
+    d["sent"] = [{**u, "at": min(u["at"], at - 1)} if u["chat"] == s.chat else u for u in d["sent"]]
     d["faults"] = [{**f, "lanes": []} for f in d["faults"]] + [
         {"kind": kind, "worker": "w998-", "at": at, "end": at, "lanes": [s.chat], "code": 0}]
     d["run"] = {**d["run"], "calm": True, "kinds": [kind]}
