@@ -249,7 +249,8 @@ static void runner_init(struct runner *r, struct fleet *f, const struct fleet_jo
 	    metric_counter("shoal_fleet_job_rows_total", "job", "Rows that jobs of the fleet removed");
 	struct metric *runs = metric_counter("shoal_fleet_job_runs_total", "job,outcome", "Runs of jobs of the fleet");
 
-	r->run = (struct fleet_run){.pg = f->opts.pg, .redis = f->opts.redis};
+	r->run = (struct fleet_run){
+	    .pg = f->opts.pg, .redis = f->opts.redis, .shards = f->opts.shards, .nshards = f->opts.nshards};
 	r->job = job;
 	r->fleet = f;
 	r->rows_total = SERIES(rows, job->name);

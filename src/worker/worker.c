@@ -349,8 +349,16 @@ static void open_all(struct worker *w, const char **urls)
 	w->flood = flood_open(w->redis, &w->conf);
 	w->http = http_open(w->loop, &(struct http_opts){OUTLET_CALLS, ANSWER_MAX, arena_strdup(&w->arena, agent)});
 	w->reach = reach_open(&(struct reach_opts){w->loop, &w->conf, w->http, w->pg, w->flood, poke_all, w});
-	w->fleet = fleet_open(&(struct fleet_opts){w->loop, w->pg, w->redis, fleet_jobs});
 	open_queues(w, urls);
+	struct redis **shards = arena_array(&w->arena, struct redis *, w->nshards);
+	for (unsigned i = 0; i < w->nshards; i++)
+		shards[i] = queue_redis(w->shards[i].queue);
+	w->fleet = fleet_open(&(struct fleet_opts){.loop = w->loop,
+	                                           .pg = w->pg,
+	                                           .redis = w->redis,
+	                                           .shards = shards,
+	                                           .nshards = w->nshards,
+	                                           .jobs = fleet_jobs});
 }
 
 static void add_checks(struct worker *w, struct health *h)

@@ -13,9 +13,9 @@
 #include "shoal/worker/fleet.h"
 
 static struct pgserver postgres;
-static struct redis_server redis_process;
+static struct redis_server redis_process, shard_process;
 static struct loop *loop;
-static struct redis *redis;
+static struct redis *redis, *shards[2]; /* of the caches; of the queue's shards, the first with the caches */
 static struct pg *pg;
 static struct timer limit;
 
@@ -42,11 +42,11 @@ static long long number(const char *text)
 	return atoll(sql(text));
 }
 
-/* One command, its answer as text. */
-static const char *command(const char *text)
+/* One command to a server, its answer as text. */
+static const char *command_to(const struct redis_server *s, const char *text)
 {
 	static char out[256];
-	redisContext *c = redisConnect("127.0.0.1", redis_process.port);
+	redisContext *c = redisConnect("127.0.0.1", s->port);
 	redisReply *r = redisCommand(c, text);
 
 	if (r && r->type == REDIS_REPLY_INTEGER)
@@ -56,6 +56,11 @@ static const char *command(const char *text)
 	freeReplyObject(r);
 	redisFree(c);
 	return out;
+}
+
+static const char *command(const char *text)
+{
+	return command_to(&redis_process, text);
 }
 
 static int runs(const char *job, const char *outcome)
@@ -83,22 +88,24 @@ static bool reached(const char *job, const char *outcome, int n, int ms)
 
 static void wait_up(void)
 {
-	for (int i = 0; i < 400 && !(redis_up(redis) && pg_up(pg)); i++)
+	for (int i = 0; i < 400 && !(redis_up(redis) && redis_up(shards[0]) && redis_up(shards[1]) && pg_up(pg)); i++)
 		run_for(25);
-	CHECK(redis_up(redis) && pg_up(pg));
+	CHECK(redis_up(redis) && redis_up(shards[0]) && redis_up(shards[1]) && pg_up(pg));
 }
 
 static void fresh(void)
 {
 	wait_up();
 	command("FLUSHALL");
+	command_to(&shard_process, "FLUSHALL");
 	sql("TRUNCATE guards, users, personas RESTART IDENTITY CASCADE; INSERT INTO users DEFAULT VALUES; "
 	    "INSERT INTO personas (key) VALUES ('default'); INSERT INTO chats (user_id, persona_id) VALUES (1, 1)");
 }
 
 static struct fleet *open_fleet(const struct fleet_job *jobs)
 {
-	return fleet_open(&(struct fleet_opts){.loop = loop, .pg = pg, .redis = redis, .jobs = jobs});
+	return fleet_open(
+	    &(struct fleet_opts){.loop = loop, .pg = pg, .redis = redis, .shards = shards, .nshards = 2, .jobs = jobs});
 }
 
 static void on_stopped(void *arg)
@@ -212,9 +219,83 @@ static void what_is_old_goes_in_batches_and_the_rest_stays(void)
 	CHECK_STR(command("EXISTS shoal:lock:job:keys_a"), "0");
 }
 
+/* An entry of `hours` ago, not settled yet. */
+static void add_unsettled(const struct redis_server *s, unsigned shard, int hours)
+{
+	char text[120];
+
+	snprintf(text, sizeof(text), "XADD shoal:{%u}:updates %lld-0 bot persona", shard,
+	         (long long)clock_wall_ms() - hours * 3600000LL);
+	CHECK(strchr(command_to(s, text), '-'));
+}
+
+/* Guards and keys of messages by age in hours, with commas. */
+static const char *guards_left(void)
+{
+	return sql("SELECT concat_ws(' | ', (SELECT string_agg(key, ',' ORDER BY at) FROM guards), "
+	           "(SELECT string_agg(update_key, ',' ORDER BY id) FROM messages))");
+}
+
+static void add_guards(void)
+{
+	sql("INSERT INTO guards (key, at) SELECT h::text, now() - h * interval '1 hour' FROM (VALUES (47), (49), (97), "
+	    "(99), (119), (121)) v (h); INSERT INTO messages (chat_id, update_key, created_at) SELECT 1, key, at FROM "
+	    "guards ORDER BY at");
+}
+
+/* Redelivered, an entry asks for its guard, however old it is; a dead letter's second life begins within two days of
+ * its guard and has a younger id. */
+static void what_an_unsettled_entry_may_ask_for_stays(void)
+{
+	static const struct fleet_job jobs[] = {{"keys_e", 1, clean_up}, {0}};
+	struct fleet *f;
+
+	fresh();
+	add_guards();
+	add_unsettled(&redis_process, 0, 30);
+	add_unsettled(&shard_process, 1, 72);
+	add_unsettled(&shard_process, 1, 1);
+	f = open_fleet(jobs);
+	CHECK(reached("keys_e", "done", 1, 10000));
+	CHECK_STR(guards_left(), "119,99,97,49,47 | 119,99,97,49,47");
+	command_to(&shard_process, "XTRIM shoal:{1}:updates MAXLEN 1");
+	CHECK(reached("keys_e", "done", 2, 10000));
+	CHECK_STR(guards_left(), "49,47 | 49,47");
+	command("DEL shoal:{0}:updates");
+	command_to(&shard_process, "DEL shoal:{1}:updates");
+	CHECK(reached("keys_e", "done", 3, 10000));
+	CHECK_STR(guards_left(), "47 | 47");
+	close_fleet(f);
+}
+
+static void nothing_is_removed_while_a_shard_cannot_be_asked(void)
+{
+	static const struct fleet_job jobs[] = {{"keys_f", 1, clean_up}, {0}};
+	struct fleet *f;
+
+	fresh();
+	add_guards();
+	redis_server_kill(&shard_process);
+	f = open_fleet(jobs);
+	CHECK(reached("keys_f", "failed", 1, 10000));
+	redis_server_run(&shard_process);
+	CHECK_STR(guards_left(), "121,119,99,97,49,47 | 121,119,99,97,49,47");
+	/* it answers, and what it says is of no use */
+	command("SET shoal:{0}:updates nonsense");
+	wait_up();
+	int failed = runs("keys_f", "failed");
+	CHECK(reached("keys_f", "failed", failed + 2, 10000));
+	CHECK_STR(guards_left(), "121,119,99,97,49,47 | 121,119,99,97,49,47");
+	command("DEL shoal:{0}:updates");
+	CHECK(reached("keys_f", "done", 1, 10000));
+	CHECK_STR(guards_left(), "47 | 47");
+	close_fleet(f);
+}
+
 static void batches_at_once_take_different_rows(void)
 {
 	static const char *const names[] = {"fleet_old_guards", "fleet_old_message_keys"};
+	const struct pg_params no_age = {.n = 1, .v = {SPAN("0")}};
 	PGconn *a = pgserver_connect(&postgres), *b = pgserver_connect(&postgres);
 
 	fresh();
@@ -226,8 +307,8 @@ static void batches_at_once_take_different_rows(void)
 		PGresult *first, *second;
 
 		PQclear(PQexec(a, "BEGIN"));
-		first = sql_run(a, names[i], NULL);
-		second = sql_run(b, names[i], NULL);
+		first = sql_run(a, names[i], &no_age);
+		second = sql_run(b, names[i], &no_age);
 		CHECK_STR(PQcmdTuples(first), "1000");
 		CHECK_STR(PQcmdTuples(second), "600");
 		PQclear(PQexec(a, "COMMIT"));
@@ -255,8 +336,10 @@ static void a_batch_reads_indexes_only(void)
 		PGconn *c = pgserver_connect(&postgres);
 		PGresult *r;
 
-		snprintf(text, sizeof(text), "EXPLAIN %s", strchr(sql_get(names[i])->sql, '\n') + 1);
-		r = PQexec(c, text);
+		PQclear(PQexec(c, "SET plan_cache_mode = force_generic_plan"));
+		snprintf(text, sizeof(text), "PREPARE batch AS %s", strchr(sql_get(names[i])->sql, '\n') + 1);
+		PQclear(PQexec(c, text));
+		r = PQexec(c, "EXPLAIN EXECUTE batch(0)");
 		CHECK(PQntuples(r) > 3);
 		for (int n = 0; n < PQntuples(r); n++)
 			CHECK(!strstr(PQgetvalue(r, n, 0), "Seq Scan") && !strstr(PQgetvalue(r, n, 0), "Sort"));
@@ -413,7 +496,8 @@ static void ending_with_a_step_under_way_is_safe(void)
 
 	fresh();
 	PQclear(PQexec(blocker, "BEGIN; LOCK TABLE guards"));
-	f = fleet_open(&(struct fleet_opts){.loop = loop, .pg = own, .redis = redis, .jobs = jobs});
+	f = fleet_open(&(struct fleet_opts){
+	    .loop = loop, .pg = own, .redis = redis, .shards = shards, .nshards = 2, .jobs = jobs});
 	for (int i = 0; i < 200 && number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0; i++)
 		run_for(20);
 	CHECK_STR(command("EXISTS shoal:lock:job:keys_b"), "1");
@@ -506,10 +590,15 @@ int main(void)
 	}
 	sql("ALTER DATABASE postgres SET client_min_messages = warning");
 	redis_server_start(&redis_process, NULL);
+	redis_server_start(&shard_process, NULL);
 	log_init(LOG_ERROR, LOG_TEXT, "test", "fleet");
 	loop = loop_new();
 	timer_init(&limit, loop, on_limit, NULL);
 	redis = redis_open(loop, &(struct redis_opts){.url = redis_process.url, .label = "cache", .timeout_ms = 2000});
+	for (int i = 0; i < 2; i++)
+		shards[i] = redis_open(loop, &(struct redis_opts){.url = i ? shard_process.url : redis_process.url,
+		                                                  .label = "queue",
+		                                                  .timeout_ms = 2000});
 	pg = pg_open(loop, &(struct pg_opts){.url = postgres.url,
 	                                     .application_name = "test",
 	                                     .connections = 2,
@@ -517,6 +606,8 @@ int main(void)
 	                                     .statement_timeout_ms = 10000});
 	RUN(the_programs_table_is_sound);
 	RUN(what_is_old_goes_in_batches_and_the_rest_stays);
+	RUN(what_an_unsettled_entry_may_ask_for_stays);
+	RUN(nothing_is_removed_while_a_shard_cannot_be_asked);
 	RUN(batches_at_once_take_different_rows);
 	RUN(a_batch_reads_indexes_only);
 	RUN(a_job_runs_once_a_period_however_many_look);
@@ -531,9 +622,12 @@ int main(void)
 	RUN(stopping_without_redis_ends_too);
 	pg_close(pg);
 	redis_close(redis);
+	redis_close(shards[0]);
+	redis_close(shards[1]);
 	run_for(50);
 	timer_release(&limit);
 	loop_free(loop);
 	redis_server_stop(&redis_process);
+	redis_server_stop(&shard_process);
 	DONE();
 }

@@ -21,7 +21,10 @@ struct fleet;
 struct fleet_run {
 	struct pg *pg;
 	struct redis *redis;
-	unsigned at; /* the steps' own note of how far the run is; 0 at its start */
+	struct redis *const *shards; /* of the queue: shard n's is shards[n] */
+	unsigned nshards;
+	unsigned at;   /* the steps' own note of how far the run is; 0 at its start */
+	int64_t found; /* and of what they found out */
 };
 
 struct fleet_job {
@@ -43,6 +46,8 @@ struct fleet_opts {
 	struct loop *loop;
 	struct pg *pg;       /* no job begins while it is down */
 	struct redis *redis; /* the same */
+	struct redis *const *shards;
+	unsigned nshards; /* at least 1 */
 	const struct fleet_job *jobs;
 };
 
@@ -50,7 +55,7 @@ struct fleet *fleet_open(const struct fleet_opts *opts);
 /* Begins nothing any more and gives the locks back; a step under way comes to its end. fn, in a later turn, once Redis
  * has answered or could not be asked. Once only. */
 void fleet_stop(struct fleet *f, void (*fn)(void *arg), void *arg);
-/* After fleet_stop, its callback, and the closing of pg and redis. */
+/* After fleet_stop, its callback, and the closing of pg, redis and the shards. */
 void fleet_free(struct fleet *f);
 
 #endif
