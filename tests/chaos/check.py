@@ -25,7 +25,8 @@ KEY = "telegram:persona:%d"   # an update's key
 SETTLE_MS = 1000              # an answered reply is noted within this, unless something keeps its worker from it
 RINGS = 100                   # bells that nobody needs any more may be left
 TAKEOVER_MS = 5000            # a dead worker's chats go on within this
-STALL = "the machine stood still"
+# entries of the log that are no faults of ours: the machine stood still, or had no time for a worker or Redis
+MACHINE = {"stall": "the machine stood still", "starved": "no processor in time"}
 TIMEOUT_MS = 29500            # a call without an answer for so long has failed for its worker
 DEAD_MS = 2400                # a worker that stands still for so long may be taken for dead
 AFTER_MS = 60000              # a second copy comes within this after its cause has passed
@@ -438,17 +439,18 @@ class Causes:
     """A second copy is allowed where the first one's worker could not know, or tell, that it had arrived."""
 
     def __init__(self, faults):
-        self.died, self.stopped = collections.defaultdict(list), collections.defaultdict(list)
+        self.died, self.still = collections.defaultdict(list), collections.defaultdict(list)
         self.touch = []  # of all workers with Redis
         for f in faults:
-            if f["kind"] in ("kill", "stop") and "worker" not in f:  # nothing came of it
-                continue
-            if f["kind"] == "kill":
-                self.died[f["worker"].rstrip("-")].append(f["at"])
-            elif f["kind"] == "stop":
-                self.stopped[f["worker"].rstrip("-")].append((f["at"], f["end"]))
-            elif f["kind"].startswith("redis-") or f["kind"] == STALL:
-                self.touch.append((f["kind"], f["at"], f["end"]))
+            worker, span = f.get("worker", "").rstrip("-"), (f["at"], f["end"])
+            if f["kind"] == "kill" and worker:
+                self.died[worker].append(f["at"])
+            elif f["kind"] == "stop" and worker:
+                self.still[worker].append(("worker stopped", *span))
+            elif f["kind"] == "starved" and worker != "redis":
+                self.still[worker].append((MACHINE["starved"], *span))
+            elif f["kind"].startswith("redis-") or f["kind"] in MACHINE:
+                self.touch.append((MACHINE.get(f["kind"], f["kind"]), *span))
 
     def of(self, before, again):
         """The name of the cause and when it had passed, or None."""
@@ -460,12 +462,12 @@ class Causes:
         for at in self.died[before.worker]:
             if before.at <= at <= done + SETTLE_MS:
                 return "worker killed", at
-        for at, end in self.stopped[before.worker]:
+        for what, at, end in self.still[before.worker]:
             if before.at <= end and at <= done + SETTLE_MS:
-                return "worker stopped", end
-        for at, end in self.stopped[again.worker]:  # it had been about to send when it was stopped
+                return what, end
+        for what, at, end in self.still[again.worker]:  # it had been about to send
             if at <= again.at <= end + SETTLE_MS:
-                return "sent by a worker that had been stopped", end
+                return what + " before it sent", end
         for kind, at, end in self.touch:
             if before.at <= end + TAKEOVER_MS and at <= done + SETTLE_MS:
                 return kind, end
@@ -597,9 +599,13 @@ def judge_replies(data, chats, v):
 def judge(data):
     v = Verdict()
     chats = chats_of(data)
-    kinds = collections.Counter(f["kind"] for f in data["faults"] if "failed" not in f and f["kind"] != STALL)
+    kinds = collections.Counter(f["kind"] for f in data["faults"] if "failed" not in f and f["kind"] not in MACHINE)
+    slow = sum(f["end"] - f["at"] for f in data["faults"] if f["kind"] in MACHINE)
     again = sum(u["posts"] - 1 for u in data["sent"])
     v.say("faults: %d (%s)" % (sum(kinds.values()), ", ".join("%s %d" % k for k in sorted(kinds.items()))))
+    if slow:
+        v.say("this machine was short of processors: its programs waited for one more than they ran for %d s in all" % (
+            slow / 1000))
     sent = collections.Counter(u["kind"] for u in data["sent"])
     v.say("updates: %d accepted in %d chats (%s), posted again %d times" % (
         len(data["sent"]), len(chats), ", ".join("%s %d" % k for k in sorted(sent.items())), again))

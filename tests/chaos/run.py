@@ -21,6 +21,7 @@ from lib import Process, check, finish, free_port, wait_for  # noqa: E402
 from stack import SECRET, Stack, binary_from_argv, light  # noqa: E402
 import check as judge  # noqa: E402
 import faults  # noqa: E402
+from machine import Machine  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIRST = 1000000     # the first person's id
@@ -28,7 +29,6 @@ REPLIES = 50        # the persona's answers, in turn
 LIMITED, PLACES = "chaos9", 7  # a start code for so many people
 API_MS = 100        # how long the platform takes, so that a worker that is hit has something in hand
 PATIENCE_S = 60     # so long a fault waits for another one that is in its way
-STALL_MS = 1000     # without a breath of this program
 EMPTY_S = 180       # so long the queue may take to empty at the end
 
 
@@ -233,14 +233,11 @@ class Chaos:
                 check("%s lives on" % w.log, False, w.output()[-1500:])
                 self.add()
 
-    def pulse(self):
-        """When this machine stands still, so do the workers: no fault of ours, and none of theirs."""
-        last = faults.now_ms()
-        while not self.stop_watch.wait(0.05):
-            now = faults.now_ms()
-            if now - last > STALL_MS:
-                self.log({"kind": judge.STALL, "at": last, "end": now})
-            last = now
+    def programs(self):
+        """Those that must get a processor in time, and their pids."""
+        with self.guard:
+            pids = {self.names[w]: w.pid for w in self.live}
+        return {**pids, "redis": self.stack.redis.pid}
 
     def settled(self):
         try:
@@ -262,7 +259,8 @@ class Chaos:
         began = time.monotonic()
         self.send()
         threading.Thread(target=self.watch, daemon=True).start()
-        threading.Thread(target=self.pulse, daemon=True).start()
+        machine = Machine(self.programs, self.log)
+        threading.Thread(target=machine.watch, args=(self.stop_watch,), daemon=True).start()
         for when, kind in self.schedule():
             time.sleep(max(0, began + when - time.monotonic()))
             if not self.sender.running():
@@ -272,13 +270,14 @@ class Chaos:
             t.join(120)
         self.ended = faults.now_ms()
         self.stack.control("DELETE", "faults")
-        code = self.sender.wait(max(0, began + self.seconds + 60 - time.monotonic()))
+        code = self.sender.wait(max(0, began + self.seconds + EMPTY_S - time.monotonic()))
         check("the sender got everything accepted", code == 0, self.sender.output()[-1500:])
         waiting = time.monotonic()
         check("the queue empties", wait_for(self.settled, EMPTY_S, 0.05), self.stack.queue())
         self.emptied = time.monotonic() - waiting
         time.sleep(0.5)
         self.stop_watch.set()
+        time.sleep(0.2)  # for what the watchers still have to say
 
     def end(self):
         """What is left, first with the workers alive, then without them."""

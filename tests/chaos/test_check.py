@@ -252,6 +252,16 @@ def a_reply_twice_while_Redis_was_away(d, s):
     again(d, s, "redis-kill", 10, 1500)
 
 
+@spoils("calls")
+def a_reply_twice_whose_worker_got_no_processor(d, s):
+    again(d, s, "starved", -10, 3500)
+
+
+@spoils("calls", "cause")
+def a_reply_twice_whose_worker_got_no_processor_before(d, s):
+    again(d, s, "starved", -4500, -1000)
+
+
 @spoils("calls", "cause")
 def a_reply_twice_whose_worker_was_killed_later(d, s):
     again(d, s, "kill", 2000, 2000)
