@@ -10,7 +10,6 @@
 
 #include "turn_walk.h"
 
-#define SCRIPT "lua/turn.lua"
 #define MUTANTS_DIR "tests/model/mutants"
 #define MUTANTS_MAX 64
 #define MUTANT_STEPS 150000L /* within so many a mistake is found */
@@ -46,18 +45,12 @@ static long long number(const char *name, long long otherwise)
 
 static void load(struct turn_redis *redis, const char *mutant)
 {
-	char why[400], path[300], *script = file_text(SCRIPT);
-	if (mutant) {
-		snprintf(path, sizeof(path), "%s/%s", MUTANTS_DIR, mutant);
-		char *changed = turn_mutated(script, path, why, sizeof(why));
-		free(script);
-		script = changed;
-	}
-	if (!script || !turn_redis_load(redis, script, why, sizeof(why))) {
-		printf("not ok %s\n# %s\n", mutant ? mutant : SCRIPT, why);
-		exit(1);
-	}
-	free(script);
+	char why[400], path[300];
+	snprintf(path, sizeof(path), MUTANTS_DIR "/%s", mutant ? mutant : "");
+	if (turn_redis_load(redis, mutant ? path : NULL, why, sizeof(why)))
+		return;
+	printf("not ok %s\n# %s\n", mutant ? mutant : "scripts_load", why);
+	exit(1);
 }
 
 /* The last steps of a walk that failed, which is walked again for it. */

@@ -17,8 +17,6 @@
 #define SPREAD (TTL / 6) /* ms over which they come back */
 #define LOOK 1000        /* ms until an entry that could not be served is looked at again */
 
-#define STREAM "shoal:{0}:updates"
-
 const char *const tally_names[TALLIES] = {
     [T_CALLS] = "calls",
     [T_GIVEN] = "given",
@@ -125,7 +123,7 @@ int model_find(const struct model *m, struct id id)
 	return i >= 0 && id_cmp(m->entries[i].id, id) == 0 ? i : -1;
 }
 
-static struct entry *entry_named(struct model *m, const redisReply *r, const char *where)
+struct entry *model_named(struct model *m, const redisReply *r, const char *where)
 {
 	struct id id;
 	int i = r->type == REDIS_REPLY_STRING && parse_id(r->str, &id) ? model_find(m, id) : -1;
@@ -174,7 +172,8 @@ int model_entry(struct model *m)
 		m->live = realloc(m->live, (size_t)m->cap * sizeof(*m->live));
 	if (!m->live)
 		abort();
-	m->entries[m->nentries] = (struct entry){.owner = NOBODY, .key = -1};
+	m->entries[m->nentries] = (struct entry){
+	    .owner = NOBODY, .key = -1, .born = -1, .at = m->nentries % 3 ? -1 : 17, .body_of = m->nentries};
 	return m->nentries++;
 }
 
@@ -210,46 +209,49 @@ static void add(struct span *out, int *n, const char *name, const char *value, s
 	out[(*n)++] = (struct span){value, len};
 }
 
-int entry_fields(const struct model *m, int entry, struct span out[14])
+/* The key's text, not ended; its length. */
+static size_t key_text(const struct model *m, int key, char out[300])
 {
-	static char body[32], key[260], *large;
-	static const char high_lane[] = "L\xc3\xa4";
-	const struct entry *e = &m->entries[entry];
-	const char *bot = bot_names[e->bot], *lane = lane_names[e->lane];
-	int n = 0;
+	struct id name = m->marks[key].name;
+	size_t len = name.ms ? strlen(id_text(name, out)) : (size_t)snprintf(out, 48, "k%d", key);
+	if (key % 50 == 7 && !name.ms) { /* the longest */
+		memcpy(out + len, long_text, 255 - len);
+		len = 255;
+	}
+	return len;
+}
 
-	if (e->odd != BAD_NO_BOT)
-		add(out, &n, "bot", bot, e->odd == BAD_EMPTY_BOT ? 0 : strlen(bot));
-	if (entry % 3 == 0)
-		add(out, &n, "at", "17", 2);
+static void add_key(const struct model *m, const struct entry *e, struct span *out, int *n)
+{
+	static char key[300];
+	if (e->odd == BAD_LONG_KEY)
+		add(out, n, "key", long_text, 256);
+	else if (e->odd == BAD_NUL_KEY)
+		add(out, n, "key", "k\0", 2);
+	else if (e->odd == SOUND_EMPTY_KEY)
+		add(out, n, "key", "", 0);
+	else if (e->key >= 0)
+		add(out, n, "key", key, key_text(m, e->key, key));
+}
+
+static void add_lane(const struct entry *e, struct span *out, int *n)
+{
+	static const char high_lane[] = "L\xc3\xa4", control_lane[] = "L\1"
+	                                                              "00000000000000000001-00000000000000000001";
 	switch (e->odd) {
 	case BAD_NO_LANE: break;
-	case BAD_EMPTY_LANE: add(out, &n, "lane", "", 0); break;
-	case BAD_LONG_LANE: add(out, &n, "lane", long_text, 256); break;
-	case BAD_CONTROL_LANE:
-		add(out, &n, "lane",
-		    "L\1"
-		    "00000000000000000001-00000000000000000001",
-		    43);
-		break;
-	case BAD_NUL_LANE: add(out, &n, "lane", "L\0", 2); break;
-	case BAD_HIGH_LANE: add(out, &n, "lane", high_lane, 3); break;
-	default: add(out, &n, "lane", lane, strlen(lane));
+	case BAD_EMPTY_LANE: add(out, n, "lane", "", 0); break;
+	case BAD_LONG_LANE: add(out, n, "lane", long_text, 256); break;
+	case BAD_CONTROL_LANE: add(out, n, "lane", control_lane, sizeof(control_lane) - 1); break;
+	case BAD_NUL_LANE: add(out, n, "lane", "L\0", 2); break;
+	case BAD_HIGH_LANE: add(out, n, "lane", high_lane, 3); break;
+	default: add(out, n, "lane", lane_names[e->lane], strlen(lane_names[e->lane]));
 	}
-	if (e->odd == BAD_LONG_KEY)
-		add(out, &n, "key", long_text, 256);
-	else if (e->odd == BAD_NUL_KEY)
-		add(out, &n, "key", "k\0", 2);
-	else if (e->odd == SOUND_EMPTY_KEY)
-		add(out, &n, "key", "", 0);
-	else if (e->key >= 0) {
-		int len = snprintf(key, sizeof(key), "k%d", e->key);
-		if (e->key % 50 == 7) /* the longest */
-			memcpy(key + len, long_text, 255 - (size_t)len), len = 255;
-		add(out, &n, "key", key, (size_t)len);
-	}
-	if (e->again)
-		add(out, &n, "again", "1", 1);
+}
+
+static void add_body(const struct entry *e, struct span *out, int *n)
+{
+	static char body[32], *large;
 	if (e->size) {
 		if (!large) {
 			large = malloc(BYTES);
@@ -257,15 +259,41 @@ int entry_fields(const struct model *m, int entry, struct span out[14])
 				abort();
 			memset(large, 'x', BYTES);
 		}
-		add(out, &n, "body", large, e->size);
+		add(out, n, "body", large, e->size);
 	} else if (e->odd == SOUND_EMPTY_BODY) {
-		add(out, &n, "body", "", 0);
+		add(out, n, "body", "", 0);
 	} else if (e->odd == SOUND_BINARY_BODY) {
-		add(out, &n, "body", "\0\xff\r\n", 4);
+		add(out, n, "body", "\0\xff\r\n", 4);
 	} else if (e->odd != BAD_NO_BODY) {
-		int len = snprintf(body, sizeof(body), "body %d", entry);
-		add(out, &n, "body", body, (size_t)len);
+		add(out, n, "body", body, (size_t)snprintf(body, sizeof(body), "body %d", e->body_of));
 	}
+}
+
+static void add_number(struct span *out, int *n, const char *name, int64_t number, char text[24])
+{
+	if (number >= 0)
+		add(out, n, name, text, (size_t)snprintf(text, 24, "%lld", (long long)number));
+}
+
+int entry_fields(const struct model *m, int entry, struct span out[14])
+{
+	static char born[24], at[24];
+	const struct entry *e = &m->entries[entry];
+	int n = 0;
+	if (e->again) {
+		add(out, &n, "again", "1", 1);
+		add_number(out, &n, "born", e->born, born);
+		add_key(m, e, out, &n);
+		add_number(out, &n, "at", e->at, at);
+	}
+	if (e->odd != BAD_NO_BOT)
+		add(out, &n, "bot", bot_names[e->bot], e->odd == BAD_EMPTY_BOT ? 0 : strlen(bot_names[e->bot]));
+	if (!e->again)
+		add_number(out, &n, "at", e->at, at);
+	add_lane(e, out, &n);
+	if (!e->again)
+		add_key(m, e, out, &n);
+	add_body(e, out, &n);
 	return n;
 }
 
@@ -322,7 +350,7 @@ static void make_free(struct model *m, struct entry *e)
 	m->tally[T_PARKED] += paused;
 }
 
-static struct entry *head_of(struct model *m, int lane)
+struct entry *model_head(struct model *m, int lane)
 {
 	return m->lanes[lane].n ? &m->entries[m->lanes[lane].queue[0]] : NULL;
 }
@@ -351,12 +379,12 @@ static void advance(struct model *m, int lane)
 {
 	struct lane *l = &m->lanes[lane];
 	pop(l);
-	while (l->n && !head_of(m, lane)->there) {
-		end(m, head_of(m, lane), REMOVED);
+	while (l->n && !model_head(m, lane)->there) {
+		end(m, model_head(m, lane), REMOVED);
 		pop(l);
 	}
 	if (l->n) {
-		make_free(m, head_of(m, lane));
+		make_free(m, model_head(m, lane));
 		m->tally[T_HANDED_ON]++;
 	}
 }
@@ -500,6 +528,8 @@ void model_all_lost(struct model *m)
 	m->group = false;
 	m->read = m->last = m->wake = (struct id){0, 0};
 	m->ndead = 0;
+	m->nletters = 0;
+	memset(m->letters, 0, sizeof(m->letters));
 	m->junk_due = 0;
 }
 
@@ -517,7 +547,7 @@ void model_set_pause(struct model *m, int pause)
 
 /* --- before anybody speaks: another pause, the clock, the rotation of keys */
 
-static void judge_time(struct model *m)
+static void judge_time(struct model *m, const struct call *c)
 {
 	if (m->paused != m->paused_seen) {
 		m->paused_seen = m->paused;
@@ -539,8 +569,10 @@ static void judge_time(struct model *m)
 	for (int i = 0; i < m->nregistered; i++)
 		far = far || m->names[m->registered[i]].deadline > m->now + 2 * TTL;
 	if (m->now - m->turned > TTL / 2 || back || far) {
+		/* less of it where a new worker is the first to speak */
+		int grace = c->mode == HELLO && !c->nold ? TTL / 2 : TTL;
 		for (int i = 0; i < m->nregistered; i++)
-			m->names[m->registered[i]].deadline = m->now + TTL;
+			m->names[m->registered[i]].deadline = m->now + grace;
 		m->tally[T_GRACE] += m->nregistered > 0;
 	}
 	for (int i = 0; back && i < m->nlive; i++) {
@@ -601,7 +633,7 @@ static void judge_hello(struct model *m, const struct call *c, const redisReply 
 	if ((int)r->element[1]->elements != nexpected)
 		model_fail(m, "%zu kept, not %d", r->element[1]->elements, nexpected);
 	for (int i = 0; i < nexpected; i++) {
-		int entry = (int)(entry_named(m, r->element[1]->element[i], "kept") - m->entries), k = 0;
+		int entry = (int)(model_named(m, r->element[1]->element[i], "kept") - m->entries), k = 0;
 		while (k < c->nkept && c->kept[k] != entry)
 			k++;
 		if (k == c->nkept || !expected[k])
@@ -637,13 +669,14 @@ static void judge_report(struct model *m, const struct call *c, int i)
 		break;
 	case SENT: note(e, e->retries, e->takeovers, (int)r->number); break;
 	case RETRY:
+	case RETRY_MAYBE:
 		note(e, e->retries + 1, e->takeovers, e->sent);
 		if (e->retries < ATTEMPTS) {
 			make_due(e, m->now + r->number, m->now + r->number);
 			e->put_off = m->ncalls;
 			break;
 		}
-		bury(m, e, text, false, c->name);
+		bury(m, e, text, r->kind == RETRY_MAYBE, c->name);
 		break;
 	case DEAD: bury(m, e, text, r->number == 1, c->name); break;
 	}
@@ -652,7 +685,7 @@ static void judge_report(struct model *m, const struct call *c, int i)
 static bool answer_buries(struct model *m, const redisReply *buried, const struct entry *e)
 {
 	for (size_t i = 0; i + 2 < buried->elements; i += 3)
-		if (entry_named(m, buried->element[i], "dead letter") == e)
+		if (model_named(m, buried->element[i], "dead letter") == e)
 			return true;
 	return false;
 }
@@ -667,7 +700,9 @@ static void judge_takeover(struct model *m, const redisReply *buried, struct ent
 		dead = answer_buries(m, buried, e);
 	if (dead) {
 		m->tally[T_KILLERS]++;
+		int killer = m->nburials;
 		bury(m, e, "", true, owner);
+		m->burials[killer].killer = true;
 		return;
 	}
 	m->tally[T_STORM_SPARED] += takeovers >= FATAL;
@@ -687,7 +722,7 @@ static void judge_deaths(struct model *m, const redisReply *buried)
 	for (int d = 0; d < ndead; d++) {
 		bool worked = false, explained = false;
 		for (int l = 0; l < LANES; l++) {
-			struct entry *e = head_of(m, l);
+			struct entry *e = model_head(m, l);
 			if (!e || e->place != HELD || e->owner != dead[d])
 				continue;
 			worked = true;
@@ -707,7 +742,7 @@ static void judge_deaths(struct model *m, const redisReply *buried)
 static void judge_leaving(struct model *m, int name)
 {
 	for (int l = 0; l < LANES; l++) {
-		struct entry *e = head_of(m, l);
+		struct entry *e = model_head(m, l);
 		if (e && e->place == HELD && e->owner == name) {
 			make_due(e, m->now, m->now);
 			e->ring = m->ncalls;
@@ -732,7 +767,7 @@ static bool is_duplicate(struct model *m, int entry)
 		return true;
 	}
 	if (!known)
-		*k = (struct mark){entry, m->epoch};
+		*k = (struct mark){k->name, entry, m->epoch};
 	return false;
 }
 
@@ -796,7 +831,7 @@ static void judge_reading(struct model *m, const struct observed *o, bool takes)
 static void judge_dropped(struct model *m, redisContext *redis)
 {
 	for (int l = 0; l < LANES; l++) {
-		struct entry *e = head_of(m, l);
+		struct entry *e = model_head(m, l);
 		if (!e || e->place != DUE || e->there || e->lo > m->now)
 			continue;
 		char mine[48];
@@ -825,7 +860,7 @@ static bool can_have(const struct model *m, const struct call *c, const struct e
 	return e->there && !model_is_paused(m, e->bot) && !is_excepted(c, e->bot);
 }
 
-static void judge_fields(struct model *m, int entry, const redisReply *r, size_t from)
+void model_judge_fields(struct model *m, int entry, const redisReply *r, size_t from)
 {
 	struct span f[14];
 	int n = entry_fields(m, entry, f);
@@ -841,10 +876,10 @@ static void judge_given_entry(struct model *m, const struct call *c, const redis
 {
 	if (r->type != REDIS_REPLY_ARRAY || r->elements != 6)
 		model_fail(m, "an entry out of shape");
-	struct entry *e = entry_named(m, r->element[0], "given");
+	struct entry *e = model_named(m, r->element[0], "given");
 	const char *id = r->element[0]->str;
 	int entry = (int)(e - m->entries);
-	struct entry *head = head_of(m, e->lane);
+	struct entry *head = model_head(m, e->lane);
 
 	if (model_is_over(e))
 		model_fail(m, "%s is given, but it was over (%d)", id, e->place);
@@ -866,7 +901,7 @@ static void judge_given_entry(struct model *m, const struct call *c, const redis
 	    r->element[4]->integer != e->sent)
 		model_fail(m, "%s has %lld %lld %lld, not %d %d %d", id, r->element[2]->integer, r->element[3]->integer,
 		           r->element[4]->integer, e->retries, e->takeovers, e->sent);
-	judge_fields(m, entry, r->element[5], 0);
+	model_judge_fields(m, entry, r->element[5], 0);
 
 	if (e->takeovers >= SUSPECT) {
 		if (!c->empty_handed || together > 1)
@@ -919,9 +954,14 @@ static void judge_careful(struct model *m, const struct call *c, int most)
 	(void)c;
 }
 
+static bool claimed(const struct model *m)
+{
+	return m->claimant != NOBODY && m->claim_till > m->now && m->claim_till <= m->now + TTL;
+}
+
 static bool claimed_by_another(const struct model *m, int name)
 {
-	return m->claimant != NOBODY && m->claimant != name && m->claim_till > m->now && m->claim_till <= m->now + TTL;
+	return claimed(m) && m->claimant != name;
 }
 
 /* A worker that got less than it wanted: nothing that it could have had was left. */
@@ -952,23 +992,31 @@ static void judge_left(struct model *m, const struct call *c, bool shortread, bo
 		model_fail(m, "something waits for empty hands, and nobody is told");
 }
 
-static void judge_claim(struct model *m, const struct call *c)
+/* One worker at a time empties its hands for suspects, until they are empty or there is nothing to empty them for. */
+static void judge_claim(struct model *m, const struct call *c, bool takes)
 {
+	bool mine = claimed(m) && m->claimant == c->name;
 	int worst = 0;
 	for (int i = 0; i < m->nlive; i++) {
 		struct entry *e = &m->entries[m->live[i]];
 		if (e->place == DUE && e->lo <= m->now && e->takeovers > worst)
 			worst = e->takeovers;
 	}
-	if (m->answer.careful > (worst > SUSPECT ? SUSPECT : worst))
+	if (m->answer.careful > (worst > SUSPECT ? SUSPECT : worst) && !(m->answer.careful == 2 && mine))
 		model_fail(m, "nothing is there to empty the hands for: %d", m->answer.careful);
-	if (m->answer.careful != 2)
-		return;
-	if (claimed_by_another(m, c->name))
-		model_fail(m, "two workers empty their hands for suspects");
-	m->claimant = c->name;
-	m->claim_till = m->now + TTL;
-	m->tally[T_CLAIMS]++;
+	if (m->answer.careful == 2) {
+		if (claimed_by_another(m, c->name))
+			model_fail(m, "two workers empty their hands for suspects");
+		if (mine && c->empty_handed)
+			model_fail(m, "the hands are empty, and still to be emptied");
+		m->claimant = c->name;
+		m->claim_till = m->now + TTL;
+		m->tally[T_CLAIMS]++;
+	} else if (mine) {
+		if (!c->empty_handed && !takes)
+			model_fail(m, "who empties his hands is told no longer to do so");
+		m->claimant = NOBODY;
+	}
 }
 
 static void judge_due_in(struct model *m, long long due_in, bool stopped)
@@ -1005,7 +1053,7 @@ static void judge_fenced(struct model *m, const struct call *c, const redisReply
 		if (!m->answer.fenced[i])
 			continue;
 		const struct entry *e = &m->entries[c->reports[i].entry];
-		if (n >= fenced->elements || entry_named(m, fenced->element[n], "fenced") != e)
+		if (n >= fenced->elements || model_named(m, fenced->element[n], "fenced") != e)
 			model_fail(m, "report %d is not fenced, but not its own", i + 1);
 		n++;
 	}
@@ -1024,93 +1072,15 @@ static void judge_twice(struct model *m, const redisReply *twice)
 			model_fail(m, "%d duplicates of %s, not %d", got[b], bot_names[b], m->twice[b]);
 }
 
-static struct burial *burial_of(struct model *m, const redisReply *id)
-{
-	int entry = (int)(entry_named(m, id, "dead letter") - m->entries);
-	for (int i = 0; i < m->nburials; i++)
-		if (m->burials[i].entry == entry && !m->burials[i].found) {
-			m->burials[i].found = true;
-			return &m->burials[i];
-		}
-	model_fail(m, "%s is dead, but should not be", id->str);
-}
-
-static const char *bot_of(const struct model *m, const struct burial *b)
-{
-	const struct entry *e = &m->entries[b->entry];
-	return !b->there || e->odd == BAD_NO_BOT || e->odd == BAD_EMPTY_BOT ? "" : bot_names[e->bot];
-}
-
-static void judge_letter(struct model *m, const redisReply *r)
-{
-	static const char *const names[] = {"id",   "lane",          "error",   "retries", "takeovers",
-	                                    "sent", "maybe_applied", "died_at", "worker",  "entry"};
-	enum { ID, LANE, ERROR, TRIED, TAKEN, MARK, APPLIED, AT, WORKER, ENTRY, NAMES };
-	const redisReply *f = r->element[1], *v[NAMES];
-	if (f->elements < 2 * NAMES)
-		model_fail(m, "a dead letter out of shape");
-	for (int i = 0; i < NAMES; i++) {
-		if (strcmp(f->element[2 * i]->str, names[i]))
-			model_fail(m, "a dead letter's %s is missing", names[i]);
-		v[i] = f->element[2 * i + 1];
-	}
-	const struct burial *b = burial_of(m, v[ID]);
-	const struct entry *e = &m->entries[b->entry];
-	if (e->odd < BAD_NO_BOT && strcmp(v[LANE]->str, lane_names[e->lane]))
-		model_fail(m, "the dead letter of %s has another lane", v[ID]->str);
-	if (b->error[0] ? strcmp(v[ERROR]->str, b->error) != 0 : !v[ERROR]->len)
-		model_fail(m, "the dead letter of %s says: %s", v[ID]->str, v[ERROR]->str);
-	if (strtol(v[TRIED]->str, NULL, 10) != b->retries || strtol(v[TAKEN]->str, NULL, 10) != b->takeovers ||
-	    strtol(v[MARK]->str, NULL, 10) != b->sent)
-		model_fail(m, "the dead letter of %s has %s %s %s, not %d %d %d", v[ID]->str, v[TRIED]->str,
-		           v[TAKEN]->str, v[MARK]->str, b->retries, b->takeovers, b->sent);
-	if (strcmp(v[APPLIED]->str, b->maybe_applied ? "1" : "0"))
-		model_fail(m, "the dead letter of %s: maybe_applied %s", v[ID]->str, v[APPLIED]->str);
-	if (strtoll(v[AT]->str, NULL, 10) != m->now)
-		model_fail(m, "the dead letter of %s died at %s", v[ID]->str, v[AT]->str);
-	if (strcmp(v[WORKER]->str, b->worker == NOBODY ? "" : m->names[b->worker].text))
-		model_fail(m, "the dead letter of %s: worker %s", v[ID]->str, v[WORKER]->str);
-	if (b->there)
-		judge_fields(m, b->entry, f, 2 * NAMES);
-	else if (f->elements != 2 * NAMES)
-		model_fail(m, "the dead letter of %s has fields from nowhere", v[ID]->str);
-}
-
-static void judge_burials(struct model *m, const redisReply *buried, redisContext *redis)
-{
-	if ((int)buried->elements != 3 * m->nburials) {
-		char id[48] = "none";
-		if (m->nburials)
-			id_text(m->entries[m->burials[0].entry].id, id);
-		model_fail(m, "%zu dead, not %d: %s", buried->elements / 3, m->nburials, id);
-	}
-	if (!m->nburials)
-		return;
-	for (size_t i = 0; i < buried->elements; i += 3) {
-		const struct burial *b = burial_of(m, buried->element[i]);
-		if (strcmp(buried->element[i + 1]->str, bot_of(m, b)))
-			model_fail(m, "%s is dead, of bot %s", buried->element[i]->str, buried->element[i + 1]->str);
-		if (b->error[0] ? strcmp(buried->element[i + 2]->str, b->error) != 0 : !buried->element[i + 2]->len)
-			model_fail(m, "%s is dead: %s", buried->element[i]->str, buried->element[i + 2]->str);
-	}
-	for (int i = 0; i < m->nburials; i++)
-		m->burials[i].found = false;
-	redisReply *letters = redisCommand(redis, "XREVRANGE shoal:{0}:dead + - COUNT %d", m->nburials);
-	if (!letters || letters->type != REDIS_REPLY_ARRAY || (int)letters->elements != m->nburials)
-		model_fail(m, "%d dead letters are missing", m->nburials);
-	for (int i = 0; i < m->nburials; i++)
-		judge_letter(m, letters->element[i]);
-	freeReplyObject(letters);
-}
-
 /* --- a turn */
 
 static void judge_shape(struct model *m, const redisReply *r)
 {
-	static const int types[] = {REDIS_REPLY_STRING,  REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, REDIS_REPLY_INTEGER,
-	                            REDIS_REPLY_INTEGER, REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY, REDIS_REPLY_INTEGER};
-	bool ok = r->elements == 8 && !strcmp(r->element[0]->str, "ok");
-	for (size_t i = 0; ok && i < 8; i++)
+	static const int types[] = {REDIS_REPLY_STRING,  REDIS_REPLY_ARRAY,   REDIS_REPLY_ARRAY,
+	                            REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER, REDIS_REPLY_ARRAY,
+	                            REDIS_REPLY_ARRAY,   REDIS_REPLY_INTEGER, REDIS_REPLY_ARRAY};
+	bool ok = r->elements == 9 && !strcmp(r->element[0]->str, "ok");
+	for (size_t i = 0; ok && i < 9; i++)
 		ok = r->element[i]->type == types[i];
 	if (!ok)
 		model_fail(m, "an answer out of shape: %s", r->element[0]->str ? r->element[0]->str : "?");
@@ -1159,7 +1129,7 @@ static void judge_work(struct model *m, const struct call *c, const struct obser
 	enlist(m, c->name);
 	int most = takes && c->empty_handed ? careful_before(m, c) : 0;
 	for (int l = 0; l < LANES; l++)
-		if (head_of(m, l) && head_of(m, l)->place == DUE)
+		if (model_head(m, l) && model_head(m, l)->place == DUE)
 			due_before[ndue++] = m->lanes[l].queue[0];
 	for (int i = 0; i < c->nreports; i++)
 		judge_report(m, c, i);
@@ -1170,7 +1140,8 @@ static void judge_work(struct model *m, const struct call *c, const struct obser
 	judge_reading(m, o, takes);
 	judge_dropped(m, redis);
 	judge_twice(m, r->element[5]);
-	judge_burials(m, r->element[6], redis);
+	model_judge_burials(m, r->element[6], redis);
+	model_judge_killers(m, r->element[8]);
 
 	const redisReply *given = r->element[1];
 	if ((int)given->elements > (takes ? c->want : 0))
@@ -1195,7 +1166,8 @@ static void judge_work(struct model *m, const struct call *c, const struct obser
 		judge_left(m, c, shortread, bell);
 		m->junk_due = 0;
 	}
-	judge_claim(m, c);
+	if (c->mode == WORK)
+		judge_claim(m, c, takes);
 	if (takes)
 		judge_looks(m, c);
 	if (c->mode != LEAVE)
@@ -1278,7 +1250,7 @@ void model_judge(struct model *m, const struct call *c, const struct observed *o
 		judge_sizes(m, o);
 		return;
 	}
-	judge_time(m);
+	judge_time(m, c);
 	if (c->mode == HELLO) {
 		if (strcmp(word, "kept"))
 			model_fail(m, "hello is answered %s", word);
@@ -1298,122 +1270,4 @@ void model_judge(struct model *m, const struct call *c, const struct observed *o
 		judge_ring(m, o, redis);
 	else
 		m->wake = o->wake;
-}
-
-/* --- every key */
-
-static redisReply *fetch(struct model *m, redisContext *redis, const char *command)
-{
-	redisReply *r = redisCommand(redis, command);
-	if (!r || (r->type != REDIS_REPLY_ARRAY && r->type != REDIS_REPLY_ERROR))
-		model_fail(m, "no answer to %s", command);
-	return r;
-}
-
-static void check_lanes(struct model *m, redisContext *redis)
-{
-	redisReply *r = fetch(m, redis, "HGETALL shoal:{0}:lanes");
-	for (size_t i = 0; i + 1 < r->elements; i += 2) {
-		char expected[128] = "free", id[48];
-		for (int l = 0; l < LANES; l++) {
-			const struct entry *e = head_of(m, l);
-			if (!e || strcmp(r->element[i]->str, lane_names[l]))
-				continue;
-			snprintf(expected, sizeof(expected), "%s %s%s",
-			         e->place == HELD ? m->names[e->owner].text : "@", id_text(e->id, id),
-			         e->place == DUE && !e->given ? " new" : "");
-		}
-		if (strcmp(r->element[i + 1]->str, expected))
-			model_fail(m, "lane %s: %s, not %s", r->element[i]->str, r->element[i + 1]->str, expected);
-	}
-	freeReplyObject(r);
-}
-
-static void check_waiting(struct model *m, redisContext *redis)
-{
-	redisReply *r = fetch(m, redis, "ZRANGE shoal:{0}:waiting 0 -1");
-	for (size_t i = 0; i < r->elements; i++) {
-		const char *s = r->element[i]->str, *cut = strchr(s, 1);
-		struct id id;
-		int entry = cut && strlen(cut) == 42 && parse_id(cut + 1, &id) ? model_find(m, id) : -1;
-		const struct entry *e = entry < 0 ? NULL : &m->entries[entry];
-		if (!e || e->place != WAITING || strlen(lane_names[e->lane]) != (size_t)(cut - s) ||
-		    memcmp(lane_names[e->lane], s, (size_t)(cut - s)))
-			model_fail(m, "%s waits, but should not", s);
-	}
-	freeReplyObject(r);
-}
-
-static void check_due(struct model *m, redisContext *redis)
-{
-	redisReply *r = fetch(m, redis, "ZRANGE shoal:{0}:due 0 -1 WITHSCORES");
-	for (size_t i = 0; i + 1 < r->elements; i += 2) {
-		const char *s = r->element[i]->str, *lane = strchr(s, ' ');
-		double score = strtod(r->element[i + 1]->str, NULL);
-		struct id id;
-		int entry = parse_id(s, &id) ? model_find(m, id) : -1;
-		const struct entry *e = entry < 0 ? NULL : &m->entries[entry];
-		if (!e || e->place != DUE || !lane || strcmp(lane + 1, lane_names[e->lane])) {
-			if (!m->junk_due)
-				model_fail(m, "%s is due, but should not be", s);
-			continue;
-		}
-		if (!e->adrift && (score < (double)e->lo || (e->hi != NEVER && score > (double)e->hi)))
-			model_fail(m, "%s is due in %.0f ms, not in %lld to %lld", s, score - (double)m->now,
-			           (long long)(e->lo - m->now), (long long)(e->hi - m->now));
-	}
-	freeReplyObject(r);
-}
-
-static void check_tries(struct model *m, redisContext *redis)
-{
-	redisReply *r = fetch(m, redis, "HGETALL shoal:{0}:tries");
-	for (size_t i = 0; i + 1 < r->elements; i += 2) {
-		const struct entry *e = entry_named(m, r->element[i], "tries");
-		char expected[64];
-		snprintf(expected, sizeof(expected), "%d %d %d", e->retries, e->takeovers, e->sent);
-		if (model_is_over(e) || !e->noted)
-			model_fail(m, "tries of %s, which has none", r->element[i]->str);
-		if (strcmp(r->element[i + 1]->str, expected) && (e->retries || e->takeovers || e->sent))
-			model_fail(m, "tries of %s: %s, not %s", r->element[i]->str, r->element[i + 1]->str, expected);
-	}
-	freeReplyObject(r);
-}
-
-static void check_workers(struct model *m, redisContext *redis)
-{
-	redisReply *r = fetch(m, redis, "ZRANGE shoal:{0}:workers 0 -1 WITHSCORES");
-	for (size_t i = 0; i + 1 < r->elements; i += 2) {
-		const struct name *n = NULL;
-		for (int k = 0; k < m->nregistered && !n; k++)
-			if (!strcmp(m->names[m->registered[k]].text, r->element[i]->str))
-				n = &m->names[m->registered[k]];
-		if (!n)
-			model_fail(m, "%s is registered, but should not be", r->element[i]->str);
-		double deadline = strtod(r->element[i + 1]->str, NULL);
-		if (deadline != (double)n->deadline)
-			model_fail(m, "the deadline of %s is in %.0f ms, not %lld", n->text, deadline - (double)m->now,
-			           (long long)(n->deadline - m->now));
-	}
-	freeReplyObject(r);
-}
-
-static void check_pending(struct model *m, redisContext *redis)
-{
-	redisReply *r = fetch(m, redis, "XPENDING " STREAM " workers - + 100000");
-	for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
-		if (!entry_named(m, r->element[i]->element[0], "pending")->pending)
-			model_fail(m, "%s is pending, but should not be", r->element[i]->element[0]->str);
-	freeReplyObject(r);
-}
-
-void model_check_keys(struct model *m, redisContext *redis)
-{
-	m->tally[T_FULL_CHECKS]++;
-	check_lanes(m, redis);
-	check_waiting(m, redis);
-	check_due(m, redis);
-	check_tries(m, redis);
-	check_workers(m, redis);
-	check_pending(m, redis);
 }

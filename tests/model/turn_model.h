@@ -19,6 +19,8 @@
 #define PAUSES 5
 #define NOBODY -1
 #define NEVER INT64_MAX
+#define GUARD_LIFE 100000 /* of what shows that a dead letter was applied */
+#define LETTERS 16
 #define REPORTS_MAX 400
 #define OLD_MAX 12
 
@@ -61,9 +63,11 @@ struct entry {
 	struct id id;
 	int lane, bot, key; /* key -1: none */
 	enum oddity odd;
-	bool again;    /* a dead letter's second life */
-	unsigned size; /* of a large body; 0: a small one */
-	bool poison;   /* whoever gets it dies */
+	bool again;       /* a dead letter's second life */
+	int64_t born, at; /* fields; -1: there is none */
+	int body_of;      /* the entry that first had its body */
+	unsigned size;    /* of a large body; 0: a small one */
+	bool poison;      /* whoever gets it dies */
 
 	enum place place;
 	bool there;   /* in the stream */
@@ -87,7 +91,7 @@ struct name {
 };
 
 enum mode { WORK, LEAVE, HELLO };
-enum report_kind { DONE, LATER, RETRY, DEAD, SENT };
+enum report_kind { DONE, LATER, RETRY, RETRY_MAYBE, DEAD, SENT }; /* MAYBE: it may be applied */
 
 struct report {
 	enum report_kind kind;
@@ -130,12 +134,19 @@ struct answer {
 struct burial {
 	int entry;
 	char error[48]; /* empty: any */
-	bool maybe_applied, there, found;
+	bool maybe_applied, there, killer, found;
 	int worker; /* NOBODY: empty */
 	int retries, takeovers, sent;
 };
 
+struct letter {
+	char id[48]; /* empty: no longer there */
+	int entry, sent;
+	bool there, unsure; /* its entry's fields; whether it may have been applied */
+};
+
 struct mark {
+	struct id name; /* the key is this id; 0-0: "k" and its number */
 	int entry;      /* -1: none */
 	unsigned epoch; /* of the keys' rotation */
 };
@@ -214,10 +225,10 @@ struct model {
 	struct burial burials[REPORTS_MAX];
 	int nburials, twice[BOTS];
 	struct answer answer;
+	struct letter letters[LETTERS];
+	unsigned nletters;
 
 	unsigned long long *tally;
-	void (*trace)(void *arg, const char *line);
-	void *trace_arg;
 	jmp_buf failed;
 	char why[400];
 };
@@ -258,7 +269,16 @@ void model_set_pause(struct model *, int pause);
 
 /* Holds the answer of this call and the keys' sizes against the model, which then knows what the call did. */
 void model_judge(struct model *, const struct call *, const struct observed *, redisContext *);
+/* Holds the answer of lua/dead_retry.lua against the model; entry: a new one, for what comes of it. */
+void model_judge_retry(struct model *, int letter, bool force, int entry, const redisReply *);
 /* Holds every key against the model, member by member. */
 void model_check_keys(struct model *, redisContext *);
+
+/* Parts of the judge that the others call. */
+struct entry *model_named(struct model *, const redisReply *id, const char *where);
+struct entry *model_head(struct model *, int lane);
+void model_judge_fields(struct model *, int entry, const redisReply *, size_t from);
+void model_judge_burials(struct model *, const redisReply *buried, redisContext *);
+void model_judge_killers(struct model *, const redisReply *killers);
 
 #endif

@@ -9,7 +9,7 @@ static _Noreturn void die(const char *what, const char *detail)
 	exit(2);
 }
 
-char *file_text(const char *path)
+static char *file_text(const char *path)
 {
 	FILE *f = fopen(path, "rb");
 	if (!f)
@@ -38,8 +38,10 @@ static char *replaced(const char *text, const char *from, const char *to)
 	return out;
 }
 
-/* A mutant's file: lines of remarks (#), lines to find (-) and what stands there instead (+); several such pairs. */
-char *turn_mutated(const char *script, const char *mutant_file, char *why, size_t why_size)
+/* A mutant's file: lines of remarks (#), the script if it is not turn.lua (@), lines to find (-) and what stands there
+ * instead
+ * (+); several such pairs. NULL: why says what does not fit. */
+static char *mutated(const char *script, const char *mutant_file, char *why, size_t why_size)
 {
 	char *file = file_text(mutant_file), *text = strdup(script), *line, *rest = file;
 	char *from = calloc(1, strlen(file) + 1), *to = calloc(1, strlen(file) + 1);
@@ -125,26 +127,60 @@ void turn_redis_stop(struct turn_redis *t)
 	redis_server_stop(&t->server);
 }
 
-/* The walk's clock stands behind the script's keys. */
-#define CLOCK_ASKED "redis.call('TIME')"
-#define CLOCK_TOLD "{KEYS[12], KEYS[13]}"
+/* The walk tells the time and gives the ids; both stand behind the scripts' keys. */
+struct told {
+	const char *asked, *told;
+};
+static const struct told turn_told[] = {{"redis.call('TIME')", "{KEYS[12], KEYS[13]}"}, {NULL, NULL}};
+static const struct told retry_told[] = {{"redis.call('TIME')", "{KEYS[7], KEYS[8]}"},
+                                         {"redis.call('XADD', UPDATES, '*',", "redis.call('XADD', UPDATES, KEYS[9],"},
+                                         {NULL, NULL}};
 
-bool turn_redis_load(struct turn_redis *t, const char *script, char *why, size_t why_size)
+static char *tell(char *script, const struct told *t, char *why, size_t why_size)
 {
-	char *text = replaced(script, CLOCK_ASKED, CLOCK_TOLD);
-	if (!text) {
-		snprintf(why, why_size, "the script does not ask for the time exactly once, by " CLOCK_ASKED);
-		return false;
+	for (; script && t->asked; t++) {
+		char *next = replaced(script, t->asked, t->told);
+		if (!next)
+			snprintf(why, why_size, "does not stand in the script exactly once: %s", t->asked);
+		free(script);
+		script = next;
 	}
+	return script;
+}
+
+static bool is_of(const char *mutant, const char *path)
+{
+	char *text = file_text(mutant), line[100];
+	snprintf(line, sizeof(line), "@%s\n", path);
+	bool named = strstr(text, line), other = strstr(text, "\n@");
+	free(text);
+	return named || (!other && !strcmp(path, "lua/turn.lua"));
+}
+
+static bool load(struct turn_redis *t, const char *path, const struct told *told, const char *mutant, char sha[64],
+                 char *why, size_t why_size)
+{
+	char *text = file_text(path);
+	if (mutant && is_of(mutant, path)) {
+		char *changed = mutated(text, mutant, why, why_size);
+		free(text);
+		text = changed;
+	}
+	text = tell(text, told, why, why_size);
+	if (!text)
+		return false;
 	redisReply *r = redisCommand(t->redis, "SCRIPT LOAD %s", text);
 	bool ok = r && r->type == REDIS_REPLY_STRING;
-	if (ok)
-		snprintf(t->sha, sizeof(t->sha), "%s", r->str);
-	else
-		snprintf(why, why_size, "%s", r && r->str ? r->str : t->redis->errstr);
+	snprintf(ok ? sha : why, ok ? 64 : why_size, "%s", r && r->str ? r->str : t->redis->errstr);
 	freeReplyObject(r);
 	free(text);
 	return ok;
+}
+
+bool turn_redis_load(struct turn_redis *t, const char *mutant, char *why, size_t why_size)
+{
+	return load(t, "lua/turn.lua", turn_told, mutant, t->turn, why, why_size) &&
+	       load(t, "lua/dead_retry.lua", retry_told, mutant, t->retry, why, why_size);
 }
 
 void turn_redis_send(struct turn_redis *t, const char *fmt, ...)
@@ -230,7 +266,7 @@ static void arg_id(struct args *a, const struct model *m, int entry)
 
 static void args_rest(struct args *a, const struct model *m, const struct call *c)
 {
-	static const char *const kinds[] = {"done", "later", "retry", "dead", "sent"};
+	static const char *const kinds[] = {"done", "later", "retry", "retry?", "dead", "sent"};
 	if (c->mode == HELLO) {
 		arg_number(a, c->nold);
 		for (int i = 0; i < c->nold; i++)
@@ -247,7 +283,10 @@ static void args_rest(struct args *a, const struct model *m, const struct call *
 		arg(a, lane_names[r->lane]);
 		arg_number(a, r->number);
 		s = a->free;
-		a->free += snprintf(s, 24, r->kind == RETRY || r->kind == DEAD ? "why %d" : "", r->entry) + 1;
+		a->free +=
+		    snprintf(s, 24, r->kind == RETRY || r->kind == RETRY_MAYBE || r->kind == DEAD ? "why %d" : "",
+		             r->entry) +
+		    1;
 		arg(a, s);
 	}
 	for (int i = 0; i < c->trailing; i++)
@@ -271,7 +310,7 @@ static void send_call(struct turn_redis *t, const struct model *m, const struct 
 	a.n = 0;
 	a.free = a.texts;
 	arg(&a, "EVALSHA");
-	arg(&a, t->sha);
+	arg(&a, t->turn);
 	arg(&a, "13");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		arg(&a, keys[i]);
@@ -332,4 +371,21 @@ void turn_redis_call(struct turn_redis *t, const struct model *m, const struct c
 	const redisReply *ring = t->replies[NOBSERVING];
 	if (ring->type == REDIS_REPLY_ARRAY && ring->elements)
 		parse_id(ring->element[0]->element[0]->str, &out->wake);
+}
+
+const redisReply *turn_redis_retry(struct turn_redis *t, const struct model *m, const char *letter, bool force,
+                                   struct id id)
+{
+	char new_id[48];
+	forget(t);
+	skip_unread(t);
+	redisReply *r = redisCommand(t->redis,
+	                             "EVALSHA %s 9 " KEY "dead " KEY "updates " KEY "tries " KEY "seen " KEY
+	                             "seen_old " KEY "conf %lld %lld %s 1 0/1 %s %d %d",
+	                             t->retry, (long long)(m->now / 1000), (long long)(m->now % 1000 * 1000),
+	                             id_text(id, new_id), letter, force, GUARD_LIFE);
+	if (!r)
+		die("redis", t->redis->errstr);
+	t->replies[t->nreplies++] = r;
+	return r;
 }

@@ -9,27 +9,27 @@
 struct turn_redis {
 	struct redis_server server;
 	redisContext *redis;
-	char sha[64];
-	char *observe; /* the commands that look at the keys, as they go over the wire */
+	char turn[64], retry[64]; /* the scripts' sums */
+	char *observe;            /* the commands that look at the keys, as they go over the wire */
 	size_t observe_len;
 	int unread; /* answers of commands sent beside the script, not read yet */
 	redisReply *replies[16];
 	int nreplies;
 };
 
-/* A text with each difference of the mutant applied, from malloc. NULL: why says what does not fit. */
-char *turn_mutated(const char *script, const char *mutant_file, char *why, size_t why_size);
-char *file_text(const char *path);
-
 void turn_redis_start(struct turn_redis *);
 void turn_redis_stop(struct turn_redis *);
-/* false: why says what Redis does not like. */
-bool turn_redis_load(struct turn_redis *, const char *script, char *why, size_t why_size);
+/* Loads the scripts; mutant: a file of mistakes to be made in one of them, or NULL. false: why says what does not fit.
+ */
+bool turn_redis_load(struct turn_redis *, const char *mutant, char *why, size_t why_size);
 /* Sends a command whose answer does not matter; it is executed before the next call. */
 void turn_redis_send(struct turn_redis *, const char *fmt, ...);
 void turn_redis_send_entry(struct turn_redis *, const struct model *, int entry);
 /* out is valid until the next call. */
 void turn_redis_call(struct turn_redis *, const struct model *, const struct call *, struct observed *out);
+/* Tries a dead letter again, as the entry `id`. The answer is valid until the next call. */
+const redisReply *turn_redis_retry(struct turn_redis *, const struct model *, const char *letter, bool force,
+                                   struct id id);
 /* Executes what was sent, without a call. */
 void turn_redis_flush(struct turn_redis *);
 

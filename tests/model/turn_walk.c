@@ -31,7 +31,6 @@ struct walk {
 	struct call *late[LATE_MAX];
 	int nlate, until_mood;
 	struct id next;
-	int dead_letters[16], ndead_letters;
 	FILE *trace;
 	long step;
 	struct call call;
@@ -74,7 +73,7 @@ static const struct mood moods[] = {
     {10, 10, 120, 10, 10, 10, 0, 0, 5, 0, 500, 5, 0, 0, 0},    /* nodes go down */
     {10, 10, 5, 10, 10, 5, 0, 0, 5, 60, 300, 2, 0, 0, 0},      /* entries that kill */
     {10, 10, 60, 10, 10, 10, 2, 5, 20, 30, 400, 5, 0, 1, 0},   /* both */
-    {20, 20, 5, 10, 10, 5, 5, 60, 150, 5, 500, 5, 0, 1, 1},    /* operators at work */
+    {20, 20, 5, 10, 10, 5, 5, 60, 150, 5, 500, 5, 0, 1, 12},   /* operators at work */
     {20, 20, 20, 60, 20, 20, 60, 10, 20, 2, 400, 10, 0, 5, 5}, /* a bad day */
     {5, 5, 5, 5, 5, 5, 0, 2, 5, 0, 600, 60, 6, 1, 0},          /* much to do */
 };
@@ -133,44 +132,28 @@ static void append_new(struct walk *w, bool large)
 	e->poison = often(w, w->mood.poison);
 	if (e->odd != SOUND_EMPTY_KEY && often(w, 500)) {
 		bool known = often(w, 250) && m->nkeys > 0;
+		int letter = below(w, LETTERS);
 		e->key = known ? m->nkeys - 1 - below(w, m->nkeys < 12 ? m->nkeys : 12) : model_key(m);
+		if (m->letters[letter].id[0] && often(w, 60)) /* that of a dead letter came again */
+			e->key = m->entries[m->letters[letter].entry].key;
 	}
 	append(w, i);
 }
 
-/* What the retry of a dead letter does: appended anew, its key's mark moved, its sent mark taken along. */
+/* A dead letter is tried again, by the script that does it. */
 static void second_life(struct walk *w)
 {
 	struct model *m = &w->m;
-	if (!w->ndead_letters)
-		return;
-	int old = w->dead_letters[--w->ndead_letters], i = new_entry(w);
-	struct entry *e = &m->entries[i];
+	int letter = below(w, LETTERS), i;
+	bool force = often(w, 500);
 	char id[48];
-	e->lane = m->entries[old].lane;
-	e->bot = m->entries[old].bot;
-	e->key = m->entries[old].key;
-	e->again = true;
-	append(w, i);
-	id_text(e->id, id);
-	if (e->key >= 0) {
-		char key[260];
-		struct span f[14];
-		int n = entry_fields(m, i, f);
-		for (int k = 0; k < n; k += 2)
-			if (!strcmp(f[k].ptr, "key"))
-				snprintf(key, sizeof(key), "%.*s", (int)f[k + 1].len, f[k + 1].ptr);
-		turn_redis_send(w->redis, "HSET " KEY "seen %s %s", key, id);
-		m->marks[e->key] = (struct mark){i, m->epoch};
-	}
-	if (often(w, 500)) {
-		e->sent = 1 + below(w, 3);
-		e->noted = true;
-		char tries[24];
-		snprintf(tries, sizeof(tries), "0 0 %d", e->sent);
-		turn_redis_send(w->redis, "HSET " KEY "tries %s %s", id, tries);
-	}
-	m->tally[T_SECOND_LIFE]++;
+	if (!m->letters[letter].id[0] || m->entries[m->letters[letter].entry].odd >= BAD_NO_BOT)
+		return;
+	i = new_entry(w);
+	trace(w, "    retry of the dead letter %s%s as %s\n", id_text(m->entries[m->letters[letter].entry].id, id),
+	      force ? " by force" : "", id_text(m->entries[i].id, id));
+	model_judge_retry(m, letter, force, i,
+	                  turn_redis_retry(w->redis, m, m->letters[letter].id, force, m->entries[i].id));
 }
 
 static void delete_entry(struct walk *w)
@@ -277,7 +260,6 @@ static void delete_all(struct walk *w)
 	trace(w, "    FLUSHALL\n");
 	turn_redis_send(w->redis, "FLUSHALL");
 	model_all_lost(&w->m);
-	w->ndead_letters = 0;
 }
 
 static void put_junk_in_due(struct walk *w)
@@ -391,7 +373,7 @@ static void world(struct walk *w)
 	if (often(w, w->mood.large))
 		for (int n = 6; n > 0; n--)
 			append_new(w, true);
-	if (often(w, 5))
+	if (often(w, 15))
 		second_life(w);
 	if (w->damaging && often(w, w->mood.damage))
 		damage(w);
@@ -405,7 +387,7 @@ static void world(struct walk *w)
 
 /* --- calls */
 
-static const char *const report_names[] = {"done", "later", "retry", "dead", "sent"};
+static const char *const report_names[] = {"done", "later", "retry", "retry?", "dead", "sent"};
 static const char *const mode_names[] = {"work", "leave", "hello"};
 
 static void trace_call(struct walk *w, const struct call *c, const char *fate)
@@ -454,11 +436,6 @@ static const struct answer *perform(struct walk *w, const struct call *c, const 
 	turn_redis_call(w->redis, m, c, &o);
 	trace_reply(w, o.answer, 0);
 	model_judge(m, c, &o, w->redis->redis);
-	for (int i = 0; i < m->nburials; i++) {
-		int e = m->burials[i].entry;
-		if (m->burials[i].there && m->entries[e].odd == SOUND && !m->entries[e].size && w->ndead_letters < 16)
-			w->dead_letters[w->ndead_letters++] = e;
-	}
 	return &m->answer;
 }
 
@@ -532,6 +509,7 @@ static void say_hello(struct walk *w, struct worker *k, enum fate fate)
 	if (often(w, 50) && w->m.nlive) /* what it believes, but never had */
 		c->kept[c->nkept++] = w->m.live[below(w, w->m.nlive)];
 	k->names[k->nnames++] = c->name;
+	k->connected = false;
 	if (fate == LATE) {
 		keep_for_later(w, c);
 		memcpy(k->hands, c->kept, (size_t)c->nkept * sizeof(c->kept[0]));
@@ -559,7 +537,7 @@ static void add_report(struct walk *w, struct call *c, enum report_kind kind, in
 	struct report *r = &c->reports[c->nreports++];
 	const struct entry *e = &w->m.entries[entry];
 	*r = (struct report){.kind = kind, .entry = entry, .lane = e->lane};
-	if (kind == LATER || kind == RETRY)
+	if (kind == LATER || kind == RETRY || kind == RETRY_MAYBE)
 		r->number = waits[below(w, 6)];
 	else if (kind == DEAD)
 		r->number = below(w, 2);
@@ -582,7 +560,8 @@ static int left_in_hand(const struct worker *k, const struct call *c)
 
 static void make_turn(struct walk *w, struct worker *k, struct call *c)
 {
-	static const enum report_kind kinds[] = {DONE, DONE, DONE, DONE, DONE, LATER, RETRY, RETRY, DEAD, SENT, SENT};
+	static const enum report_kind kinds[] = {DONE,  DONE,        DONE, DONE, DONE, LATER,
+	                                         RETRY, RETRY_MAYBE, DEAD, SENT, SENT};
 	static const int wants[] = {0, 1, 1, 2, 3, 8, 32, 256};
 	int share = often(w, 200) ? 1000 : below(w, 1000);
 	memset(c, 0, offsetof(struct call, reports));
