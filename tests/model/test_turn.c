@@ -43,13 +43,19 @@ static long long number(const char *name, long long otherwise)
 	return s && *s ? strtoll(s, NULL, 10) : otherwise;
 }
 
-static void load(struct turn_redis *redis, const char *mutant)
+static bool load(struct turn_redis *redis, const char *mutant, char *why, size_t why_size)
 {
-	char why[400], path[300];
+	char path[300];
 	snprintf(path, sizeof(path), MUTANTS_DIR "/%s", mutant ? mutant : "");
-	if (turn_redis_load(redis, mutant ? path : NULL, why, sizeof(why)))
+	return turn_redis_load(redis, mutant ? path : NULL, why, why_size);
+}
+
+static void load_or_die(struct turn_redis *redis, const char *mutant)
+{
+	char why[400];
+	if (load(redis, mutant, why, sizeof(why)))
 		return;
-	printf("not ok %s\n# %s\n", mutant ? mutant : "scripts_load", why);
+	printf("# %s\nnot ok scripts_load\n", why);
 	exit(1);
 }
 
@@ -81,7 +87,7 @@ static void walk_job(int job, long steps)
 {
 	struct turn_redis redis;
 	turn_redis_start(&redis);
-	load(&redis, NULL);
+	load_or_die(&redis, NULL);
 	while (!shared->failed && shared->steps < steps) {
 		struct walk_result r;
 		unsigned long long seed = (unsigned long long)atomic_fetch_add(&shared->next_seed, 1);
@@ -123,8 +129,7 @@ static void mutant_job(void)
 	turn_redis_start(&redis);
 	for (long long i; (i = atomic_fetch_add(&shared->next_mutant, 1)) < nmutants;) {
 		struct finding *f = &shared->mutants[i];
-		load(&redis, mutants[i]);
-		f->caught = try_mutant(&redis, f);
+		f->caught = load(&redis, mutants[i], f->why, sizeof(f->why)) && try_mutant(&redis, f);
 		f->done = true;
 	}
 	turn_redis_stop(&redis);
@@ -230,7 +235,7 @@ static void find_mistakes(int jobs)
 			printf("# caught after %ld steps, in walk %llu at step %ld: %.120s\n", f->steps, f->seed, f->at,
 			       f->why);
 		else
-			printf("# not caught in %ld steps\n", f->steps);
+			printf("# not caught in %ld steps%s%s\n", f->steps, f->why[0] ? ": " : "", f->why);
 		snprintf(name, sizeof(name), "mistake_%s", mutants[i]);
 		verdict(f->done && f->caught, name);
 	}
@@ -243,7 +248,7 @@ static void one_walk(unsigned long long seed, const char *mutant)
 	struct walk_result r;
 	unsigned long long tally[TALLIES] = {0};
 	turn_redis_start(&redis);
-	load(&redis, mutant);
+	load_or_die(&redis, mutant);
 	walk_run(&redis, seed, walk_steps, getenv("TRACE") ? stdout : NULL, tally, &r);
 	if (!r.ok) {
 		printf("# seed %llu, step %ld: %s\n", seed, r.at, r.why);
