@@ -40,8 +40,9 @@ local born = math.min(tonumber((first.born or ''):match('^%d+$')) or old_ms, old
 local unsure = head.maybe_applied == '1' or (tonumber(head.takeovers) or 0) > 0
 if unsure and now - born > GUARD_LIFE and not FORCE then return {'applied', now - born} end
 
--- An entry without a key goes by its id, which becomes another now.
-local key = first.key ~= nil and first.key ~= '' and first.key or old
+-- An entry without a key goes by its id, and by its shard above 0; the id becomes another now.
+local shard = ARGV[2]:match('^%d+')
+local key = first.key ~= nil and first.key ~= '' and first.key or shard == '0' and old or shard .. '/' .. old
 local holder = redis.call('HGET', SEEN, key) or redis.call('HGET', SEEN_OLD, key)
 if holder and holder ~= old and not FORCE then return {'seen', holder, key} end
 

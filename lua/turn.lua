@@ -122,9 +122,10 @@ local function field(fields, name)
 	end
 end
 
+-- what an entry goes by that has no key: its id, which is unique in its own shard only
 local function key_of(id, fields)
-	local key = field(fields, 'key')
-	return key and key ~= '' and key or id
+	local key, shard = field(fields, 'key'), SHARD:match('^%d+')
+	return key and key ~= '' and key or shard == '0' and id or shard .. '/' .. id
 end
 
 local pause, parked -- conf has them

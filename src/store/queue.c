@@ -22,6 +22,7 @@
 #define LEAVE_MS 5000 /* so long a leaving worker tries to tell what it has finished */
 #define NAMES_MAX 64
 #define NAME_MAX_LEN 160
+#define SHARD_PREFIX_MAX 16
 #define KEY_UPDATES 0 /* of the script's keys */
 #define KEY_WAKE 10
 
@@ -349,7 +350,7 @@ static struct queue_entry *entry_new(struct queue *q, const redisReply *r)
 	    r->element[5]->type != REDIS_REPLY_ARRAY)
 		return NULL;
 	const redisReply *fields = r->element[5];
-	size_t bytes = r->element[0]->len + 1;
+	size_t bytes = 2 * (r->element[0]->len + 1) + SHARD_PREFIX_MAX;
 	for (size_t i = 0; i < fields->elements; i++) {
 		if (fields->element[i]->type != REDIS_REPLY_STRING)
 			return NULL;
@@ -375,6 +376,11 @@ static struct queue_entry *entry_new(struct queue *q, const redisReply *r)
 				*known[k].to = (struct span){p, v->len};
 				p += v->len + 1;
 			}
+	}
+	if (!e->key.len) { /* as in turn.lua */
+		int n = q->opts.shard ? snprintf(p, SHARD_PREFIX_MAX, "%u/", q->opts.shard) : 0;
+		memcpy(p + n, r->element[0]->str, r->element[0]->len + 1);
+		e->key = (struct span){p, (size_t)n + r->element[0]->len};
 	}
 	e->again = r->element[1]->integer;
 	e->retries = (unsigned)r->element[2]->integer;

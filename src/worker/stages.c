@@ -28,8 +28,8 @@ static enum step decode(struct job *j)
 	int64_t at;
 	if (!e->at.ptr || !span_i64(e->at, &at))
 		at = strtoll(e->id, NULL, 10); /* an entry's id begins with its time in ms */
-	const char *key = e->key.ptr && e->key.len ? e->key.ptr : e->id, *why = "";
-	if (j->platform->decode(j->bot, e->body, key, at, &j->arena, &j->update, &why) != ERR_OK)
+	const char *why = "";
+	if (j->platform->decode(j->bot, e->body, e->key.ptr, at, &j->arena, &j->update, &why) != ERR_OK)
 		return job_dead(j, arena_printf(&j->arena, "body: %s", why));
 	j->command = bot_command(j->bot, &j->update);
 	if (!j->command)

@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import check, finish, wait_for  # noqa: E402
+from lib import check, finish, start_redis, wait_for  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from stack import Stack, binary_from_argv  # noqa: E402
 
@@ -154,10 +154,35 @@ def unreadable(w):
     check("unreadable effects: it says so", "stored effects" in letter["error"], letter)
 
 
+def same_id(w):
+    """Any program may append an entry without a key, and entries of two shards may have the same id."""
+    second = start_redis()
+    first, other = w.new(), w.new()
+    worker, queue = w.stack.workers.pop(), w.stack.redis.client()
+    worker.stop()
+    queue.flushall()
+    clients = [queue, second.client()]
+    same = "%d-0" % (time.time() * 1000)
+    for shard, user in enumerate((first, other)):
+        chat = {"id": user, "type": "private", "first_name": "P"}
+        clients[shard].xadd("shoal:{%d}:updates" % shard, {
+            "bot": "persona", "lane": "telegram:persona:%d" % user, "body": json.dumps({"update_id": 1, "message": {
+                "message_id": 5, "date": 1, "from": {**chat, "is_bot": False}, "chat": chat, "text": "I am %d" % user}})}, id=same)
+    w.stack.env["SHOAL_REDIS_URL"] += "," + second.url
+    w.stack.start_workers(1)
+    check("same id: both are handled", wait_for(lambda: not any(
+        c.xlen("shoal:{%d}:updates" % n) for n, c in enumerate(clients)), 15))
+    for user in (first, other):
+        check("same id: each is stored and answered", w.lines(user)[2:] == ["I am %d" % user, "second"]
+              and w.heard(user) == ["first", "second"], (w.lines(user), w.heard(user)))
+    check("same id: each has a guard", w.stack.pg.rows("SELECT key FROM guards WHERE key LIKE %s ORDER BY 1", "%" + same)
+          == [("1/" + same,), (same,)])
+
+
 def main():
     w = World()
     began = time.monotonic()
-    for run in (answer_lost, request_lost, stored, broken_off, conflict, unreadable):
+    for run in (answer_lost, request_lost, stored, broken_off, conflict, unreadable, same_id):
         run(w)
     print("# took %.1f s" % (time.monotonic() - began))
     finish()

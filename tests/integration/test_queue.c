@@ -514,7 +514,8 @@ static void test_an_entry_as_it_came(void)
 	CHECK(span_eq(e->lane, SPAN("good")));
 	CHECK(span_eq(e->bot, SPAN("persona")));
 	CHECK_INT(e->body.len, 3);
-	CHECK(e->key.ptr == NULL && e->at.ptr == NULL);
+	CHECK(e->at.ptr == NULL);
+	CHECK(span_is(e->key, e->id)); /* for want of its own */
 	CHECK(!e->again && !e->retries && !e->takeovers && !e->sent);
 	settle(&users[0], e);
 	CHECK(until(queue_empty, 2000));

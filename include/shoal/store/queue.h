@@ -19,9 +19,10 @@ struct queue;
 /* An entry in hand. Owned by the queue's user from on_entry until one of queue_done, _later, _retry, _dead or
  * queue_drop takes it back. Spans live in the entry. */
 struct queue_entry {
-	const char *id;                       /* "1700000000000-0" */
-	struct span bot, lane, key, at, body; /* ptr NULL: not there */
-	bool again;                           /* handed out before: its commit may have happened */
+	const char *id;                  /* "1700000000000-0" */
+	struct span bot, lane, at, body; /* ptr NULL: not there */
+	struct span key; /* its own, else its id; ids of other shards being the same, "1/ID" for shard 1 */
+	bool again;      /* handed out before: its commit may have happened */
 	unsigned retries, takeovers, sent;
 	bool lost;  /* no longer ours: stop, then queue_drop */
 	void *user; /* the job */
@@ -55,7 +56,7 @@ struct queue_opts {
 	void (*on_duplicate)(void *arg, struct span bot);
 	void (*on_dead)(void *arg, struct span id, struct span bot, struct span why);
 	/* Of these, what workers died of: nobody holds it any more, so whoever hears of it frees what it had locked.
-	 * key: the entry's, or its id. */
+	 * key: as in struct queue_entry. */
 	void (*on_killer)(void *arg, struct span bot, struct span key, struct span body);
 	void *arg;
 };
