@@ -385,12 +385,11 @@ def a_worker_that_ended_badly(d, s):
 def stand(d, s, kind, until):
     """All that the chat was told from the third answer on is by another worker, with this fault before it."""
     calls, i = s.calls(d), s.answer(d, 2)
-    at = calls[i].at + 1
-    calls[:i + 1] = [x._replace(at=min(x.at, at - 1), took=0, worker="w998") for x in calls[:i + 1]]
-    calls[i + 1:] = [x._replace(at=at + until + n, worker=HEALTHY) for n, x in enumerate(calls[i + 1:])]
-    d["sent"] = [{**u, "at": min(u["at"], at - 1)} if u["chat"] == s.chat else u for u in d["sent"]]
+    calls[:i + 1] = [x._replace(at=LONG_AGO - 1, took=0, worker="w998") for x in calls[:i + 1]]
+    calls[i + 1:] = [x._replace(at=LONG_AGO + until + n, worker=HEALTHY) for n, x in enumerate(calls[i + 1:])]
+    d["sent"] = [{**u, "at": LONG_AGO - 1} if u["chat"] == s.chat else u for u in d["sent"]]
     d["faults"] = [{**f, "lanes": []} for f in d["faults"]] + [
-        {"kind": kind, "worker": "w998-", "at": at, "end": at, "lanes": [s.chat], "code": 0}]
+        {"kind": kind, "worker": "w998-", "at": LONG_AGO, "end": LONG_AGO, "lanes": [s.chat], "code": 0}]
     d["run"] = {**d["run"], "calm": True, "kinds": [kind]}
 
 
