@@ -14,10 +14,21 @@ struct heard {
 	int64_t until_ms; /* clock_ms() */
 };
 
+/* What the platform said of a limit, until Redis has it: the others must not miss it for a connection that went. */
+struct word {
+	struct word *next;
+	struct flood *f;
+	struct span what;
+	char bot[32];
+	int64_t chat_id, until_ms; /* clock_ms() */
+	char doubt[FLOOD_DOUBT_LEN];
+};
+
 struct flood {
 	struct redis *redis;
 	struct rate bot, chat, group, user;
 	struct heard heard[BOTS_MAX];
+	struct word *unsaid; /* to be said again when Redis is back */
 };
 
 static struct redis_script word_script = {.name = "lua/flood_word.lua"};
@@ -37,6 +48,11 @@ struct flood *flood_open(struct redis *r, const struct conf *conf)
 
 void flood_close(struct flood *f)
 {
+	struct word *next;
+	for (struct word *w = f->unsaid; w; w = next) {
+		next = w->next;
+		free(w);
+	}
 	free(f);
 }
 
@@ -138,30 +154,81 @@ void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, voi
 	redis_eval(f->redis, &flood_script, answered, ask, 4, sizeof(argv) / sizeof(argv[0]), argv);
 }
 
-static void say(struct flood *f, const char *bot, struct span word, int64_t chat_id, int64_t ms, const char *doubt)
+static void say(struct flood *f, const char *bot, struct span what, int64_t chat_id, int64_t ms, const char *doubt,
+                redis_fn *fn, void *arg)
 {
 	char keys[2][KEY_LEN], numbers[2][NUMBER_LEN];
 	state_key(keys[0], bot);
 	block_key(keys[1], bot, chat_id);
 	const struct span argv[] = {
-	    span_of(keys[0]), span_of(keys[1]), word, number(numbers[0], chat_id), number(numbers[1], ms < 1 ? 1 : ms),
+	    span_of(keys[0]), span_of(keys[1]), what, number(numbers[0], chat_id), number(numbers[1], ms < 1 ? 1 : ms),
 	    span_of(doubt)};
-	redis_eval(f->redis, &word_script, NULL, NULL, 2, sizeof(argv) / sizeof(argv[0]), argv);
+	redis_eval(f->redis, &word_script, fn, arg, 2, sizeof(argv) / sizeof(argv[0]), argv);
+}
+
+static void word_said(void *arg, enum err err, const redisReply *reply)
+{
+	struct word *w = arg, *over;
+	struct flood *f = w->f;
+	(void)reply;
+	if (err == ERR_OK) {
+		free(w);
+		return;
+	}
+	if (err !=
+	    ERR_UNREACHABLE) /* perhaps heard: a test is counted once; the rest, said twice, is as if said once */
+		w->doubt[0] = '\0';
+	w->next = f->unsaid;
+	f->unsaid = w;
+	for (struct word **at = &f->unsaid; *at;) {
+		if ((*at)->until_ms > clock_ms()) {
+			at = &(*at)->next;
+			continue;
+		}
+		over = *at;
+		*at = over->next;
+		free(over);
+	}
+}
+
+static void word_say(struct word *w)
+{
+	say(w->f, w->bot, w->what, w->chat_id, w->until_ms - clock_ms(), w->doubt, word_said, w);
+}
+
+static void limit_said(struct flood *f, const char *bot, struct span what, int64_t chat_id, int64_t ms,
+                       const char *doubt)
+{
+	struct word *w = mem_zalloc(sizeof(*w));
+	*w = (struct word){.f = f, .what = what, .chat_id = chat_id, .until_ms = clock_ms() + ms};
+	snprintf(w->bot, sizeof(w->bot), "%s", bot);
+	snprintf(w->doubt, sizeof(w->doubt), "%s", doubt);
+	word_say(w);
+}
+
+void flood_redis_came(struct flood *f)
+{
+	struct word *next, *list = f->unsaid;
+	f->unsaid = NULL;
+	for (struct word *w = list; w; w = next) {
+		next = w->next;
+		word_say(w);
+	}
 }
 
 void flood_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms, const char *doubt)
 {
-	say(f, bot, SPAN("chat"), chat_id, ms, doubt);
+	limit_said(f, bot, SPAN("chat"), chat_id, ms, doubt);
 }
 
 void flood_bot_limited(struct flood *f, const char *bot, int64_t ms)
 {
-	say(f, bot, SPAN("bot"), 0, ms, "");
+	limit_said(f, bot, SPAN("bot"), 0, ms, "");
 }
 
 void flood_tested(struct flood *f, const char *bot, const char *doubt, bool went_through)
 {
-	say(f, bot, went_through ? SPAN("well") : SPAN("void"), 0, 1, doubt);
+	say(f, bot, went_through ? SPAN("well") : SPAN("void"), 0, 1, doubt, NULL, NULL);
 }
 
 /* ---- incoming */

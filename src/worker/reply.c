@@ -112,6 +112,16 @@ static enum step budget_wait(struct job *j)
 	return STEP_WAIT;
 }
 
+/* Whoever takes the entry next may be one whom nobody has told of the limit. */
+static enum step budget_away(struct job *j)
+{
+	int64_t limited = j->limited_until_ms - clock_ms(), ms = jitter_ms(JOB_OUTAGE_MS);
+	if (limited > LOOK_MS)
+		limited = LOOK_MS;
+	return job_later(j, ms > limited ? ms : limited,
+	                 arena_printf(&j->arena, "flood budget: %s", err_text(j->op_err)));
+}
+
 /* What the platform said of the message, where it concerns others. */
 static void budget_tell(struct job *j)
 {
@@ -174,7 +184,7 @@ static enum step reply_fence(struct job *j)
 static enum step reply_budget(struct job *j)
 {
 	if (j->op_err != ERR_OK)
-		return job_outage(j, "flood budget", j->op_err);
+		return budget_away(j);
 	if (j->flood.what != FLOOD_TEST && (j->flood.what != FLOOD_BOOKED || j->flood.wait_ms > 0))
 		return budget_wait(j);
 	if (job_must_confirm(j))
@@ -220,6 +230,7 @@ static enum step reply_sent(struct job *j)
 	}
 	if (!r->limited)
 		return job_later(j, r->wait_ms > 0 ? r->wait_ms : jitter_ms(JOB_OUTAGE_MS), r->why);
+	j->limited_until_ms = clock_ms() + r->wait_ms;
 	j->booked = true; /* the platform did not count it; only how long to wait is to be asked */
 	j->step = REPLY_WAY;
 	return STEP_NEXT;

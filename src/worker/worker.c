@@ -224,6 +224,7 @@ static void warm(void *arg, bool up)
 static void redis_came(void *arg)
 {
 	struct worker *w = arg;
+	flood_redis_came(w->flood); /* before anybody asks whether a message may go */
 	reach_redis_came(w->reach);
 	warm(w, pg_up(w->pg));
 }

@@ -56,6 +56,8 @@ void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, voi
 void flood_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms, const char *doubt);
 /* A refusal that says itself that it is meant for the whole bot. */
 void flood_bot_limited(struct flood *f, const char *bot, int64_t ms);
+/* Limits that Redis could not be told of are told now. */
+void flood_redis_came(struct flood *f);
 /* A test is over without a 429. went_through: the platform took it or refused it for another reason. */
 void flood_tested(struct flood *f, const char *bot, const char *doubt, bool went_through);
 /* What this program heard last; asks nobody. For calls that are not worth a question. */

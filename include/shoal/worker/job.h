@@ -97,7 +97,8 @@ struct job {
 	struct flood_answer flood;
 	struct job *in_line; /* outlet.h */
 	bool in_outlet, seated;
-	int64_t waited_ms; /* for the budget, so far */
+	int64_t waited_ms;        /* for the budget, so far */
+	int64_t limited_until_ms; /* clock_ms(); the platform wants it no sooner */
 	unsigned asked;
 	bool booked;
 };
