@@ -55,12 +55,13 @@ struct record {
 struct control {
 	_Atomic uint32_t armed; /* operations count, from now on */
 	uint32_t kind;
-	uint64_t nth; /* 0: none */
+	uint64_t nth; /* of those that `only` names; 0: none */
 	_Atomic uint64_t count;
+	uint64_t named;     /* of them, those that `only` names */
 	uint32_t blackhole; /* a port on 127.0.0.1 where connecting never ends */
 	uint32_t again;     /* after that one so many more fail, before, middle and after in turn, ... */
 	uint32_t gap;       /* ... each so many operations later */
-	uint32_t unused;
+	uint32_t only;      /* port * 256 + function, or 0: all */
 	struct record records[RECORDS];
 };
 
@@ -178,7 +179,10 @@ static enum kind operation(uint16_t port, enum function fn, struct record **r)
 	if (!atomic_load(&control->armed))
 		return KIND_NONE;
 	uint64_t number = atomic_fetch_add(&control->count, 1) + 1;
-	enum kind kind = number == control->nth ? (enum kind)control->kind : KIND_NONE;
+	bool named = !control->only || control->only == port * 256u + fn;
+	enum kind kind = KIND_NONE;
+	if (named && ++control->named == control->nth)
+		kind = (enum kind)control->kind;
 	if (number <= RECORDS) {
 		*r = &control->records[number - 1];
 		memset(*r, 0, sizeof(**r));

@@ -6,7 +6,7 @@ import struct
 
 KINDS = ("", "before", "middle", "after", "timeout", "silence")
 FUNCTIONS = ("connect", "read", "write", "accept")
-_HEAD = struct.Struct("<IIQQIIII")  # struct control, without its records
+_HEAD = struct.Struct("<IIQQQIIII")  # struct control, without its records
 _RECORD = struct.Struct("<QHBBi64s")
 _RECORDS = 4096
 _holes = []
@@ -55,10 +55,13 @@ class Control:
                     # the library stands before ASan's; it hands every call on to it
                     "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "detect_leaks=1") + ":verify_asan_link_order=0"}
 
-    def arm(self, nth=0, kind="", again=0, gap=0):
-        """From now on operations count; the nth fails, and then `again` more at this distance, in changing ways."""
+    def arm(self, nth=0, kind="", again=0, gap=0, only=None):
+        """From now on operations count; the nth fails, and then `again` more at this distance, in changing ways. only:
+        (peer, function), of these alone the nth."""
         self.disarm()
-        _HEAD.pack_into(self.map, 0, 0, KINDS.index(kind), nth, 0, blackhole(), again, gap, 0)
+        ports = {name: port for port, name in self.peers.items()}
+        filter_ = ports[only[0]] * 256 + FUNCTIONS.index(only[1]) if only else 0
+        _HEAD.pack_into(self.map, 0, 0, KINDS.index(kind), nth, 0, 0, blackhole(), again, gap, filter_)
         struct.pack_into("<I", self.map, 0, 1)
 
     def disarm(self):

@@ -16,22 +16,22 @@ RESETS = ("before", "middle", "after")
 ALL = RESETS + ("timeout", "storm", "silence")
 
 
-def scenario(fn=None, *, of="worker", group="webhook", kinds=RESETS):
-    """of: the program whose operations fail.  group: the environment that it needs, see GROUPS.  kinds: of faults"""
+def scenario(fn=None, *, of="worker", stack="webhook", group="plain", kinds=RESETS):
+    """of: the program whose operations fail.  stack: webhook, poll or shards.  group: what the worker needs, see GROUPS.
+    kinds: of faults"""
     def take(fn):
-        fn.of, fn.group, fn.kinds, fn.name = of, group, kinds, fn.__name__
+        fn.of, fn.stack, fn.group, fn.kinds, fn.name = of, stack, group, kinds, fn.__name__
         SCENARIOS[fn.name] = fn
         return fn
     return take(fn) if fn else take
 
 
-# what the programs of a stack get beside their usual environment
+# what a worker gets beside its usual environment
 GROUPS = {
-    "webhook": {},
+    "plain": {},
     "answering": {"SHOAL_TELEGRAM_MODE": "poll"},  # the worker answers buttons itself, as where the gateway polls
     "responder": {"SHOAL_RESPONDER_URL": "http://127.0.0.1:%(responder)d/v1/chat/completions",
                   "SHOAL_RESPONDER_TIMEOUT_S": "2"},
-    "poll": {},
 }
 
 
@@ -279,13 +279,13 @@ def refused_for_good(w):
 def told_to_wait(w):
     """A 429: the chat is left alone as long as told; it takes no attempt."""
     u = w.person(verified=True, persona="luna")
-    w.api_fault(u, kind="429", retry_after=1, count=1)
+    w.api_fault(u, kind="429", retry_after=2, count=1)
     yield
     w.say(u, "hello", "again")
     yield
     w.expect(u, open="luna", chats=["luna"], lines=talk("luna", "hello", "again"), activity=2,
              calls=[("sendMessage", "moon"), ("sendMessage", "sun")])
-    w.expect_obeyed(u)
+    w.expect_obeyed(u, 2)
 
 
 @scenario
@@ -387,7 +387,35 @@ def webhook_crowd(w):
                  calls=[("sendMessage", "moon"), ("sendMessage", "sun")])
 
 
-@scenario(of="gateway", group="poll", kinds=RESETS + ("timeout", "storm"))
+@scenario(of="gateway", kinds=RESETS + ("timeout", "storm"))
+def gateway_cold_start(w):
+    u = w.person(verified=True, persona="luna")
+    w.stop_gateway()
+    yield
+    w.start_gateway(wait=False)
+    w.say(u, "hello", "again")
+    yield
+    w.expect(u, open="luna", chats=["luna"], lines=talk("luna", "hello", "again"), activity=2,
+             calls=[("sendMessage", "moon"), ("sendMessage", "sun")])
+
+
+@scenario(of="gateway")
+def gateway_stops(w):
+    """Told to stop while updates arrive: what it has not accepted is sent again."""
+    people = [w.person(verified=True, persona="luna") for _ in range(6)]
+    yield
+    w.messages((u, t) for t in ("a", "b") for u in people)
+    w.after_operations(3)
+    w.stop_gateway()
+    w.disarm()
+    w.start_gateway()
+    yield
+    for u in people:
+        w.expect(u, open="luna", chats=["luna"], lines=talk("luna", "a", "b"), activity=2,
+                 calls=[("sendMessage", "moon"), ("sendMessage", "sun")])
+
+
+@scenario(of="gateway", stack="poll", kinds=RESETS + ("timeout", "storm"))
 def polled(w):
     u = w.person(verified=True, persona="luna")
     yield
@@ -397,6 +425,121 @@ def polled(w):
     yield
     w.expect(u, open="luna", chats=["luna"], lines=talk("luna", "a", "b", "c"), activity=3,
              calls=[("sendMessage", t) for t in ("moon", "sun", "moon")])
+
+
+@scenario(of="gateway", stack="poll")
+def poller_cold_start(w):
+    u = w.person(verified=True, persona="luna")
+    w.stop_gateway()
+    w.say(u, "a", "b", "c")
+    yield
+    w.start_gateway(wait=False)
+    yield
+    w.expect(u, open="luna", chats=["luna"], lines=talk("luna", "a", "b", "c"), activity=3,
+             calls=[("sendMessage", t) for t in ("moon", "sun", "moon")])
+
+
+@scenario(of="gateway", stack="poll")
+def poller_stops(w):
+    """Its lock goes to the next one, or runs out."""
+    u = w.person(verified=True, persona="luna")
+    yield
+    w.say(u, "a", "b", "c")
+    w.after_operations(1)
+    w.stop_gateway()
+    w.disarm()
+    w.start_gateway()
+    yield
+    w.expect(u, open="luna", chats=["luna"], lines=talk("luna", "a", "b", "c"), activity=3,
+             calls=[("sendMessage", t) for t in ("moon", "sun", "moon")])
+
+
+# ---- two shards: each has connections of its own
+
+@scenario(stack="shards", kinds=RESETS + ("storm",))
+def crowd_on_two_shards(w):
+    people = [w.person(verified=True, persona="luna") for _ in range(4)]
+    yield
+    w.messages((u, text) for text in ("a", "b") for u in people)
+    yield
+    for u in people:
+        w.expect(u, open="luna", chats=["luna"], lines=talk("luna", "a", "b"), activity=2,
+                 calls=[("sendMessage", "moon"), ("sendMessage", "sun")])
+
+
+@scenario(of="gateway", stack="shards", kinds=RESETS + ("storm",))
+def webhook_on_two_shards(w):
+    people = [w.person(verified=True, persona="luna") for _ in range(4)]
+    yield
+    w.messages((u, "a") for u in people)
+    yield
+    for u in people:
+        w.expect(u, open="luna", chats=["luna"], lines=talk("luna", "a"), activity=1, calls=[("sendMessage", "moon")])
+
+
+# ---- verbs: all or nothing, said truly; and once more does what is missing
+
+@scenario(of="cli", kinds=RESETS + ("timeout",))
+def code_added(w):
+    name, audited = w.name(), "code:%s"
+    yield
+    first = w.verb("code", "add", name, "--persona", "luna")
+    w.expect_done_or_not(first, w.one("SELECT count(*) FROM start_codes WHERE code = %s", name), 1)
+    second = w.verb("code", "add", name, "--persona", "luna", disturbed=False)
+    yield
+    if second not in ((0, 1) if first else (1,)):
+        w.wrong("once more ended with %s: %s" % (second, w.printed))
+    w.expect_rows(1, "SELECT count(*) FROM start_codes WHERE code = %s", name)
+    w.expect_rows(1, "SELECT count(*) FROM admin_audit WHERE target = %s", audited % name)
+
+
+@scenario(of="cli", kinds=RESETS + ("timeout",))
+def codes_imported(w):
+    names = [w.name() for _ in range(3)]
+    table = "code,persona\n" + "".join("%s,luna\n" % n for n in names)
+    yield
+    first = w.verb("code", "import", "-", stdin=table)
+    w.expect_done_or_not(first, w.one("SELECT count(*) FROM start_codes WHERE code = ANY(%s)", names), 3)
+    second = w.verb("code", "import", "-", stdin=table, disturbed=False)
+    yield
+    if second not in ((0, 1) if first else (1,)):
+        w.wrong("once more ended with %s: %s" % (second, w.printed))
+    w.expect_rows(3, "SELECT count(*) FROM start_codes WHERE code = ANY(%s)", names)
+    w.expect_rows(3, "SELECT count(*) FROM admin_audit WHERE target = ANY(%s)", ["code:" + n for n in names])
+
+
+@scenario(of="cli", kinds=RESETS + ("timeout",))
+def person_suspended(w):
+    u = w.person(verified=True)
+    yield
+    first = w.verb("user", "suspend", str(u))
+    w.expect_done_or_not(first, w.one("SELECT count(suspended_at) FROM users WHERE telegram_id = %s", u), 1)
+    if w.verb("user", "suspend", str(u), disturbed=False) != 0:
+        w.wrong("once more failed: " + w.printed)
+    yield
+    w.expect(u, suspended=True)
+
+
+@scenario(of="cli", kinds=RESETS + ("timeout",))
+def migrated(w):
+    name, versions = w.name().lower(), "SELECT array_agg(version ORDER BY version) FROM schema_migrations"
+    w.rows("CREATE DATABASE " + name)
+    url = w.stack.pg.url.rsplit("/", 1)[0] + "/" + name
+    yield
+    first = w.verb("migrate", SHOAL_POSTGRES_URL=url)
+    if first not in (0, 3):
+        w.wrong("migrate ended with %s: %s" % (first, w.printed))
+    if w.verb("migrate", SHOAL_POSTGRES_URL=url, disturbed=False) != 0:
+        w.wrong("once more failed: " + w.printed)
+    yield
+    db = w.stack.pg.connect(name)
+    with db.cursor() as cur:
+        cur.execute(versions)
+        there = cur.fetchall()
+    db.close()
+    if there != w.rows(versions):
+        w.wrong("migrations: %s" % there)
+    w.rows("DROP DATABASE " + name)
 
 
 # ---- what the responder of a persona is

@@ -3,10 +3,11 @@ Postgres by plain SQL, Redis, and the simulator's record of calls."""
 import html
 import json
 import os
+import subprocess
 import time
 
 from faults import Control
-from lib import free_port, http
+from lib import free_port, http, wait_for
 from scenarios import ANY, GROUPS, HI, REPLIES, Endpoint
 from stack import SECRET, Stack
 
@@ -42,40 +43,48 @@ def said(text):
 class TorturedStack(Stack):
     """Its gateway and workers run under the library, each with a control of its own."""
 
-    def __init__(self, binary, library, **more):
-        self.library, self.controls, self.responder_port = library, {}, free_port()
+    def __init__(self, binary, library, shards, **more):
+        self.library, self.controls, self.responder_port, self.shards = library, {}, free_port(), shards
         super().__init__(binary, workers=0, sim_args=["--retry-scale", "0.1"], SHOAL_PG_CONNECTIONS="2",
                          SHOAL_FLOOD_CHAT="1000/1", SHOAL_FLOOD_GROUP="1000/1", SHOAL_USER_RATE="1000/1",
                          # one attempt used up makes a dead letter: it cannot be missed
                          SHOAL_MAX_ATTEMPTS="1", **more)
 
     def start(self, name, argv, **env):
+        self.env["SHOAL_REDIS_URL"] = ",".join("redis://127.0.0.1:%d/%d" % (self.redis.port, n)
+                                               for n in range(self.shards))
         if argv[0] in ("gateway", "worker"):
             env = {**self.control_of(argv[0]).env, **env}
         return super().start(name, argv, **env)
 
+    def control(self, method, path, body=None):
+        answer = http(method, self.sim_url + "/sim/" + path, None if body is None else json.dumps(body),
+                      {"Content-Type": "application/json"}, timeout=PATIENCE)
+        if answer.status >= 300:
+            raise RuntimeError("%s /sim/%s: %d %s" % (method, path, answer.status, answer.body[:500]))
+        return json.loads(answer.body)
+
     def control_of(self, program):
         if program not in self.controls:
-            peers = {self.redis.port: "redis", self.pg.port: "postgres", self.sim_port: "api"}
-            connects, listens = list(peers), []
-            if program == "gateway":
-                listens = [self.gateway_port]
-            else:
-                connects.append(self.responder_port)
-            peers.update({self.gateway_port: "sender", self.responder_port: "responder"})
-            self.controls[program] = Control(os.path.join(self.folder, program + ".faults"), self.library, peers,
-                                             connects, listens)
+            peers = {self.redis.port: "redis", self.pg.port: "postgres", self.sim_port: "api",
+                     self.responder_port: "responder"}
+            self.controls[program] = Control(os.path.join(self.folder, program + ".faults"), self.library,
+                                             {**peers, self.gateway_port: "sender"}, peers, [self.gateway_port])
         return self.controls[program]
 
 
 class World:
-    def __init__(self, binary, library, poll=False, people=7 * 10**9):
-        self.stack = TorturedStack(binary, library, poll=poll)
+    """kind: webhook, poll, or shards (webhook, and the queue in two databases of Redis)."""
+
+    def __init__(self, binary, library, kind="webhook", people=7 * 10**9):
+        self.shards = 2 if kind == "shards" else 1
+        self.stack = TorturedStack(binary, library, shards=self.shards, poll=kind == "poll")
         self.endpoint = Endpoint(self.stack.responder_port)
         self.next_person, self.next_update = people, 4 * 10**12
         self.db = self.stack.pg.connect()
         self.db.autocommit = True
-        self.redis = self.stack.redis.client()
+        self.redis = [self.stack.redis.client(db=n) for n in range(self.shards)]
+        self.printed = ""  # by the last verb
         self.worker = self.group_now = None
         self.repeated = 0  # calls that were made twice, with good reason
         self._begin("worker")
@@ -169,7 +178,8 @@ class World:
             "chat": {"id": user, "type": "private", "first_name": "Ann"}}}
         for _ in range(2):
             answer = http("POST", self.stack.gateway_url + "/telegram/persona", json.dumps(update),
-                          {"Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": SECRET})
+                          {"Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": SECRET},
+                          timeout=PATIENCE)
             if answer.status != 200:
                 self.wrong("the gateway answers %d" % answer.status)
 
@@ -186,18 +196,23 @@ class World:
         return False
 
     def queue(self):
-        p = self.redis.pipeline(transaction=False)
-        p.xlen("shoal:{0}:updates")
-        p.hlen("shoal:{0}:lanes")
-        p.zcard("shoal:{0}:waiting")
-        p.zcard("shoal:{0}:due")
-        p.hlen("shoal:{0}:tries")
-        p.xlen("shoal:{0}:dead")
-        p.execute_command("XINFO", "GROUPS", "shoal:{0}:updates")
-        values = p.execute(raise_on_error=False)
-        groups = [dict(zip(g[::2], g[1::2])) for g in values[6]] if isinstance(values[6], list) else []
-        pending = sum(g[b"pending"] for g in groups if g[b"name"] == b"workers")
-        return dict(zip(("length", "lanes", "waiting", "due", "tries", "dead"), values), pending=pending)
+        """The sums over all shards."""
+        names = ("length", "lanes", "waiting", "due", "tries", "dead", "pending")
+        return dict(zip(names, map(sum, zip(*(self._shard(n) for n in range(self.shards))))))
+
+    def _shard(self, n):
+        key = "shoal:{%d}:" % n
+        p = self.redis[n].pipeline(transaction=False)
+        p.xlen(key + "updates")
+        p.hlen(key + "lanes")
+        p.zcard(key + "waiting")
+        p.zcard(key + "due")
+        p.hlen(key + "tries")
+        p.xlen(key + "dead")
+        p.execute_command("XINFO", "GROUPS", key + "updates")
+        *numbers, groups = p.execute(raise_on_error=False)
+        groups = [dict(zip(g[::2], g[1::2])) for g in groups] if isinstance(groups, list) else []
+        return [*numbers, sum(g[b"pending"] for g in groups if g[b"name"] == b"workers")]
 
     def rest(self, seconds=PATIENCE):
         """Until nothing is unsettled anywhere."""
@@ -223,7 +238,7 @@ class World:
         self.start_worker()
 
     def start_worker(self, wait=True):
-        env = {k: v % {"responder": self.stack.responder_port} for k, v in GROUPS[self.group_now or "webhook"].items()}
+        env = {k: v % {"responder": self.stack.responder_port} for k, v in GROUPS[self.group_now or "plain"].items()}
         self.stack.workers = [w for w in self.stack.workers if w.running()]
         self.worker = self.stack.add_worker(**env)
         if wait:
@@ -250,17 +265,42 @@ class World:
             self.worker.kill()
         self.worker = None
 
+    def stop_gateway(self):
+        code = self.stack.gateway.stop(15, 30)
+        if code != 0:
+            self.wrong("the gateway ended with %s" % code)
+
+    def start_gateway(self, wait=True):
+        self.stack.gateway = self.stack.start("gateway", ["gateway"],
+                                              SHOAL_METRICS_LISTEN="127.0.0.1:%d" % self.stack.gateway_metrics)
+        if wait:
+            self.stack.expect("gateway", self.gateway_ready)
+
+    def gateway_ready(self):
+        return http("GET", "http://127.0.0.1:%d/readyz" % self.stack.gateway_metrics).status == 200
+
+    def verb(self, *argv, stdin="", disturbed=True, **env):
+        """Runs a verb of the command line; its exit code."""
+        faults = self.stack.control_of("cli").env if disturbed else {}
+        done = subprocess.run([self.stack.binary, *argv], input=stdin, text=True, capture_output=True, timeout=PATIENCE,
+                              env={**self.stack.env, **faults, **env})
+        self.printed = done.stdout + done.stderr
+        return done.returncode
+
+    def name(self):
+        self.next_person += 1
+        return "Name_%d" % self.next_person
+
     def healthy(self):
         return self.stack.ready(self.worker) and self.stack.metrics(self.worker).get('shoal_pg_pool{state="up"}') == 2
 
     def recover(self):
         """Until both programs have all their connections again; then an update, so that they are in use."""
-        gateway = "http://127.0.0.1:%d/readyz" % self.stack.gateway_metrics
         if not self.worker:
             self.start_worker(wait=False)
         self.stack.expect("worker", self.healthy)
-        self.stack.expect("gateway", lambda: http("GET", gateway).status == 200)
-        if self.fired:
+        self.stack.expect("gateway", self.gateway_ready)
+        if self.fired and self.target != "cli":
             self.say(self.warm, "so be it")
             if not self.rest():
                 self.wrong("an update after the fault does not settle: %s" % self.queue())
@@ -271,11 +311,16 @@ class World:
         """Calls up to now are none of this run's."""
         self.seq = self.stack.control("GET", "stats")["calls"]
 
+    def after_operations(self, n):
+        wait_for(lambda: self.stack.control_of(self.target).count >= n, 2, 0.001)
+
     def disarm(self):
         self.stack.control_of(self.target).disarm()
 
     def run(self, scenario, nth=0, kind=""):
-        """One run; the problems that it showed. self.fired: the operations that failed."""
+        """One run; the problems that it showed. self.fired: the operations that failed. kind: one of faults.KINDS, or
+        storm; with " at PEER FUNCTION" behind it the nth of those alone."""
+        kind, _, only = kind.partition(" at ")
         self._begin(scenario.of)
         self.use(scenario.group)
         control = self.stack.control_of(scenario.of)
@@ -286,7 +331,7 @@ class World:
         if kind == "storm":
             control.arm(nth, "before", again=STORM, gap=STORM_GAP)
         else:
-            control.arm(nth, kind)
+            control.arm(nth, kind, only=only.split() if only else None)
         try:
             while not self.problems:
                 next(story)  # raises StopIteration where the story judges
@@ -313,7 +358,7 @@ class World:
 
     def dead_letters(self):
         return "".join("; dead: " + str({k.decode(): v.decode("utf-8", "replace")[:150] for k, v in fields.items()})
-                       for _, fields in self.redis.xrange("shoal:{0}:dead", count=3))
+                       for n in range(self.shards) for _, fields in self.redis[n].xrange("shoal:{%d}:dead" % n, count=3))
 
     def state(self, user):
         return self.one(STATE, user) or {}
@@ -361,6 +406,16 @@ class World:
         if answers and answers not in via and not (self.fired and answers == "http"):
             self.wrong("the press was not answered (%s): %s" % (answers, via))
 
+    def expect_rows(self, wanted, sql, *parameters):
+        got = self.one(sql, *parameters)
+        if got != wanted:
+            self.wrong("%s: %s, wanted %s" % (sql, got, wanted))
+
+    def expect_done_or_not(self, code, there, whole):
+        """After a verb that was disturbed: all of it there if it says so, or all or nothing."""
+        if code not in (0, 3) or there not in ((whole,) if code == 0 else (0, whole)):
+            self.wrong("exit %s, with %s of %s done: %s" % (code, there, whole, self.printed))
+
     def expect_few_repeated(self):
         """Over all chats of the run."""
         if self.twice > self.may_repeat():
@@ -371,9 +426,10 @@ class World:
         if not self.stack.chat(user)["messages"][-1].get("reply_markup"):
             self.wrong("the question has no buttons")
 
-    def expect_obeyed(self, user):
-        """After a 429 that was heard, no call for a second."""
+    def expect_obeyed(self, user, seconds):
+        """After a 429 that was heard, no call for so long."""
         calls = [c for c in self.calls("sendMessage") if c["parameters"]["chat_id"] == user]
         for a, b in zip(calls, calls[1:]):
-            if a["status"] == 429 and b["time"] - a["time"] < 980 and not any(o.peer == "api" for o in self.fired):
-                self.wrong("called again %d ms after a 429 of 1 s" % (b["time"] - a["time"]))
+            early = b["time"] - a["time"] < 1000 * seconds - 20
+            if a["status"] == 429 and early and not any(o.peer == "api" for o in self.fired):
+                self.wrong("called again %d ms after a 429 of %d s" % (b["time"] - a["time"], seconds))
