@@ -49,11 +49,6 @@ def update(chat, text="word"):
                                              "chat": {"id": chat, "type": "private", "first_name": "Person"}}}
 
 
-def know(people):
-    """The simulator answers only for chats that it knows."""
-    stack.control("POST", "messages", {"bot": "persona", "updates": [{"user_id": c, "text": "word"} for c in people]})
-
-
 def append(chats):
     """One message of each, straight into the stream, as the gateway would."""
     pipe = redis.pipeline(transaction=False)
@@ -83,6 +78,13 @@ class Record:
 
 
 record = Record()
+
+
+def know(people):
+    """The simulator answers only for chats that it knows: each has written once and is answered."""
+    before = len(record.all())
+    stack.control("POST", "messages", {"bot": "persona", "updates": [{"user_id": c, "text": "word"} for c in people]})
+    wait_for(lambda: len(record.all()) >= before + len(people), 60)
 
 
 def answers(since=0):
