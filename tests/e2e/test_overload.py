@@ -254,6 +254,10 @@ def never_trimmed():
 def no_room():
     """A Redis at its maxmemory: refused with a time to come again, nothing lost, and room is made by settling."""
     people = [FIRST + n for n in range(40)]
+    workers(1)
+    know(people)
+    settled()
+    no_workers()
     done = len(answers())
     redis.config_set("maxmemory", redis.info("memory")["used_memory"] + 400 * 1024)
     accepted, refused, n = [], [], 0
