@@ -330,7 +330,6 @@ def draining(w):
     w.stop_worker()
     w.disarm()
     w.start_worker()
-    w.worker_changed = True
     yield
     for x in (u, v):
         w.expect(x, open="luna", chats=["luna"], lines=talk("luna", "a", "b", "c"), activity=3,
@@ -346,7 +345,7 @@ def taken_over(w):
     w.delivered()
     time.sleep(0.1)
     other = w.start_undisturbed()
-    w.worker_changed = True
+    w.taken_over = True
     yield
     w.stop_undisturbed(other)
     w.expect(u, open="luna", chats=["luna"], lines=talk("luna", "hello", "again"), activity=2,

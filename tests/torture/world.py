@@ -93,7 +93,7 @@ class World:
     def _begin(self, target):
         self.target = target
         self.problems, self.fired, self.count, self.seq, self.twice = [], [], 0, None, 0
-        self.worker_changed = False  # the run ended with another worker than it began with
+        self.taken_over = False  # there is a second worker
 
     def _prepare(self):
         self.persona = {key: self.one("INSERT INTO personas (key, name, greeting, replies) VALUES (%s, %s, %s, %s) "
@@ -368,8 +368,8 @@ class World:
         again."""
         most = sum(o.peer == "api" and (o.function, o.kind) not in (
             ("write", "before"), ("write", "middle"), ("read", "after")) for o in self.fired)
-        # a worker that ends while it cannot reach Redis: what it sent last in each chat is noted nowhere
-        return most + 2 * (self.worker_changed and any(o.peer == "redis" for o in self.fired))
+        # a worker that was taken for dead while it could not reach Redis: what it sent last is noted nowhere
+        return most + (self.taken_over and any(o.peer == "redis" and o.kind == "silence" for o in self.fired))
 
     def expect(self, user, exists=True, calls=(), answers=None, **rows):
         """The person's rows are these and no others, and so are the calls for their chat."""
