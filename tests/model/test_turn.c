@@ -11,7 +11,7 @@
 #include "turn_walk.h"
 
 #define MUTANTS_DIR "tests/model/mutants"
-#define MUTANTS_MAX 64
+#define MUTANTS_MAX 128
 #define MUTANT_STEPS 150000L /* within so many a mistake is found */
 #define MET_STEPS 200000L    /* after so many everything must have been met */
 #define JOBS_MAX 16
