@@ -102,9 +102,10 @@ test:
 torture: $(B)/shoal $(FAULT)
 	@/usr/bin/python3 tests/torture/torture.py --whole $(B)/shoal
 
-# millions of steps of the queue's script, and every mistake that they must find
+# millions of steps of the queue's script, and every mistake that they must find; then the protocol, searched whole
 model: $(TURN)
 	@STEPS=$(or $(STEPS),3000000) $(TURN)
+	@sh tests/model/spin.sh all
 
 # every outage, held longer than in `make test`
 outages: all

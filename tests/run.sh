@@ -76,6 +76,7 @@ check "layers" 180 sh tests/layers.sh
 check "readme" 180 sh tests/readme.sh build/shoal
 total_passed=$passed total_failed=$failed
 suite build ""
+check "protocol model" 420 sh tests/model/spin.sh
 check "stack up, down, reset" 300 sh tests/integration/up.sh build/shoal
 if [ -z "${FAST:-}" ]; then
 	check "browser" 300 sh tests/browser/run.sh build/shoal
