@@ -210,7 +210,7 @@ static void on_answer(void *arg, enum err err, const struct http_response *res)
 	}
 	say_trouble(p, res->status, ruling.why);
 	snprintf(p->trouble, sizeof(p->trouble), "getUpdates is refused: %.120s", ruling.why);
-	pause(p, ruling.wait_ms >= 0 ? ruling.wait_ms : res->status == 409 ? jitter_ms(CONFLICT_MS) : -1);
+	pause(p, ruling.wait_ms > 0 ? ruling.wait_ms : res->status == 409 ? jitter_ms(CONFLICT_MS) : -1);
 }
 
 static void ask(struct poller *p)

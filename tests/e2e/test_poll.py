@@ -222,6 +222,15 @@ def main():
     refused("429", 2, "Too Many Requests", 429, "Too Many Requests: retry after 2", retry_after=2)
     refused("a wrong token", 0, "does not accept the bot's token", 401, "Unauthorized")
     refused("trouble inside", 0, "Internal Server Error", 500, "Internal Server Error")
+    telegram.add(update(960))  # all is well: the next trouble begins with the shortest pause
+    check("an update in between", wait_for(lambda: telegram.confirmed == 961 and telegram.asking, 20))
+    calls = len(telegram.calls)
+    telegram.fail(500, "Internal Server Error", times=1000, retry_after=0)
+    wait_for(lambda: len(telegram.calls) >= calls + 3, 20)
+    gaps = [b[0] - a[0] for a, b in zip(telegram.calls[calls:], telegram.calls[calls + 1:])]
+    check("told to come again after 0 s it takes its time all the same", len(gaps) >= 2 and min(gaps) > 0.2, gaps)
+    telegram.trouble.clear()
+    check("and goes on", wait_for(lambda: telegram.asking and ready()[0], 20), ready())
     check("the token is in no log", TOKEN not in second.output() + first.output())
     check("deleteWebhook is never called", all(c[1].endswith("/getUpdates") for c in telegram.calls))
 
