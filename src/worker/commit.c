@@ -85,7 +85,12 @@ enum step commit(struct job *j)
 	case COMMIT_STORED:
 		if (job_is_outage(j->op_err))
 			return job_outage(j, "stored effects", j->op_err);
-		return j->op_err == ERR_OK ? STEP_NEXT : job_retry(j, "stored effects: not as they were stored");
+		if (j->op_err != ERR_OK)
+			return job_retry(j, j->error ? j->error : "stored effects: not as they were stored");
+		if (j->guarded)
+			return STEP_NEXT;
+		j->conflicts++; /* removed between the two statements */
+		return STEP_AGAIN;
 	}
 	BUG("commit step %d", j->step);
 }

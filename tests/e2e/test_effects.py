@@ -54,6 +54,16 @@ class World:
         check(name + ": no attempt was used up", self.stack.queue()["dead"] == 0 and self.stack.queue()["tries"] == 0)
 
 
+def message(user, number, text):
+    return {"update_id": number, "message": {
+        "message_id": 900, "date": 1700000000, "text": text, "from": {"id": user, "is_bot": False, "first_name": "P"},
+        "chat": {"id": user, "type": "private", "first_name": "P"}}}
+
+
+def post(w, user, number, text):
+    w.stack.post(message(user, number, text))
+
+
 def answer_lost(w):
     """The commit was made, but its answer is lost: what it decided is sent, though a new decision would differ."""
     user = w.new()
@@ -90,9 +100,7 @@ def stored(w):
              for chat in (gone, other, own)]
     w.stack.pg.rows("INSERT INTO guards (key, effects) VALUES (%s, %s)", "telegram:persona:%d" % number, json.dumps(calls))
     w.stack.control("POST", "faults", {"method": "sendMessage", "kind": "403", "chat_id": gone, "count": 1})
-    user = {"id": own, "is_bot": False, "first_name": "P"}
-    w.stack.post({"update_id": number, "message": {"message_id": 900, "date": 1700000000, "text": "not to be stored", "from": user,
-                                                   "chat": {"id": own, "type": "private", "first_name": "P"}}})
+    post(w, own, number, "not to be stored")
     check("stored effects: they are sent", wait_for(lambda: "as stored" in w.heard(own)))
     w.at_rest("stored effects")
     w.stack.control("DELETE", "faults")
@@ -145,13 +153,41 @@ def unreadable(w):
     own, number = w.new(), 1900000001
     dead = w.stack.queue()["dead"]
     w.stack.pg.rows("INSERT INTO guards (key, effects) VALUES (%s, '{}')", "telegram:persona:%d" % number)
-    user = {"id": own, "is_bot": False, "first_name": "P"}
-    w.stack.post({"update_id": number, "message": {"message_id": 900, "date": 1700000000, "text": "x", "from": user,
-                                                   "chat": {"id": own, "type": "private", "first_name": "P"}}})
+    post(w, own, number, "x")
     check("unreadable effects: a dead letter, nothing sent or stored", wait_for(
         lambda: w.stack.queue()["dead"] == dead + 1, 15) and w.heard(own) == ["first"] and w.lines(own) == ["hello", "first"])
     letter = w.stack.redis.client(decode_responses=True).xrevrange("shoal:{0}:dead", count=1)[0][1]
     check("unreadable effects: it says so", "stored effects" in letter["error"], letter)
+
+
+def erased(w):
+    """Of a person that was erased after the commit nothing is known any more, what was to be said included."""
+    own, number = w.new(), 1900000002
+    w.stack.pg.rows("INSERT INTO guards (key) VALUES (%s)", "telegram:persona:%d" % number)
+    asked = w.stack.total("shoal_sql_statements_total", '"guard_find"')
+    post(w, own, number, "x")
+    check("erased effects: the guard was asked", wait_for(
+        lambda: w.stack.total("shoal_sql_statements_total", '"guard_find"') > asked))
+    check("erased effects: the queue empties", w.stack.settled(20), w.stack.queue())
+    check("erased effects: nothing is sent or stored", w.heard(own) == ["first"] and w.lines(own) == ["hello", "first"],
+          (w.heard(own), w.lines(own)))
+
+
+def guard_fails(w):
+    """A redelivered update whose guard cannot be asked: the dead letter says what Postgres had against it."""
+    own, dead = w.new(), w.stack.queue()["dead"]
+    w.stack.pg.rows("CREATE FUNCTION odd() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'odd guard'; END $$")
+    w.stack.pg.rows("INSERT INTO guards (key) VALUES ('telegram:persona:1900000003')")
+    w.stack.pg.rows("ALTER TABLE guards RENAME TO kept")
+    w.stack.pg.rows("CREATE VIEW guards AS SELECT key, odd() AS effects, at FROM kept")
+    w.stack.redis.client().xadd("shoal:{0}:updates", {
+        "bot": "persona", "lane": "telegram:persona:%d" % own, "key": "telegram:persona:1900000003", "again": "1",
+        "body": json.dumps(message(own, 1900000003, "x"))})
+    check("guard fails: a dead letter", wait_for(lambda: w.stack.queue()["dead"] == dead + 1, 15), w.stack.queue())
+    letter = w.stack.redis.client(decode_responses=True).xrevrange("shoal:{0}:dead", count=1)[0][1]
+    check("guard fails: it says why", letter["error"] == "guard_find: P0001 odd guard", letter)
+    w.stack.pg.rows("DROP VIEW guards")
+    w.stack.pg.rows("ALTER TABLE kept RENAME TO guards")
 
 
 def same_id(w):
@@ -164,10 +200,9 @@ def same_id(w):
     clients = [queue, second.client()]
     same = "%d-0" % (time.time() * 1000)
     for shard, user in enumerate((first, other)):
-        chat = {"id": user, "type": "private", "first_name": "P"}
         clients[shard].xadd("shoal:{%d}:updates" % shard, {
-            "bot": "persona", "lane": "telegram:persona:%d" % user, "body": json.dumps({"update_id": 1, "message": {
-                "message_id": 5, "date": 1, "from": {**chat, "is_bot": False}, "chat": chat, "text": "I am %d" % user}})}, id=same)
+            "bot": "persona", "lane": "telegram:persona:%d" % user,
+            "body": json.dumps(message(user, 1, "I am %d" % user))}, id=same)
     w.stack.env["SHOAL_REDIS_URL"] += "," + second.url
     w.stack.start_workers(1)
     check("same id: both are handled", wait_for(lambda: not any(
@@ -182,7 +217,7 @@ def same_id(w):
 def main():
     w = World()
     began = time.monotonic()
-    for run in (answer_lost, request_lost, stored, broken_off, conflict, unreadable, same_id):
+    for run in (answer_lost, request_lost, stored, broken_off, conflict, unreadable, erased, guard_fails, same_id):
         run(w)
     print("# took %.1f s" % (time.monotonic() - began))
     finish()
