@@ -44,7 +44,6 @@ static void stats_came(void *arg, enum err err, const struct queue_stats *s)
 
 static void put(struct json_writer *out, struct worker *w)
 {
-	static int64_t last_done, last_ms;
 	int64_t now = clock_ms();
 	char host[64] = "", started[32];
 	gethostname(host, sizeof(host) - 1);
@@ -60,10 +59,11 @@ static void put(struct json_writer *out, struct worker *w)
 	json_kv_i64(out, "in_flight_max", w->conf.inflight);
 	json_kv_i64(out, "done", w->done);
 	json_kv_num(out, "per_second",
-	            last_ms && now > last_ms ? (double)(w->done - last_done) * 1e3 / (double)(now - last_ms) : 0);
+	            w->told_ms && now > w->told_ms ? (double)(w->done - w->told_done) * 1e3 / (double)(now - w->told_ms)
+	                                           : 0);
 	json_end_obj(out);
-	last_done = w->done;
-	last_ms = now;
+	w->told_done = w->done;
+	w->told_ms = now;
 }
 
 void beacon_send(struct worker *w)

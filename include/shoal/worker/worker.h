@@ -46,7 +46,8 @@ struct worker {
 	struct job *suspect; /* an entry that two workers have died of: runs alone */
 	bool draining, leaving;
 	struct timer drain_timer, tick;
-	int64_t done; /* settled since start */
+	int64_t done;               /* settled since start */
+	int64_t told_done, told_ms; /* of the last beacon */
 	int64_t started_ms;
 
 	struct metric *updates, *update_seconds, *stage_seconds, *sql_per_update, *platform_requests, *cut_off;
