@@ -34,7 +34,7 @@ check() {
 
 # Tests that mostly wait (for timeouts, takeovers, dead servers) run beside those that mostly work.
 waiting=' test_cache test_breaker test_fleet test_pg test_queue test_redis turn_script.py flood_script.py'
-waiting="$waiting test_turn test_effects.py test_fleet.py test_flood.py test_outages.py test_poll.py test_queue_cli.py torture.py "
+waiting="$waiting test_turn test_edges.py test_effects.py test_fleet.py test_flood.py test_outages.py test_poll.py test_queue_cli.py torture.py "
 
 # half BUILD TITLE waiting|working: one half of all that runs on one build, its counts in a file
 half() {

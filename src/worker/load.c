@@ -26,6 +26,8 @@ static void cached(void *arg, enum err err)
 {
 	struct job *j = arg;
 	job_op_failed(j, err);
+	if (err != ERR_OK && !j->error)
+		j->error = arena_printf(&j->arena, "caches: %s", err_text(err));
 	job_end(j);
 }
 
@@ -72,6 +74,7 @@ static enum step load_first(struct job *j)
 	j->facts.now_ms = clock_wall_ms();
 	new_mark(j->facts.mark);
 	j->op_err = ERR_OK;
+	j->error = NULL;
 
 	bool press = u->kind == UPDATE_PRESS;
 	if (j->conflicts == 0 && u->from.id && flood_admits(w->flood, press)) {
@@ -146,10 +149,10 @@ static enum step load_answer(struct job *j)
 	if (j->op_err != ERR_OK)
 		return load_failed(j);
 	if (j->outcome != JOB_UNDECIDED || !(j->command->needs & NEED_ANSWER) || !j->worker->conf.responder_url ||
-	    !j->command->wants_answer(&j->update, &j->facts) || !reach_responder(j->worker->reach))
+	    !j->command->wants_answer(&j->update, &j->facts))
 		return STEP_NEXT;
-	job_begin(j);
-	responder_ask(j->worker, &j->update, &j->facts, &j->arena, answered, j);
+	if (responder_ask(j->worker, &j->update, &j->facts, &j->arena, answered, j))
+		job_begin(j);
 	return STEP_NEXT;
 }
 

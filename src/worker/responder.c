@@ -48,7 +48,17 @@ static void message(struct json_writer *w, const char *role, const char *content
 	json_end_obj(w);
 }
 
-void responder_ask(struct worker *w, const struct update *u, const struct facts *f, struct arena *a,
+static bool too_long(const struct buf *body)
+{
+	static int64_t last;
+	static unsigned suppressed;
+	if (body->failed && log_due(&last, &suppressed))
+		log_warn("the question to the responder is too long: is the persona's prompt?",
+		         LOG_INT("bytes_max", REQUEST_MAX), LOG_INT("suppressed", suppressed));
+	return body->failed;
+}
+
+bool responder_ask(struct worker *w, const struct update *u, const struct facts *f, struct arena *a,
                    void (*fn)(void *arg, const char *answer), void *arg)
 {
 	struct buf body;
@@ -68,6 +78,10 @@ void responder_ask(struct worker *w, const struct update *u, const struct facts 
 	json_end_arr(&out);
 	json_end_obj(&out);
 
+	if (too_long(&body) || !reach_responder(w->reach)) {
+		buf_release(&body);
+		return false;
+	}
 	const char *headers[] = {"Content-Type: application/json", NULL, NULL};
 	if (w->conf.responder_key)
 		headers[1] = arena_printf(a, "Authorization: Bearer %s", w->conf.responder_key);
@@ -81,4 +95,5 @@ void responder_ask(struct worker *w, const struct update *u, const struct facts 
 	                           .peer = "responder"};
 	http_send(w->http, &req, answered, ask);
 	buf_release(&body);
+	return true;
 }

@@ -15,10 +15,14 @@ static void answered(void *arg, enum err err, const struct http_response *res)
 
 	snprintf(status, sizeof(status), "%d", err == ERR_OK ? res->status : 0);
 	series_add(SERIES(j->worker->platform_requests, j->platform->name, j->sending, status), 1);
-	if (err == ERR_OK)
+	j->ruling = (struct ruling){.verdict = CALL_OUTAGE, .wait_ms = -1, .why = err_text(err)};
+	if (err == ERR_OK) {
 		j->platform->judge(res->status, res->body, res->retry_after_ms, &j->arena, &j->ruling);
-	else
-		j->ruling = (struct ruling){.verdict = CALL_OUTAGE, .wait_ms = -1, .why = err_text(err)};
+	} else if (err == ERR_TOO_LONG) { /* the call arrived: sent again, it would be answered the same way */
+		j->ruling.verdict = CALL_FINAL;
+		j->ruling.why = "the answer is too long to be read";
+		err = ERR_OK;
+	}
 	reach_heard_platform(j->worker->reach, j->bot, err, &j->ruling);
 	job_end(j);
 }

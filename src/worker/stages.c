@@ -37,17 +37,17 @@ static enum step decode(struct job *j)
 	return STEP_NEXT;
 }
 
-/* ---- acknowledge: where the gateway polls, nobody has answered the button yet */
+/* ---- acknowledge: where the gateway polls, nobody has answered the button yet, known to a command or not */
 
 static enum step acknowledge(struct job *j)
 {
 	if (j->step && j->ruling.limited)
 		flood_limited(j->worker->flood, j->bot->name, 0, j->ruling.wait_ms, "");
-	if (j->step++ || j->outcome != JOB_UNDECIDED || j->worker->conf.telegram_mode != TELEGRAM_POLL ||
-	    j->update.kind != UPDATE_PRESS || j->entry->again || reach_bot_trouble(j->worker->reach, j->bot))
+	if (j->step++ || j->worker->conf.telegram_mode != TELEGRAM_POLL || j->update.kind != UPDATE_PRESS ||
+	    j->entry->again || reach_bot_trouble(j->worker->reach, j->bot))
 		return STEP_NEXT;
 	struct call call;
-	const char *toast = j->command->toast ? j->command->toast : "";
+	const char *toast = j->command && j->command->toast ? j->command->toast : "";
 	if (flood_bot_blocked(j->worker->flood, j->bot->name))
 		return STEP_NEXT;
 	j->platform->answer_press(j->update.press_id, toast, &j->arena, &call);

@@ -1,0 +1,129 @@
+"""What seldom happens: a worker that is there before the schema, a platform whose answers nobody can read, a button that no
+command knows, a question that is too long for the responder."""
+import http.server
+import json
+import os
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import check, finish, wait_for  # noqa: E402
+from stack import Stack, binary_from_argv  # noqa: E402
+
+FIRST = 6000000
+
+
+class Peer:
+    """Answers every POST with the same body; `calls` has the last part of each path."""
+
+    def __init__(self, answer):
+        self.calls = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                outer.calls.append(self.path.rsplit("/")[-1])
+                try:
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(answer)))
+                    self.end_headers()
+                    self.wfile.write(answer)
+                except OSError:
+                    self.close_connection = True
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request, client_address):
+                pass  # it has read enough
+
+        server = Server(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % server.server_port
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+def known(stack, user):
+    stack.control("POST", "users", {"id": user, "first_name": "P"})
+    stack.pg.rows("INSERT INTO users (telegram_id, first_name, age_verified_at) VALUES (%s, 'P', now())", user)
+
+
+def heard(stack, user):
+    return [m["text"] for m in stack.chat(user)["messages"] if m.get("from", {}).get("is_bot")]
+
+
+def before_the_schema(stack):
+    """Workers are rolled out before anybody has migrated: what comes in meanwhile waits."""
+    stack.pg.rows("DROP SCHEMA public CASCADE")
+    stack.pg.rows("CREATE SCHEMA public")
+    worker = stack.add_worker(SHOAL_MAX_ATTEMPTS=1)
+    for n in range(20):
+        stack.say(FIRST + n, "hello")
+    check("no schema: the worker says so", wait_for(lambda: "does not exist" in worker.output(), 20), worker.output())
+    time.sleep(2)
+    check("no schema: all waits, nothing dies", stack.queue()["dead"] == 0 and stack.queue()["length"] == 20,
+          stack.queue())
+    stack.shoal("migrate")
+    check("no schema: migrated, all are answered", wait_for(lambda: all(heard(stack, FIRST + n) for n in range(20)), 40),
+          stack.queue())
+    check("no schema: no attempt was used up", stack.settled() and stack.queue()["dead"] == 0, stack.queue())
+    worker.stop()
+
+
+def answers_too_long(stack):
+    """Something on the way answers each call with megabytes: the message is out, so it does not go out again."""
+    platform = Peer(b'{"ok":true,"result":{"message_id":1,"pad":"' + b"x" * (5 << 20) + b'"}}')
+    worker = stack.add_worker(SHOAL_TELEGRAM_API=platform.url)
+    known(stack, FIRST + 50)
+    stack.say(FIRST + 50, "hello")
+    check("answer too long: settled", wait_for(lambda: platform.calls and stack.settled(0), 20), stack.queue())
+    check("answer too long: sent once", platform.calls.count("sendMessage") == 1, platform.calls)
+    check("answer too long: logged", "too long" in worker.output(), worker.output())
+    worker.stop()
+
+
+def question_too_long(stack):
+    """A prompt that was put in by plain SQL and has no limit: answered without the responder, and said."""
+    responder = Peer(b'{"choices":[{"message":{"content":"not to be asked"}}]}')
+    stack.pg.rows("INSERT INTO personas (key, name, greeting, prompt, replies) VALUES ('default', 'E', 'Hello', "
+                  "repeat('x', 1200000), '{own words}')")
+    stack.redis.client().delete("shoal:{cache}:persona")
+    worker = stack.add_worker(SHOAL_RESPONDER_URL=responder.url + "/v1/chat/completions")
+    known(stack, FIRST + 51)
+    stack.say(FIRST + 51, "hello")
+    check("question too long: own words", wait_for(lambda: heard(stack, FIRST + 51), 20) and
+          heard(stack, FIRST + 51) == ["own words"], heard(stack, FIRST + 51))
+    check("question too long: logged, not asked", "the question to the responder is too long" in worker.output() and
+          not responder.calls, (responder.calls, worker.output()))
+    worker.stop()
+
+
+def unknown_button():
+    """In poll mode the worker answers a press that no command knows, as the gateway does for webhooks: else it spins."""
+    stack = Stack(binary_from_argv(), poll=True)
+    stack.say(FIRST, "/start")
+    shown = wait_for(lambda: [m for m in stack.chat(FIRST)["messages"] if m.get("reply_markup")], 15)
+    stack.control("POST", "update", {"bot": "persona", "update": {"callback_query": {
+        "id": "123456", "chat_instance": "1", "data": "nobody:knows", "from": {"id": FIRST, "is_bot": False, "first_name": "P"},
+        "message": {"message_id": shown[-1]["message_id"], "date": 1, "chat": {"id": FIRST, "type": "private"}}}}})
+    check("unknown button: it is answered", wait_for(lambda: [c for c in stack.calls() if c["method"].lower() ==
+                                                              "answercallbackquery"], 10), stack.calls()[-3:])
+    check("unknown button: settled", stack.settled())
+
+
+def main():
+    stack = Stack(binary_from_argv(), workers=0)
+    before_the_schema(stack)
+    answers_too_long(stack)
+    question_too_long(stack)
+    unknown_button()
+    finish()
+
+
+main()
