@@ -305,6 +305,7 @@ local function take_careful()
 		end
 	end
 	for _, f in ipairs(few) do
+		if bytes >= BYTES then break end
 		redis.call('ZREM', DUE, f[1])
 		give(f[2], f[3], f[4], true)
 	end
