@@ -11,7 +11,7 @@ from lib import free_port, http, wait_for
 from scenarios import ANY, GROUPS, HI, REPLIES, Endpoint
 from stack import SECRET, Stack
 
-PATIENCE = 60
+PATIENCE = 120  # s; a busy machine is no fault
 STORM, STORM_GAP = 6, 11  # kind "storm": so many faults after the first, each so many operations later
 STATE = """
 SELECT json_build_object(
@@ -242,12 +242,12 @@ class World:
         self.stack.workers = [w for w in self.stack.workers if w.running()]
         self.worker = self.stack.add_worker(**env)
         if wait:
-            self.stack.expect("worker", self.healthy)
+            self.stack.expect("worker", self.healthy, PATIENCE)
 
     def start_undisturbed(self):
         """One more, whose operations do not fail."""
         worker = self.stack.add_worker(LD_PRELOAD="", **GROUPS[self.group_now])
-        self.stack.expect("second worker", lambda: self.stack.ready(worker))
+        self.stack.expect("second worker", lambda: self.stack.ready(worker), PATIENCE)
         return worker
 
     def stop_undisturbed(self, worker):
@@ -259,7 +259,7 @@ class World:
         if not self.worker:
             return
         self.worker.send(15)
-        code = self.worker.wait(30)
+        code = self.worker.wait(PATIENCE)
         if code != 0:
             self.wrong("the worker ended with %s" % code)
             self.worker.kill()
@@ -274,7 +274,7 @@ class World:
         self.stack.gateway = self.stack.start("gateway", ["gateway"],
                                               SHOAL_METRICS_LISTEN="127.0.0.1:%d" % self.stack.gateway_metrics)
         if wait:
-            self.stack.expect("gateway", self.gateway_ready)
+            self.stack.expect("gateway", self.gateway_ready, PATIENCE)
 
     def gateway_ready(self):
         return http("GET", "http://127.0.0.1:%d/readyz" % self.stack.gateway_metrics).status == 200
@@ -298,8 +298,8 @@ class World:
         """Until both programs have all their connections again; then an update, so that they are in use."""
         if not self.worker:
             self.start_worker(wait=False)
-        self.stack.expect("worker", self.healthy)
-        self.stack.expect("gateway", self.gateway_ready)
+        self.stack.expect("worker", self.healthy, PATIENCE)
+        self.stack.expect("gateway", self.gateway_ready, PATIENCE)
         if self.fired and self.target != "cli":
             self.say(self.warm, "so be it")
             if not self.rest():
@@ -312,7 +312,7 @@ class World:
         self.seq = self.stack.control("GET", "stats")["calls"]
 
     def after_operations(self, n):
-        wait_for(lambda: self.stack.control_of(self.target).count >= n, 2, 0.001)
+        wait_for(lambda: self.stack.control_of(self.target).count >= n, 5, 0.001)
 
     def disarm(self):
         self.stack.control_of(self.target).disarm()
