@@ -153,11 +153,12 @@ static void store(struct cache_load *l, const PGresult *rows)
 	arena_init(&a);
 	fill = fill_key(l, &a);
 	mark = span_of(arena_printf(&a, "%lld", (long long)clock_wall_ms()));
-	do {
-		row = fill_rows(l, fill, mark, rows, row);
-	} while (row < PQntuples(rows));
+	row = fill_rows(l, fill, mark, rows, 0);
+	/* at once: a worker that dies from here on leaves nothing behind for long */
 	redis_call(l->opts.redis, NULL, NULL, 3,
 	           (struct span[]){SPAN("PEXPIRE"), fill, span_of(arena_printf(&a, "%d", FILL_MS))});
+	while (row < PQntuples(rows))
+		row = fill_rows(l, fill, mark, rows, row);
 	put_in_place(l, &a, fill, PQntuples(rows) + 1, stored);
 	arena_release(&a);
 	log_info("cache loaded", LOG_STR("cache", l->opts.name), LOG_INT("rows", PQntuples(rows)));
