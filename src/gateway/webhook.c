@@ -146,6 +146,14 @@ static const struct bot *bot_of(const struct webhook *w, const char *path)
 	return bot && bot->platform == PLATFORM_TELEGRAM && conf_has_bot(w->conf, bot->name) ? bot : NULL;
 }
 
+bool webhook_wants_body(void *webhook, const struct httpd_request *r)
+{
+	const struct webhook *w = webhook;
+
+	return bot_of(w, httpd_path(r)) && strcmp(httpd_method(r), "POST") == 0 &&
+	       may_send(w, httpd_header(r, SECRET_HEADER));
+}
+
 void webhook_handle(void *webhook, struct httpd_request *r)
 {
 	static const char *const allow[] = {"Allow", "POST", NULL};

@@ -310,6 +310,12 @@ static bool read_head(struct conn *c)
 	c->keep_alive = c->r->head.keep_alive;
 	conn_enter(c, CONN_BODY);
 	bool has_body = c->r->head.chunked || c->r->head.length > 0;
+	if (has_body && c->h->opts.wants_body && !c->h->opts.wants_body(c->h->opts.arg, c->r)) {
+		c->keep_alive = false;
+		c->discard = true;
+		conn_handle(c);
+		return true;
+	}
 	if (has_body && c->r->head.expects_continue && evbuffer_get_length(in) == 0)
 		evbuffer_add_printf(bufferevent_get_output(c->bev), "HTTP/1.1 100 Continue\r\n\r\n");
 	return true;

@@ -2,6 +2,7 @@
 #ifndef SHOAL_IO_HTTPD_H
 #define SHOAL_IO_HTTPD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "shoal/base/arena.h"
@@ -19,6 +20,9 @@ struct httpd_opts {
 	size_t max_headers;       /* bytes */
 	unsigned max_connections; /* above: closed at accept */
 	unsigned timeout_s;       /* reading a request, writing an answer, idle keep-alive */
+	/* Asked when the head of a request with a body is there: false hands it over without the body, of which nothing
+	 * is kept, to be refused; its connection ends with the answer. NULL: every body is read. */
+	bool (*wants_body)(void *arg, const struct httpd_request *r);
 	/* Called once a request is complete. Answers it now or later with httpd_reply. */
 	void (*handle)(void *arg, struct httpd_request *r);
 	void *arg;
