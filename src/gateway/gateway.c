@@ -102,7 +102,7 @@ static void set_cut_off(void *arg)
 	struct metric *m = metric_gauge("shoal_cut_off", "peer", "1 while this peer does not serve");
 	bool poll = false;
 
-	series_set(SERIES(m, "queue"), intake_trouble(g->intake) != NULL);
+	series_set(SERIES(m, "queue"), intake_shards_away(g->intake) > 0);
 	for (unsigned i = 0; i < g->npollers; i++)
 		poll = poll || poller_trouble(g->pollers[i]);
 	if (g->npollers > 0)
@@ -169,6 +169,7 @@ static bool listen_all(struct gateway *g, const char **why)
 	                          .max_headers = HEADERS_MAX,
 	                          .max_connections = CONNECTIONS_MAX,
 	                          .timeout_s = TIMEOUT_S,
+	                          .wants_body = webhook_wants_body,
 	                          .handle = webhook_handle,
 	                          .arg = g->webhook};
 

@@ -8,7 +8,7 @@
 #include "shoal/store/queue.h"
 #include "shoal/store/redis_check.h"
 
-#define UNDER_WAY_MAX 4096
+#define UNDER_WAY_MAX 2048 /* of one shard: one that hangs leaves half of the gateway's connections to the others */
 #define TIMEOUT_MS 2000
 #define PROBE_MS 1000
 
@@ -18,10 +18,11 @@ struct shard {
 	struct redis_check check;
 	enum err refused;   /* what became of the last append or probe; ERR_OK: it takes entries */
 	struct timer probe; /* runs while it does not */
+	unsigned under_way;
 };
 
 struct intake {
-	unsigned shards, under_way;
+	unsigned shards;
 	int64_t last_complaint;
 	unsigned suppressed; /* complaints since */
 	char trouble[96];
@@ -113,7 +114,7 @@ static void on_appended(void *arg, enum err err, const redisReply *reply)
 	struct pending p = *(struct pending *)arg;
 
 	free(arg);
-	p.in->under_way--;
+	p.shard->under_way--;
 	if (err == ERR_OK && reply->type != REDIS_REPLY_STRING)
 		err = ERR_PROTOCOL;
 	if (err != ERR_OK)
@@ -129,11 +130,11 @@ bool intake_append(struct intake *in, const struct entry *e, struct arena *a, in
 	struct span *argv;
 	size_t argc;
 
-	if (in->under_way >= UNDER_WAY_MAX)
+	if (s->under_way >= UNDER_WAY_MAX)
 		return false;
 	p = mem_alloc(sizeof(*p));
 	*p = (struct pending){in, s, fn, arg};
-	in->under_way++;
+	s->under_way++;
 	argc = entry_xadd(e, s->key, a, &argv);
 	redis_call(s->redis, on_appended, p, argc, argv);
 	return true;
@@ -141,7 +142,11 @@ bool intake_append(struct intake *in, const struct entry *e, struct arena *a, in
 
 unsigned intake_under_way(const struct intake *in)
 {
-	return in->under_way;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < in->shards; i++)
+		n += in->shard[i].under_way;
+	return n;
 }
 
 static const char *shard_trouble(const struct shard *s)
@@ -153,18 +158,26 @@ static const char *shard_trouble(const struct shard *s)
 	return s->refused ? err_text(s->refused) : redis_check_trouble(&s->check);
 }
 
+unsigned intake_shards_away(const struct intake *in)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < in->shards; i++)
+		n += shard_trouble(&in->shard[i]) != NULL;
+	return n;
+}
+
 const char *intake_trouble(struct intake *in)
 {
-	for (unsigned i = 0; i < in->shards; i++) {
-		const struct shard *s = &in->shard[i];
-		const char *why = shard_trouble(s);
+	const char *why = NULL;
+	unsigned i = in->shards;
 
-		if (why) {
-			snprintf(in->trouble, sizeof(in->trouble), "shard %u: %s", i, why);
-			return in->trouble;
-		}
-	}
-	return NULL;
+	while (i > 0 && (why = shard_trouble(&in->shard[i - 1])))
+		i--;
+	if (!why)
+		return NULL;
+	snprintf(in->trouble, sizeof(in->trouble), "shard 0: %s", why);
+	return in->trouble;
 }
 
 struct redis *intake_redis(const struct intake *in)

@@ -145,6 +145,34 @@ def raw(gw, data, wait=3):
         return out
 
 
+def refused_by_the_head(gw, redis):
+    """Who may not send is told so before the body comes, of which nothing is kept."""
+    def memory():
+        return next(int(line.split()[1]) for line in open("/proc/%d/status" % gw.pid) if line.startswith("VmRSS"))
+    head = "%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%s: %s\r\nContent-Length: 1000000\r\n\r\n"
+    for status, line, secret in ((401, "POST /telegram/persona", "wrong"), (404, "POST /x", SECRET),
+                                 (405, "PUT /telegram/persona", SECRET)):
+        given = raw(gw, (head % (line, TOKEN_HEADER, secret)).encode())
+        check("refused by its head with %d" % status, given.startswith(b"HTTP/1.1 %d" % status) and
+              b"Connection: close" in given and b'"error"' in given, given)
+    before, open_now = memory(), []
+    for _ in range(60):
+        s = socket.create_connection(("127.0.0.1", gw.port), 5)
+        s.settimeout(5)
+        open_now.append(s)
+        try:
+            s.sendall((head % ("POST /telegram/persona", TOKEN_HEADER, "wrong")).encode() + b"x" * 999990)
+        except OSError:
+            pass
+    time.sleep(0.5)
+    check("bodies of strangers are not kept", memory() - before < 20000, memory() - before)
+    for s in open_now:
+        s.close()
+    given = gw.post(message(1), **{"Expect": "100-continue"})
+    check("and who may send goes on", given.status == 200 and redis.xlen(STREAM) == 1, given)
+    redis.delete(STREAM)
+
+
 def half_a_request(gw, redis):
     head = "POST /telegram/persona HTTP/1.1\r\nHost: x\r\n%s: %s\r\n" % (TOKEN_HEADER, SECRET)
     body = message(2)
@@ -393,10 +421,17 @@ def several_shards(folder, first):
              for i, s in enumerate((first, second))]
     check("a lane stays on its shard", [sorted(a) for a in again] == [sorted(x * 2) for x in lanes])
     second.stop()
-    check("one shard gone: not ready, and says which", wait_for(lambda: gw.get("/readyz").status == 503) and
-          b"shard 1" in gw.get("/readyz").body, gw.get("/readyz"))
+    check("one shard gone: the metrics say so", wait_for(lambda: gw.counter('shoal_cut_off{peer="queue"}') == 1))
+    check("one shard gone: ready for the lanes of the other", gw.get("/readyz").status == 200, gw.get("/readyz"))
     statuses = {gw.post(message(2000 + chat, chat=chat)).status for chat in range(1, 30)}
     check("its lanes get 503, the others go on", statuses == {200, 503}, statuses)
+    first.client().delete(STREAM)
+    first.send(signal.SIGSTOP)
+    for chat in range(1, 9):
+        gw.post(message(3000 + chat, chat=chat))
+    check("no shard left: not ready, and says why", wait_for(lambda: b"shard 0" in gw.get("/readyz").body) and
+          gw.get("/readyz").status == 503, gw.get("/readyz"))
+    first.send(signal.SIGCONT)
     gw.stop()
     first.client().delete(STREAM)
 
@@ -461,6 +496,7 @@ def main():
     if not check("the gateway becomes ready", gw.ready(), gw.output()[-2000:]):
         lib.finish()
     refusals(gw, redis)
+    refused_by_the_head(gw, redis)
     half_a_request(gw, redis)
     one_entry(gw, redis)
     presses(gw, redis)

@@ -18,14 +18,16 @@ void intake_close(struct intake *in);
 
 /* ERR_OK: Redis has it. ERR_UNKNOWN, ERR_TIMEOUT: it may. Anything else: it has not. */
 typedef void intake_fn(void *arg, enum err err);
-/* Appends to the shard of the entry's lane; copies what it needs. False: too much is under way, fn is not called. fn
- * never comes inside the call. */
+/* Appends to the shard of the entry's lane; copies what it needs. False: too much of that shard is under way, fn is not
+ * called. fn never comes inside the call. */
 bool intake_append(struct intake *in, const struct entry *e, struct arena *a, intake_fn *fn, void *arg)
     __attribute__((warn_unused_result));
 unsigned intake_under_way(const struct intake *in);
 
-/* NULL when every shard can be written to, else why not: for /readyz. */
+/* NULL while any shard can be written to, else why not the first: for /readyz. Lanes of a shard that is away are
+ * refused one by one; whoever balances by readiness shall not take the others away, too. */
 const char *intake_trouble(struct intake *in);
+unsigned intake_shards_away(const struct intake *in);
 /* The first shard's connection: for locks. */
 struct redis *intake_redis(const struct intake *in);
 
