@@ -76,6 +76,7 @@ static const struct mood moods[] = {
     {20, 20, 5, 10, 10, 5, 5, 60, 150, 5, 500, 5, 0, 1, 12},   /* operators at work */
     {20, 20, 20, 60, 20, 20, 60, 10, 20, 2, 400, 10, 0, 5, 5}, /* a bad day */
     {5, 5, 5, 5, 5, 5, 0, 2, 5, 0, 600, 60, 6, 1, 0},          /* much to do */
+    {10, 10, 80, 10, 10, 10, 0, 0, 5, 0, 100, 0, 25, 0, 0},    /* large ones, and nodes go down */
 };
 
 /* --- the world beside the workers */
