@@ -224,12 +224,17 @@ static void call_deliver(struct http_call *c)
 	call_free(c);
 }
 
+/* What these callbacks send and cannot be sent is ready at once, and is told in the next turn. */
 static void deliver(void *arg)
 {
 	struct http *h = arg;
+	const struct http_call *c;
+	size_t n = 0;
 
 	loop_note(h->loop, "http");
-	while (!TAILQ_EMPTY(&h->ready))
+	TAILQ_FOREACH(c, &h->ready, link)
+	n++;
+	for (; n > 0 && !TAILQ_EMPTY(&h->ready); n--)
 		call_deliver(TAILQ_FIRST(&h->ready));
 }
 
@@ -460,7 +465,8 @@ void http_close(struct http *h)
 		call_detach(c);
 		call_ready(c, ERR_UNKNOWN);
 	}
-	deliver(h);
+	while (!TAILQ_EMPTY(&h->ready))
+		deliver(h);
 	task_cancel(&h->deliver);
 	while (h->nidle)
 		curl_easy_cleanup(h->idle[--h->nidle]);

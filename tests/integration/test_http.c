@@ -245,6 +245,42 @@ static void nobody_there(void)
 	http_close(http);
 }
 
+static unsigned refusals, others;
+
+static void on_other(void *arg)
+{
+	others++;
+	(void)arg;
+}
+
+static struct task other = {.fn = on_other};
+
+/* Sends what cannot be sent again and again; others have their turn in between. */
+static void again(void *arg, enum err err, const struct http_response *res)
+{
+	(void)res;
+	CHECK_INT(err, ERR_INVALID);
+	CHECK_INT(others, refusals);
+	loop_defer(loop, &other);
+	if (++refusals < 20)
+		http_send(http, arg, again, arg);
+	else
+		loop_stop(loop);
+}
+
+static void what_callbacks_send_has_another_turn(void)
+{
+	struct http_request req = request("GET", "http://127.0.0.1:1/", NULL);
+
+	req.headers = (const char *const[]){"X: a\r\nY: b", NULL}; /* refused before curl has it */
+	open_client(1, 4096);
+	http_send(http, &req, again, &req);
+	loop_run(loop);
+	CHECK_INT(refusals, 20);
+	http_close(http);
+	task_cancel(&other);
+}
+
 static void a_server_that_closed_the_idle_connection(void)
 {
 	struct bad *b = bad_open(OK_HI);
@@ -392,6 +428,7 @@ int main(void)
 	RUN(too_long_and_endless);
 	RUN(a_hang_is_a_timeout);
 	RUN(nobody_there);
+	RUN(what_callbacks_send_has_another_turn);
 	RUN(a_server_that_closed_the_idle_connection);
 	RUN(cancel_and_close);
 	RUN(hundred_in_parallel);
