@@ -25,7 +25,7 @@ allowed() {
 	wire) echo base model ;;
 	io) echo base ;;
 	store) echo base model io ;;
-	worker | gateway | admin | cli) echo base model bots wire io store worker gateway admin cli ;;
+	worker | gateway | admin | cli) echo base model bots wire io store ;;
 	sim | up) echo base io ;;
 	*) return 1 ;;
 	esac
