@@ -313,7 +313,7 @@ static void others_load_is_waited_for(void)
 	command("DEL " CODES);
 	began = clock_ms();
 	CHECK_INT(ask("ahoy")->f.code.id, 1);
-	CHECK(clock_ms() - began > 1500 && clock_ms() - began < 4000);
+	CHECK(clock_ms() - began > 1500);
 	CHECK_STR(command("EXISTS " CODES), "0");
 	CHECK_STR(command("GET " CODES ":lease"), "somebody");
 }
