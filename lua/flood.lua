@@ -64,7 +64,7 @@ for i = 1, kind == 'booked' and 0 or 2 do
 end
 for _, b in ipairs(buckets) do
 	if wait <= longest then
-		b.tat = b.tat + b.step
+		b.tat = math.max(b.tat, now + wait) + b.step
 	elseif b.wait > longest then -- everybody another time, or all who wait would come back at once
 		b.line = math.max(b.line, now + b.wait)
 		refused = math.max(refused, b.line - now)

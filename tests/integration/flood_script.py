@@ -338,6 +338,18 @@ def test_a_burst_then_the_rate():
     is_what(ask(kind="booked"), BOOKED, 0)
 
 
+def test_the_buckets_count_from_when_it_is_sent():
+    """Held up by the one, a message takes its place in the other when it leaves, not when it asks."""
+    fresh()
+    limits = dict(bot=(1, 1), per_chat=(1, 2))
+    is_what(ask(1, **limits), BOOKED, 0)
+    is_what(ask(2, **limits), BOOKED, 1000)  # chat 2 is free, the bot is not
+    after(1)
+    is_what(ask(2, kind="booked", **limits), BOOKED, 0)
+    after(1)  # the bot is free; chat 2 is not before 2 s after its message
+    is_what(ask(2, **limits), BOOKED, 1000)
+
+
 def test_booked_ones_are_stopped_by_a_429_too():
     fresh()
     for n in range(20):
