@@ -29,7 +29,7 @@ TAKEOVER_MS = 5000            # a dead worker's chats go on within this
 MACHINE = {"stall": "the machine stood still", "starved": "no processor in time"}
 TIMEOUT_MS = 29500            # a call without an answer for so long has failed for its worker
 DEAD_MS = 2400                # a worker that stands still for so long may be taken for dead
-AFTER_MS = 60000              # a second copy comes within this after its cause has passed
+AFTER_MS = 60000              # a second copy comes within this after its cause, while the machine has time
 
 # ---- what a run leaves
 
@@ -441,6 +441,7 @@ class Causes:
     def __init__(self, faults):
         self.died, self.still = collections.defaultdict(list), collections.defaultdict(list)
         self.touch = []  # of all workers with Redis
+        self.lean = merged((f["at"], f["end"]) for f in faults if f["kind"] in MACHINE)
         for f in faults:
             worker, span = f.get("worker", "").rstrip("-"), (f["at"], f["end"])
             if f["kind"] == "kill" and worker:
@@ -474,6 +475,22 @@ class Causes:
         return None
 
 
+def merged(spans):
+    """The same times without overlaps, rising."""
+    out = []
+    for at, end in sorted(spans):
+        if out and at <= out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], end))
+        else:
+            out.append((at, end))
+    return out
+
+
+def outside(spans, at, end):
+    """How much of a time lies outside of those."""
+    return end - at - sum(max(0, min(end, e) - max(at, a)) for a, e in spans)
+
+
 def judge_copies(chat, replies, causes, v, tally):
     for (update, part), copies in replies.copies.items():
         copies = sorted(copies, key=lambda call: call.at)  # a slow call takes effect later than it came
@@ -483,7 +500,7 @@ def judge_copies(chat, replies, causes, v, tally):
                 v["cause"].breaks("chat %d: %s of update %d by %s at %d and by %s %d ms later (calls %d, %d)" % (
                     chat, part, update, before.worker, before.at, again.worker, again.at - before.at, before.seq,
                     again.seq))
-            elif again.at - cause[1] > AFTER_MS:
+            elif again.at - cause[1] > AFTER_MS and outside(causes.lean, cause[1], again.at) > AFTER_MS:
                 v["cause"].breaks("chat %d: %s of update %d again %d ms after %s" % (
                     chat, part, update, again.at - cause[1], cause[0]))
             tally[cause[0] if cause else "NO CAUSE"] += 1

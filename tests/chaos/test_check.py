@@ -289,6 +289,14 @@ def a_reply_again_long_after_its_cause(d, s):
     calls.insert(i + 1, calls[i]._replace(status=200, at=calls[i].at + 10 * judge.AFTER_MS))
 
 
+@spoils("calls")
+def a_reply_again_after_a_long_time_without_processors(d, s):
+    calls, i, late = s.calls(d), s.answer(d, 2), 10 * judge.AFTER_MS
+    calls[i] = calls[i]._replace(status=0, at=LONG_AGO, took=5)
+    calls.insert(i + 1, calls[i]._replace(status=200, at=LONG_AGO + late))
+    d["faults"] = [*d["faults"], {"kind": "stall", "at": LONG_AGO + 100, "end": LONG_AGO + late}]
+
+
 @spoils("calls", "foreign")
 def a_reply_to_nobody(d, s):
     d["calls"][999] = [s.calls(d)[0]]
