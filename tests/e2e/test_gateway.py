@@ -165,7 +165,8 @@ def refused_by_the_head(gw, redis):
         except OSError:
             pass
     time.sleep(0.5)
-    check("bodies of strangers are not kept", memory() - before < 20000, memory() - before)
+    if not os.environ.get("SHOAL_TEST_LIGHT"):  # what is freed stays in the sanitizer's quarantine
+        check("bodies of strangers are not kept", memory() - before < 20000, memory() - before)
     for s in open_now:
         s.close()
     given = gw.post(message(1), **{"Expect": "100-continue"})
