@@ -12,7 +12,7 @@
 
 #define MUTANTS_DIR "tests/model/mutants"
 #define MUTANTS_MAX 128
-#define MUTANT_STEPS 150000L /* within so many a mistake is found */
+#define MUTANT_STEPS 300000L /* within so many a mistake is found */
 #define MET_STEPS 200000L    /* after so many everything must have been met */
 #define JOBS_MAX 16
 #define TAIL 24 /* lines of the trace that a failure shows */

@@ -133,10 +133,7 @@ static void append_new(struct walk *w, bool large)
 	e->poison = often(w, w->mood.poison);
 	if (e->odd != SOUND_EMPTY_KEY && often(w, 500)) {
 		bool known = often(w, 250) && m->nkeys > 0;
-		int letter = below(w, LETTERS);
 		e->key = known ? m->nkeys - 1 - below(w, m->nkeys < 12 ? m->nkeys : 12) : model_key(m);
-		if (m->letters[letter].id[0] && often(w, 60)) /* that of a dead letter came again */
-			e->key = m->entries[m->letters[letter].entry].key;
 	}
 	append(w, i);
 }
@@ -155,6 +152,26 @@ static void second_life(struct walk *w)
 	      force ? " by force" : "", id_text(m->entries[i].id, id));
 	model_judge_retry(m, letter, force, i,
 	                  turn_redis_retry(w->redis, m, m->letters[letter].id, force, m->entries[i].id));
+}
+
+/* The key of a dead letter is forgotten, and comes again with another entry. */
+static void key_comes_again(struct walk *w)
+{
+	struct model *m = &w->m;
+	const struct letter *l = &m->letters[below(w, LETTERS)];
+	struct span f[14];
+	char key[300];
+	if (!l->id[0] || m->entries[l->entry].key < 0 || m->entries[l->entry].odd != SOUND)
+		return;
+	int i = new_entry(w), old = l->entry;
+	m->entries[i].key = m->entries[old].key;
+	for (int k = entry_fields(m, old, f) - 2; k >= 0; k -= 2)
+		if (!strcmp(f[k].ptr, "key"))
+			snprintf(key, sizeof(key), "%.*s", (int)f[k + 1].len, f[k + 1].ptr);
+	turn_redis_send(w->redis, "HDEL " KEY "seen %s", key);
+	turn_redis_send(w->redis, "HDEL " KEY "seen_old %s", key);
+	m->marks[m->entries[i].key].entry = -1;
+	append(w, i);
 }
 
 static void delete_entry(struct walk *w)
@@ -376,6 +393,8 @@ static void world(struct walk *w)
 			append_new(w, true);
 	if (often(w, 15))
 		second_life(w);
+	if (often(w, 3))
+		key_comes_again(w);
 	if (w->damaging && often(w, w->mood.damage))
 		damage(w);
 	/* with pauses the same ones for a while, without them none */
