@@ -17,6 +17,7 @@
 #define LANES 24
 #define BOTS 3
 #define PAUSES 5
+#define PAUSE_ALL 3 /* pause_texts[3] is "*" */
 #define NOBODY -1
 #define NEVER INT64_MAX
 #define GUARD_LIFE 100000 /* of what shows that a dead letter was applied */
@@ -81,6 +82,7 @@ struct entry {
 	bool parked;      /* DUE: surely out of the way, its bot is paused */
 	bool adrift;      /* parked, and the note that it is was deleted by hand: comes back, but nobody says when */
 	unsigned put_off; /* DUE: the call that made it so for a later one */
+	unsigned twice;   /* the call that found its key to be another's by now */
 	unsigned ring;    /* DUE: the call that made it so for whoever comes first */
 };
 
@@ -274,9 +276,32 @@ void model_judge_retry(struct model *, int letter, bool force, int entry, const 
 /* Holds every key against the model, member by member. */
 void model_check_keys(struct model *, redisContext *);
 
-/* Parts of the judge that the others call. */
+/* --- for the judge's own parts */
+
+void entry_texts_init(void);
+size_t model_entry_bytes(const struct model *, const struct entry *); /* of its fields' values */
+int id_cmp(struct id, struct id);
+/* The first entry whose id is above this one. */
+int model_entry_after(const struct model *, struct id);
 struct entry *model_named(struct model *, const redisReply *id, const char *where);
 struct entry *model_head(struct model *, int lane);
+void *model_grown(void *, int n, int *cap, size_t size);
+
+/* What becomes of an entry. */
+void model_end(struct model *, struct entry *, enum place);
+void model_make_due(struct entry *, int64_t lo, int64_t hi);
+/* First of its lane, for whoever comes first; out of the way while its bot is paused. */
+void model_make_free(struct model *, struct entry *);
+/* Behind the one that is in hand or due, in the order of the ids. true: there was none, and it is the first. */
+bool model_line_up(struct model *, int entry);
+/* The first of this lane is over: the oldest behind it that still exists comes next. */
+void model_advance(struct model *, int lane);
+/* Head of its lane, or read just now and bad. */
+void model_bury(struct model *, struct entry *, const char *error, bool maybe_applied, int worker);
+void model_note(struct entry *, int retries, int takeovers, int sent);
+void model_enlist(struct model *, int name);
+void model_unregister(struct model *, int name);
+
 void model_judge_fields(struct model *, int entry, const redisReply *, size_t from);
 void model_judge_burials(struct model *, const redisReply *buried, redisContext *);
 void model_judge_killers(struct model *, const redisReply *killers);
