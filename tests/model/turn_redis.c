@@ -277,16 +277,16 @@ static void args_rest(struct args *a, const struct model *m, const struct call *
 	}
 	for (int i = 0; i < c->nreports; i++) {
 		const struct report *r = &c->reports[i];
-		char *s = a->free;
+		char *s;
 		arg(a, kinds[r->kind]);
 		arg_id(a, m, r->entry);
 		arg(a, lane_names[r->lane]);
 		arg_number(a, r->number);
 		s = a->free;
-		a->free +=
-		    snprintf(s, 24, r->kind == RETRY || r->kind == RETRY_MAYBE || r->kind == DEAD ? "why %d" : "",
-		             r->entry) +
-		    1;
+		*s = 0;
+		if (r->kind == RETRY || r->kind == RETRY_MAYBE || r->kind == DEAD)
+			a->free += snprintf(s, 24, "why %d", r->entry);
+		a->free++;
 		arg(a, s);
 	}
 	for (int i = 0; i < c->trailing; i++)
