@@ -35,7 +35,7 @@ local want, empty_handed, TTL = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV
 local ATTEMPTS, KEY_LIFE, EXCEPT = tonumber(ARGV[8]), tonumber(ARGV[9]), ',' .. ARGV[10] .. ','
 local REST = 11 -- reports, or what hello has to say, begin here
 local CHUNK, BYTES, SUSPECT, FATAL = 32, 1048576, 2, 3
-local LOOK = 1000 -- ms until an entry that this worker could not serve is looked at again
+local LOOK, LOOK_MAX = 1000, 60000 -- ms until an entry that this worker could not serve is looked at again
 local UNPARK = 2000 -- parked entries that one turn brings back
 local RINGS = 8 -- at most, for one turn
 local STORM, CALM, FATAL_IN_STORM = 8, 30000, 8
@@ -346,6 +346,7 @@ elseif conf[1] ~= FORMAT or conf[2] ~= SHARD then
 	return {'version', conf[1], conf[2] or ''}
 end
 pause, parked = conf[5] or '', conf[6] or nil
+local who, till = (conf[7] or ''):match('^(%S+) (%d+)$') -- the claim
 if parked and parked ~= pause then unpark() end
 
 -- 2. grace: Redis itself stood still, or its clock stepped; nobody is to blame
@@ -449,6 +450,7 @@ if #expired > 0 then
 	batched('ZREM', WORKERS, expired)
 end
 if MODE == 'leave' then
+	if who == NAME then redis.call('HDEL', CONF, 'claim') end
 	give_back({[NAME] = true})
 	redis.call('ZREM', WORKERS, NAME)
 	write_back()
@@ -479,8 +481,8 @@ local function take_due_chunk(ripe, since, limit)
 			elseif paused(field(fields, 'bot')) then
 				park(id, lane)
 				due_passed = due_passed + 1
-			elseif excepted(field(fields, 'bot')) then
-				due_add(now + LOOK, id, lane)
+			elseif excepted(field(fields, 'bot')) then -- the more there are, the less often
+				due_add(now + math.min(LOOK_MAX, math.max(LOOK, 2 * redis.call('ZCARD', DUE))), id, lane)
 				due_passed = due_passed + 1
 			elseif takeovers >= SUSPECT then -- nobody empties his hands for one that is paused or deleted
 				suspects = true
@@ -617,7 +619,6 @@ write_back()
 
 -- One worker at a time empties its hands for suspects, however long that takes it: each turn of his prolongs the claim.
 local careful = orphans and 1 or 0
-local who, till = (conf[7] or ''):match('^(%S+) (%d+)$')
 local claimed = who and tonumber(till) > now and tonumber(till) <= now + TTL
 if claimed and who == NAME and (empty_handed or (took and not suspects)) then -- served, or nothing left to serve
 	redis.call('HDEL', CONF, 'claim')

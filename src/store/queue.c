@@ -303,7 +303,7 @@ static void left(struct queue *q)
 /* A leaving worker was not heard. What it has finished would be done again by others, so it tries for a while. */
 static void leave_failed(struct queue *q)
 {
-	if (!q->reports.n || clock_ms() >= q->leave_until_ms)
+	if (!(q->reports.n + q->held.n) || clock_ms() >= q->leave_until_ms)
 		left(q);
 	else if (redis_up(q->turns))
 		wake_in(q, 200);
@@ -833,7 +833,7 @@ void queue_leave(struct queue *q, void (*fn)(void *arg), void *arg)
 	q->left = fn;
 	q->left_arg = arg;
 	bool untold = q->reports.n || q->telling.n;
-	q->leave_until_ms = clock_ms() + (q->state == Q_READY || untold ? LEAVE_MS : 0);
+	q->leave_until_ms = clock_ms() + (q->state != Q_DOWN || untold ? LEAVE_MS : 0);
 	if (q->state == Q_DOWN)
 		wake_in(q, q->leave_until_ms - clock_ms());
 	queue_poke(q);

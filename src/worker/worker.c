@@ -67,10 +67,12 @@ static const char *except(void *arg)
 static bool empty_handed(void *arg)
 {
 	const struct worker *w = arg;
+	if (w->draining)
+		return true;
 	for (unsigned i = 0; i < w->nshards; i++)
 		if (queue_wanted(w->shards[i].queue)) /* another shard is about to fill them */
 			return false;
-	return w->njobs == 0 && !w->draining;
+	return w->njobs == 0;
 }
 
 static void on_entry(void *arg, struct queue_entry *e)

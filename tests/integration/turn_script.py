@@ -605,6 +605,12 @@ def test_the_claim_lasts_as_long_as_the_hands_are_full():
         turn("Z~1", want=0, empty=0, ttl=300)
         eq(turn("Y~1", empty=0, ttl=300).held_back, 0)  # goes on with its work
         time.sleep(0.05)
+    hello("X~1", ttl=30000)
+    turn("Z~1", mode="leave", empty=0)
+    eq(turn("X~1", empty=0, ttl=300).held_back, 2)  # a claim goes with its owner
+    hello("Z~1")
+    turn("X~1", want=0, empty=1, ttl=300)  # drains: nothing will be in its hands
+    eq(turn("Z~1", want=1, empty=0, ttl=300).held_back, 2)
     eq(turn("Y~1", empty=1, ttl=300).ids, [i])  # who has nothing in hand need not wait
     a = turn("Z~1", empty=0, ttl=300)
     eq((a.ids, a.held_back), ([], 0))

@@ -646,6 +646,8 @@ static void judge_work(struct model *m, const struct call *c, const struct obser
 	}
 	if (c->mode == WORK)
 		judge_claim(m, c, takes);
+	else if (m->claimant == c->name)
+		m->claimant = NOBODY;
 	drop_twice(m);
 	if (takes)
 		judge_looks(m, c);

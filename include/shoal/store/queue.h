@@ -45,7 +45,8 @@ struct queue_opts {
 	int64_t max_attempts, idempotency_ttl_s;
 	/* How many more entries are welcome now; 0 while cut off or draining. */
 	unsigned (*room)(void *arg);
-	/* Nothing is in hand: an entry that two workers have died of may come, and will be alone. */
+	/* Nothing is in hand, or nothing more will be taken: an entry that two workers have died of may come, and will
+	 * be alone. */
 	bool (*empty_handed)(void *arg);
 	/* Bots that this worker cannot serve now, with commas: theirs stay for others. NULL, or may be NULL: none. */
 	const char *(*except)(void *arg);
