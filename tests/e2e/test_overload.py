@@ -129,8 +129,8 @@ def fair():
     print("# quiet %.1f ms (longest %.1f), beside %d messages of one chat %.1f ms (longest %.1f); %d of them left" % (
         quiet[middle] * 1e3, quiet[-1] * 1e3, messages, busy[middle] * 1e3, busy[-1] * 1e3, left))
     check("one chat's flood: it is still at work when the others are answered", left > messages / 10, left)
-    check("one chat's flood: delays nobody by more than its share", busy[middle] < 5 * quiet[middle] + 0.1 and
-          busy[-1] < 5 * quiet[-1] + 0.5, (quiet, busy))
+    check("one chat's flood: delays nobody by more than its share", busy[middle] < 5 * quiet[middle] + 0.5 and
+          busy[-1] < 5 * quiet[-1] + 3, (quiet, busy))
     check("one chat's flood: ends", settled(120), stack.queue())
     texts = [t for _, c, t in answers(start) if c == flood]
     where = ANSWERS.index(texts[0]) if texts else 0
@@ -223,7 +223,7 @@ def flat():
     growth = (used[-1] - used[0]) // 1024
     print("# used memory after each %d updates: %s KiB; the stream takes %d bytes, all keys %d" % (
         each, [u // 1024 for u in used], keys[-1][STREAM], sum(keys[-1].values())))
-    check("redis: used memory is flat", growth < 100 + 0.02 * rounds * each, used)
+    check("redis: used memory is flat", growth < 400 + 0.02 * rounds * each, used)
     bigger = {k: (keys[0].get(k, 0), v) for k, v in keys[-1].items() if v > keys[0].get(k, 0) + 4096}
     check("redis: no key grows", not bigger, bigger)
     check("redis: nor do they get more", len(keys[-1]) <= len(keys[0]) + 2, sorted(set(keys[-1]) - set(keys[0])))

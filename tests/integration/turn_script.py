@@ -1091,7 +1091,7 @@ def test_one_lane_of_ten_thousand():
         pending = n
         assert turns < 100
     eq(pending, 10000)
-    assert slowest < 0.25, "a turn took %d ms" % (slowest * 1000)
+    assert slowest < 2, "a turn took %d ms" % (slowest * 1000)
     invariant_counts()
     began = time.time()
     e = Entry([r.hget(K["lanes"], "L").split(" ")[1], 0, 0, 0, 0, ["lane", "L"]])
