@@ -69,6 +69,14 @@ static void forget_batch(struct poller *p)
 	p->n = p->next = 0;
 }
 
+/* How long an answer tells to stay away. Only of a limit is it known: who fails cannot know when that will be over. */
+static int64_t told_wait(const struct ruling *r, int status)
+{
+	if (r->wait_ms <= 0)
+		return status == 409 ? jitter_ms(CONFLICT_MS) : -1;
+	return r->limited || r->wait_ms < PAUSE_MAX_MS ? r->wait_ms : PAUSE_MAX_MS;
+}
+
 /* wait_ms -1: as long as the trouble has lasted suggests. */
 static void pause(struct poller *p, int64_t wait_ms)
 {
@@ -210,7 +218,7 @@ static void on_answer(void *arg, enum err err, const struct http_response *res)
 	}
 	say_trouble(p, res->status, ruling.why);
 	snprintf(p->trouble, sizeof(p->trouble), "getUpdates is refused: %.120s", ruling.why);
-	pause(p, ruling.wait_ms > 0 ? ruling.wait_ms : res->status == 409 ? jitter_ms(CONFLICT_MS) : -1);
+	pause(p, told_wait(&ruling, res->status));
 }
 
 static void ask(struct poller *p)

@@ -95,9 +95,7 @@ static bool fits(const struct answer *an, int code, const char *text)
 
 static void judge_rest(const struct answer *an, int status, struct arena *a, struct ruling *out)
 {
-	if (out->wait_ms >= 0 && an->code >= 500) { /* busy, and says until when */
-		out->verdict = CALL_LATER;
-	} else if (!an->sound) {
+	if (!an->sound) {
 		out->why = arena_printf(a, "HTTP status %d without an answer of the Bot API", status);
 	} else if (an->ok && status >= 200 && status < 300) {
 		out->verdict = CALL_DONE;

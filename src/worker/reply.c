@@ -11,7 +11,8 @@
 #define MOMENT_MS 100 /* so long without a seat */
 #define DOUBT_MS 25   /* first pause while a test is out; doubles */
 #define DOUBT_MAX_MS 400
-#define LOOK_MS 60000 /* an entry given back looks again after so long, however long a block is said to last */
+#define LOOK_MS 60000       /* an entry given back looks again after so long, however long a block is said to last */
+#define OUTAGE_MAX_MS 10000 /* who fails cannot know when that will be over: its word counts for so long */
 
 enum reply_step { REPLY_NEXT, REPLY_WAY, REPLY_FENCE, REPLY_BUDGET, REPLY_SENT, REPLY_TOLD, REPLY_OVER };
 
@@ -122,6 +123,15 @@ static enum step budget_away(struct job *j)
 	                 arena_printf(&j->arena, "flood budget: %s", err_text(j->op_err)));
 }
 
+/* How long to stay away where it is no limit. */
+static int64_t told_wait(const struct ruling *r)
+{
+	int64_t longest = r->verdict == CALL_OUTAGE ? OUTAGE_MAX_MS : LOOK_MS;
+	if (r->wait_ms <= 0)
+		return jitter_ms(JOB_OUTAGE_MS);
+	return r->wait_ms < longest ? r->wait_ms : jitter_ms(longest);
+}
+
 /* What the platform said of the message, where it concerns others. */
 static void budget_tell(struct job *j)
 {
@@ -134,7 +144,7 @@ static void budget_tell(struct job *j)
 	else if (j->flood.doubt[0])
 		flood_tested(f, bot, j->flood.doubt, went_through[r->verdict]);
 	if (r->verdict == CALL_LATER && r->whole_bot && r->wait_ms > 0)
-		flood_bot_limited(f, bot, r->wait_ms);
+		flood_bot_limited(f, bot, told_wait(r));
 	j->flood.doubt[0] = 0;
 }
 
@@ -229,7 +239,7 @@ static enum step reply_sent(struct job *j)
 	case CALL_DENIED: break;
 	}
 	if (!r->limited)
-		return job_later(j, r->wait_ms > 0 ? r->wait_ms : jitter_ms(JOB_OUTAGE_MS), r->why);
+		return job_later(j, told_wait(r), r->why);
 	j->limited_until_ms = clock_ms() + r->wait_ms;
 	j->booked = true; /* the platform did not count it; only how long to wait is to be asked */
 	j->step = REPLY_WAY;

@@ -220,6 +220,7 @@ def main():
     refused("another poller", 3, "another program asks", 409, "Conflict: terminated by other getUpdates request")
     refused("429", 2, "Too Many Requests", 429, "Too Many Requests: retry after 2", retry_after=2)
     refused("a wrong token", 0, "does not accept the bot's token", 401, "Unauthorized")
+    refused("busy for a day", 7, "Service Unavailable", 503, "Service Unavailable", retry_after=86400)
     refused("trouble inside", 0, "Internal Server Error", 500, "Internal Server Error")
     telegram.add(update(960))  # all is well: the next trouble begins with the shortest pause
     check("an update in between", wait_for(lambda: telegram.confirmed == 961 and telegram.asking, 20))

@@ -582,9 +582,9 @@ static void rulings(void)
 	    {404, "{\"ok\":false,\"error_code\":404,\"description\":\"Not Found\"}", -1, CALL_DENIED, -1, true},
 	    {409, "{\"ok\":false,\"error_code\":409,\"description\":\"Conflict\"}", -1, CALL_LATER, -1, true},
 	    {500, "{\"ok\":false,\"error_code\":500,\"description\":\"Internal\"}", -1, CALL_OUTAGE, -1, false},
-	    {502, "<html>", 2000, CALL_LATER, 2000, false},
+	    {502, "<html>", 2000, CALL_OUTAGE, 2000, false},
 	    {502, "<html>", -1, CALL_OUTAGE, -1, false},
-	    {503, "{\"ok\":false,\"error_code\":503,\"parameters\":{\"retry_after\":2}}", -1, CALL_LATER, 2000, false},
+	    {503, "{\"ok\":false,\"error_code\":503,\"parameters\":{\"retry_after\":2}}", -1, CALL_OUTAGE, 2000, false},
 	    {401, "<html>", -1, CALL_DENIED, -1, true},
 	};
 
@@ -646,7 +646,7 @@ static void refusals(void)
 	     "same as a current content and reply markup of the message",
 	     CALL_DONE},
 	    {400, "Bad Request: message to delete not found", CALL_DONE},
-	    {500, "Internal Server Error: sent message was immediately deleted", CALL_LATER},
+	    {500, "Internal Server Error: sent message was immediately deleted", CALL_OUTAGE},
 	    {409, "Conflict: terminated by other getUpdates request", CALL_LATER},
 	};
 
@@ -660,7 +660,7 @@ static void refusals(void)
 		if (r.verdict != cases[i].verdict)
 			printf("# case %zu: %d %s\n", i, cases[i].code, cases[i].description);
 		CHECK_INT(r.verdict, cases[i].verdict);
-		CHECK_INT(r.wait_ms, cases[i].verdict == CALL_LATER ? 5000 : -1);
+		CHECK_INT(r.wait_ms, cases[i].code == 409 || cases[i].code == 500 ? 5000 : -1);
 		CHECK(!r.limited);
 		/* the same words of something that stands before the Bot API decide nothing */
 		snprintf(body, sizeof(body), "<h1>%s</h1>", cases[i].description);

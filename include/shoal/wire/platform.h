@@ -22,7 +22,7 @@ struct call {
 /* What the answer to a call means. */
 enum verdict {
 	CALL_DONE,
-	CALL_LATER,   /* a limit, or told to come again: wait_ms says when (-1: not told) */
+	CALL_LATER,   /* a limit, or somebody in the way: wait_ms says until when (-1: not told) */
 	CALL_OUTAGE,  /* the platform fails, or it is not the platform that answers; wait_ms as above */
 	CALL_DENIED,  /* the bot's token is not accepted: trouble of the configuration */
 	CALL_FINAL,   /* refused for good: counts as delivered */
