@@ -13,7 +13,12 @@ local first = get('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
 local clock = redis.call('TIME')
 local oldest = -1
 if first and first[1] then
-	oldest = math.max(0, clock[1] * 1000 + math.floor(clock[2] / 1000) - tonumber(first[1][1]:match('^%d+')))
+	local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+	local since = tonumber(first[1][1]:match('^%d+'))
+	for i = 1, #first[1][2], 2 do -- ids may run ahead of the clock; when it was received does not
+		if first[1][2][i] == 'at' then since = math.min(since, tonumber(first[1][2][i + 1]) or since) end
+	end
+	oldest = math.max(0, now - since)
 end
 return {
 	get('XLEN', KEYS[1]) or 0, pending and pending[1] or 0, redis.call('HLEN', KEYS[2]), redis.call('ZCARD', KEYS[3]),
