@@ -50,7 +50,7 @@ for i = 1, kind == 'booked' and 0 or 2 do
 	local limit, window = tonumber(ARGV[2 * i + 1]), ARGV[2 * i + 2] * 1000
 	if limit > 0 then
 		local tat, line = (redis.call('GET', KEYS[i]) or ''):match('^(%d+) (%d+)$')
-		local b = {key = KEYS[i], step = window / limit}
+		local b = {key = KEYS[i], step = window / limit, chat = i == 2}
 		b.tat, b.line = math.max(now, tonumber(tat) or 0), math.max(now, tonumber(line) or 0)
 		if b.tat - now > window + BOOKED_MAX + SLACK then b.tat = now + window end
 		if b.line - now > LINE_MAX + SLACK then b.line = now end
@@ -64,7 +64,8 @@ for i = 1, kind == 'booked' and 0 or 2 do
 end
 for _, b in ipairs(buckets) do
 	if wait <= longest then
-		b.tat = math.max(b.tat, now + wait) + b.step
+		-- the chat's place is where the message leaves; the bot's is its own, or one chat's wait would be everybody's
+		b.tat = (b.chat and math.max(b.tat, now + wait) or b.tat) + b.step
 	elseif b.wait > longest then -- everybody another time, or all who wait would come back at once
 		b.line = math.max(b.line, now + b.wait)
 		refused = math.max(refused, b.line - now)

@@ -338,8 +338,8 @@ def test_a_burst_then_the_rate():
     is_what(ask(kind="booked"), BOOKED, 0)
 
 
-def test_the_buckets_count_from_when_it_is_sent():
-    """Held up by the one, a message takes its place in the other when it leaves, not when it asks."""
+def test_a_chat_counts_from_when_it_is_sent():
+    """Held up by the bot, a message takes its place in the chat's bucket when it leaves, not when it asks."""
     fresh()
     limits = dict(bot=(1, 1), per_chat=(1, 2))
     is_what(ask(1, **limits), BOOKED, 0)
@@ -348,6 +348,19 @@ def test_the_buckets_count_from_when_it_is_sent():
     is_what(ask(2, kind="booked", **limits), BOOKED, 0)
     after(1)  # the bot is free; chat 2 is not before 2 s after its message
     is_what(ask(2, **limits), BOOKED, 1000)
+
+
+def test_a_busy_chat_takes_nothing_from_idle_ones():
+    """It waits for itself: what the bot may send meanwhile is the others'."""
+    fresh()
+    limits = dict(bot=(30, 1), per_chat=(1, 1))
+    for wait in (0, 1000, 2000):
+        is_what(ask(1, **limits), BOOKED, wait)
+    for chat in range(2, 12):
+        is_what(ask(chat, **limits), BOOKED, 0)
+    for chat in range(12, 29):  # 3 + 10 + 17 are the bot's 30
+        is_what(ask(chat, **limits), BOOKED, 0)
+    is_what(ask(29, **limits), BOOKED, 34)
 
 
 def test_booked_ones_are_stopped_by_a_429_too():
