@@ -36,13 +36,17 @@ bool outlet_sit(struct job *j)
 	return j->seated;
 }
 
+void outlet_stand(struct job *j)
+{
+	j->worker->outlet.seats -= j->seated;
+	j->seated = false;
+}
+
 void outlet_leave(struct job *j, bool keep_seat)
 {
 	struct outlet *o = &j->worker->outlet;
-	if (j->seated && !keep_seat) {
-		j->seated = false;
-		o->seats--;
-	}
+	if (!keep_seat)
+		outlet_stand(j);
 	if (!j->in_outlet)
 		return;
 	j->in_outlet = false;

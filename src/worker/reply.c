@@ -200,6 +200,7 @@ static enum step reply_budget(struct job *j)
 	if (job_must_confirm(j))
 		return STEP_WAIT;
 	j->step = REPLY_SENT;
+	outlet_stand(j); /* seats are for those who stand still */
 	send_call(j, &j->calls[j->sent]);
 	return STEP_WAIT;
 }

@@ -18,8 +18,11 @@ struct outlet {
 void outlet_init(struct outlet *o);
 /* True: may send. False: is in line, an operation of the job that ends when it may. */
 bool outlet_enter(struct job *j);
-/* A seat to wait in for more than a moment; false: all are taken. Once taken it is the job's until outlet_leave. */
+/* A seat to wait in for more than a moment; false: all are taken. Once taken it is the job's until outlet_stand or
+ * outlet_leave. */
 bool outlet_sit(struct job *j);
+/* Gives the seat back: the job is to send. */
+void outlet_stand(struct job *j);
 /* Frees the way for the next in line; the seat is kept where the job will wait. */
 void outlet_leave(struct job *j, bool keep_seat);
 
