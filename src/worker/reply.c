@@ -150,7 +150,10 @@ static void budget_tell(struct job *j)
 
 void reply_abandon(struct job *j)
 {
-	if (j->flood.doubt[0])
+	if (j->stage == STAGE_REPLY &&
+	    j->step == REPLY_SENT) /* answered: a limit is everybody's, whoever has the entry */
+		budget_tell(j);
+	else if (j->flood.doubt[0])
 		flood_tested(j->worker->flood, j->bot->name, j->flood.doubt, false);
 	outlet_leave(j, false);
 }
