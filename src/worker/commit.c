@@ -89,8 +89,9 @@ enum step commit(struct job *j)
 			return job_retry(j, j->error ? j->error : "stored effects: not as they were stored");
 		if (j->guarded)
 			return STEP_NEXT;
-		j->conflicts++; /* removed between the two statements */
-		return STEP_AGAIN;
+		if (++j->conflicts > CONFLICTS_MAX)
+			return job_outage(j, "stored effects", ERR_CONFLICT);
+		return STEP_AGAIN; /* removed between the two statements */
 	}
 	BUG("commit step %d", j->step);
 }
