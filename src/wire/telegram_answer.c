@@ -76,10 +76,10 @@ static const struct {
     {400, "INPUT_USER_DEACTIVATED", CALL_BLOCKED, false, false, NULL},
     {400, "bot was kicked", CALL_BLOCKED, false, false, NULL},
     {400, "group chat was deactivated", CALL_BLOCKED, false, false, NULL},
-    {401, NULL, CALL_DENIED, false, true, "Telegram does not accept the bot's token (401)"},
+    {401, NULL, CALL_DENIED, false, false, "Telegram does not accept the bot's token (401)"},
     {403, "MESSAGE_", CALL_FINAL, false, false, NULL}, /* about one message: MESSAGE_DELETE_FORBIDDEN */
     {403, "", CALL_BLOCKED, false, false, NULL},
-    {404, NULL, CALL_DENIED, false, true, "Telegram knows no bot with this token (404)"},
+    {404, NULL, CALL_DENIED, false, false, "Telegram knows no bot with this token (404)"},
     {408, NULL, CALL_LATER, false, false, NULL},
     {409, NULL, CALL_LATER, false, true, NULL},
     {420, NULL, CALL_LATER, true, false, NULL},

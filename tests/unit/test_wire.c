@@ -578,14 +578,14 @@ static void rulings(void)
 	     "{\"ok\":false,\"error_code\":400,\"description\":\"x\",\"parameters\":{\"migrate_to_chat_id\":-100}}", -1,
 	     CALL_FINAL, -1, false},
 	    {400, "Bad Request", -1, CALL_OUTAGE, -1, false},
-	    {401, "{\"ok\":false,\"error_code\":401,\"description\":\"Unauthorized\"}", -1, CALL_DENIED, -1, true},
-	    {404, "{\"ok\":false,\"error_code\":404,\"description\":\"Not Found\"}", -1, CALL_DENIED, -1, true},
+	    {401, "{\"ok\":false,\"error_code\":401,\"description\":\"Unauthorized\"}", -1, CALL_DENIED, -1, false},
+	    {404, "{\"ok\":false,\"error_code\":404,\"description\":\"Not Found\"}", -1, CALL_DENIED, -1, false},
 	    {409, "{\"ok\":false,\"error_code\":409,\"description\":\"Conflict\"}", -1, CALL_LATER, -1, true},
 	    {500, "{\"ok\":false,\"error_code\":500,\"description\":\"Internal\"}", -1, CALL_OUTAGE, -1, false},
 	    {502, "<html>", 2000, CALL_OUTAGE, 2000, false},
 	    {502, "<html>", -1, CALL_OUTAGE, -1, false},
 	    {503, "{\"ok\":false,\"error_code\":503,\"parameters\":{\"retry_after\":2}}", -1, CALL_OUTAGE, 2000, false},
-	    {401, "<html>", -1, CALL_DENIED, -1, true},
+	    {401, "<html>", -1, CALL_DENIED, -1, false},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -34,7 +34,7 @@ struct ruling {
 	int64_t wait_ms;
 	bool limited; /* CALL_LATER: there were too many calls (429); wait_ms is known then. Whose limit that is, is not
 	                 said */
-	bool whole_bot;  /* CALL_LATER, CALL_DENIED: it is the bot's, not the chat's */
+	bool whole_bot;  /* CALL_LATER: it is the bot's, not the chat's */
 	const char *why; /* description from the platform, in the arena; never NULL, holds no secret */
 };
 
