@@ -466,8 +466,8 @@ class Causes:
         for what, at, end in self.still[before.worker]:
             if before.at <= end and at <= done + SETTLE_MS:
                 return what, end
-        for what, at, end in self.still[again.worker]:  # it had been about to send
-            if at <= again.at <= end + SETTLE_MS:
+        for what, at, end in self.still[again.worker]:  # it had been about to send, and another one took over
+            if at <= before.at and again.at <= end + SETTLE_MS:
                 return what + " before it sent", end
         for kind, at, end in self.touch:
             if before.at <= end + TAKEOVER_MS and at <= done + SETTLE_MS:

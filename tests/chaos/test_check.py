@@ -227,13 +227,16 @@ def a_disarming_twice_without_a_cause(d, s):
     calls.insert(i + 1, calls[i]._replace(at=calls[i].at + 50))
 
 
-def again(d, s, kind, begins, ends):
+SECOND = "w998"
+
+
+def again(d, s, kind, begins, ends, worker=HEALTHY):
     """An answer comes a second time 4 s after the first, long before all that the run saw but one fault: it befell the
-    first one's worker, or Redis, so many ms from the first."""
+    first one's worker, or the one named, or Redis, so many ms from the first."""
     calls, i = s.calls(d), s.answer(d, 2)
     calls[i] = calls[i]._replace(worker=HEALTHY, at=LONG_AGO, took=5, status=200)
-    calls.insert(i + 1, calls[i]._replace(worker="w998", at=LONG_AGO + 4000))
-    fault = {"kind": kind, "worker": HEALTHY + "-", "at": LONG_AGO + begins, "end": LONG_AGO + ends}
+    calls.insert(i + 1, calls[i]._replace(worker=SECOND, at=LONG_AGO + 4000))
+    fault = {"kind": kind, "worker": worker + "-", "at": LONG_AGO + begins, "end": LONG_AGO + ends}
     d["faults"] = [*d["faults"], fault]
 
 
@@ -250,6 +253,16 @@ def a_reply_twice_whose_worker_was_stopped(d, s):
 @spoils("calls")
 def a_reply_twice_while_Redis_was_away(d, s):
     again(d, s, "redis-kill", 10, 1500)
+
+
+@spoils("calls")
+def a_reply_sent_late_by_a_worker_that_had_been_stopped(d, s):
+    again(d, s, "stop", -3000, 3900, SECOND)
+
+
+@spoils("calls", "cause")
+def a_reply_twice_whose_second_sender_was_stopped_in_between(d, s):
+    again(d, s, "stop", 1000, 3900, SECOND)
 
 
 @spoils("calls")
