@@ -704,7 +704,7 @@ def test_a_ring_for_what_is_left_to_others():
     eq(rings(), 0)  # the lanes' next went to the same worker
     turn("A~1", done(*a.entries[2:5]), want=0)
     eq(rings(), 1)
-    eq(sorted(turn("B~1", want=3).ids), ids[72:75])
+    eq(set(turn("B~1", want=3).ids), set(ids[72:75]))
     turn("A~1", mode="leave")
     eq(rings(), 3)  # for 67 entries
     hello("C~1")
@@ -741,7 +741,7 @@ def test_paused_entries_are_parked():
     eq(r.zcount(K["due"], "+inf", "+inf"), 5)
     r.hset(K["conf"], "paused", "ladder")
     a = turn("A~1", want=50)
-    eq(sorted(a.ids), ids[1:])
+    eq(set(a.ids), set(ids[1:]))
     assert all(e.again == 0 for e in a.entries)
     turn("A~1", done(*a.entries))
     empty()
@@ -799,7 +799,7 @@ def test_what_a_worker_cannot_serve_stays_for_others():
     assert 0 < b2.due_in <= 1000, "looked at again later, not at once: %d" % b2.due_in
     got = []
     until(lambda: got.extend(turn("A~1", want=9, ttl=30000).ids) or len(got) == 2, 3)
-    eq(sorted(got), ids[2:])
+    eq(set(got), set(ids[2:]))
     invariant()
 
 
