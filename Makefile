@@ -73,7 +73,7 @@ $(FAULT): tests/torture/fault.c
 
 # the queue's script against a model: one program of several files
 TURN := $(B)/tests/model/test_turn
-$(TURN): $(wildcard tests/model/*.[ch]) tests/servers.h
+$(TURN): $(wildcard tests/model/*.[ch]) tests/servers.h tests/port.h
 	@mkdir -p $(@D); echo "  CC    tests/model"
 	$(V)$(CC) $(CPPFLAGS) -Itests $(WARN) $(HARDEN) $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
 

@@ -5,12 +5,14 @@ import socket
 import struct
 import threading
 
+from lib import free_port
+
 
 class Proxy:
     def __init__(self, to_port):
         self.to, self.pairs, self.lock = to_port, set(), threading.Lock()
         self.listener = None
-        self.port = 0
+        self.port = free_port()
         self.losing = None  # (bytes that the request holds, whether it still arrives)
         self.mend()
 
@@ -21,7 +23,7 @@ class Proxy:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind(("127.0.0.1", self.port))
         s.listen(128)
-        self.port, self.listener = s.getsockname()[1], s
+        self.listener = s
         threading.Thread(target=self._accept, args=(s,), daemon=True).start()
 
     def cut(self):

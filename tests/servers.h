@@ -3,10 +3,8 @@
 #ifndef SHOAL_TESTS_SERVERS_H
 #define SHOAL_TESTS_SERVERS_H
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,6 +16,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "port.h"
 
 static inline void server_die(const char *what)
 {
@@ -48,18 +48,6 @@ static inline void server_remove_dir(const char *dir)
 		_exit(127);
 	}
 	waitpid(pid, NULL, 0);
-}
-
-/* A loopback port that is free now. */
-static inline int server_port(void)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, len) || getsockname(fd, (struct sockaddr *)&a, &len))
-		server_die("no free port");
-	close(fd);
-	return ntohs(a.sin_port);
 }
 
 /* argv ends with NULL; the output goes to log. */
@@ -140,7 +128,7 @@ static inline void redis_server_start(struct redis_server *s, const char *const 
 {
 	memset(s, 0, sizeof(*s));
 	server_dir(s->dir, sizeof(s->dir));
-	s->port = server_port();
+	s->port = port_own();
 	snprintf(s->sock, sizeof(s->sock), "%s/redis.sock", s->dir);
 	snprintf(s->log, sizeof(s->log), "%s/log", s->dir);
 	snprintf(s->url, sizeof(s->url), "redis://127.0.0.1:%d", s->port);

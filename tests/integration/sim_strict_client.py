@@ -672,12 +672,11 @@ webhook_honours_retry_after.options = {"--retry-scale": "0.01"}
 @test
 @with_hook
 def webhook_of_a_dead_server(sim, hook):
-    with socket.socket() as s:
+    with socket.socket() as s:  # bound and not listening: nobody else can be there meanwhile
         s.bind(("127.0.0.1", 0))
-        dead = f"http://127.0.0.1:{s.getsockname()[1]}/"
-    sim.call("setWebhook", url=dead)
-    update = sim.say(5000000204)["update_id"]
-    info = wait_for(lambda: sim.bot().get_webhook_info().last_error_message and sim.bot().get_webhook_info())
+        sim.call("setWebhook", url=f"http://127.0.0.1:{s.getsockname()[1]}/")
+        update = sim.say(5000000204)["update_id"]
+        info = wait_for(lambda: sim.bot().get_webhook_info().last_error_message and sim.bot().get_webhook_info())
     equal((info.last_error_message, info.pending_update_count), ("Connection refused", 1))
     sim.call("setWebhook", url=hook.url)
     wait_for(lambda: hook.ids() == [update])

@@ -1,10 +1,7 @@
 /* links: base io */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "check.h"
 #include "pgserver.h"
+#include "port.h"
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
 #include "shoal/base/metrics.h"
@@ -696,24 +693,11 @@ static void metrics_tell(void)
 	buf_release(&b);
 }
 
-static int free_port(void)
-{
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(sin);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sin, len) != 0 ||
-	    getsockname(fd, (struct sockaddr *)&sin, &len) != 0)
-		exit(1);
-	close(fd);
-	return ntohs(sin.sin_port);
-}
-
 int main(void)
 {
 	log_init(getenv("VERBOSE") ? LOG_DEBUG : LOG_ERROR, LOG_TEXT, "test_pg", "1");
 	pgserver_init(&server);
-	server.port = free_port();
+	server.port = port_own();
 	pgserver_start(&server);
 	pgserver_sql(&server, "CREATE TABLE t(id int PRIMARY KEY CHECK (id >= 0));"
 	                      "CREATE TABLE late(id int CONSTRAINT late_once UNIQUE DEFERRABLE INITIALLY DEFERRED);"
