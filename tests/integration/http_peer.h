@@ -13,8 +13,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "port.h"
 #include "shoal/base/clock.h"
 #include "shoal/io/loop.h"
+
+#define PATIENCE_MS 30000 /* for what has to come, on a machine that stands still at times */
 
 static struct loop *loop;
 static struct timer spin_timer;
@@ -32,6 +35,14 @@ static inline void spin(int64_t ms)
 	loop_run(loop);
 	timer_release(&spin_timer);
 }
+
+/* Lets the loop run until it is so; false: it has never come to be. */
+#define SPIN_UNTIL(cond)                                                                                               \
+	({                                                                                                             \
+		for (int64_t end_ = clock_ms() + PATIENCE_MS; !(cond) && clock_ms() < end_;)                           \
+			spin(2);                                                                                       \
+		(cond);                                                                                                \
+	})
 
 static inline struct sockaddr_in local(unsigned port)
 {
@@ -82,8 +93,11 @@ static inline void raw_puts(struct raw *r, const char *s)
 
 static inline void raw_take(struct raw *r)
 {
-	ssize_t n = recv(r->fd, r->text + r->len, sizeof(r->text) - r->len - 1, MSG_DONTWAIT);
+	size_t room = sizeof(r->text) - r->len - 1;
+	ssize_t n = recv(r->fd, r->text + r->len, room, MSG_DONTWAIT);
 
+	if (!room)
+		return; /* nothing was read because nothing was wanted */
 	if (n > 0)
 		r->len += (size_t)n;
 	else if (n == 0 || errno != EAGAIN)
@@ -170,15 +184,13 @@ static inline void bad_turn(void *arg)
 static inline struct bad *bad_open(const char *answer)
 {
 	struct bad *b = calloc(1, sizeof(*b));
-	struct sockaddr_in sa = local(0);
-	socklen_t len = sizeof(sa);
 
+	b->port = (unsigned)port_own();
+	struct sockaddr_in sa = local(b->port);
 	b->answer = answer;
 	b->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (bind(b->listener, (struct sockaddr *)&sa, sizeof(sa)) || listen(b->listener, 64) ||
-	    getsockname(b->listener, (struct sockaddr *)&sa, &len))
+	if (bind(b->listener, (struct sockaddr *)&sa, sizeof(sa)) || listen(b->listener, 64))
 		abort();
-	b->port = ntohs(sa.sin_port);
 	for (int i = 0; i < 64; i++)
 		b->fds[i] = -1;
 	timer_init(&b->timer, loop, bad_turn, b);

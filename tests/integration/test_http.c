@@ -48,14 +48,7 @@ static const char *url_of(unsigned port, const char *path)
 static struct http_request request(const char *method, const char *url, const char *body)
 {
 	return (struct http_request){
-	    .method = method, .url = url, .body = span_of(body), .timeout_ms = 3000, .peer = "test"};
-}
-
-static bool wait_for(struct outcome *o, int64_t ms)
-{
-	for (int64_t end = clock_ms() + ms; o->calls == 0 && clock_ms() < end;)
-		spin(2);
-	return o->calls == 1;
+	    .method = method, .url = url, .body = span_of(body), .timeout_ms = 20000, .peer = "test"};
 }
 
 static struct outcome call(const struct http_request *req)
@@ -64,7 +57,7 @@ static struct outcome call(const struct http_request *req)
 
 	http_send(http, req, note, &o);
 	CHECK_INT(o.calls, 0);
-	CHECK(wait_for(&o, 10000));
+	CHECK(SPIN_UNTIL(o.calls) && o.calls == 1);
 	return o;
 }
 
@@ -163,7 +156,8 @@ static void answers_of_all_kinds(void)
 		b->close_after = rows[i].close;
 		open_client(4, 8192);
 		struct http_request req = request("POST", url_of(b->port, "/x"), "{}");
-		req.timeout_ms = 500;
+		if (rows[i].err == ERR_TIMEOUT)
+			req.timeout_ms = 500;
 		struct outcome o = call(&req);
 		if (o.err != rows[i].err)
 			printf("# answer %zu\n", i);
@@ -199,25 +193,42 @@ static void too_long_and_endless(void)
 	bad_close(b);
 }
 
-static void a_hang_is_a_timeout(void)
+/* Two calls for one connection, the second of which is never sent. Returns the time that they took. */
+static int64_t two_that_hang(struct outcome *first, struct outcome *second, unsigned *sent)
 {
 	struct bad *b = bad_open(NULL);
-	struct outcome first = {0}, second = {0};
+	int64_t start = clock_ms();
 
+	*first = *second = (struct outcome){0};
 	open_client(1, 4096);
 	struct http_request req = request("POST", url_of(b->port, "/x"), "{}");
 	req.timeout_ms = 300;
-	int64_t start = clock_ms();
-	http_send(http, &req, note, &first);
-	http_send(http, &req, note, &second); /* waits for the one connection: it was never sent */
-	CHECK(wait_for(&first, 5000));
-	CHECK(wait_for(&second, 5000));
-	CHECK(clock_ms() - start >= 290 && clock_ms() - start < 2000);
-	CHECK_INT(first.err, ERR_TIMEOUT);
-	CHECK_INT(second.err, ERR_UNREACHABLE);
-	CHECK_INT(b->requests, 1);
+	http_send(http, &req, note, first);
+	http_send(http, &req, note, second);
+	CHECK(SPIN_UNTIL(first->calls && second->calls));
+	int64_t took = clock_ms() - start;
+	*sent = b->requests;
 	http_close(http);
 	bad_close(b);
+	return took;
+}
+
+/* Where the machine stands still for longer than the timeout it is tried again. */
+static void a_hang_is_a_timeout(void)
+{
+	struct outcome first, second;
+	unsigned sent = 0;
+	int64_t took = 0;
+
+	for (int i = 0; i < 10 && (i == 0 || took >= 2000 || first.err != ERR_TIMEOUT); i++) {
+		took = two_that_hang(&first, &second, &sent);
+		CHECK(took >= 290);
+		CHECK_INT(first.calls + second.calls, 2);
+	}
+	CHECK(took < 2000);
+	CHECK_INT(first.err, ERR_TIMEOUT);
+	CHECK_INT(second.err, ERR_UNREACHABLE);
+	CHECK_INT(sent, 1);
 }
 
 static void nobody_there(void)
@@ -232,6 +243,7 @@ static void nobody_there(void)
 	CHECK_INT(call(&req).err, ERR_UNREACHABLE);
 	CHECK(series_value(refused) == before + 1);
 	req.url = "http://nobody.invalid/x";
+	req.timeout_ms = 3000; /* a resolver may be silent */
 	CHECK_INT(call(&req).err, ERR_UNREACHABLE);
 	req.url = "file:///etc/passwd";
 	CHECK_INT(call(&req).err, ERR_INVALID);
@@ -307,11 +319,11 @@ static void cancel_and_close(void)
 	struct http_call *first = http_send(http, &req, note, &a);
 	http_cancel(first);
 	struct http_call *second = http_send(http, &req, note, &c);
-	spin(50);
+	CHECK(SPIN_UNTIL(b->requests == 1));
 	http_cancel(second);
 	spin(20);
 	http_send(http, &req, note, &d);
-	spin(20);
+	CHECK(SPIN_UNTIL(b->requests == 2));
 	CHECK_INT(a.calls + c.calls + d.calls, 0);
 	http_close(http);
 	CHECK_INT(a.calls + c.calls, 0);
@@ -322,32 +334,29 @@ static void cancel_and_close(void)
 
 /* --- a hundred at once, against our own server */
 
-struct later {
-	struct timer timer;
-	struct httpd_request *r;
-};
-static unsigned open_now, open_most;
+#define AT_ONCE 10
 
-static void answer_later(void *arg)
+static struct httpd_request *held[100];
+static unsigned nheld, held_most;
+static struct timer answer_timer;
+
+static void answer_all(void *arg)
 {
-	struct later *l = arg;
-
-	open_now--;
-	httpd_reply(l->r, 200, "text/plain", httpd_body(l->r), NULL);
-	timer_release(&l->timer);
-	free(l);
+	(void)arg;
+	for (unsigned i = 0; i < nheld; i++)
+		httpd_reply(held[i], 200, "text/plain", httpd_body(held[i]), NULL);
+	nheld = 0;
 }
 
+/* Answers when as many are there as may be, and a moment has passed for one more. */
 static void echo_later(void *arg, struct httpd_request *r)
 {
-	struct later *l = calloc(1, sizeof(*l));
-
 	(void)arg;
-	if (++open_now > open_most)
-		open_most = open_now;
-	l->r = r;
-	timer_init(&l->timer, loop, answer_later, l);
-	timer_set(&l->timer, 10);
+	held[nheld++] = r;
+	if (nheld > held_most)
+		held_most = nheld;
+	if (nheld == AT_ONCE)
+		timer_set(&answer_timer, 10);
 }
 
 static void hundred_in_parallel(void)
@@ -363,19 +372,20 @@ static void hundred_in_parallel(void)
 	                                                  .variable = "X",
 	                                                  .max_body = 1000,
 	                                                  .max_headers = 4096,
-	                                                  .max_connections = 10,
-	                                                  .timeout_s = 5,
+	                                                  .max_connections = 2 * AT_ONCE,
+	                                                  .timeout_s = 60,
 	                                                  .handle = echo_later},
 	                             &a, &why);
 	CHECK(h);
-	open_client(10, 4096);
+	timer_init(&answer_timer, loop, answer_all, NULL);
+	open_client(AT_ONCE, 4096);
 	for (int i = 0; i < 100; i++) {
 		char body[16];
 		snprintf(body, sizeof(body), "%d", i);
 		struct http_request req = request("POST", url_of(httpd_port(h), "/echo"), body);
 		http_send(http, &req, note, &o[i]);
 	}
-	for (int64_t end = clock_ms() + 10000; done < 100 && clock_ms() < end;) {
+	for (int64_t end = clock_ms() + PATIENCE_MS; done < 100 && clock_ms() < end;) {
 		spin(5);
 		done = 0;
 		for (int i = 0; i < 100; i++)
@@ -386,7 +396,8 @@ static void hundred_in_parallel(void)
 		CHECK_INT(o[i].err, ERR_OK);
 		CHECK_INT(atoi(o[i].body), i);
 	}
-	CHECK_INT(open_most, 10);
+	CHECK_INT(held_most, AT_ONCE);
+	timer_release(&answer_timer);
 	http_close(http);
 	httpd_free(h);
 	arena_release(&a);
