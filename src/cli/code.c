@@ -32,7 +32,7 @@ static int list(struct session *s)
 {
 	PGresult *res;
 
-	if (!session_pg(s) || !(res = session_run(s, "cli_code_list", NULL)))
+	if (!session_pg(s) || !(res = session_run(s, "code_counts", NULL)))
 		return s->code;
 	return session_print(s, res, columns, OUT_LIST,
 	                     "there are no start codes yet: `shoal code add CODE --persona KEY`");

@@ -52,7 +52,7 @@ int code_export(struct session *s)
 	struct buf b;
 	PGresult *res;
 
-	if (!session_pg(s) || !(res = session_run(s, "cli_code_list", NULL)))
+	if (!session_pg(s) || !(res = session_run(s, "code_counts", NULL)))
 		return s->code;
 	buf_init(&b, 1u << 30);
 	csv_put(&b, names, COLUMNS);

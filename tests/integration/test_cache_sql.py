@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The statements that fill the caches, and the rows that every installation begins with: what they answer, to whatever
-keys, and by which plans on large tables.
+"""The statements that fill the caches, the rows that every installation begins with, and the count of the start codes'
+users: what they answer, to whatever keys, and by which plans on large tables.
 
     test_cache_sql.py BINARY
 """
@@ -323,6 +323,60 @@ def plans_by_key():
         check("plan: %s of too many looks at 1001 rows" % name, read == 1001, read)
 
 
+def counted_once(nodes):
+    """One pass over the uses into one aggregate, whatever the number of codes; not once for each of them."""
+    uses = scans(nodes, "start_code_uses")
+    above = [n for u in uses for n in u["above"] + [u]]
+    aggregates = [n for n in nodes if n["Node Type"] == "Aggregate" and n.get("Partial Mode") != "Partial"]
+    return (len(uses) == len(scans(nodes, "start_codes")) == len(aggregates) == 1 and
+            any(n is aggregates[0] for n in above) and
+            not any(n["Node Type"] == "Nested Loop" or "SubPlan" in n.get("Subplan Name", "") for n in nodes))
+
+
+PER_CODE = ["SELECT code, (SELECT count(*) FROM start_code_uses u WHERE u.code_id = c.id) FROM start_codes c",
+            "SELECT code, n FROM start_codes c, "
+            "LATERAL (SELECT count(*) AS n FROM start_code_uses u WHERE u.code_id = c.id LIMIT 1) x",
+            "SELECT code, 0 FROM start_codes"]
+
+
+def fill_codes(codes, users):
+    """Code n has about as many users as any other, but the last one none."""
+    sql("TRUNCATE users, personas, start_codes RESTART IDENTITY CASCADE")
+    sql("SET session_replication_role = replica")
+    sql("INSERT INTO personas (key) SELECT 'p' || n FROM generate_series(1, 4) n")
+    sql("INSERT INTO start_codes (code, persona_id, description, max_uses) "
+        "SELECT 'c' || n, nullif(n %% 5, 0), 'd', n FROM generate_series(1, %s) n", codes)
+    sql("INSERT INTO users (telegram_id) SELECT n FROM generate_series(1, %s) n", users)
+    sql("INSERT INTO start_code_uses (code_id, user_id) SELECT n %% (%s - 1) + 1, n FROM generate_series(1, %s) n",
+        codes, users)
+    sql("SET session_replication_role = origin")
+    sql("VACUUM ANALYZE users, personas, start_codes, start_code_uses")
+
+
+def counts():
+    text = text_of("code_counts")
+    for codes, users in ((100, 2 * ROWS), (ROWS, ROWS // 5)):
+        size = "%d codes, %d users" % (codes, users)
+        fill_codes(codes, users)
+        nodes = plan(text, analyze=False)
+        check("counts: one aggregate, " + size, counted_once(nodes), shown(nodes))
+        for bad in PER_CODE:
+            check("counts: would be found, %s: %s" % (size, bad), not counted_once(plan(bad, analyze=False)))
+        got = {r[0]: r[6] for r in sql(text)}
+        want = {"c%d" % n: users // (codes - 1) + (1 if 0 < n - 1 < 1 + users % (codes - 1) else 0)
+                for n in range(1, codes)}
+        want["c%d" % codes] = 0
+        check("counts: right, " + size, got == want, sorted(set(got.items()) ^ set(want.items()))[:10])
+    sql("DELETE FROM start_codes WHERE id > 10")
+    before = len(pg.output())
+    ran = subprocess.run([BIN, "code", "list", "--json"], env=ENV, capture_output=True)
+    rows = json.loads(ran.stdout or b"[]")
+    check("counts: `code list` tells them", {r["code"]: r["user_count"] for r in rows} == {
+        k: v for k, v in got.items() if int(k[1:]) <= 10} and {r["persona"] for r in rows} == {
+            None, "p1", "p2", "p3", "p4"}, rows)
+    check("counts: `code list` asks once", pg.output()[before:].count("start_code_uses") == 1)
+
+
 prepare()
 seeds()
 tables()
@@ -332,4 +386,5 @@ players()
 static_tables()
 hostile_keys()
 plans_by_key()
+counts()
 lib.finish()

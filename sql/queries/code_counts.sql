@@ -1,4 +1,4 @@
--- All start codes with the number of people who came by each; times in ms since 1970.
+-- All start codes, each with the number of people who came by it, by one GROUP BY; times in ms since 1970.
 SELECT c.code, p.key AS persona, c.description, c.active, c.max_uses,
 	CASE
 		WHEN isfinite(c.expires_at) THEN floor(extract(epoch FROM c.expires_at) * 1000)::bigint
