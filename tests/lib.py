@@ -13,6 +13,8 @@ import threading
 import time
 import urllib.parse
 
+PATIENCE = 60  # s, for what has to come: a busy machine may stand still for seconds, and is no fault
+
 _children = []
 _folders = []
 _failed = 0
@@ -80,8 +82,9 @@ def free_port():
     raise RuntimeError("no port is left")
 
 
-def wait_for(fn, seconds=10, every=0.02):
-    """The first true result of fn(), or None when time runs out. Exceptions count as not yet."""
+def wait_for(fn, seconds=PATIENCE, every=0.02):
+    """The first true result of fn(), or None when time runs out. A shorter time than PATIENCE is only for what must not
+    come. Exceptions count as not yet."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -138,14 +141,14 @@ class Process:
         if self.running():
             self.child.send_signal(number)
 
-    def wait(self, seconds=10):
+    def wait(self, seconds=PATIENCE):
         """The exit code (negative: the signal that ended it), or None while it runs."""
         try:
             return self.child.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
 
-    def stop(self, number=signal.SIGTERM, seconds=10):
+    def stop(self, number=signal.SIGTERM, seconds=PATIENCE):
         if self.running():
             self.send(signal.SIGCONT)
             self.send(number)
@@ -176,7 +179,7 @@ class Redis(Process):
         for name, value in settings.items():
             argv += ["--" + name, str(value)]
         super().__init__(argv, os.path.join(folder, "redis.log"))
-        if not wait_for(self._answers, 30):
+        if not wait_for(self._answers):
             raise RuntimeError("redis-server did not start:\n" + self.output()[-2000:])
 
     def client(self, **options):
@@ -234,7 +237,7 @@ class Postgres(Process):
         for name, value in settings.items():
             argv += ["-c", "%s=%s" % (name, value)]
         super().__init__(argv, log, cwd=folder, user=user)
-        if not wait_for(self._ready, 30):
+        if not wait_for(self._ready):
             raise RuntimeError("postgres did not start:\n" + self.output()[-2000:])
 
     def _initdb(self, user):
@@ -242,12 +245,12 @@ class Postgres(Process):
             shutil.chown(self.folder, user)
         made = Process([_postgres_bin("initdb"), "-D", self.data, "-A", "trust", "-E", "UTF8", "--locale=C",
                         "-U", self.user, "-N"], os.path.join(self.folder, "initdb.log"), cwd=self.folder, user=user)
-        if made.wait(60) != 0:
+        if made.wait() != 0:
             raise RuntimeError("initdb failed:\n" + made.output()[-2000:])
 
     def connect(self, database="shoal"):
         import psycopg2
-        return psycopg2.connect(host="127.0.0.1", port=self.port, user=self.user, dbname=database, connect_timeout=5)
+        return psycopg2.connect(host="127.0.0.1", port=self.port, user=self.user, dbname=database, connect_timeout=PATIENCE)
 
     def _ready(self):
         import psycopg2
@@ -273,7 +276,7 @@ class Postgres(Process):
         finally:
             db.close()
 
-    def stop(self, number=signal.SIGINT, seconds=20):
+    def stop(self, number=signal.SIGINT, seconds=PATIENCE):
         return super().stop(number, seconds)  # fast shutdown: does not wait for clients
 
     def again(self, **conf):
@@ -301,7 +304,7 @@ class Answer(tuple):
     body = property(lambda self: self[2])
 
 
-def http(method, url, body=None, headers=None, timeout=15):
+def http(method, url, body=None, headers=None, timeout=PATIENCE):
     where = urllib.parse.urlsplit(url)
     conn = (http_client.HTTPSConnection if where.scheme == "https" else http_client.HTTPConnection)(
         where.hostname, where.port, timeout=timeout)

@@ -6,8 +6,8 @@ import re
 import signal
 import sys
 
-from lib import Process, before_finish, check, clean_env, free_port, http, start_postgres, start_redis, temp_dir, \
-    wait_for
+from lib import PATIENCE, Process, before_finish, check, clean_env, free_port, http, start_postgres, start_redis, \
+    temp_dir, wait_for
 
 TOKEN = "100000001:token-of-the-tests"
 SECRET = "secret-of-the-tests"
@@ -49,7 +49,7 @@ class Stack:
             if not answer.get("ok"):
                 raise RuntimeError("setWebhook: %s" % answer)
 
-    def expect(self, what, fn, seconds=20):
+    def expect(self, what, fn, seconds=PATIENCE):
         if not wait_for(fn, seconds):
             raise RuntimeError(what + " did not come up\n" + "\n".join(
                 p.log + ":\n" + p.output()[-1500:] for p in [self.gateway, *self.workers] if p))
@@ -65,7 +65,7 @@ class Stack:
     def shoal(self, *argv, fails=False):
         """Runs a verb to its end; its output."""
         p = self.start("cli-" + argv[0], list(argv))
-        code = p.wait(60)
+        code = p.wait()
         if code != 0 and not fails:
             raise RuntimeError("shoal %s ended with %s:\n%s" % (" ".join(argv), code, p.output()[-1500:]))
         return p.output()
@@ -145,21 +145,21 @@ class Stack:
                 "waiting": r.zcard("shoal:{0}:waiting"), "due": r.zcard("shoal:{0}:due"),
                 "tries": r.hlen("shoal:{0}:tries"), "dead": r.xlen("shoal:{0}:dead")}
 
-    def settled(self, seconds=30):
+    def settled(self, seconds=PATIENCE):
         """Waits until nothing is unsettled."""
         return wait_for(lambda: self.queue()["length"] == 0 and self.queue()["pending"] == 0, seconds, 0.05)
 
     def stop_workers(self, number=signal.SIGTERM):
         for w in self.workers:
             if w.running():
-                w.stop(number, 30)
+                w.stop(number)
 
     def stop(self):
         """Asks every program to end. What went wrong with any: an exit code that is not 0 (a kill -9 was the test's
         own), a report of a sanitizer."""
         self.stop_workers()
         for p in reversed(self.programs):
-            p.stop(signal.SIGTERM, 30)
+            p.stop()
         wrong = []
         for p in self.programs:
             report = BROKEN.search(p.output())
