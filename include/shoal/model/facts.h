@@ -38,6 +38,14 @@ struct fact_persona {
 	bool active;
 };
 
+/* A player of the ladder, from the cache (SPEC 6). */
+struct fact_player {
+	bool found;
+	int64_t uid;
+	const char *name, *country, *region; /* NULL: not told yet */
+	int64_t tos_ms, setup_ms;            /* when terms were accepted and setup was completed; 0: not yet */
+};
+
 /* A chat of a person with a persona. */
 struct fact_chat {
 	bool found;
