@@ -49,6 +49,7 @@ redis() { redis-cli --no-auth-warning -u "$(secret redis_url)" "$@"; }
 has() { grep -q -- "$1" "$work/out"; }
 
 start() { # starts the supervisor, waits for the block at the end or for its death
+	: >"$work/out" # at once: the child's own shell may take a while to get there
 	$as "$bin" up "$@" </dev/null >"$work/out" 2>&1 &
 	up=$!
 	wait_for 1200 sh -c "grep -q '^Shoal is up' '$work/out' || ! kill -0 $up"
