@@ -89,8 +89,8 @@ def fill_small():
         "(3, 'never', 9223372036854775807, true, NULL, 'infinity'), (4, 'gone', 2, true, NULL, '-infinity'), "
         "(-5, '12', 2, true, 9223372036854775807, '1960-01-01T00:00:00Z')")
     sql("INSERT INTO players VALUES (11, E'A\"nn \\\\ <b>', 'DE', 'euw', '2026-01-02T03:04:05.6789Z', "
-        "'1969-12-31T23:59:59.9996Z'), (-9223372036854775808, NULL, NULL, NULL, NULL, NULL), "
-        "(9223372036854775807, 'max', NULL, 'kor', NULL, NULL)")
+        "'1969-12-31T23:59:59Z'), (-9223372036854775808, NULL, NULL, NULL, NULL, NULL), "
+        "(9223372036854775807, 'max', NULL, 'kor', NULL, '2026-01-02T03:04:05.6789Z')")
 
 
 # ---- what every installation begins with
@@ -204,9 +204,9 @@ def players():
     fill_small()
     nobody = {"name": None, "country": None, "region": None, "tos_ms": None, "setup_ms": None}
     for key, want in {"11": {"name": 'A"nn \\ <b>', "country": "DE", "region": "euw", "tos_ms": 1767323045678,
-                             "setup_ms": -1},
+                             "setup_ms": 1},
                       "-9223372036854775808": nobody,
-                      "9223372036854775807": {**nobody, "name": "max", "region": "kor"}}.items():
+                      "9223372036854775807": {**nobody, "name": "max", "region": "kor", "setup_ms": 1767323045678}}.items():
         check("player: " + key, value("cache_player", key) == want, value("cache_player", key))
     check("player: none", ask("cache_player", "12") == [])
 
