@@ -206,7 +206,8 @@ def players():
     for key, want in {"11": {"name": 'A"nn \\ <b>', "country": "DE", "region": "euw", "tos_ms": 1767323045678,
                              "setup_ms": 1},
                       "-9223372036854775808": nobody,
-                      "9223372036854775807": {**nobody, "name": "max", "region": "kor", "setup_ms": 1767323045678}}.items():
+                      "9223372036854775807": {**nobody, "name": "max", "region": "kor",
+                                              "setup_ms": 1767323045678}}.items():
         check("player: " + key, value("cache_player", key) == want, value("cache_player", key))
     check("player: none", ask("cache_player", "12") == [])
 
