@@ -169,10 +169,10 @@ BEGIN
 	IF TG_OP = 'UPDATE' THEN
 		PERFORM public.tell_cache('persona', ARRAY(
 			WITH changed AS ((TABLE before EXCEPT TABLE after) UNION ALL (TABLE after EXCEPT TABLE before))
-			SELECT DISTINCT v.key FROM changed, LATERAL (VALUES (id::text), ('default')) v (key) LIMIT 101));
+			SELECT DISTINCT v.key FROM changed, LATERAL (VALUES (id::text), ('default'), ('%')) v (key) LIMIT 101));
 	ELSE
 		PERFORM public.tell_cache('persona', ARRAY(
-			SELECT DISTINCT v.key FROM rows, LATERAL (VALUES (id::text), ('default')) v (key) LIMIT 101));
+			SELECT DISTINCT v.key FROM rows, LATERAL (VALUES (id::text), ('default'), ('%')) v (key) LIMIT 101));
 	END IF;
 	RETURN NULL;
 END $$;

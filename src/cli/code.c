@@ -5,6 +5,7 @@
 #include "shoal/cli/rules.h"
 #include "shoal/cli/session.h"
 #include "shoal/cli/sub.h"
+#include "shoal/store/cache_key.h"
 
 #include <stdio.h>
 
@@ -103,6 +104,12 @@ static bool read_wish(struct session *s, struct wish *w)
 	return false;
 }
 
+/* Its own value, and the list of all codes. */
+static int tell(struct session *s, const char *code, int done)
+{
+	return session_tell(s, CACHE_STARTCODE, (struct span[]){span_of(code), SPAN(CACHE_WHOLE)}, 2, done);
+}
+
 static int no_persona(struct session *s, struct span key)
 {
 	return session_fail(s, EXIT_NOT_THERE, "there is no persona %s: see `shoal persona list`", key.ptr);
@@ -134,7 +141,7 @@ static int add(struct session *s)
 	if (cell_i64(res, "added") == 0)
 		return session_fail(s, EXIT_FAILED, "there is a start code %s already: `shoal code set` changes it",
 		                    w.code);
-	return session_tell(s, "startcode", out_done(s->json, "code %s added", w.code));
+	return tell(s, w.code, out_done(s->json, "code %s added", w.code));
 }
 
 static int set(struct session *s)
@@ -154,7 +161,7 @@ static int set(struct session *s)
 		return no_code(s, w.code);
 	if (cell_i64(res, "changed") == 0)
 		return no_persona(s, w.persona);
-	return session_tell(s, "startcode", out_done(s->json, "code %s changed", w.code));
+	return tell(s, w.code, out_done(s->json, "code %s changed", w.code));
 }
 
 /* Its uses are the statistics of where people came from, so they do not go by accident. */
@@ -183,7 +190,7 @@ static int remove_code(struct session *s)
 		    (long long)uses, uses == 1 ? "person" : "people", code, code);
 	if (!session_commit(s))
 		return s->code;
-	return session_tell(s, "startcode", out_done(s->json, "code %s removed", code));
+	return tell(s, code, out_done(s->json, "code %s removed", code));
 }
 
 static const struct sub subs[] = {

@@ -316,7 +316,7 @@ static int import_rows(struct import *m)
 		                    "codes or personas changed at the same moment: nothing was imported, try again");
 	if (!session_commit(s))
 		return s->code;
-	return session_tell(s, "startcode",
+	return session_tell(s, CACHE_STARTCODE, NULL, 0,
 	                    out_done(s->json, "%lld %s imported", (long long)added, added == 1 ? "code" : "codes"));
 }
 

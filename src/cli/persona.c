@@ -118,7 +118,7 @@ static int add(struct session *s)
 	if (cell_i64(res, "added") == 0)
 		return session_fail(s, EXIT_FAILED, "there is a persona %s already: `shoal persona set` changes it",
 		                    w.key);
-	return session_tell(s, "persona", out_done(s->json, "persona %s added", w.key));
+	return session_tell(s, CACHE_PERSONA, NULL, 0, out_done(s->json, "persona %s added", w.key));
 }
 
 static int set(struct session *s)
@@ -136,7 +136,7 @@ static int set(struct session *s)
 		return s->code;
 	if (cell_i64(res, "changed") == 0)
 		return no_persona(s, w.key);
-	return session_tell(s, "persona", out_done(s->json, "persona %s changed", w.key));
+	return session_tell(s, CACHE_PERSONA, NULL, 0, out_done(s->json, "persona %s changed", w.key));
 }
 
 static int remove_persona(struct session *s)
@@ -161,7 +161,7 @@ static int remove_persona(struct session *s)
 		    (long long)cell_i64(res, "codes"), (long long)cell_i64(res, "chats"), key, key);
 	if (!session_commit(s))
 		return s->code;
-	return session_tell(s, "persona", out_done(s->json, "persona %s removed", key));
+	return session_tell(s, CACHE_PERSONA, NULL, 0, out_done(s->json, "persona %s removed", key));
 }
 
 static const struct sub subs[] = {

@@ -8,7 +8,8 @@
 
 #include "shoal/base/log.h"
 #include "shoal/io/redis.h"
-#include "shoal/store/cache.h"
+#include "shoal/store/cache_gen.h"
+#include "shoal/store/cache_void.h"
 #include "shoal/store/sql.h"
 
 void session_open(struct session *s, struct arena *a, const struct args *args)
@@ -284,22 +285,33 @@ void session_note(struct session *s, const char *action, const char *target, con
 	PQfinish(pg);
 }
 
-int session_tell(struct session *s, const char *cache, int done)
+static enum err forget(redisContext *c, enum cache_kind kind, const struct span *keys, size_t n)
+{
+	unsigned workers;
+	int64_t values;
+	enum err err;
+
+	err = n ? cache_void_now(c, kind, keys, n, &values) : cache_gen_end_now(c, kind);
+	return err == ERR_OK ? cache_fence_now(c, &workers) : err;
+}
+
+int session_tell(struct session *s, enum cache_kind kind, const struct span *keys, size_t n, int done)
 {
 	const char *why = NULL;
 	redisContext *c = redis_connect_now(s->conf.cache_redis_url, s->a, &why);
 	enum err err = ERR_UNREACHABLE;
 
 	if (c) {
-		err = cache_invalidate_now(c, cache);
+		err = forget(c, kind, keys, n);
 		why = c->err ? arena_strdup(s->a, c->errstr) : err_text(err);
 		redisFree(c);
 	}
 	if (err == ERR_OK)
 		return s->code = done;
-	return session_fail(s, EXIT_NO_SERVER,
-	                    "the change is made and stays, but the %s cache in Redis could not be told: %s\n"
-	                    "Workers may go by the old state until it is: the next change of this kind that reaches "
-	                    "Redis tells it too.",
-	                    cache, why);
+	return session_fail(
+	    s, EXIT_NO_SERVER,
+	    "the change is made and stays, but the %s cache in Redis could not be told: %s\n"
+	    "Workers that listen to PostgreSQL hear of it by themselves; `shoal cache invalidate %s --all` "
+	    "makes sure.",
+	    cache_defs[kind].name, why, cache_defs[kind].name);
 }

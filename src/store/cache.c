@@ -3,347 +3,387 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shoal/base/embed.h"
+#include "shoal/base/arena.h"
+#include "shoal/base/clock.h"
 #include "shoal/base/log.h"
 #include "shoal/base/metrics.h"
-#include "shoal/store/cache_json.h"
-#include "shoal/store/cache_load.h"
+#include "shoal/store/cache_gen.h"
+#include "shoal/store/cache_key.h"
+#include "shoal/store/cache_listen.h"
+#include "shoal/store/cache_memory.h"
+#include "shoal/store/cache_track.h"
+#include "shoal/store/cache_void.h"
 
 enum {
-	REWARM_MS = 1000, /* between attempts to load where nobody asks yet */
-	ROUNDS_MAX = 3    /* through Redis, before a lookup goes to Postgres */
-};
-
-enum { STARTCODE, PERSONA, NCACHES };
-
-static const struct cache_def {
-	const char *name, *hash, *lease, *statement;
-} defs[NCACHES] = {
-    [STARTCODE] = {"startcode", "shoal:{cache}:startcode", "shoal:{cache}:startcode:lease", "cache_startcodes"},
-    [PERSONA] = {"persona", "shoal:{cache}:persona", "shoal:{cache}:persona:lease", "cache_personas"},
-};
-
-static struct redis_script script_lookup = {.name = "lua/cache_lookup.lua"};
-static struct redis_script script_void = {.name = "lua/cache_void.lua"};
-
-/* One asker: for a code, the default persona, the persona with an id. What was answered is taken off. */
-struct lookup {
-	struct cache *cache;
-	struct lookup *next, **prev; /* on the cache's list */
-	struct cache_wait wait;      /* for a table to be loaded */
-	int table;                   /* which one */
-	unsigned rounds;
-	bool direct;        /* Redis could not tell */
-	bool in_redis;      /* its callback is still to come and frees it */
-	char *code;         /* NULL: none, or answered */
-	int64_t persona_id; /* 0: none */
-	struct fact_persona *persona;
-	struct facts *facts; /* NULL: only `persona` is asked for */
-	struct arena *arena;
-	cache_fn *fn; /* NULL: told */
-	void *arg;
-};
-
-struct table {
-	struct cache *cache;
-	struct cache_load *load;
-	struct cache_wait warm;
-	bool warming, seen;
+	WATCH_MS = 20,             /* how often it is looked whether all is ready */
+	REWARM_MS = 1000,          /* between attempts to load */
+	LISTEN_PATIENCE_MS = 5000, /* a worker begins without listening when this is over */
+	NEGATIVE_MS = 60000,
+	FOREVER_MS =
+	    24 * 3600 * 1000, /* what nobody changes goes from Redis all the same, lest old keys stay for ever */
+	SWEEP_MS = 5,
+	SWEEP_ENTRIES = 5000
 };
 
 struct cache {
-	struct loop *loop;
-	struct redis *redis;
-	struct table tables[NCACHES];
-	struct timer rewarm;
-	struct lookup *lookups;
+	struct cache_opts opts;
+	struct cache_gen *gen;
+	struct cache_flights *flights;
+	struct cache_memory *memory; /* NULL: none */
+	struct cache_track *track;   /* the same */
+	struct cache_listen *listen;
+	struct cache_counts counts;
+	uint64_t epoch;     /* of memory: it began anew so often */
+	bool kept;          /* Redis is away; memory is believed as long as Postgres is listened to */
+	int64_t kept_since; /* clock_ms() */
+	int64_t opened_ms;
+	int64_t loaded_ms[CACHE_KINDS]; /* wall clock of the last whole load seen; 0: none yet */
+	bool warming[CACHE_KINDS], listened, ready;
+	struct timer watch, rewarm, sweep;
+	unsigned renewing; /* generations that end, for the listener */
+	bool renew_failed;
+	unsigned calls; /* answers of Redis that are to come */
 	bool closed;
 };
 
-static void count(int table, const char *layer, const char *result)
+static void release(struct cache *c)
+{
+	if (c->closed && c->calls == 0)
+		free(c);
+}
+
+/* --- memory */
+
+static uint64_t belief(void *arg)
+{
+	struct cache *c = arg;
+
+	if (!c->memory)
+		return 0;
+	if (cache_track_sure(c->track))
+		return c->epoch;
+	return c->kept && cache_listen_sure(c->listen, c->kept_since) ? c->epoch : 0;
+}
+
+static void begin_memory(struct cache *c)
+{
+	c->epoch++;
+	c->kept = false;
+	cache_memory_clear(c->memory);
+	timer_set(&c->sweep, SWEEP_MS);
+}
+
+static void sweep(void *arg)
+{
+	struct cache *c = arg;
+
+	if (cache_memory_sweep(c->memory, SWEEP_ENTRIES))
+		timer_set(&c->sweep, SWEEP_MS);
+}
+
+static struct cache_value *remembered(void *arg, enum cache_kind kind, struct span key)
+{
+	struct cache *c = arg;
+
+	return belief(c) ? cache_memory_get(c->memory, kind, key) : NULL;
+}
+
+static int64_t ttl_ms(const struct cache *c, enum cache_kind kind)
+{
+	switch (kind) {
+	case CACHE_PLAYER: return c->opts.player_ttl_s * 1000;
+	case CACHE_STARTCODE:
+	case CACHE_PERSONA: return c->opts.code_ttl_s * 1000;
+	default: return 0;
+	}
+}
+
+static void remember(void *arg, enum cache_kind kind, struct span key, struct cache_value *v)
+{
+	struct cache *c = arg;
+	int64_t life = ttl_ms(c, kind);
+
+	if (!v->found && (life == 0 || life > NEGATIVE_MS))
+		life = NEGATIVE_MS;
+	cache_memory_put(c->memory, kind, key, v, life ? clock_ms() + life : 0);
+}
+
+static void forget(struct cache *c, enum cache_kind kind, struct span key)
+{
+	if (c->memory)
+		cache_memory_drop(c->memory, kind, key);
+	cache_flights_changed(c->flights, kind, key);
+}
+
+static void forget_kind(void *arg, enum cache_kind kind)
+{
+	struct cache *c = arg;
+
+	if (c->memory) {
+		cache_memory_drop_kind(c->memory, kind);
+		timer_set(&c->sweep, SWEEP_MS);
+	}
+	if (c->flights)
+		cache_flights_changed_kind(c->flights, kind);
+}
+
+/* --- what tracking tells */
+
+static void on_key_changed(void *arg, struct span name)
+{
+	struct cache *c = arg;
+	enum cache_kind kind;
+	struct span rest;
+
+	switch (cache_key_read(name, &kind, &rest)) {
+	case CACHE_KEY_VALUE: forget(c, kind, rest); break;
+	case CACHE_KEY_GENERATION: forget_kind(c, kind); break;
+	case CACHE_KEY_FENCE: /* leaves with the end of this turn, after the whole message */
+		cache_fence_seen(c->opts.redis, rest, c->opts.id);
+		break;
+	case CACHE_KEY_ALIEN: break;
+	}
+}
+
+static void on_flushed(void *arg)
+{
+	for (int kind = 0; kind < CACHE_KINDS; kind++)
+		forget_kind(arg, (enum cache_kind)kind);
+}
+
+static void on_tracking(void *arg)
+{
+	begin_memory(arg);
+}
+
+/* What memory holds was right when tracking was last certain; whoever has listened since before that knows what changed
+ * since. */
+static void on_tracking_lost(void *arg)
+{
+	struct cache *c = arg;
+	int64_t since = cache_track_sure_ms(c->track);
+
+	if (c->kept || !since)
+		return;
+	c->kept = cache_listen_sure(c->listen, since);
+	c->kept_since = since;
+}
+
+/* --- invalidation */
+
+static void note_voided(enum cache_kind kind, struct span key)
 {
 	static struct metric *m;
 
 	if (!m)
-		m = metric_counter("shoal_cache_requests_total", "cache,layer,result",
-		                   "Lookups in the caches, by layer and what came of them");
-	series_add(SERIES(m, defs[table].name, layer, result), 1);
+		m = metric_counter("shoal_cache_invalidations_total", "cache", "Invalidations, by cache");
+	series_add(SERIES(m, cache_defs[kind].name), 1);
+	LOG_AT(kind == CACHE_PLAYER ? LOG_DEBUG : LOG_INFO, "cache invalidated",
+	       LOG_STR("cache", cache_defs[kind].name), LOG_SPAN("key", key));
+}
+
+struct voiding {
+	struct cache *cache;
+	enum cache_kind kind;
+	cache_done_fn *fn;
+	void *arg;
+	struct span key;
+	char text[];
+};
+
+static struct voiding *voiding_new(struct cache *c, enum cache_kind kind, struct span key)
+{
+	struct voiding *v = mem_zalloc(sizeof(*v) + key.len);
+
+	v->cache = c;
+	v->kind = kind;
+	memcpy(v->text, key.ptr, key.len);
+	v->key = (struct span){v->text, key.len};
+	c->calls++;
+	return v;
+}
+
+static void voiding_end(struct voiding *v, enum err err)
+{
+	struct cache *c = v->cache;
+
+	c->calls--;
+	if (v->fn)
+		v->fn(v->arg, err);
+	free(v);
+	release(c);
+}
+
+static void on_voided(void *arg, enum err err, const redisReply *reply)
+{
+	struct voiding *v = arg;
+
+	if (err == ERR_OK && reply->type == REDIS_REPLY_INTEGER && reply->integer >= 0)
+		note_voided(v->kind, v->key);
+	voiding_end(v, err);
+}
+
+void cache_invalidate(struct cache *c, enum cache_kind kind, struct span key, cache_done_fn *fn, void *arg)
+{
+	struct voiding *v = voiding_new(c, kind, key);
+
+	v->fn = fn;
+	v->arg = arg;
+	forget(c, kind, key);
+	cache_void(c->opts.redis, kind, &key, 1, NULL, on_voided, v);
+}
+
+/* --- what Postgres tells */
+
+/* Redis may hold what this change made old, and nobody else may have heard of it. */
+static void on_change_voided(void *arg, enum err err, const redisReply *reply)
+{
+	struct voiding *v = arg;
+
+	if (err != ERR_OK && !v->cache->closed)
+		cache_listen_doubt(v->cache->listen);
+	on_voided(v, err, reply);
+}
+
+static void on_change_ended(void *arg, enum err err)
+{
+	struct voiding *v = arg;
+
+	if (err == ERR_OK)
+		note_voided(v->kind, v->key);
+	else if (!v->cache->closed)
+		cache_listen_doubt(v->cache->listen);
+	voiding_end(v, err);
+}
+
+/* The next word of *text, which loses it. */
+static struct span take_word(struct span *text)
+{
+	const char *end = memchr(text->ptr, ' ', text->len);
+	size_t len = end ? (size_t)(end - text->ptr) : text->len;
+	struct span word = {text->ptr, len};
+
+	text->ptr += end ? len + 1 : len;
+	text->len -= end ? len + 1 : len;
+	return word;
+}
+
+/* "CACHE TXID KEY" */
+static void on_change(void *arg, struct span payload)
+{
+	struct cache *c = arg;
+	struct span key = payload, name = take_word(&key), transaction = take_word(&key);
+	enum cache_kind kind;
+	char change[400];
+
+	if (!cache_kind_find(name, &kind) || transaction.len == 0 || transaction.len > 20 || !cache_key_valid(key)) {
+		log_warn("a notice on channel shoal_cache makes no sense", LOG_SPAN("payload", payload));
+		return;
+	}
+	snprintf(change, sizeof(change), "%.*s:%s:%.*s", (int)transaction.len, transaction.ptr, cache_defs[kind].name,
+	         (int)key.len, key.ptr);
+	if (span_is(key, "*")) {
+		forget_kind(c, kind);
+		cache_gen_renew(c->gen, kind, true, change, on_change_ended, voiding_new(c, kind, key));
+	} else {
+		forget(c, kind, key);
+		cache_void(c->opts.redis, kind, &key, 1, change, on_change_voided, voiding_new(c, kind, key));
+	}
+}
+
+static void on_gap_closed(void *arg, enum err err)
+{
+	struct cache *c = arg;
+
+	c->calls--;
+	c->renew_failed |= err != ERR_OK;
+	if (--c->renewing == 0 && !c->closed)
+		cache_listen_renewed(c->listen, !c->renew_failed);
+	release(c);
+}
+
+static void on_gap(void *arg)
+{
+	struct cache *c = arg;
+
+	c->renewing = CACHE_KINDS;
+	c->renew_failed = false;
+	c->calls += CACHE_KINDS;
+	for (int kind = 0; kind < CACHE_KINDS; kind++) {
+		forget_kind(c, (enum cache_kind)kind);
+		cache_gen_renew(c->gen, (enum cache_kind)kind, true, NULL, on_gap_closed, c);
+	}
+}
+
+static void on_listening_lost(void *arg)
+{
+	struct cache *c = arg;
+
+	if (c->kept)
+		begin_memory(c);
 }
 
 /* --- lookups */
 
-static struct lookup *lookup_new(struct cache *c, struct arena *a, cache_fn *fn, void *arg)
+struct cache_value *cache_peek(struct cache *c, enum cache_kind kind, struct span key)
 {
-	struct lookup *k = mem_zalloc(sizeof(*k));
+	struct cache_value *v;
 
+	if (!c->memory || !cache_key_valid(key))
+		return NULL;
+	if (!belief(c)) {
+		cache_count(&c->counts, kind, CACHE_MEMORY, CACHE_BYPASS);
+		return NULL;
+	}
+	v = cache_memory_get(c->memory, kind, key);
+	cache_count(&c->counts, kind, CACHE_MEMORY, !v ? CACHE_MISS : v->found ? CACHE_HIT : CACHE_NEGATIVE);
+	return v;
+}
+
+void cache_get(struct cache *c, enum cache_kind kind, struct span key, cache_fn *fn, void *arg)
+{
 	ENSURE(!c->closed);
-	*k = (struct lookup){.cache = c, .arena = a, .fn = fn, .arg = arg, .next = c->lookups, .prev = &c->lookups};
-	if (k->next)
-		k->next->prev = &k->next;
-	c->lookups = k;
-	return k;
-}
-
-static void lookup_free(struct lookup *k)
-{
-	*k->prev = k->next;
-	if (k->next)
-		k->next->prev = k->prev;
-	free(k->code);
-	free(k);
-}
-
-static void lookup_end(struct lookup *k, enum err err)
-{
-	cache_fn *fn = k->fn;
-	void *arg = k->arg;
-
-	lookup_free(k);
-	fn(arg, err);
-}
-
-/* A value of the cache; ptr NULL: the cache is loaded and has none. */
-static bool put_code(struct lookup *k, struct span json, const char *layer)
-{
-	struct fact_code *c = &k->facts->code;
-
-	if (json.ptr && !cache_json_code(json, k->arena, c))
-		return false;
-	count(STARTCODE, layer, json.ptr ? "hit" : "negative");
-	free(k->code);
-	k->code = NULL;
-	k->persona_id = c->persona_id;
-	k->persona = &k->facts->code_persona;
-	return true;
-}
-
-static bool put_persona(struct lookup *k, struct span json, const char *layer, struct fact_persona *p)
-{
-	if (json.ptr && !cache_json_persona(json, k->arena, p))
-		return false;
-	count(PERSONA, layer, json.ptr ? "hit" : "negative");
-	return true;
-}
-
-/* The last two answers of a lookup. */
-static bool put_personas(struct lookup *k, struct span fallback, struct span other, const char *layer)
-{
-	return (!k->facts || put_persona(k, fallback, layer, &k->facts->fallback)) &&
-	       (!k->persona_id || put_persona(k, other, layer, k->persona));
-}
-
-/* --- from Postgres */
-
-static struct span cell(const PGresult *rows, int row, int column)
-{
-	return (struct span){PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column)};
-}
-
-static struct span find_row(const PGresult *rows, struct span field)
-{
-	for (int i = 0; i < PQntuples(rows); i++) {
-		if (span_eq(cell(rows, i, 0), field))
-			return cell(rows, i, 1);
-	}
-	return (struct span){0};
-}
-
-static struct span find_code(const PGresult *rows, const char *code)
-{
-	struct span value = find_row(rows, span_of(code));
-
-	return value.ptr && code[0] == '#' ? find_row(rows, value) : value;
-}
-
-static struct span find_default(const PGresult *rows)
-{
-	struct span id = find_row(rows, SPAN("default"));
-
-	return id.ptr ? find_row(rows, id) : id;
-}
-
-static const char *id_text(struct lookup *k)
-{
-	return arena_printf(k->arena, "%lld", (long long)k->persona_id);
-}
-
-static void ask_redis(struct lookup *k);
-static void wait_for(struct lookup *k, int table);
-
-/* The code is answered, the personas are next. */
-static void go_on(struct lookup *k)
-{
-	if (k->direct)
-		wait_for(k, PERSONA);
-	else
-		ask_redis(k);
-}
-
-static void loaded(void *arg, enum err err, const PGresult *rows)
-{
-	struct lookup *k = arg;
-	bool sound;
-
-	if (err == ERR_OK)
-		k->cache->tables[k->table].seen = true;
-	if (err != ERR_OK) {
-		lookup_end(k, err);
-		return;
-	}
-	if (!rows) {
-		ask_redis(k);
-		return;
-	}
-	if (k->table == STARTCODE)
-		sound = put_code(k, find_code(rows, k->code), "postgres");
-	else
-		sound = put_personas(k, find_default(rows), find_row(rows, span_of(id_text(k))), "postgres");
-	if (sound && k->table == STARTCODE)
-		go_on(k);
-	else
-		lookup_end(k, sound ? ERR_OK : ERR_PROTOCOL);
-}
-
-static void wait_for(struct lookup *k, int table)
-{
-	k->table = table;
-	k->wait = (struct cache_wait){.fn = loaded, .arg = k};
-	cache_load_wait(k->cache->tables[table].load, &k->wait, k->direct);
-}
-
-/* --- from Redis */
-
-/* Redis cannot be asked, or has what makes no sense. */
-static void pass_by_redis(struct lookup *k, const char *why)
-{
-	static int64_t last;
-	static unsigned held_back;
-
-	if (log_due(&last, &held_back))
-		log_warn("cache lookup passes Redis by", LOG_STR("reason", why));
-	k->direct = true;
-	if (k->code) {
-		count(STARTCODE, "redis", "error");
-		wait_for(k, STARTCODE);
-	} else {
-		count(PERSONA, "redis", "error");
-		wait_for(k, PERSONA);
-	}
-}
-
-static struct span text_of(const redisReply *r)
-{
-	return r->type == REDIS_REPLY_STRING ? (struct span){r->str, r->len} : (struct span){0};
-}
-
-static bool is_there(struct lookup *k, int table, const redisReply *mark)
-{
-	bool there = mark->type == REDIS_REPLY_INTEGER && mark->integer == 1;
-
-	if (there)
-		k->cache->tables[table].seen = true;
-	else
-		count(table, "redis", "miss");
-	return there;
-}
-
-/* The parts of the answer of cache_lookup.lua */
-enum { A_CODES, A_CODE, A_PERSONAS, A_OF_CODE, A_DEFAULT, A_ASKED, A_COUNT };
-
-static void take_answer(struct lookup *k, redisReply *const *answer)
-{
-	struct span other = text_of(answer[A_ASKED]);
-
-	if (k->code) {
-		if (!is_there(k, STARTCODE, answer[A_CODES])) {
-			wait_for(k, STARTCODE);
-			return;
-		}
-		if (!put_code(k, text_of(answer[A_CODE]), "redis")) {
-			pass_by_redis(k, "a start code makes no sense");
-			return;
-		}
-		other = text_of(answer[A_OF_CODE]);
-	}
-	if (!is_there(k, PERSONA, answer[A_PERSONAS]))
-		wait_for(k, PERSONA);
-	else if (!put_personas(k, text_of(answer[A_DEFAULT]), other, "redis"))
-		pass_by_redis(k, "a persona makes no sense");
-	else
-		lookup_end(k, ERR_OK);
-}
-
-static void answered(void *arg, enum err err, const redisReply *reply)
-{
-	struct lookup *k = arg;
-
-	k->in_redis = false;
-	if (!k->fn)
-		lookup_free(k);
-	else if (err != ERR_OK)
-		pass_by_redis(k, err == ERR_REFUSED ? reply->str : err_text(err));
-	else if (reply->type != REDIS_REPLY_ARRAY || reply->elements != A_COUNT)
-		pass_by_redis(k, "the answer is no array of six");
-	else
-		take_answer(k, reply->element);
-}
-
-static void ask_redis(struct lookup *k)
-{
-	struct span argv[] = {span_of(defs[STARTCODE].hash), span_of(defs[PERSONA].hash),
-	                      span_of(k->code ? k->code : ""), k->persona_id ? span_of(id_text(k)) : SPAN("")};
-
-	/* Loaded and gone again each time we look: enough of it. */
-	k->direct = k->rounds++ >= ROUNDS_MAX;
-	k->in_redis = true;
-	redis_eval(k->cache->redis, &script_lookup, answered, k, 2, 4, argv);
-}
-
-void cache_lookup_start(struct cache *c, const char *code, struct arena *a, struct facts *f, cache_fn *fn, void *arg)
-{
-	struct lookup *k = lookup_new(c, a, fn, arg);
-
-	k->facts = f;
-	k->code = code ? mem_strdup(code) : NULL;
-	f->code = (struct fact_code){.asked = code != NULL};
-	f->code_persona = f->fallback = (struct fact_persona){0};
-	ask_redis(k);
-}
-
-void cache_lookup_persona(struct cache *c, int64_t id, struct arena *a, struct fact_persona *p, cache_fn *fn, void *arg)
-{
-	struct lookup *k = lookup_new(c, a, fn, arg);
-
-	k->persona_id = id;
-	k->persona = p;
-	*p = (struct fact_persona){0};
-	ask_redis(k);
+	cache_flights_get(c->flights, kind, key, fn, arg);
 }
 
 /* --- warm */
 
-static void warmed(void *arg, enum err err, const PGresult *rows)
-{
-	struct table *t = arg;
+struct warming {
+	struct cache *cache;
+	enum cache_kind kind;
+};
 
-	(void)rows;
-	t->warming = false;
-	if (err == ERR_OK)
-		t->seen = true;
-	else
-		timer_set(&t->cache->rewarm, REWARM_MS);
+static void on_warm(void *arg, enum err err, struct cache_value *v)
+{
+	struct warming *w = arg;
+	struct cache *c = w->cache;
+
+	(void)v;
+	if (!c->closed) {
+		c->warming[w->kind] = false;
+		if (err == ERR_OK)
+			c->loaded_ms[w->kind] = clock_wall_ms();
+		else
+			timer_set(&c->rewarm, REWARM_MS);
+	}
+	free(w);
 }
 
-void cache_warm(struct cache *c)
+static void cache_warm(struct cache *c)
 {
-	for (int i = 0; i < NCACHES; i++) {
-		struct table *t = &c->tables[i];
+	/* what is loaded before might be void at once */
+	if (!redis_up(c->opts.redis) || !pg_up(c->opts.pg) ||
+	    (!c->listened && clock_ms() < c->opened_ms + LISTEN_PATIENCE_MS))
+		return;
+	for (int kind = 0; kind < CACHE_KINDS; kind++) {
+		struct warming *w;
 
-		if (t->seen || t->warming)
+		if (!cache_defs[kind].all || c->loaded_ms[kind] || c->warming[kind])
 			continue;
-		t->warming = true;
-		t->warm = (struct cache_wait){.fn = warmed, .arg = t};
-		cache_load_wait(t->load, &t->warm, false);
+		w = mem_alloc(sizeof(*w));
+		*w = (struct warming){c, (enum cache_kind)kind};
+		c->warming[kind] = true;
+		cache_flights_get(c->flights, (enum cache_kind)kind, SPAN(CACHE_WHOLE), on_warm, w);
 	}
 }
 
@@ -352,129 +392,147 @@ static void warm_again(void *arg)
 	cache_warm(arg);
 }
 
-bool cache_warmed(const struct cache *c)
+static bool all_loaded(const struct cache *c)
 {
-	return c->tables[STARTCODE].seen && c->tables[PERSONA].seen;
+	for (int kind = 0; kind < CACHE_KINDS; kind++)
+		if (cache_defs[kind].all && !c->loaded_ms[kind])
+			return false;
+	return true;
 }
 
-/* --- invalidation: independent of the cache's life, it needs Redis alone */
-
-struct voiding {
-	struct task task; /* for what is wrong from the start */
-	const struct cache_def *def;
-	cache_fn *fn;
-	void *arg;
-};
-
-static const struct cache_def *find_def(const char *name)
+static void watch(void *arg)
 {
-	for (int i = 0; i < NCACHES; i++) {
-		if (strcmp(defs[i].name, name) == 0)
-			return &defs[i];
+	struct cache *c = arg;
+
+	c->listened |= cache_listen_settled(c->listen);
+	if (!timer_armed(&c->rewarm))
+		cache_warm(c);
+	c->ready = all_loaded(c);
+	if (!c->ready)
+		timer_set(&c->watch, WATCH_MS);
+	else if (c->opts.ready)
+		c->opts.ready(c->opts.arg);
+}
+
+bool cache_ready(const struct cache *c)
+{
+	return c->ready;
+}
+
+const char *cache_not_listening(const struct cache *c)
+{
+	return cache_listen_trouble(c->listen);
+}
+
+/* --- statistics */
+
+static void put_memory(const struct cache *c, enum cache_kind kind, struct json_writer *out)
+{
+	struct cache_memory_stats m = {0};
+
+	if (c->memory)
+		m = cache_memory_stats(c->memory, kind);
+	json_key(out, "memory");
+	json_begin_obj(out);
+	json_kv_i64(out, "entries", (int64_t)m.entries);
+	json_kv_i64(out, "bytes", (int64_t)m.bytes);
+	json_kv_i64(out, "evictions", (int64_t)m.evictions);
+	json_kv_i64(out, "hits", cache_count_hits(&c->counts, kind, CACHE_MEMORY));
+	json_kv_i64(out, "asked", cache_count_asked(&c->counts, kind, CACHE_MEMORY));
+	json_kv_i64(out, "bypassed", c->counts.n[kind][CACHE_MEMORY][CACHE_BYPASS]);
+	json_end_obj(out);
+}
+
+static void put_layer(const struct cache *c, enum cache_kind kind, enum cache_layer layer, struct json_writer *out)
+{
+	json_key(out, cache_layer_name(layer));
+	json_begin_obj(out);
+	json_kv_i64(out, "hits", cache_count_hits(&c->counts, kind, layer));
+	json_kv_i64(out, "asked", cache_count_asked(&c->counts, kind, layer));
+	json_kv_i64(out, "errors", c->counts.n[kind][layer][CACHE_ERROR]);
+	json_end_obj(out);
+}
+
+void cache_put_stats(const struct cache *c, struct json_writer *out)
+{
+	json_begin_arr(out);
+	for (int kind = 0; kind < CACHE_KINDS; kind++) {
+		json_begin_obj(out);
+		json_kv_str(out, "cache", cache_defs[kind].name);
+		json_kv_i64(out, "ttl_seconds", ttl_ms(c, (enum cache_kind)kind) / 1000);
+		put_memory(c, (enum cache_kind)kind, out);
+		put_layer(c, (enum cache_kind)kind, CACHE_REDIS, out);
+		put_layer(c, (enum cache_kind)kind, CACHE_POSTGRES, out);
+		json_end_obj(out);
 	}
-	return NULL;
-}
-
-static void note_voided(const struct cache_def *def)
-{
-	static struct metric *m;
-
-	if (!m)
-		m = metric_counter("shoal_cache_invalidations_total", "cache", "Invalidations, by cache");
-	series_add(SERIES(m, def->name), 1);
-	log_info("cache invalidated", LOG_STR("cache", def->name));
-}
-
-static void voided(void *arg, enum err err, const redisReply *reply)
-{
-	struct voiding *v = arg;
-
-	(void)reply;
-	if (err == ERR_OK)
-		note_voided(v->def);
-	if (v->fn)
-		v->fn(v->arg, err);
-	free(v);
-}
-
-static void no_such_cache(void *arg)
-{
-	struct voiding *v = arg;
-
-	if (v->fn)
-		v->fn(v->arg, ERR_INVALID);
-	free(v);
-}
-
-void cache_invalidate(struct cache *c, const char *name, cache_fn *fn, void *arg)
-{
-	struct voiding *v = mem_zalloc(sizeof(*v));
-
-	*v = (struct voiding){.def = find_def(name), .fn = fn, .arg = arg, .task = {.fn = no_such_cache, .arg = v}};
-	if (v->def)
-		redis_eval(c->redis, &script_void, voided, v, 2, 2,
-		           (struct span[]){span_of(v->def->hash), span_of(v->def->lease)});
-	else
-		loop_defer(c->loop, &v->task);
-}
-
-enum err cache_invalidate_now(redisContext *conn, const char *name)
-{
-	const struct cache_def *def = find_def(name);
-	const struct embed_file *script = embed_find(script_void.name);
-	redisReply *reply;
-	bool down, done;
-	enum err err;
-
-	if (!def)
-		return ERR_INVALID;
-	ENSURE(script);
-	reply = redisCommand(conn, "EVAL %b 2 %s %s", script->data, script->len, def->hash, def->lease);
-	if (!reply)
-		return ERR_UNREACHABLE;
-	done = reply->type == REDIS_REPLY_INTEGER;
-	err = done ? ERR_OK : reply->type == REDIS_REPLY_ERROR ? redis_classify(reply->str, &down) : ERR_PROTOCOL;
-	if (done)
-		note_voided(def);
-	freeReplyObject(reply);
-	return err;
+	json_end_arr(out);
 }
 
 /* --- life */
+
+void cache_redis_came(struct cache *c)
+{
+	cache_gen_redis_came(c->gen);
+}
+
+static void open_memory(struct cache *c)
+{
+	if (!c->opts.memory_bytes)
+		return;
+	c->memory = cache_memory_new(c->opts.memory_bytes);
+	c->track = cache_track_open(&(struct cache_track_opts){.loop = c->opts.loop,
+	                                                       .redis = c->opts.redis,
+	                                                       .url = c->opts.redis_url,
+	                                                       .id = c->opts.id,
+	                                                       .changed = on_key_changed,
+	                                                       .flushed = on_flushed,
+	                                                       .begins = on_tracking,
+	                                                       .lost = on_tracking_lost,
+	                                                       .arg = c});
+}
+
+static void open_flights(struct cache *c)
+{
+	struct cache_flight_opts o = {.loop = c->opts.loop,
+	                              .redis = c->opts.redis,
+	                              .pg = c->opts.pg,
+	                              .gen = c->gen,
+	                              .counts = &c->counts,
+	                              .remembered = remembered,
+	                              .belief = belief,
+	                              .remember = remember,
+	                              .arg = c};
+
+	for (int kind = 0; kind < CACHE_KINDS; kind++) {
+		o.life_ms[kind] = ttl_ms(c, (enum cache_kind)kind);
+		if (!o.life_ms[kind])
+			o.life_ms[kind] = FOREVER_MS;
+	}
+	c->flights = cache_flights_open(&o);
+}
 
 struct cache *cache_open(const struct cache_opts *opts)
 {
 	struct cache *c = mem_zalloc(sizeof(*c));
 
-	c->loop = opts->loop;
-	c->redis = opts->redis;
-	timer_init(&c->rewarm, c->loop, warm_again, c);
-	for (int i = 0; i < NCACHES; i++) {
-		c->tables[i].cache = c;
-		c->tables[i].load = cache_load_open(&(struct cache_load_opts){.name = defs[i].name,
-		                                                              .hash = defs[i].hash,
-		                                                              .lease = defs[i].lease,
-		                                                              .statement = defs[i].statement,
-		                                                              .loop = opts->loop,
-		                                                              .redis = opts->redis,
-		                                                              .pg = opts->pg});
-	}
+	c->opts = *opts;
+	c->opened_ms = clock_ms();
+	timer_init(&c->watch, opts->loop, watch, c);
+	timer_init(&c->rewarm, opts->loop, warm_again, c);
+	timer_init(&c->sweep, opts->loop, sweep, c);
+	c->gen = cache_gen_open(&(struct cache_gen_opts){opts->loop, opts->redis, forget_kind, c});
+	open_flights(c);
+	c->listen = cache_listen_open(&(struct cache_listen_opts){.loop = opts->loop,
+	                                                          .redis = opts->redis,
+	                                                          .url = opts->listen_url,
+	                                                          .application_name = opts->id,
+	                                                          .changed = on_change,
+	                                                          .gap = on_gap,
+	                                                          .lost = on_listening_lost,
+	                                                          .arg = c});
+	open_memory(c);
+	timer_set(&c->watch, WATCH_MS);
 	return c;
-}
-
-/* Lookups that are in Redis's hands are on no list any more; their callbacks free them. */
-static void detach(struct lookup *k)
-{
-	k->fn = NULL;
-	if (!k->in_redis) {
-		lookup_free(k);
-		return;
-	}
-	*k->prev = k->next;
-	if (k->next)
-		k->next->prev = k->prev;
-	k->next = NULL;
-	k->prev = &k->next;
 }
 
 void cache_close(struct cache *c)
@@ -482,16 +540,13 @@ void cache_close(struct cache *c)
 	if (!c)
 		return;
 	c->closed = true;
+	timer_release(&c->watch);
 	timer_release(&c->rewarm);
-	for (int i = 0; i < NCACHES; i++)
-		cache_load_close(c->tables[i].load);
-	while (c->lookups) {
-		struct lookup *k = c->lookups;
-		cache_fn *fn = k->fn;
-		void *arg = k->arg;
-
-		detach(k);
-		fn(arg, ERR_UNREACHABLE);
-	}
-	free(c);
+	timer_release(&c->sweep);
+	cache_track_close(c->track);
+	cache_listen_close(c->listen);
+	cache_flights_close(c->flights);
+	cache_gen_close(c->gen);
+	cache_memory_free(c->memory);
+	release(c);
 }

@@ -1,19 +1,19 @@
 #include "shoal/store/cache_kind.h"
 
-#include <string.h>
-
 const struct cache_def cache_defs[CACHE_KINDS] = {
-    [CACHE_STARTCODE] = {.name = "startcode"},
-    [CACHE_PERSONA] = {.name = "persona"},
-    [CACHE_PLAYER] = {.name = "player"},
-    [CACHE_STATIC] = {.name = "static"},
+    [CACHE_STARTCODE] = {"startcode", "cache_startcode", "cache_startcode_all"},
+    [CACHE_PERSONA] = {"persona", "cache_persona", "cache_persona_all"},
+    [CACHE_PLAYER] = {"player", "cache_player", NULL},
+    [CACHE_STATIC] = {"static", "cache_static", "cache_static_all"},
 };
 
-enum cache_kind cache_kind_find(const char *name)
+bool cache_kind_find(struct span name, enum cache_kind *out)
 {
-	int kind = 0;
-
-	while (kind < CACHE_KINDS && strcmp(cache_defs[kind].name, name) != 0)
-		kind++;
-	return (enum cache_kind)kind;
+	for (int kind = 0; kind < CACHE_KINDS; kind++) {
+		if (!span_is(name, cache_defs[kind].name))
+			continue;
+		*out = (enum cache_kind)kind;
+		return true;
+	}
+	return false;
 }

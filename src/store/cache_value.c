@@ -142,9 +142,9 @@ static int by_text(const void *a, const void *b)
 	return compare_spans(span_of(*(const char *const *)a), span_of(*(const char *const *)b));
 }
 
-static struct cache_value *new_many(void)
+static struct cache_value *new_many(enum cache_kind kind)
 {
-	struct filler f = value_new(CACHE_STARTCODE, true, sizeof(struct code_directory));
+	struct filler f = value_new(kind, true, sizeof(struct code_directory));
 	struct code_directory *d = take(&f, sizeof(*d));
 
 	d->many = true;
@@ -168,7 +168,7 @@ static bool read_codes(const cJSON *list, const char **codes, size_t *bytes)
 	return *bytes <= UINT32_MAX;
 }
 
-static struct cache_value *new_directory(const cJSON *list, struct arena *a)
+static struct cache_value *new_directory(enum cache_kind kind, const cJSON *list, struct arena *a)
 {
 	size_t n = (size_t)cJSON_GetArraySize(list), bytes;
 	const char **codes = arena_array(a, const char *, n);
@@ -179,7 +179,7 @@ static struct cache_value *new_directory(const cJSON *list, struct arena *a)
 
 	if (!cJSON_IsArray(list) || !read_codes(list, codes, &bytes))
 		return NULL;
-	f = value_new(CACHE_STARTCODE, true, sizeof(*d) + (n + 1) * sizeof(*starts) + bytes);
+	f = value_new(kind, true, sizeof(*d) + (n + 1) * sizeof(*starts) + bytes);
 	d = take(&f, sizeof(*d));
 	starts = take(&f, (n + 1) * sizeof(*starts));
 	texts = take(&f, bytes);
@@ -218,8 +218,6 @@ static struct cache_value *read_startcode(struct span key, struct span text, str
 
 	if (span_starts(key, "#"))
 		return new_alias(text);
-	if (span_is(key, "%"))
-		return span_is(text, "many") ? new_many() : new_directory(json_parse(a, text, &why), a);
 	return new_code(key, json_parse(a, text, &why));
 }
 
@@ -409,6 +407,13 @@ const struct static_row *static_find(const struct static_table *t, const char *c
 
 /* --- all kinds */
 
+static struct cache_value *read_directory(enum cache_kind kind, struct span text, struct arena *a)
+{
+	const char *why;
+
+	return span_is(text, "many") ? new_many(kind) : new_directory(kind, json_parse(a, text, &why), a);
+}
+
 static struct cache_value *(*const readers[CACHE_KINDS])(struct span key, struct span text, struct arena *a) = {
     [CACHE_STARTCODE] = read_startcode,
     [CACHE_PERSONA] = read_persona,
@@ -425,7 +430,7 @@ struct cache_value *cache_value_read(enum cache_kind kind, struct span key, stru
 	if (!found)
 		return value_new(kind, false, 0).v;
 	arena_init(&a);
-	v = readers[kind](key, text, &a);
+	v = span_is(key, "%") ? read_directory(kind, text, &a) : readers[kind](key, text, &a);
 	arena_release(&a);
 	return v;
 }

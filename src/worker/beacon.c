@@ -61,6 +61,8 @@ static void put(struct json_writer *out, struct worker *w)
 	json_kv_num(out, "per_second",
 	            w->told_ms && now > w->told_ms ? (double)(w->done - w->told_done) * 1e3 / (double)(now - w->told_ms)
 	                                           : 0);
+	json_key(out, "caches");
+	cache_put_stats(w->cache, out);
 	json_end_obj(out);
 	w->told_done = w->done;
 	w->told_ms = now;
@@ -71,7 +73,7 @@ void beacon_send(struct worker *w)
 	struct buf body;
 	struct json_writer out;
 	char key[120];
-	buf_init(&body, 4096);
+	buf_init(&body, 16384);
 	json_writer_init(&out, &body);
 	put(&out, w);
 	snprintf(key, sizeof(key), "shoal:worker:%s", w->id);

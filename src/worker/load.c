@@ -6,6 +6,7 @@
 #include "shoal/store/sql.h"
 #include "shoal/worker/guard.h"
 #include "shoal/worker/reach.h"
+#include "shoal/worker/recall.h"
 #include "shoal/worker/responder.h"
 #include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
@@ -19,15 +20,6 @@ static void admitted(void *arg, enum err err, bool double_click, bool throttled,
 	j->double_click = double_click;
 	j->throttled = throttled;
 	j->notice = notice;
-	job_end(j);
-}
-
-static void cached(void *arg, enum err err)
-{
-	struct job *j = arg;
-	job_op_failed(j, err);
-	if (err != ERR_OK && !j->error)
-		j->error = arena_printf(&j->arena, "caches: %s", err_text(err));
 	job_end(j);
 }
 
@@ -85,9 +77,7 @@ static enum step load_first(struct job *j)
 	if (j->entry->again && j->conflicts == 0)
 		guard_ask(j);
 	if (j->command->needs & (NEED_CODE | NEED_PERSONA)) {
-		const char *code = j->command->code ? j->command->code(u, &j->arena) : NULL;
-		job_begin(j);
-		cache_lookup_start(w->cache, code, &j->arena, &j->facts, cached, j);
+		recall_start(j, j->command->code ? j->command->code(u, &j->arena) : NULL);
 	}
 	return STEP_NEXT;
 }
@@ -131,8 +121,7 @@ static enum step load_persona(struct job *j)
 	} else if (f->code_persona.found && f->chat.persona_id == f->code_persona.id) {
 		f->persona = f->code_persona;
 	} else {
-		job_begin(j);
-		cache_lookup_persona(j->worker->cache, f->chat.persona_id, &j->arena, &f->persona, cached, j);
+		recall_persona(j, f->chat.persona_id);
 	}
 	return STEP_NEXT;
 }

@@ -48,7 +48,7 @@ static unsigned room(void *arg)
 {
 	struct worker *w = arg;
 	unsigned used = w->njobs;
-	if (w->draining || w->suspect || worker_cut_off(w))
+	if (w->draining || w->suspect || worker_cut_off(w) || !cache_ready(w->cache))
 		return 0;
 	for (unsigned i = 0; i < w->nshards; i++) {
 		if (w->njobs > 0 && queue_wants_empty_hands(w->shards[i].queue))
@@ -190,7 +190,13 @@ static const char *check_drain(void *arg)
 static const char *check_cache(void *arg)
 {
 	const struct worker *w = arg;
-	return cache_warmed(w->cache) ? NULL : "caches are not loaded yet";
+	return cache_ready(w->cache) ? NULL : "caches are not loaded yet";
+}
+
+static const char *check_listen(void *arg)
+{
+	const struct worker *w = arg;
+	return cache_not_listening(w->cache);
 }
 
 /* Alive means that entries can move. What a restart would not help (Redis away, or refusing) is a matter of readiness.
@@ -213,22 +219,21 @@ static void poke_all(void *arg)
 		queue_poke(w->shards[i].queue);
 }
 
-static void warm(void *arg, bool up)
+static void pg_changed(void *arg, bool up)
 {
 	struct worker *w = arg;
 	if (up)
 		reach_pg_came(w->reach);
-	if (up && redis_up(w->redis))
-		cache_warm(w->cache);
 	poke_all(w);
 }
 
 static void redis_came(void *arg)
 {
 	struct worker *w = arg;
+	cache_redis_came(w->cache);
 	flood_redis_came(w->flood); /* before anybody asks whether a message may go */
 	reach_redis_came(w->reach);
-	warm(w, pg_up(w->pg));
+	poke_all(w);
 }
 
 static void tick(void *arg)
@@ -314,6 +319,8 @@ static const char *resolve(struct worker *w, const char ***urls)
 		                    conf_redact_url(&w->arena, w->conf.cache_redis_url), why);
 	if (pg_check_url(w->conf.postgres_url, &w->arena, &why) != ERR_OK)
 		return arena_printf(&w->arena, "SHOAL_POSTGRES_URL: %s", why);
+	if (pg_check_url(w->conf.postgres_direct_url, &w->arena, &why) != ERR_OK)
+		return arena_printf(&w->arena, "SHOAL_POSTGRES_DIRECT_URL: %s", why);
 	return NULL;
 }
 
@@ -342,13 +349,23 @@ static void open_all(struct worker *w, const char **urls)
 	                                           .keepalive_s = (unsigned)w->conf.pg_keepalive_s,
 	                                           .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
 	                                           .slow_ms = (unsigned)w->conf.slow_query_ms,
-	                                           .on_change = warm,
+	                                           .on_change = pg_changed,
 	                                           .arg = w});
 	w->redis = redis_open(
 	    w->loop,
 	    &(struct redis_opts){
 	        .url = w->conf.cache_redis_url, .label = "cache", .timeout_ms = 2000, .on_up = redis_came, .arg = w});
-	w->cache = cache_open(&(struct cache_opts){w->loop, w->redis, w->pg});
+	w->cache = cache_open(&(struct cache_opts){.loop = w->loop,
+	                                           .redis = w->redis,
+	                                           .pg = w->pg,
+	                                           .redis_url = w->conf.cache_redis_url,
+	                                           .listen_url = w->conf.postgres_direct_url,
+	                                           .id = w->id,
+	                                           .memory_bytes = (size_t)w->conf.memory_cache_mb << 20,
+	                                           .player_ttl_s = w->conf.player_ttl_s,
+	                                           .code_ttl_s = w->conf.code_ttl_s,
+	                                           .ready = poke_all,
+	                                           .arg = w});
 	w->flood = flood_open(w->redis, &w->conf);
 	w->http = http_open(w->loop, &(struct http_opts){OUTLET_CALLS, ANSWER_MAX, arena_strdup(&w->arena, agent)});
 	w->reach = reach_open(&(struct reach_opts){w->loop, &w->conf, w->http, w->pg, w->flood, poke_all, w});
@@ -369,6 +386,7 @@ static void add_checks(struct worker *w, struct health *h)
 	health_check(h, "postgres", check_pg, w);
 	health_check(h, "redis", check_redis, w);
 	health_check(h, "caches", check_cache, w);
+	health_check(h, "listening", check_listen, w);
 	reach_checks(w->reach, h, &w->arena);
 	health_check(h, "draining", check_drain, w);
 	for (unsigned i = 0; i < w->nshards; i++)

@@ -137,14 +137,22 @@ expect("migrate_goes_to_the_direct_url", shoal("migrate", SHOAL_POSTGRES_URL=dea
 # --- persona
 
 
-def mark(cache):
-    """A loaded cache and a loader under way, as workers leave them."""
-    r.hset("shoal:{cache}:" + cache, mapping={"": "1", "old": "{}"})
-    r.set("shoal:{cache}:" + cache + ":lease", "token")
+OLD = "0123456789abcdef-old"
 
 
-def told(cache):
-    return r.exists("shoal:{cache}:" + cache, "shoal:{cache}:" + cache + ":lease") == 0
+def mark(cache, key="default"):
+    """A value, the list of all, and loaders under way, as workers leave them."""
+    r.set("shoal:{cache}:v:" + cache, OLD)
+    for k in ("%", key):
+        r.set("shoal:{cache}:v:%s:%s" % (cache, k), OLD + "|{}")
+        r.set("shoal:{cache}:l:%s:%s" % (cache, k), "token")
+
+
+def told(cache, key="default"):
+    """Nothing of it can be believed or filled any more: its generation has ended, or it went by its key."""
+    if r.get("shoal:{cache}:v:" + cache) != OLD.encode():
+        return r.exists("shoal:{cache}:l:%s:%%" % cache) == 0
+    return r.exists(*["shoal:{cache}:%s:%s:%s" % (part, cache, k) for part in "vl" for k in ("%", key)]) == 0
 
 
 expect("persona_list_empty", shoal("persona", "list"), DONE, "no personas yet")
@@ -196,10 +204,10 @@ check("persona_is_removed", [p["key"] for p in shoal("persona", "list", "--json"
 # --- code
 
 expect("code_list_empty", shoal("code", "list"), DONE, "no start codes yet")
-mark("startcode")
+mark("startcode", "Spring_26")
 expect("code_add", shoal("code", "add", "Spring_26", "--persona", "sam", "--description", "a \"b\", c\nd \u4e2d",
                          "--max-uses", "9223372036854775807", "--expires", "2027-01-31T12:00:00.250+02:00"), DONE)
-check("code_add_tells_the_cache", told("startcode"))
+check("code_add_tells_the_cache", told("startcode", "Spring_26"))
 ran = shoal("code", "list", "--json")
 code = ran.json()[0]
 created = code.pop("created_at")
@@ -229,10 +237,10 @@ for option, bad in [("--max-uses", "0"), ("--max-uses", "-1"), ("--max-uses", "9
            if option != "--description" else "the description is")
 expect("code_notes_a_past_time", shoal("code", "set", "spring_26", "--expires", "2001-01-01T00:00:00Z"), DONE,
        "in the past")
-mark("startcode")
+mark("startcode", "Spring_26")
 expect("code_set", shoal("code", "set", "Spring_26", "--no-max-uses", "--no-expires", "--description", "", "--inactive"),
        DONE, "changed")
-check("code_set_tells_the_cache", told("startcode"))
+check("code_set_tells_the_cache", told("startcode", "Spring_26"))
 check("code_set_is_audited_with_before_and_after", pg.rows(
     "select action, target, details#>>'{before,active}', details#>>'{after,active}' from admin_audit "
     "order by id desc limit 1")[0] == ("code.set", "code:Spring_26", "true", "false"))
@@ -257,9 +265,9 @@ check("code_list_counts_people", {c["code"]: c["user_count"] for c in shoal("cod
     "Spring_26": 7, "spring_26": 0})
 ran = shoal("code", "remove", "Spring_26")
 expect("code_with_uses_is_not_removed", ran, FAILED, "7 people came by", "--force")
-mark("startcode")
+mark("startcode", "Spring_26")
 expect("code_remove_by_force", shoal("code", "remove", "Spring_26", "--force"), DONE, "removed")
-check("code_remove_tells_the_cache", told("startcode"))
+check("code_remove_tells_the_cache", told("startcode", "Spring_26"))
 check("code_remove_keeps_where_people_came_from", one(
     "select count(*) from users where acquisition_source = 'Spring_26'") == 7 and one(
     "select count(*) from start_code_uses") == 0)
@@ -502,10 +510,10 @@ expect("change_without_redis_stands_and_says_so", ran, NO_SERVER, "code quiet ad
        "startcode cache")
 check("change_without_redis_stands", "quiet" in codes())
 cache = lib.start_redis(requirepass="word")
-cache.client().hset("shoal:{cache}:startcode", "", "1")
+cache.client().set("shoal:{cache}:v:startcode:quiet", "old")
 ran = shoal("code", "set", "quiet", "--inactive",
             SHOAL_CACHE_REDIS_URL="redis://:word@127.0.0.1:%d/0" % cache.port)
-check("change_tells_the_caches_own_redis", ran.code == DONE and not cache.client().exists("shoal:{cache}:startcode"), ran)
+check("change_tells_the_caches_own_redis", ran.code == DONE and not cache.client().exists("shoal:{cache}:v:startcode:quiet"), ran)
 ran = shoal("code", "set", "quiet", "--active", SHOAL_CACHE_REDIS_URL="redis://:wrong@127.0.0.1:%d/0" % cache.port)
 expect("change_with_a_wrong_password", ran, NO_SERVER, "the change is made")
 check("wrong_password_is_not_shown", "wrong@" not in ran.err, ran)

@@ -47,7 +47,6 @@ class World:
 
     def persona_says(self, replies):
         self.stack.pg.rows("UPDATE personas SET replies = %s WHERE key = 'default'", replies)
-        self.stack.redis.client().delete("shoal:{cache}:persona")
 
     def at_rest(self, name):
         check(name + ": the queue empties", self.stack.settled(20), self.stack.queue())

@@ -129,19 +129,19 @@ def start_codes():
 
 def personas():
     clean()
-    expect("a persona is made", "persona 3 default", "INSERT INTO personas (key) VALUES ('ada')")
+    expect("a persona is made", "persona 3 default %", "INSERT INTO personas (key) VALUES ('ada')")
     for column, value in (("key", "'adam'"), ("name", "'A'"), ("greeting", "'hi'"), ("prompt", "'be'"),
                           ("prompt", "NULL"), ("replies", "'{a,b}'"), ("replies", "'{b,a}'"), ("active", "false")):
         change = "UPDATE personas SET %s = %s WHERE id = 3" % (column, value)
-        expect("a persona's %s becomes %s" % (column, value), "persona 3 default", change)
+        expect("a persona's %s becomes %s" % (column, value), "persona 3 default %", change)
         expect("a persona's %s stays %s" % (column, value), "", change)
-    expect("a persona gets another id", "persona 3 -4 default", "UPDATE personas SET id = -4 WHERE id = 3")
-    expect("a persona is removed", "persona -4 default", "DELETE FROM personas WHERE id = -4")
+    expect("a persona gets another id", "persona 3 -4 default %", "UPDATE personas SET id = -4 WHERE id = 3")
+    expect("a persona is removed", "persona -4 default %", "DELETE FROM personas WHERE id = -4")
     check("notices: a persona that codes use stays, and nothing is told", refused("DELETE FROM personas WHERE id = 1"))
     told("ALTER TABLE personas ADD COLUMN mood text")
-    expect("a column of later is told of too", "persona 2 default", "UPDATE personas SET mood = 'x' WHERE id = 2")
+    expect("a column of later is told of too", "persona 2 default %", "UPDATE personas SET mood = 'x' WHERE id = 2")
     told("ALTER TABLE personas DROP COLUMN mood")
-    expect("and is gone again", "persona 2 default", "UPDATE personas SET name = 'after' WHERE id = 2")
+    expect("and is gone again", "persona 2 default %", "UPDATE personas SET name = 'after' WHERE id = 2")
 
 
 def players():
@@ -210,9 +210,9 @@ def many():
            "startcode %% %s %s %s" % (each("c%d", 1, 25), each("d%d", 1, 25), each("#%d", 3, 27)),
            "UPDATE start_codes SET code = 'd' || substr(code, 2) WHERE id BETWEEN 3 AND 27")
     expect("1000 codes go", "startcode *", "DELETE FROM start_codes WHERE id > 2")
-    expect("99 personas: 100 keys", "persona default " + each("%d", 3, 101),
-           "INSERT INTO personas (key) SELECT 'p' || n FROM generate_series(1, 99) n")
-    expect("101 personas: 102 keys", "persona *", "UPDATE personas SET name = 'x'")
+    expect("98 personas: 100 keys", "persona default % " + each("%d", 3, 100),
+           "INSERT INTO personas (key) SELECT 'p' || n FROM generate_series(1, 98) n")
+    expect("100 personas: 102 keys", "persona *", "UPDATE personas SET name = 'x'")
     expect("100 players", "player " + each("%d", 1001, 1100),
            "INSERT INTO players (discord_uid) SELECT n FROM generate_series(1001, 1100) n")
     expect("101 players", "player *", "UPDATE players SET player_name = 'x' WHERE discord_uid BETWEEN 1000 AND 1100 "
@@ -235,7 +235,7 @@ def transactions():
            "c AS (UPDATE start_codes SET description = 'same' WHERE code = 'new') "
            "INSERT INTO start_codes (id, code) VALUES (9, 'again')")
     clean()
-    expect("many statements, one transaction: each key once", "startcode open two #1 #2, persona 1 default",
+    expect("many statements, one transaction: each key once", "startcode open two #1 #2, persona 1 default %",
            "UPDATE start_codes SET active = false WHERE id = 1", "UPDATE start_codes SET active = false",
            "UPDATE start_codes SET active = true WHERE id = 1", "UPDATE personas SET name = 'Z' WHERE id = 1")
     expect("rolled back", "", "UPDATE start_codes SET active = false", "DELETE FROM players",
@@ -248,12 +248,12 @@ def transactions():
     with writer.cursor() as cur:
         cur.copy_expert("COPY players (discord_uid, player_name) FROM STDIN", io.StringIO("71\tx\n72\ty\n"))
     expect("by COPY", "player 71 72")
-    expect("whatever schemas are looked through", "startcode open #1, persona 1 default, player 11, static maps",
+    expect("whatever schemas are looked through", "startcode open #1, persona 1 default %, player 11, static maps",
            "SET LOCAL search_path = ''", "UPDATE public.start_codes SET max_uses = 6 WHERE id = 1",
            "UPDATE public.personas SET name = '6' WHERE id = 1",
            "UPDATE public.players SET player_name = '6' WHERE discord_uid = 11",
            "INSERT INTO public.maps (code) VALUES ('six')")
-    expect("and also what comes and goes", "startcode six #6 %, persona 6 default, player 6",
+    expect("and also what comes and goes", "startcode six #6 %, persona 6 default %, player 6",
            "SET LOCAL search_path = ''", "INSERT INTO public.start_codes (id, code) VALUES (6, 'six')",
            "INSERT INTO public.personas (id, key) VALUES (6, 'six')",
            "INSERT INTO public.players (discord_uid) VALUES (6)", "DELETE FROM public.start_codes WHERE id = 6",

@@ -484,52 +484,6 @@ static void loads_go_by_index_and_leave_the_cached_tables_alone(void)
 	must("RESET plan_cache_mode");
 }
 
-static void caches_are_read_whole(void)
-{
-	PGresult *r;
-
-	clean();
-	must("INSERT INTO start_codes (code, expires_at, active) VALUES ('old', 'epoch', false), ('ever', 'infinity', "
-	     "true), "
-	     "('never', '-infinity', true), ('soon', '2030-01-01T00:00:00.5Z', true)");
-	r = sql_run(db, "cache_startcodes", NULL);
-	CHECK_INT(PQntuples(r), 12);
-	CHECK_STR(PQfname(r, 0), "field");
-	PQclear(r);
-#define CODE(code, name)                                                                                               \
-	get("SELECT (value::json ->> '" name "') FROM (SELECT code AS field, value FROM start_codes, LATERAL (SELECT " \
-	    "value FROM cached WHERE field = code) v) x WHERE field = '" code "'")
-	must("CREATE TEMP TABLE cached (field text, value text)");
-	{
-		char sql[4096];
-
-		snprintf(sql, sizeof(sql), "INSERT INTO cached %s", sql_get("cache_startcodes")->sql);
-		must(sql);
-	}
-	CHECK_STR(CODE("open", "persona_id"), "1");
-	CHECK_STR(CODE("two", "max_uses"), "2");
-	CHECK_STR(CODE("old", "expires_ms"), "1");
-	CHECK_STR(CODE("old", "active"), "false");
-	CHECK_STR(CODE("ever", "expires_ms"), "");
-	CHECK_STR(CODE("never", "expires_ms"), "1");
-	CHECK_STR(CODE("soon", "expires_ms"), "1893456000500");
-	CHECK_STR(get("SELECT value FROM cached WHERE field = '#2'"), "two");
-	must("DROP TABLE cached");
-	r = sql_run(db, "cache_personas", NULL);
-	CHECK_INT(PQntuples(r), 3);
-	CHECK_STR(PQgetvalue(r, 2, 0), "default");
-	CHECK_STR(PQgetvalue(r, 2, 1), "1");
-	PQclear(r);
-	must("UPDATE personas SET active = false WHERE key = 'default'");
-	r = sql_run(db, "cache_personas", NULL);
-	CHECK_STR(PQgetvalue(r, 2, 1), "2");
-	PQclear(r);
-	must("UPDATE personas SET active = false");
-	r = sql_run(db, "cache_personas", NULL);
-	CHECK_INT(PQntuples(r), 2);
-	PQclear(r);
-}
-
 /* Every statement of the catalogue can be prepared, with as many parameters as were counted. */
 static void every_statement_is_sound(void)
 {
@@ -609,7 +563,6 @@ int main(void)
 	RUN(load_tells_what_there_is);
 	RUN(history_is_the_last_lines_oldest_first);
 	RUN(loads_go_by_index_and_leave_the_cached_tables_alone);
-	RUN(caches_are_read_whole);
 	RUN(demo_data_can_be_put_in_again_and_again);
 	PQfinish(db);
 	DONE();

@@ -13,12 +13,14 @@ static struct cache_value *read_text(enum cache_kind kind, const char *key, cons
 
 static void caches_are_found_by_name(void)
 {
-	CHECK_INT(cache_kind_find("startcode"), CACHE_STARTCODE);
-	CHECK_INT(cache_kind_find("persona"), CACHE_PERSONA);
-	CHECK_INT(cache_kind_find("player"), CACHE_PLAYER);
-	CHECK_INT(cache_kind_find("static"), CACHE_STATIC);
-	CHECK_INT(cache_kind_find("players"), CACHE_KINDS);
-	CHECK_INT(cache_kind_find(""), CACHE_KINDS);
+	enum cache_kind kind;
+
+	CHECK(cache_kind_find(SPAN("startcode"), &kind) && kind == CACHE_STARTCODE);
+	CHECK(cache_kind_find(SPAN("persona"), &kind) && kind == CACHE_PERSONA);
+	CHECK(cache_kind_find(SPAN("player"), &kind) && kind == CACHE_PLAYER);
+	CHECK(cache_kind_find(SPAN("static"), &kind) && kind == CACHE_STATIC);
+	CHECK(!cache_kind_find(SPAN("players"), &kind));
+	CHECK(!cache_kind_find(SPAN(""), &kind));
 }
 
 static void codes_are_read(void)

@@ -4,7 +4,6 @@
 
 #include <stdarg.h>
 
-#include "shoal/store/cache_json.h"
 #include "shoal/store/rows.h"
 #include "shoal/store/sql.h"
 
@@ -129,71 +128,6 @@ static void history_keeps_its_order(void)
 	CHECK_INT(facts.history.n, 0);
 }
 
-static bool code(const char *json, struct fact_code *c)
-{
-	*c = (struct fact_code){.asked = true};
-	return cache_json_code(span_of(json), &arena, c);
-}
-
-static bool persona(const char *json, struct fact_persona *p)
-{
-	*p = (struct fact_persona){0};
-	return cache_json_persona(span_of(json), &arena, p);
-}
-
-static void cached_json_becomes_facts(void)
-{
-	struct fact_code c;
-	struct fact_persona p;
-
-	CHECK(code("{\"id\":9007199254740993,\"code\":\"x\",\"persona_id\":\"9007199254740995\",\"active\":true,"
-	           "\"max_uses\":null,\"expires_ms\":7}",
-	           &c));
-	CHECK(c.asked && c.found && c.active && !c.limited && c.expires_ms == 7);
-	CHECK_INT(c.id, 9007199254740993);
-	CHECK_INT(c.persona_id, 9007199254740995);
-	CHECK(code("{\"id\":1,\"code\":\"x\",\"persona_id\":null,\"active\":false,\"max_uses\":3}", &c));
-	CHECK(c.persona_id == 0 && c.limited && c.max_uses == 3 && !c.active && c.expires_ms == 0);
-	CHECK(persona("{\"id\":4,\"key\":\"k\",\"name\":\"n\",\"greeting\":\"g\",\"prompt\":null,\"replies\":[\"a\","
-	              "\"b\"],\"active\":true}",
-	              &p));
-	CHECK(p.found && p.id == 4 && p.active && !p.prompt && p.nreplies == 2);
-	CHECK_STR(p.replies[1], "b");
-}
-
-static void cached_nonsense_is_refused(void)
-{
-	static const char *const codes[] = {
-	    "",
-	    "null",
-	    "[]",
-	    "{",
-	    "{\"id\":1}",
-	    "{\"id\":\"1\",\"code\":\"x\",\"active\":true}",
-	    "{\"id\":1,\"code\":\"x\",\"active\":1}",
-	    "{\"id\":1,\"code\":\"x\",\"active\":true,\"persona_id\":\"x\"}",
-	};
-	static const char *const personas[] = {
-	    "",
-	    "7",
-	    "{\"id\":4}",
-	    "{\"id\":4,\"key\":\"k\",\"name\":\"n\",\"greeting\":\"g\",\"active\":true}",
-	    "{\"id\":4,\"key\":\"k\",\"name\":\"n\",\"greeting\":\"g\",\"replies\":[1],\"active\":true}",
-	    "{\"id\":4,\"key\":null,\"name\":\"n\",\"greeting\":\"g\",\"replies\":[],\"active\":true}",
-	};
-	struct fact_code c;
-	struct fact_persona p;
-
-	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-		CHECK(!code(codes[i], &c));
-		CHECK(c.asked && !c.found);
-	}
-	for (size_t i = 0; i < sizeof(personas) / sizeof(personas[0]); i++) {
-		CHECK(!persona(personas[i], &p));
-		CHECK(!p.found);
-	}
-}
-
 int main(void)
 {
 	arena_init(&arena);
@@ -203,8 +137,6 @@ int main(void)
 	RUN(no_row_and_null_leave_facts_as_they_are);
 	RUN(what_does_not_fit_is_an_error);
 	RUN(history_keeps_its_order);
-	RUN(cached_json_becomes_facts);
-	RUN(cached_nonsense_is_refused);
 	arena_release(&arena);
 	DONE();
 }

@@ -12,6 +12,7 @@
 #include "shoal/base/conf.h"
 #include "shoal/cli/out.h"
 #include "shoal/io/pg.h"
+#include "shoal/store/cache_kind.h"
 
 struct session {
 	struct arena *a;
@@ -67,8 +68,9 @@ bool session_confirm(struct session *s, const char *question, const char *what, 
  * details: JSON. */
 void session_note(struct session *s, const char *action, const char *target, const char *details);
 
-/* After a change has committed: all workers are to forget what they know of this cache. Returns what the verb returns:
- * `done`, or EXIT_NO_SERVER after saying that the change stands but could not be told. */
-int session_tell(struct session *s, const char *cache, int done);
+/* After a change has committed: all workers are to forget these keys of this cache (n 0: all of them), and have when it
+ * returns. Returns what the verb returns: `done`, or EXIT_NO_SERVER after saying that the change stands but could not
+ * be told. */
+int session_tell(struct session *s, enum cache_kind kind, const struct span *keys, size_t n, int done);
 
 #endif

@@ -1,51 +1,65 @@
-/* Start codes and personas in Redis, shared by the fleet, loaded whole from Postgres (SPEC 6).
+/* The caches of start codes, personas, players and static tables (SPEC 6): a worker's memory, then Redis, then
+ * Postgres.
  *
- *   shoal:{cache}:startcode         hash: code -> JSON, "#<id>" -> code, "" -> ms of loading (the mark of a whole load)
- *   shoal:{cache}:persona           hash: "<id>" -> JSON, "default" -> id of the default persona, "" -> as above
- *   shoal:{cache}:NAME:lease        who loads it now; an invalidation removes it, and what was read under it is not
- *                                   stored
- *   shoal:{cache}:NAME:fill:TOKEN   filled aside, then renamed
+ *   memory    cache_memory.h; believed only while tracking says that nothing is missed (cache_track.h), or, while Redis
+ *             is away, as long as Postgres has been listened to without a break (cache_listen.h)
+ *   Redis     cache_key.h, cache_gen.h; shared by the fleet, filled by one worker a key (cache_flight.h)
+ *   Postgres  sql/queries/cache_*; its triggers notify of every change
  *
- * A lookup costs one round trip. Where the mark is missing (first start, Redis restarted empty, just invalidated) one
- * worker loads, the others wait up to 2 s and then ask Postgres themselves, as all do while Redis cannot be asked. One
- * statement fetches the whole table and serves every lookup that began before it was sent. */
+ * A change commits in Postgres first; then its keys are voided: by whoever made it, and again (once for all) by whoever
+ * hears the notice first. */
 #ifndef SHOAL_STORE_CACHE_H
 #define SHOAL_STORE_CACHE_H
 
-#include "shoal/base/arena.h"
 #include "shoal/base/err.h"
+#include "shoal/base/json.h"
 #include "shoal/io/loop.h"
 #include "shoal/io/pg.h"
 #include "shoal/io/redis.h"
-#include "shoal/model/facts.h"
+#include "shoal/store/cache_flight.h"
+#include "shoal/store/cache_kind.h"
+#include "shoal/store/cache_value.h"
 
 struct cache;
 
 struct cache_opts {
 	struct loop *loop;
-	struct redis *redis;
+	struct redis *redis; /* its on_up calls cache_redis_came */
 	struct pg *pg;
+	const char *redis_url;  /* of the same server */
+	const char *listen_url; /* of Postgres, not of a pooler */
+	const char *id;         /* of this worker: printable, unique in the fleet, at most 200 bytes */
+	size_t memory_bytes;    /* 0: no memory */
+	int64_t player_ttl_s;
+	int64_t code_ttl_s;       /* of start codes and personas; 0: until changed */
+	void (*ready)(void *arg); /* cache_ready has become true; may be NULL */
+	void *arg;
 };
+
 struct cache *cache_open(const struct cache_opts *opts);
-/* Lookups that wait get ERR_UNREACHABLE inside this call. Comes before Redis and Postgres are closed. */
+/* Who waits gets ERR_UNREACHABLE inside this call. Comes before Redis and Postgres are closed. NULL does nothing. */
 void cache_close(struct cache *c);
+void cache_redis_came(struct cache *c);
 
-/* Starts loading what is not loaded, and tries again until it is. The worker calls it once both servers are reached. */
-void cache_warm(struct cache *c);
-bool cache_warmed(const struct cache *c); /* both caches were read at least once: readiness */
+/* What is loaded whole was read once, and what changed while nobody listened is void: from now on answers are right.
+ * Also where Postgres cannot be listened to for long: then changes by plain SQL are not noticed, and
+ * cache_listen_wrong says so. */
+bool cache_ready(const struct cache *c);
+const char *cache_not_listening(const struct cache *c); /* NULL, or why */
 
-/* Looks up at once: the code (NULL: none asked) with its persona, and the default persona: facts code, code_persona,
- * fallback. The facts and the arena must live until fn is called; fn is called exactly once, never inside the call.
- * ERR_UNREACHABLE and the like: neither Redis nor Postgres could tell. */
-typedef void cache_fn(void *arg, enum err err);
-void cache_lookup_start(struct cache *c, const char *code, struct arena *a, struct facts *f, cache_fn *fn, void *arg);
-void cache_lookup_persona(struct cache *c, int64_t id, struct arena *a, struct fact_persona *p, cache_fn *fn,
-                          void *arg);
+/* From memory alone, at once; NULL: it is not there, or memory cannot be believed now. Borrowed until the next turn of
+ * the loop: cache_value_hold keeps it. A key that is not valid (cache_key.h) has a negative value nowhere: NULL. */
+struct cache_value *cache_peek(struct cache *c, enum cache_kind kind, struct span key);
+/* Past memory; the key must be valid. fn is called exactly once, never inside the call. ERR_UNREACHABLE and the like:
+ * neither Redis nor Postgres could tell. */
+void cache_get(struct cache *c, enum cache_kind kind, struct span key, cache_fn *fn, void *arg);
 
-/* After a change has committed in Postgres: voids the cache so that the next reader loads it anew. Never calls back
- * inside the call. ERR_INVALID: no such cache. */
-void cache_invalidate(struct cache *c, const char *name, cache_fn *fn, void *arg);
-/* The same for the CLI, on a blocking connection. */
-enum err cache_invalidate_now(redisContext *conn, const char *name) __attribute__((warn_unused_result));
+/* After a change has committed in Postgres. The key must be valid. fn may be NULL; ERR_OK: no worker will read the old
+ * value from Redis. */
+typedef void cache_done_fn(void *arg, enum err err);
+void cache_invalidate(struct cache *c, enum cache_kind kind, struct span key, cache_done_fn *fn, void *arg);
+
+/* For `shoal cache stats`: an array, an object a cache. */
+void cache_put_stats(const struct cache *c, struct json_writer *out);
 
 #endif

@@ -1,14 +1,23 @@
-/* The caches, by kind and by name (SPEC 2, "Caches by name"). */
+/* The caches, by kind and by name (SPEC 2, "Caches by name"), and the statements that fill them. */
 #ifndef SHOAL_STORE_CACHE_KIND_H
 #define SHOAL_STORE_CACHE_KIND_H
+
+#include <stdbool.h>
+
+#include "shoal/base/str.h"
 
 enum cache_kind { CACHE_STARTCODE, CACHE_PERSONA, CACHE_PLAYER, CACHE_STATIC, CACHE_KINDS };
 
 struct cache_def {
 	const char *name; /* "startcode" */
+	const char *one;  /* in sql/queries: $1 a key; its row is (key, text), none where there is none */
+	const char
+	    *all; /* $1, if any: the most values that are loaded whole; rows as of `one`, and one of key "%" with a JSON
+	             array  of all keys, or only that one with the word `many`. NULL: never loaded whole */
 };
 extern const struct cache_def cache_defs[CACHE_KINDS];
 
-enum cache_kind cache_kind_find(const char *name); /* CACHE_KINDS: there is no such cache */
+/* False: there is no such cache. */
+bool cache_kind_find(struct span name, enum cache_kind *out) __attribute__((warn_unused_result));
 
 #endif

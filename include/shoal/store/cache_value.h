@@ -4,10 +4,10 @@
  *   cache      key                                 text (found)                                              member
  *   startcode  CODE                                {"id","code","persona_id","active","max_uses","expires_ms"}  code
  *              #<id>                               CODE, as it is                                            alias
- *              %                                   ["CODE",...], or the word: many                           directory
  *   persona    <id>, default                       {"id","key","name","greeting","prompt","replies","active"}   persona
  *   player     <uid>                               {"name","country","region","tos_ms","setup_ms"}           player
  *   static     maps, races, regions, countries     [{"code","name","active","game"},...]                     table
+ *   any        % (cache_key.h)                     ["KEY",...], or the word: many                            directory
  *
  * One thread: references are counted without locks. */
 #ifndef SHOAL_STORE_CACHE_VALUE_H
@@ -32,8 +32,8 @@ struct static_table {
 
 const struct static_row *static_find(const struct static_table *t, const char *code); /* NULL: none */
 
-/* All start codes, so that an unknown one needs no question. many: too many to be listed, then absence proves
- * nothing. */
+/* All keys of a cache that is loaded whole (of start codes, without the aliases), so that an unknown one needs no
+ * question. many: too many to be listed, then absence proves nothing. */
 struct code_directory {
 	bool many;
 	size_t n;

@@ -1,0 +1,94 @@
+#include "shoal/worker/recall.h"
+
+#include "shoal/store/cache.h"
+#include "shoal/worker/worker.h"
+
+typedef void got_fn(struct job *j, const struct cache_value *v);
+
+struct recall {
+	struct job *job;
+	got_fn *got;
+};
+
+static void on_value(void *arg, enum err err, struct cache_value *v)
+{
+	struct recall *r = arg;
+	struct job *j = r->job;
+
+	job_op_failed(j, err);
+	if (err == ERR_OK) {
+		cache_value_hold(v, &j->arena);
+		r->got(j, v);
+	} else if (!j->error) {
+		j->error = arena_printf(&j->arena, "caches: %s", err_text(err));
+	}
+	job_end(j);
+}
+
+static void recall(struct job *j, enum cache_kind kind, const char *key, got_fn *got)
+{
+	struct cache_value *v = cache_peek(j->worker->cache, kind, span_of(key));
+	struct recall *r;
+
+	if (v) {
+		cache_value_hold(v, &j->arena);
+		got(j, v);
+		return;
+	}
+	r = arena_new(&j->arena, struct recall);
+	*r = (struct recall){j, got};
+	job_begin(j);
+	cache_get(j->worker->cache, kind, span_of(key), on_value, r);
+}
+
+static const char *id_key(struct job *j, int64_t id)
+{
+	return arena_printf(&j->arena, "%lld", (long long)id);
+}
+
+static void got_fallback(struct job *j, const struct cache_value *v)
+{
+	if (v->found)
+		j->facts.fallback = v->persona;
+}
+
+static void got_persona(struct job *j, const struct cache_value *v)
+{
+	if (v->found)
+		j->facts.persona = v->persona;
+}
+
+static void got_code_persona(struct job *j, const struct cache_value *v)
+{
+	if (v->found)
+		j->facts.code_persona = v->persona;
+}
+
+static void got_code(struct job *j, const struct cache_value *v)
+{
+	if (!v->found)
+		return;
+	j->facts.code = v->code;
+	j->facts.code.asked = true;
+	if (v->code.persona_id)
+		recall(j, CACHE_PERSONA, id_key(j, v->code.persona_id), got_code_persona);
+}
+
+static void got_alias(struct job *j, const struct cache_value *v)
+{
+	if (v->found)
+		recall(j, CACHE_STARTCODE, v->alias, got_code);
+}
+
+void recall_start(struct job *j, const char *code)
+{
+	j->facts.code.asked = code != NULL;
+	recall(j, CACHE_PERSONA, "default", got_fallback);
+	if (code)
+		recall(j, CACHE_STARTCODE, code, code[0] == '#' ? got_alias : got_code);
+}
+
+void recall_persona(struct job *j, int64_t id)
+{
+	recall(j, CACHE_PERSONA, id_key(j, id), got_persona);
+}
