@@ -535,18 +535,27 @@ struct cache *cache_open(const struct cache_opts *opts)
 	return c;
 }
 
+void cache_retire(struct cache *c)
+{
+	cache_track_close(c->track);
+	cache_memory_free(c->memory);
+	timer_stop(&c->sweep);
+	c->track = NULL;
+	c->memory = NULL;
+	c->kept = false;
+}
+
 void cache_close(struct cache *c)
 {
 	if (!c)
 		return;
 	c->closed = true;
+	cache_retire(c);
 	timer_release(&c->watch);
 	timer_release(&c->rewarm);
 	timer_release(&c->sweep);
-	cache_track_close(c->track);
 	cache_listen_close(c->listen);
 	cache_flights_close(c->flights);
 	cache_gen_close(c->gen);
-	cache_memory_free(c->memory);
 	release(c);
 }

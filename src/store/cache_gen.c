@@ -81,7 +81,7 @@ static void ask_ident(void *arg)
 	if (!redis_up(g->opts.redis))
 		return;
 	g->calls++;
-	redis_call(g->opts.redis, on_info, g, 1, (struct span[]){SPAN("INFO")});
+	redis_call(g->opts.redis, on_info, g, 3, (struct span[]){SPAN("INFO"), SPAN("server"), SPAN("replication")});
 }
 
 void cache_gen_redis_came(struct cache_gen *g)
@@ -193,7 +193,7 @@ void cache_gen_renew(struct cache_gen *g, enum cache_kind kind, bool end, const 
 
 enum err cache_gen_end_now(redisContext *c, enum cache_kind kind)
 {
-	redisReply *info = redisCommand(c, "INFO"), *reply;
+	redisReply *info = redisCommand(c, "INFO server replication"), *reply;
 	char ident[CACHE_IDENT_SIZE];
 	struct words w;
 	enum err err;

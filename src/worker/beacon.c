@@ -68,6 +68,18 @@ static void put(struct json_writer *out, struct worker *w)
 	w->told_ms = now;
 }
 
+static struct span key_of(const struct worker *w, char *out, size_t size)
+{
+	snprintf(out, size, "shoal:worker:%s", w->id);
+	return span_of(out);
+}
+
+void beacon_end(struct worker *w)
+{
+	char key[120];
+	redis_call(w->redis, NULL, NULL, 2, (struct span[]){SPAN("UNLINK"), key_of(w, key, sizeof(key))});
+}
+
 void beacon_send(struct worker *w)
 {
 	struct buf body;
@@ -76,8 +88,7 @@ void beacon_send(struct worker *w)
 	buf_init(&body, 16384);
 	json_writer_init(&out, &body);
 	put(&out, w);
-	snprintf(key, sizeof(key), "shoal:worker:%s", w->id);
-	const struct span argv[] = {span_of(key), buf_span(&body), SPAN(LIFE_MS)};
+	const struct span argv[] = {key_of(w, key, sizeof(key)), buf_span(&body), SPAN(LIFE_MS)};
 	if (!body.failed && redis_up(w->redis))
 		redis_eval(w->redis, &beacon_script, NULL, NULL, 1, 3, argv);
 	buf_release(&body);

@@ -133,6 +133,9 @@ static void leave(struct worker *w)
 	w->leaving = true;
 	if (w->njobs)
 		log_warn("giving back what is still in hand", LOG_INT("jobs", w->njobs));
+	timer_stop(&w->tick);
+	beacon_end(w);
+	cache_retire(w->cache);
 	for (unsigned i = 0; i < w->nshards; i++)
 		queue_leave(w->shards[i].queue, one_left, w);
 }

@@ -40,6 +40,9 @@ struct cache *cache_open(const struct cache_opts *opts);
 /* Who waits gets ERR_UNREACHABLE inside this call. Comes before Redis and Postgres are closed. NULL does nothing. */
 void cache_close(struct cache *c);
 void cache_redis_came(struct cache *c);
+/* Before the end of the process, while the loop still turns: goes on without a memory, and tells the fleet, so that
+ * nobody who invalidates waits for this worker. */
+void cache_retire(struct cache *c);
 
 /* What is loaded whole was read once, and what changed while nobody listened is void: from now on answers are right.
  * Also where Postgres cannot be listened to for long: then changes by plain SQL are not noticed, and
