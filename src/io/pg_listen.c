@@ -203,7 +203,7 @@ static void end_question(struct pg_listen *l)
 	if (l->question != QUESTION_ECHOED || PQtransactionStatus(l->pq) != PQTRANS_IDLE)
 		return;
 	l->question = QUESTION_NONE;
-	if (0)
+	if (l->ask_again)
 		loop_defer(l->loop, &l->soon);
 	else
 		timer_set(&l->timer, l->asked_ms + l->opts.ping_ms - clock_ms());
