@@ -20,6 +20,7 @@ enum {
 	SWEEP_A_PUT = 64, /* places that a put without room looks at for what was dropped */
 	TAKEN = 0x80,
 	USES_MAX = 3,
+	ROUNDS_A_USE = 4,
 	HASH_BITS = 0x7f & ~USES_MAX,
 };
 
@@ -42,6 +43,7 @@ struct cache_memory {
 	size_t nplaces, nentries;
 	size_t ndropped;     /* entries of another epoch */
 	size_t hand, stride; /* of the clock */
+	unsigned spared;     /* how often the hand came by an entry with uses */
 	size_t broom;        /* where the sweep goes on */
 	unsigned char *marks;
 	struct entry **entries;
@@ -213,16 +215,24 @@ static void move_hand(struct cache_memory *m)
 	m->hand = m->hand >= m->nplaces - m->stride ? m->hand - (m->nplaces - m->stride) : m->hand + m->stride;
 }
 
-/* An entry that was used since the hand came by has a use taken off, the first other one goes. */
+/* The hand comes by entries that were used four times as often as it takes a use off them, so that what is new and not
+ * used again goes first (the figures are in the header). */
+static bool is_spared(struct cache_memory *m, size_t place)
+{
+	if (!(m->marks[place] & USES_MAX))
+		return false;
+	if (++m->spared % ROUNDS_A_USE == 0)
+		m->marks[place]--;
+	return true;
+}
+
 static void evict(struct cache_memory *m)
 {
 	struct entry *e;
 
 	ENSURE(m->nentries > 0);
-	for (; !m->marks[m->hand] || m->marks[m->hand] & USES_MAX; move_hand(m)) {
-		if (m->marks[m->hand])
-			m->marks[m->hand]--;
-	}
+	while (!m->marks[m->hand] || is_spared(m, m->hand))
+		move_hand(m);
 	e = m->entries[m->hand];
 	if (!is_dropped(m, e) && !is_over(e))
 		m->kinds[e->kind].stats.evictions++;

@@ -334,18 +334,19 @@ static void values_live_as_long_as_they_are_held(void)
 	cache_value_unref(v);
 }
 
-/* What a block is said to take is what malloc gives it. A sanitizer's malloc is another. */
+/* What a block is said to take is what malloc gives it. Under a sanitizer malloc is another one, which mallinfo2 does
+ * not know. */
 static void malloc_is_known(void)
 {
-#ifndef __SANITIZE_ADDRESS__
 	for (size_t size = 1; size < 5000; size += 7) {
 		void *p = malloc(size);
 
-		CHECK_INT(cache_malloc_bytes(size), malloc_usable_size(p) + 8);
+		if (mallinfo2().arena != 0)
+			CHECK_INT(cache_malloc_bytes(size), malloc_usable_size(p) + 8);
+		else
+			CHECK(cache_malloc_bytes(size) >= malloc_usable_size(p));
 		free(p);
 	}
-#endif
-	CHECK(cache_malloc_bytes(0) > 0);
 }
 
 int main(void)
