@@ -1,5 +1,21 @@
 #!lua flags=allow-oom
--- Something that tracking tells to every worker, behind all that was voided before.
--- KEYS: fence, a key that is written and goes at once
+-- Puts something behind all that was voided before that tracking tells to every worker, and notes who has to hear it.
+-- KEYS: fence (written, and gone at once), trusts, deaf (set of those who are to hear it), since
+-- ARGV: identity of this server, ms that a memory is believed at most
+-- Answers {how many are to hear it, ms that memories may be believed that this server knows nothing of}: it restarted, or
+-- was promoted, less than that ago.
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local ident, since = string.match(redis.call('GET', KEYS[4]) or '', '^(%x+) (%d+)$')
+if ident ~= ARGV[1] or tonumber(since) > now then
+	since = now
+	redis.call('SET', KEYS[4], ARGV[1] .. ' ' .. now)
+end
 redis.call('SET', KEYS[1], '')
-return redis.call('UNLINK', KEYS[1])
+redis.call('UNLINK', KEYS[1])
+local live = redis.call('ZRANGE', KEYS[2], '(' .. now, '+inf', 'BYSCORE')
+for _, member in ipairs(live) do
+	redis.call('SADD', KEYS[3], member)
+end
+redis.call('PEXPIRE', KEYS[3], 10000)
+return {#live, math.max(0, tonumber(since) + ARGV[2] - now)}

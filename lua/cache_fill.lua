@@ -14,12 +14,10 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then
 	return 0
 end
 for i = 3, #KEYS do
-	local text, life = ARGV[1] .. '|' .. ARGV[2 * i - 2], ARGV[2 * i - 1]
+	local text = ARGV[1] .. '|' .. ARGV[2 * i - 2]
 	-- every write of a value makes all workers forget it
-	if redis.call('GET', KEYS[i]) == text then
-		redis.call('PEXPIRE', KEYS[i], life)
-	else
-		redis.call('SET', KEYS[i], text, 'PX', life)
+	if redis.call('GET', KEYS[i]) ~= text then
+		redis.call('SET', KEYS[i], text, 'PX', ARGV[2 * i - 1])
 	end
 end
 return 1

@@ -1,15 +1,13 @@
-#!lua flags=allow-oom
--- KEYS: trusts, heard (set of the workers that have seen a fence)    ARGV: worker that has seen it, or "" to ask
--- Answers {workers that may believe their memories, those of them that have not seen it}.
-if ARGV[1] ~= '' then
-	redis.call('SADD', KEYS[2], ARGV[1])
-	redis.call('PEXPIRE', KEYS[2], 10000)
-	return 1
-end
+#!lua flags=no-writes,allow-oom
+-- Who has not heard a fence and may still believe a memory from before it.
+-- KEYS: trusts, deaf
+-- Answers how many.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local live, deaf = redis.call('ZRANGE', KEYS[1], '(' .. now, '+inf', 'BYSCORE'), 0
-for _, worker in ipairs(live) do
-	deaf = deaf + 1 - redis.call('SISMEMBER', KEYS[2], worker)
+local n = 0
+for _, member in ipairs(redis.call('SMEMBERS', KEYS[2])) do
+	if tonumber(redis.call('ZSCORE', KEYS[1], member) or 0) > now then
+		n = n + 1
+	end
 end
-return {#live, deaf}
+return n

@@ -9,7 +9,13 @@ end
 local n = 0
 redis.call('UNLINK', KEYS[2])
 for i = 3, #KEYS, 2 do
-	n = n + redis.call('UNLINK', KEYS[i])
+	if redis.call('UNLINK', KEYS[i]) == 1 then
+		n = n + 1
+	else
+		-- tracking tells only of what is there, but a memory may hold what Redis has no more
+		redis.call('SET', KEYS[i], '')
+		redis.call('UNLINK', KEYS[i])
+	end
 	redis.call('UNLINK', KEYS[i + 1])
 end
 return n

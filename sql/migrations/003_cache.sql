@@ -138,7 +138,10 @@ BEGIN
 	IF cardinality(keys) > 100 THEN
 		keys := '{*}';
 	END IF;
-	PERFORM pg_notify('shoal_cache', concat_ws(' ', cache, pg_current_xact_id(), key)) FROM unnest(keys) key;
+	-- a transaction's number comes again where a standby that had not heard of it was promoted
+	PERFORM pg_notify('shoal_cache', concat_ws(' ', cache,
+		pg_current_xact_id() || '.' || (extract(epoch FROM now()) * 1000000)::bigint, key))
+	FROM unnest(keys) key;
 END $$;
 
 -- In the triggers below, `before` and `after` are the rows of an UPDATE, `rows` those of an INSERT or DELETE. 101 keys

@@ -33,10 +33,12 @@ struct cache {
 	struct cache_track *track;   /* the same */
 	struct cache_listen *listen;
 	struct cache_counts counts;
-	uint64_t epoch;     /* of memory: it began anew so often */
-	bool kept;          /* Redis is away; memory is believed as long as Postgres is listened to */
-	int64_t kept_since; /* clock_ms() */
-	int64_t opened_ms;
+	struct cache_value *none[CACHE_KINDS]; /* of what is known not to be there */
+	uint64_t epoch;                        /* of memory: it began anew so often */
+	bool kept;                      /* Redis is away; memory is believed as long as Postgres is listened to */
+	int64_t kept_since;             /* clock_ms() */
+	int64_t opened_ms, came_ms;     /* Redis, the last time */
+	bool settled;                   /* what changed while Redis was away is void in it */
 	int64_t loaded_ms[CACHE_KINDS]; /* wall clock of the last whole load seen; 0: none yet */
 	bool warming[CACHE_KINDS], listened, ready;
 	struct timer watch, rewarm, sweep;
@@ -54,6 +56,17 @@ static void release(struct cache *c)
 
 /* --- memory */
 
+/* Between Redis' coming and the listener's word Redis may hold what has changed; a while, should there be no word. */
+static bool doubtful(void *arg)
+{
+	struct cache *c = arg;
+
+	if (cache_listen_doubtful(c->listen))
+		return c->ready;
+	c->settled = c->settled || cache_listen_settled(c->listen);
+	return c->ready && !c->settled && clock_ms() < c->came_ms + LISTEN_PATIENCE_MS;
+}
+
 static uint64_t belief(void *arg)
 {
 	struct cache *c = arg;
@@ -62,7 +75,7 @@ static uint64_t belief(void *arg)
 		return 0;
 	if (cache_track_sure(c->track))
 		return c->epoch;
-	return c->kept && cache_listen_sure(c->listen, c->kept_since) ? c->epoch : 0;
+	return c->kept && !redis_up(c->opts.redis) && cache_listen_sure(c->listen, c->kept_since) ? c->epoch : 0;
 }
 
 static void begin_memory(struct cache *c)
@@ -139,7 +152,7 @@ static void on_key_changed(void *arg, struct span name)
 	case CACHE_KEY_VALUE: forget(c, kind, rest); break;
 	case CACHE_KEY_GENERATION: forget_kind(c, kind); break;
 	case CACHE_KEY_FENCE: /* leaves with the end of this turn, after the whole message */
-		cache_fence_seen(c->opts.redis, rest, c->opts.id);
+		cache_fence_seen(c->opts.redis, rest, cache_track_member(c->track));
 		break;
 	case CACHE_KEY_ALIEN: break;
 	}
@@ -268,7 +281,7 @@ static struct span take_word(struct span *text)
 	return word;
 }
 
-/* "CACHE TXID KEY" */
+/* "CACHE CHANGE KEY" */
 static void on_change(void *arg, struct span payload)
 {
 	struct cache *c = arg;
@@ -276,7 +289,7 @@ static void on_change(void *arg, struct span payload)
 	enum cache_kind kind;
 	char change[400];
 
-	if (!cache_kind_find(name, &kind) || transaction.len == 0 || transaction.len > 20 || !cache_key_valid(key)) {
+	if (!cache_kind_find(name, &kind) || transaction.len == 0 || transaction.len > 40 || !cache_key_valid(key)) {
 		log_warn("a notice on channel shoal_cache makes no sense", LOG_SPAN("payload", payload));
 		return;
 	}
@@ -289,6 +302,13 @@ static void on_change(void *arg, struct span payload)
 		forget(c, kind, key);
 		cache_void(c->opts.redis, kind, &key, 1, change, on_change_voided, voiding_new(c, kind, key));
 	}
+}
+
+static const char *ident(void *arg)
+{
+	struct cache *c = arg;
+
+	return cache_gen_server(c->gen);
 }
 
 static void on_gap_closed(void *arg, enum err err)
@@ -306,6 +326,8 @@ static void on_gap(void *arg)
 {
 	struct cache *c = arg;
 
+	if (c->renewing > 0) /* its end tells */
+		return;
 	c->renewing = CACHE_KINDS;
 	c->renew_failed = false;
 	c->calls += CACHE_KINDS;
@@ -325,6 +347,14 @@ static void on_listening_lost(void *arg)
 
 /* --- lookups */
 
+/* The value of what is not on the list of all keys, where memory has that. */
+static struct cache_value *unlisted(struct cache *c, enum cache_kind kind, struct span key)
+{
+	const struct cache_value *list = cache_memory_get(c->memory, kind, SPAN(CACHE_WHOLE));
+
+	return list && cache_is_unlisted(list, key) ? c->none[kind] : NULL;
+}
+
 struct cache_value *cache_peek(struct cache *c, enum cache_kind kind, struct span key)
 {
 	struct cache_value *v;
@@ -336,6 +366,8 @@ struct cache_value *cache_peek(struct cache *c, enum cache_kind kind, struct spa
 		return NULL;
 	}
 	v = cache_memory_get(c->memory, kind, key);
+	if (!v && cache_defs[kind].all)
+		v = unlisted(c, kind, key);
 	cache_count(&c->counts, kind, CACHE_MEMORY, !v ? CACHE_MISS : v->found ? CACHE_HIT : CACHE_NEGATIVE);
 	return v;
 }
@@ -473,6 +505,9 @@ void cache_put_stats(const struct cache *c, struct json_writer *out)
 void cache_redis_came(struct cache *c)
 {
 	cache_gen_redis_came(c->gen);
+	cache_listen_redis_came(c->listen);
+	c->came_ms = clock_ms();
+	c->settled = cache_listen_settled(c->listen);
 }
 
 static void open_memory(struct cache *c)
@@ -484,6 +519,7 @@ static void open_memory(struct cache *c)
 	                                                       .redis = c->opts.redis,
 	                                                       .url = c->opts.redis_url,
 	                                                       .id = c->opts.id,
+	                                                       .ident = ident,
 	                                                       .changed = on_key_changed,
 	                                                       .flushed = on_flushed,
 	                                                       .begins = on_tracking,
@@ -500,6 +536,7 @@ static void open_flights(struct cache *c)
 	                              .counts = &c->counts,
 	                              .remembered = remembered,
 	                              .belief = belief,
+	                              .doubtful = doubtful,
 	                              .remember = remember,
 	                              .arg = c};
 
@@ -517,6 +554,8 @@ struct cache *cache_open(const struct cache_opts *opts)
 
 	c->opts = *opts;
 	c->opened_ms = clock_ms();
+	for (int kind = 0; kind < CACHE_KINDS; kind++)
+		c->none[kind] = cache_value_read((enum cache_kind)kind, SPAN("-"), SPAN(""), false);
 	timer_init(&c->watch, opts->loop, watch, c);
 	timer_init(&c->rewarm, opts->loop, warm_again, c);
 	timer_init(&c->sweep, opts->loop, sweep, c);
@@ -557,5 +596,7 @@ void cache_close(struct cache *c)
 	cache_listen_close(c->listen);
 	cache_flights_close(c->flights);
 	cache_gen_close(c->gen);
+	for (int kind = 0; kind < CACHE_KINDS; kind++)
+		cache_value_unref(c->none[kind]);
 	release(c);
 }

@@ -285,10 +285,20 @@ static struct span text_of(const redisReply *r)
 	return r->type == REDIS_REPLY_STRING ? (struct span){r->str, r->len} : (struct span){0};
 }
 
-/* Whether the list of all keys, in memory or just read, says that there is no such key. Aliases are on no list. */
-static bool is_unlisted(const struct flight *f, const struct cache_value *list)
+bool cache_is_unlisted(const struct cache_value *list, struct span key)
 {
-	return list->found && !list->directory.many && f->key.ptr[0] != '#' && !directory_has(&list->directory, f->key);
+	return list->found && !list->directory.many && key.ptr[0] != '#' && !span_is(key, CACHE_WHOLE) &&
+	       !directory_has(&list->directory, key);
+}
+
+static void judge(struct flight *f, const struct cache_value *list)
+{
+	if (cache_is_unlisted(list, f->key)) {
+		count(f, CACHE_REDIS, CACHE_NEGATIVE);
+		answer(f, ERR_OK, cache_value_read(f->kind, f->key, SPAN(""), false));
+	} else {
+		lease(f); /* it was filled meanwhile, or is to be */
+	}
 }
 
 static void on_whole(void *arg, enum err err, struct cache_value *list)
@@ -297,29 +307,37 @@ static void on_whole(void *arg, enum err err, struct cache_value *list)
 
 	if (!landed(f))
 		return;
-	if (err != ERR_OK) {
+	if (err == ERR_OK)
+		judge(f, list);
+	else
 		pass_by(f, err_text(err));
-	} else if (is_unlisted(f, list)) {
-		count(f, CACHE_REDIS, CACHE_NEGATIVE);
-		answer(f, ERR_OK, cache_value_read(f->kind, f->key, SPAN(""), false));
-	} else {
-		lease(f); /* it was filled meanwhile, or is to be */
+}
+
+/* What is on no list is not there; where there is no list yet, the cache is loaded whole first. */
+static void ask_whole(struct flight *f)
+{
+	const struct cache_flight_opts *o = &f->all->opts;
+	struct cache_value *list = o->remembered(o->arg, f->kind, SPAN(CACHE_WHOLE));
+
+	f->whole_asked = true;
+	if (list) {
+		judge(f, list);
+		return;
 	}
+	f->state = WHOLE;
+	f->called = true;
+	cache_flights_get(f->all, f->kind, SPAN(CACHE_WHOLE), on_whole, f);
 }
 
 static void missed(struct flight *f)
 {
 	count(f, CACHE_REDIS, CACHE_MISS);
-	if (f->rounds > ROUNDS_MAX || (f->patience && clock_ms() >= f->patience)) {
+	if (f->rounds > ROUNDS_MAX || (f->patience && clock_ms() >= f->patience))
 		pass_by(f, "it is not filled, or voided again each time");
-	} else if (cache_defs[f->kind].all && !whole(f) && !f->whole_asked) {
-		f->whole_asked = true;
-		f->state = WHOLE;
-		f->called = true;
-		cache_flights_get(f->all, f->kind, SPAN(CACHE_WHOLE), on_whole, f);
-	} else {
+	else if (cache_defs[f->kind].all && !whole(f) && !f->whole_asked)
+		ask_whole(f);
+	else
 		lease(f);
-	}
 }
 
 static void on_renewed(void *arg, enum err err)
@@ -353,6 +371,10 @@ static void on_asked(void *arg, enum err err, const redisReply *reply)
 		redis_failed(f, err == ERR_OK ? ERR_PROTOCOL : err, reply);
 		return;
 	}
+	if (f->all->opts.doubtful(f->all->opts.arg)) {
+		pass_by(f, "it came into doubt");
+		return;
+	}
 	if (!cache_gen_see(f->all->opts.gen, f->kind, text_of(reply->element[0]))) {
 		renew(f);
 		return;
@@ -375,6 +397,10 @@ static void ask(struct flight *f)
 {
 	char generation[CACHE_NAME_BYTES], name[CACHE_NAME_BYTES];
 
+	if (f->all->opts.doubtful(f->all->opts.arg)) {
+		pass_by(f, "it may hold what has changed while it was away, or while nobody listened");
+		return;
+	}
 	f->state = ASK;
 	f->rounds++;
 	f->changed = false;
@@ -455,14 +481,13 @@ static void on_filled(void *arg, enum err err, const redisReply *reply)
 	v = f->value;
 	f->value = NULL;
 	if (err == ERR_OK && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
-		wants_move(&f->waiting, &f->serving); /* nothing voided it until now */
 		answer(f, ERR_OK, v);
-	} else if (err == ERR_OK) {
-		cache_value_unref(v); /* it may be older than the change that voided it */
-		ask(f);
 	} else {
-		count(f, CACHE_REDIS, CACHE_ERROR);
-		answer(f, ERR_OK, v); /* of a read that began after they did */
+		cache_value_unref(v); /* it may be older than what voided it, or than who waits */
+		if (err == ERR_OK)
+			ask(f);
+		else
+			redis_failed(f, err, reply);
 	}
 }
 
@@ -516,6 +541,7 @@ static void fill(struct flight *f, const PGresult *rows)
 
 	f->state = FILL;
 	f->called = true;
+	wants_move(&f->waiting, &f->serving); /* where it is stored, nothing has voided it until then */
 	filling_begin(w, f);
 	for (int i = 0; i < PQntuples(rows); i++) {
 		if (w->ntexts == 2 * FILL_ROWS) {

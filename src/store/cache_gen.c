@@ -90,6 +90,11 @@ void cache_gen_redis_came(struct cache_gen *g)
 	ask_ident(g);
 }
 
+const char *cache_gen_server(const struct cache_gen *g)
+{
+	return g->ident;
+}
+
 /* --- what is in force */
 
 struct span cache_gen_known(const struct cache_gen *g, enum cache_kind kind)

@@ -12,11 +12,12 @@
 #define CERTIFICATE "shoal:{cache}:listening"
 
 enum {
-	PING_MS = 500,
+	PING_MS = 1000, /* each one wakes the backends of all listeners */
 	ANSWER_MS = 1500,
-	SURE_MS = 2000,
-	PATIENCE_MS = 1500, /* with the others' certificate */
-	ALIVE_MS = 3000,    /* a certificate older than this: nobody listens */
+	SURE_MS = 3000,
+	PATIENCE_MS = 2500, /* with the others' certificate */
+	ALIVE_MS = 4000,    /* a certificate older than this: nobody listens */
+	AGAIN_MS = 500,     /* where Redis could not be asked */
 	LOOK_MS = 100
 };
 
@@ -34,13 +35,21 @@ struct cache_listen {
 	struct pg_listen *pg;
 	enum state state;
 	struct timer look;
-	int64_t up_ms;     /* this connection listens since */
-	int64_t heard_ms;  /* the last question to Postgres that was answered */
-	int64_t from;      /* time of Redis, after this connection began to listen; 0: not asked yet */
-	int64_t patience;  /* clock_ms() until which others are waited for */
-	int64_t at, at_ms; /* a time of Redis, and clock_ms() when it was heard: what the next certificate may say */
-	unsigned calls;    /* answers of Redis that are to come */
+	int64_t heard_ms;   /* the last question to Postgres that was answered */
+	int64_t from;       /* time of Redis, after this connection began to listen; 0: not asked yet */
+	int64_t patience;   /* clock_ms() until which others are waited for */
+	int64_t at, at_ms;  /* a time of Redis, and clock_ms() when it was heard: what the next certificate may say */
+	int64_t settled_ms; /* heard without a gap since, clock_ms(); 0: not yet, or not any more */
+	bool doubted;       /* a change was heard that could not be voided */
+	unsigned life;      /* of this connection; answers of an older one are void */
+	unsigned calls;     /* answers of Redis that are to come */
 	bool closed;
+};
+
+/* A call on its way. */
+struct listen_call {
+	struct cache_listen *l;
+	unsigned life;
 };
 
 static void release(struct cache_listen *l)
@@ -51,18 +60,33 @@ static void release(struct cache_listen *l)
 
 static void call(struct cache_listen *l, redis_fn *fn, int64_t certificate)
 {
+	struct listen_call *c = mem_alloc(sizeof(*c));
 	char text[24] = "";
 
 	if (certificate)
 		snprintf(text, sizeof(text), "%lld", (long long)certificate);
+	*c = (struct listen_call){l, l->life};
 	l->calls++;
-	redis_eval(l->opts.redis, &script, fn, l, 1, 2, (struct span[]){SPAN(CERTIFICATE), span_of(text)});
+	redis_eval(l->opts.redis, &script, fn, c, 1, 2, (struct span[]){SPAN(CERTIFICATE), span_of(text)});
 }
 
-static bool read_answer(const redisReply *r, int64_t *now, int64_t *held)
+/* Ends a call. NULL: nobody waits for its answer any more. */
+static struct cache_listen *called(struct listen_call *c)
 {
-	if (!r || r->type != REDIS_REPLY_ARRAY || r->elements != 2 || r->element[0]->type != REDIS_REPLY_INTEGER ||
-	    r->element[1]->type != REDIS_REPLY_INTEGER)
+	struct cache_listen *l = c->l;
+	bool counts = !l->closed && c->life == l->life && l->state != DEAF;
+
+	free(c);
+	l->calls--;
+	release(l);
+	return counts ? l : NULL;
+}
+
+/* {time, certificate} */
+static bool read_answer(enum err err, const redisReply *r, int64_t *now, int64_t *held)
+{
+	if (err != ERR_OK || r->type != REDIS_REPLY_ARRAY || r->elements != 2 ||
+	    r->element[0]->type != REDIS_REPLY_INTEGER || r->element[1]->type != REDIS_REPLY_INTEGER)
 		return false;
 	*now = r->element[0]->integer;
 	*held = r->element[1]->integer;
@@ -71,22 +95,27 @@ static bool read_answer(const redisReply *r, int64_t *now, int64_t *held)
 
 /* --- was there a gap? */
 
+static void look(void *arg);
+
 static void look_again(struct cache_listen *l, int64_t ms)
 {
 	l->state = ASKING;
 	timer_set(&l->look, jitter_ms(ms));
 }
 
+/* Nobody knows what changed, or some of what is known could not be voided. */
 static void renew(struct cache_listen *l)
 {
 	l->state = RENEWING;
-	log_info("nobody listened for changes of the database: the caches begin anew");
+	l->doubted = false;
 	l->opts.gap(l->opts.arg);
 }
 
 static void begin_hearing(struct cache_listen *l)
 {
 	l->state = HEARING;
+	if (!l->settled_ms)
+		l->settled_ms = clock_ms();
 	pg_listen_ping(l->pg); /* others may wait for a certificate */
 }
 
@@ -98,27 +127,29 @@ static void judge(struct cache_listen *l, int64_t now, int64_t held)
 	}
 	l->at = now;
 	l->at_ms = clock_ms();
-	if (held >= l->from)
-		begin_hearing(l);
-	else if (now - held > ALIVE_MS || clock_ms() >= l->patience)
+	if (l->doubted) {
 		renew(l);
-	else
+	} else if (held >= l->from) {
+		begin_hearing(l);
+	} else if (now - held > ALIVE_MS || clock_ms() >= l->patience) {
+		log_info("nobody listened for changes of the database: the caches begin anew");
+		renew(l);
+	} else {
 		look_again(l, LOOK_MS);
+	}
 }
 
 static void on_asked(void *arg, enum err err, const redisReply *reply)
 {
-	struct cache_listen *l = arg;
+	struct cache_listen *l = called(arg);
 	int64_t now, held;
 
-	l->calls--;
-	if (!l->closed && l->state == ASKING && !timer_armed(&l->look)) {
-		if (err == ERR_OK && read_answer(reply, &now, &held))
-			judge(l, now, held);
-		else
-			look_again(l, PING_MS);
-	}
-	release(l);
+	if (!l || l->state != ASKING || timer_armed(&l->look))
+		return;
+	if (read_answer(err, reply, &now, &held))
+		judge(l, now, held);
+	else
+		look_again(l, AGAIN_MS);
 }
 
 static void look(void *arg)
@@ -135,33 +166,43 @@ void cache_listen_renewed(struct cache_listen *l, bool done)
 {
 	if (l->state != RENEWING)
 		return;
-	if (done)
+	if (done && l->doubted)
+		renew(l);
+	else if (done)
 		begin_hearing(l);
 	else
-		timer_set(&l->look, jitter_ms(PING_MS));
+		timer_set(&l->look, jitter_ms(AGAIN_MS));
 }
 
 void cache_listen_doubt(struct cache_listen *l)
 {
-	if (l->state != HEARING)
+	if (l->state == HEARING) {
+		l->state = RENEWING;
+		timer_set(&l->look, jitter_ms(LOOK_MS));
+	} else {
+		l->doubted = true;
+	}
+}
+
+void cache_listen_redis_came(struct cache_listen *l)
+{
+	if (l->state != RENEWING && l->state != ASKING)
 		return;
-	l->state = RENEWING;
-	timer_set(&l->look, jitter_ms(LOOK_MS));
+	timer_stop(&l->look);
+	look(l);
 }
 
 /* --- the certificate */
 
 static void on_certified(void *arg, enum err err, const redisReply *reply)
 {
-	struct cache_listen *l = arg;
+	struct cache_listen *l = called(arg);
 	int64_t now, held;
 
-	l->calls--;
-	if (!l->closed && err == ERR_OK && read_answer(reply, &now, &held)) {
-		l->at = now;
-		l->at_ms = clock_ms();
-	}
-	release(l);
+	if (!l || !read_answer(err, reply, &now, &held))
+		return;
+	l->at = now;
+	l->at_ms = clock_ms();
 }
 
 /* What was heard before this is void in Redis before the certificate is: the calls go one way. */
@@ -182,8 +223,10 @@ static void on_up(void *arg)
 	struct cache_listen *l = arg;
 
 	l->state = ASKING;
-	l->up_ms = l->heard_ms = clock_ms();
+	l->life++;
+	l->heard_ms = clock_ms();
 	l->from = l->at = 0;
+	l->doubted = false; /* it is asked for all that was not heard */
 	look(l);
 }
 
@@ -192,7 +235,7 @@ static void on_down(void *arg)
 	struct cache_listen *l = arg;
 
 	l->state = DEAF;
-	l->heard_ms = 0;
+	l->settled_ms = 0;
 	timer_stop(&l->look);
 	l->opts.lost(l->opts.arg);
 }
@@ -209,9 +252,14 @@ bool cache_listen_settled(const struct cache_listen *l)
 	return l->state == HEARING;
 }
 
+bool cache_listen_doubtful(const struct cache_listen *l)
+{
+	return l->state == RENEWING || l->state == ASKING;
+}
+
 bool cache_listen_sure(const struct cache_listen *l, int64_t since_ms)
 {
-	return l->state != DEAF && l->up_ms <= since_ms && clock_ms() < l->heard_ms + SURE_MS;
+	return l->settled_ms && l->settled_ms <= since_ms && clock_ms() < l->heard_ms + SURE_MS;
 }
 
 const char *cache_listen_trouble(const struct cache_listen *l)

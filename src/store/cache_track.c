@@ -2,15 +2,18 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shoal/base/arena.h"
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
+#include "shoal/store/cache_gen.h"
 #include "shoal/store/cache_key.h"
 
 enum {
 	ASK_MS = 500,
-	TRUST_MS = 2000,    /* from the question; the fleet waits no longer for a worker that is silent */
+	TRUST_MS = 2000,    /* CACHE_TRUST_MS; the fleet waits no longer for a worker that is silent */
+	STRANGE_MAX = 4,    /* the other connection may just be asking who its server is */
 	ANSWER_MS = 1500,   /* then the connection counts as lost */
 	REFUSED_MS = 10000, /* between attempts where the server does not track for us */
 };
@@ -31,17 +34,21 @@ struct cache_track {
 	struct redis *conn;
 	enum state state;
 	struct timer ask;
-	int64_t asked_ms; /* of the question under way */
-	int64_t sure_ms;  /* the last question that was answered and posted; 0: none on this connection */
-	unsigned posting; /* answers of the ordinary connection that are to come */
-	unsigned life;    /* of this connection; answers that belong to an older one are void */
+	int64_t asked_ms;             /* of the question under way */
+	int64_t sure_ms;              /* the last question that was answered and posted; 0: none on this connection */
+	unsigned posting;             /* answers of the ordinary connection that are to come */
+	unsigned life;                /* of this connection; answers that belong to an older one are void */
+	unsigned strange;             /* times in a row that the ordinary connection was to another server */
+	char ident[CACHE_IDENT_SIZE]; /* of its server */
+	unsigned members;             /* names so far */
+	char member[240], over[240];  /* the present name, the one before that is to go; "": none */
 	bool closed;
 };
 
 /* A post on its way: whether it still counts is seen when it is answered. */
 struct post {
 	struct cache_track *t;
-	unsigned life;
+	unsigned life, member;
 	int64_t asked_ms;
 };
 
@@ -62,35 +69,47 @@ static void refuse(struct cache_track *t, const redisReply *reply)
 	timer_set(&t->ask, REFUSED_MS);
 }
 
+static void believe(struct cache_track *t, int64_t asked_ms)
+{
+	bool begins = !cache_track_sure(t);
+
+	t->sure_ms = asked_ms;
+	if (begins)
+		t->opts.begins(t->opts.arg);
+}
+
 static void on_posted(void *arg, enum err err, const redisReply *reply)
 {
 	struct post *p = arg;
 	struct cache_track *t = p->t;
-	bool counts = !t->closed && err == ERR_OK && reply->type == REDIS_REPLY_INTEGER && p->life == t->life &&
-	              t->state == TRACKING && clock_ms() < p->asked_ms + TRUST_MS;
 
 	t->posting--;
-	if (counts) {
-		bool begins = !cache_track_sure(t);
-
-		t->sure_ms = p->asked_ms;
-		if (begins)
-			t->opts.begins(t->opts.arg);
-	}
+	if (!t->closed && err == ERR_OK && reply->type == REDIS_REPLY_INTEGER && p->life == t->life &&
+	    p->member == t->members && t->state == TRACKING && clock_ms() < p->asked_ms + TRUST_MS)
+		believe(t, p->asked_ms);
 	free(p);
 	release(t);
+}
+
+/* A belief that ran out begins anew under another name: nobody need wait for the old one. */
+static void name_member(struct cache_track *t)
+{
+	if (cache_track_sure(t))
+		return;
+	memcpy(t->over, t->member, sizeof(t->over));
+	snprintf(t->member, sizeof(t->member), "%.200s~%u", t->opts.id, ++t->members);
 }
 
 static void post(struct cache_track *t)
 {
 	struct post *p = mem_alloc(sizeof(*p));
-	char ms[24];
 
-	snprintf(ms, sizeof(ms), "%d", TRUST_MS);
-	*p = (struct post){.t = t, .life = t->life, .asked_ms = t->asked_ms};
+	name_member(t);
+	*p = (struct post){.t = t, .life = t->life, .member = t->members, .asked_ms = t->asked_ms};
 	t->posting++;
-	redis_eval(t->opts.redis, &script_trust, on_posted, p, 1, 3,
-	           (struct span[]){SPAN(CACHE_TRUSTS), span_of(t->opts.id), span_of(ms)});
+	redis_eval(t->opts.redis, &script_trust, on_posted, p, 2, 6,
+	           (struct span[]){SPAN(CACHE_TRUSTS), SPAN(CACHE_SINCE), span_of(t->ident), SPAN(CACHE_TRUST_MS),
+	                           span_of(t->member), span_of(t->over)});
 }
 
 static void on_pong(void *arg, enum err err, const redisReply *reply)
@@ -100,7 +119,13 @@ static void on_pong(void *arg, enum err err, const redisReply *reply)
 	(void)reply;
 	if (err != ERR_OK || t->state != TRACKING)
 		return;
-	post(t);
+	if (strcmp(t->ident, t->opts.ident(t->opts.arg)) == 0) {
+		t->strange = 0;
+		post(t);
+	} else if (++t->strange > STRANGE_MAX) { /* its name leads to another one now, or it was promoted */
+		redis_drop(t->conn, "the caches' other connection is to another server");
+		return;
+	}
 	timer_set(&t->ask, ASK_MS);
 }
 
@@ -144,6 +169,15 @@ static void on_tracked(void *arg, enum err err, const redisReply *reply)
 		redis_call(t->conn, on_subscribed, t, 2, (struct span[]){SPAN("SUBSCRIBE"), SPAN(CHANNEL)});
 }
 
+static void on_info(void *arg, enum err err, const redisReply *reply)
+{
+	struct cache_track *t = arg;
+
+	if (t->state == SETTING && (err != ERR_OK || reply->type != REDIS_REPLY_STRING ||
+	                            !cache_gen_ident((struct span){reply->str, reply->len}, t->ident)))
+		refuse(t, reply);
+}
+
 static void on_id(void *arg, enum err err, const redisReply *reply)
 {
 	struct cache_track *t = arg;
@@ -164,6 +198,8 @@ static void on_id(void *arg, enum err err, const redisReply *reply)
 static void setup(struct cache_track *t)
 {
 	t->state = SETTING;
+	t->strange = 0;
+	redis_call(t->conn, on_info, t, 3, (struct span[]){SPAN("INFO"), SPAN("server"), SPAN("replication")});
 	redis_call(t->conn, on_id, t, 2, (struct span[]){SPAN("CLIENT"), SPAN("ID")});
 }
 
@@ -204,9 +240,9 @@ static void on_push(void *arg, const redisReply *reply)
 	}
 }
 
-bool cache_track_up(const struct cache_track *t)
+const char *cache_track_member(const struct cache_track *t)
 {
-	return t->state == TRACKING;
+	return t->member;
 }
 
 int64_t cache_track_sure_ms(const struct cache_track *t)
@@ -239,9 +275,10 @@ void cache_track_close(struct cache_track *t)
 {
 	if (!t)
 		return;
-	if (t->sure_ms)
-		redis_eval(t->opts.redis, &script_trust, NULL, NULL, 1, 3,
-		           (struct span[]){SPAN(CACHE_TRUSTS), span_of(t->opts.id), SPAN("0")});
+	if (t->member[0])
+		redis_eval(t->opts.redis, &script_trust, NULL, NULL, 2, 6,
+		           (struct span[]){SPAN(CACHE_TRUSTS), SPAN(CACHE_SINCE), span_of(t->ident), SPAN("0"),
+		                           SPAN(""), span_of(t->member)});
 	t->closed = true;
 	t->state = DOWN;
 	timer_release(&t->ask);

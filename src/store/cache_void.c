@@ -4,9 +4,10 @@
 #include <time.h>
 
 #include "shoal/base/clock.h"
+#include "shoal/store/cache_gen.h"
 #include "shoal/store/cache_key.h"
 
-enum { FENCE_BYTES = 8, FENCE_MS = 3000, LOOK_US = 2000 };
+enum { FENCE_BYTES = 8, FENCE_MS = 5000, LOOK_US = 2000 };
 
 static struct redis_script script_void = {.name = "lua/cache_void.lua"};
 static struct redis_script script_fence = {.name = "lua/cache_fence.lua"};
@@ -60,37 +61,40 @@ enum err cache_void_now(redisContext *c, enum cache_kind kind, const struct span
 
 /* --- fences */
 
-void cache_fence_seen(struct redis *r, struct span fence, const char *worker)
+void cache_fence_seen(struct redis *r, struct span fence, const char *member)
 {
-	char heard[CACHE_NAME_BYTES];
+	char deaf[CACHE_NAME_BYTES];
 
-	if (cache_key_valid(fence))
-		redis_eval(
-		    r, &script_heard, NULL, NULL, 2, 3,
-		    (struct span[]){SPAN(CACHE_TRUSTS), cache_key_other(heard, "heard", fence), span_of(worker)});
+	if (cache_key_valid(fence) && member[0])
+		redis_call(r, NULL, NULL, 3,
+		           (struct span[]){SPAN("SREM"), cache_key_other(deaf, "deaf", fence), span_of(member)});
 }
 
-static enum err set_fence(redisContext *c, struct span fence)
+static enum err ask_ident(redisContext *c, char ident[CACHE_IDENT_SIZE])
 {
-	char name[CACHE_NAME_BYTES];
-	redisReply *reply;
-	enum err err;
+	redisReply *info = redisCommand(c, "INFO server replication");
+	bool told =
+	    info && info->type == REDIS_REPLY_STRING && cache_gen_ident((struct span){info->str, info->len}, ident);
+	enum err err = told ? ERR_OK : info ? ERR_DENIED : ERR_UNREACHABLE;
 
-	err = redis_eval_now(c, &script_fence, 1, 1, (struct span[]){cache_key_other(name, "v:fence", fence)}, &reply);
-	if (reply)
-		freeReplyObject(reply);
+	if (info)
+		freeReplyObject(info);
 	return err;
 }
 
-/* How many may believe their memory, and how many of them have not seen the fence. */
-static enum err ask_heard(redisContext *c, struct span fence, unsigned *live, unsigned *deaf)
+/* *live: who has to hear it. *unknown_ms: for how long there may be others, of a server before this one. */
+static enum err set_fence(redisContext *c, struct span fence, unsigned *live, int64_t *unknown_ms)
 {
-	char heard[CACHE_NAME_BYTES];
+	char name[CACHE_NAME_BYTES], deaf[CACHE_NAME_BYTES], ident[CACHE_IDENT_SIZE];
 	redisReply *reply;
-	enum err err;
+	enum err err = ask_ident(c, ident);
 
-	err = redis_eval_now(c, &script_heard, 2, 3,
-	                     (struct span[]){SPAN(CACHE_TRUSTS), cache_key_other(heard, "heard", fence), SPAN("")},
+	if (err != ERR_OK)
+		return err;
+	err = redis_eval_now(c, &script_fence, 4, 6,
+	                     (struct span[]){cache_key_other(name, "v:fence", fence), SPAN(CACHE_TRUSTS),
+	                                     cache_key_other(deaf, "deaf", fence), SPAN(CACHE_SINCE), span_of(ident),
+	                                     SPAN(CACHE_TRUST_MS)},
 	                     &reply);
 	if (err == ERR_OK &&
 	    (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
@@ -98,31 +102,53 @@ static enum err ask_heard(redisContext *c, struct span fence, unsigned *live, un
 		err = ERR_PROTOCOL;
 	if (err == ERR_OK) {
 		*live = (unsigned)reply->element[0]->integer;
-		*deaf = (unsigned)reply->element[1]->integer;
+		*unknown_ms = reply->element[1]->integer;
 	}
 	if (reply)
 		freeReplyObject(reply);
 	return err;
 }
 
+static enum err ask_deaf(redisContext *c, struct span fence, int64_t *deaf)
+{
+	char name[CACHE_NAME_BYTES];
+	redisReply *reply;
+	enum err err;
+
+	err = redis_eval_now(c, &script_heard, 2, 2,
+	                     (struct span[]){SPAN(CACHE_TRUSTS), cache_key_other(name, "deaf", fence)}, &reply);
+	if (err == ERR_OK && reply->type != REDIS_REPLY_INTEGER)
+		err = ERR_PROTOCOL;
+	if (err == ERR_OK)
+		*deaf = reply->integer;
+	if (reply)
+		freeReplyObject(reply);
+	return err;
+}
+
+static void sleep_us(int64_t us)
+{
+	nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000}, NULL);
+}
+
 enum err cache_fence_now(redisContext *c, unsigned *workers)
 {
-	int64_t deadline = clock_ms() + FENCE_MS;
+	int64_t began = clock_ms(), deaf, unknown_ms = 0;
 	char token[2 * FENCE_BYTES + 1];
-	unsigned live = 0, deaf = 1;
 	enum err err;
 
 	*workers = 0;
 	random_hex(token, FENCE_BYTES);
-	err = set_fence(c, span_of(token));
+	err = set_fence(c, span_of(token), workers, &unknown_ms);
+	deaf = *workers;
 	while (err == ERR_OK && deaf > 0) {
-		err = ask_heard(c, span_of(token), &live, &deaf);
-		if (live > *workers)
-			*workers = live;
-		if (err == ERR_OK && deaf > 0 && clock_ms() >= deadline)
+		err = ask_deaf(c, span_of(token), &deaf);
+		if (err == ERR_OK && deaf > 0 && clock_ms() >= began + FENCE_MS)
 			err = ERR_TIMEOUT;
 		if (err == ERR_OK && deaf > 0)
-			nanosleep(&(struct timespec){.tv_nsec = LOOK_US * 1000}, NULL);
+			sleep_us(LOOK_US);
 	}
+	if (err == ERR_OK && clock_ms() < began + unknown_ms)
+		sleep_us((began + unknown_ms - clock_ms()) * 1000);
 	return err;
 }

@@ -7,6 +7,7 @@ hold exactly its keys, of nothing else anything.
 import glob
 import io
 import os
+import re
 import select
 import subprocess
 import sys
@@ -66,7 +67,8 @@ def told(*statements, commit=True):
     keys = []
     for payload in heard():
         parts = payload.split(" ")
-        keys.append(parts[0] + " " + parts[2] if len(parts) == 3 and parts[1] == xid else "wrong: " + payload)
+        keys.append(parts[0] + " " + parts[2] if len(parts) == 3 and re.fullmatch(r"%s\.\d{16}" % xid, parts[1])
+                    else "wrong: " + payload)
     return sorted(keys)
 
 

@@ -40,6 +40,8 @@ struct cache_flight_opts {
 	struct cache_value *(*remembered)(void *arg, enum cache_kind kind, struct span key);
 	/* A number that stays the same as long as memory may be believed without a break; 0: it may not, now. */
 	uint64_t (*belief)(void *arg);
+	/* Redis may hold old values now, and is to be passed by. */
+	bool (*doubtful)(void *arg);
 	/* A value to be remembered. */
 	void (*remember)(void *arg, enum cache_kind kind, struct span key, struct cache_value *v);
 	void *arg;
@@ -48,6 +50,9 @@ struct cache_flight_opts {
 struct cache_flights *cache_flights_open(const struct cache_flight_opts *opts);
 /* Who waits gets ERR_UNREACHABLE inside this call. Before the generations, Redis and Postgres are closed. */
 void cache_flights_close(struct cache_flights *f); /* NULL does nothing */
+
+/* Whether a cache's list of all keys says that there is no such key. Aliases are on no list. */
+bool cache_is_unlisted(const struct cache_value *list, struct span key);
 
 /* v: borrowed, valid during the call; NULL unless err is ERR_OK. Never called inside cache_flights_get. */
 typedef void cache_fn(void *arg, enum err err, struct cache_value *v);

@@ -28,6 +28,8 @@ void cache_gen_close(struct cache_gen *g); /* before Redis; NULL does nothing */
  * seconds, since a server may be promoted under a connection. */
 void cache_gen_redis_came(struct cache_gen *g);
 
+/* Who the server is, "" while it has not said. */
+const char *cache_gen_server(const struct cache_gen *g);
 /* The generation read together with a value: whether it is one of this server, and if so, known from now on.
  * False: cache_gen_renew first. */
 bool cache_gen_see(struct cache_gen *g, enum cache_kind kind, struct span generation);

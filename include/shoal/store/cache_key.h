@@ -4,7 +4,7 @@
  * none shoal:{cache}:v:KIND        the generation of this cache; a value of another one is void shoal:{cache}:v:fence:X
  * never stays: see cache_void.h shoal:{cache}:l:KIND:KEY    lease: a token of who fills the value now
  *   shoal:{cache}:told:X        a change of the database that was told already
- *   shoal:{cache}:trusts, :heard:X, :listening    see cache_track.h, cache_void.h, cache_listen.h
+ *   shoal:{cache}:trusts, :deaf:X, :since, :listening    see cache_track.h, cache_void.h, cache_listen.h
  *
  * KEY "%" is the mark of a whole load; for start codes it holds all codes. Tracking covers ":v:" alone. */
 #ifndef SHOAL_STORE_CACHE_KEY_H
@@ -17,6 +17,8 @@
 
 #define CACHE_TRACKED "shoal:{cache}:v:"
 #define CACHE_TRUSTS "shoal:{cache}:trusts"
+#define CACHE_SINCE "shoal:{cache}:since"
+#define CACHE_TRUST_MS "2000" /* for how long a memory is believed after a question was answered */
 #define CACHE_WHOLE "%"
 #define CACHE_TOLD_MS "60000" /* for how long a change is not told again */
 enum {

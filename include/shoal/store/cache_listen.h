@@ -3,7 +3,7 @@
  * nobody's death leaves a gap, and a worker's memory stays certain while Redis is away.
  *
  * What nobody heard: a connection that begins to listen asks Redis whether others listened without a break meanwhile.
- * They say so, twice a second, in `shoal:{cache}:listening`: a time of Redis, such that every change that committed
+ * They say so, once a second, in `shoal:{cache}:listening`: a time of Redis, such that every change that committed
  * before is void by now. Where nobody did, all generations end. */
 #ifndef SHOAL_STORE_CACHE_LISTEN_H
 #define SHOAL_STORE_CACHE_LISTEN_H
@@ -21,8 +21,8 @@ struct cache_listen_opts {
 	struct redis *redis;
 	const char *url; /* of Postgres, not of a pooler */
 	const char *application_name;
-	/* A change has committed; payload is "CACHE TXID KEY", KEY "*": anything. Its voids are to be called for inside
-	 * this call, on the same connection to Redis. */
+	/* A change has committed; payload is "CACHE CHANGE KEY", KEY "*": anything. Its voids are to be called for
+	 * inside this call, on the same connection to Redis. */
 	void (*changed)(void *arg, struct span payload);
 	/* Nobody knows what changed: all generations are to end. cache_listen_renewed() tells when they have. */
 	void (*gap)(void *arg);
@@ -35,12 +35,16 @@ void cache_listen_close(struct cache_listen *l); /* before Redis; NULL does noth
 
 /* Answers `gap`: all generations have ended since, or could not be (then it asks again, after a while). */
 void cache_listen_renewed(struct cache_listen *l, bool done);
+/* Redis can be asked again: what is open is asked at once, before anybody reads from it. */
+void cache_listen_redis_came(struct cache_listen *l);
 /* A change could not be voided in Redis: what this worker heard proves nothing until `gap` has been answered. */
 void cache_listen_doubt(struct cache_listen *l);
 
 /* It listens, and the question whether there was a gap is answered. */
 bool cache_listen_settled(const struct cache_listen *l);
-/* Everything that committed up to two seconds ago was heard, without a break since before since_ms (clock_ms()). */
+/* It listens, and does not know yet whether there was a gap, or knows of changes that are not void in Redis. */
+bool cache_listen_doubtful(const struct cache_listen *l);
+/* Everything that committed up to three seconds ago was heard, without a break since before since_ms (clock_ms()). */
 bool cache_listen_sure(const struct cache_listen *l, int64_t since_ms);
 const char *cache_listen_trouble(const struct cache_listen *l); /* NULL: it listens */
 

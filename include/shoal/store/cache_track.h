@@ -3,8 +3,8 @@
  * A connection of its own: CLIENT TRACKING in broadcast mode over "shoal:{cache}:v:", redirected to itself, so that it
  * is lost together with what it would have told (RESP2: hiredis 0.14 knows no other). It is asked every half second;
  * the answer proves that everything before was delivered. Only then, and after `shoal:{cache}:trusts` says so to the
- * fleet, memory may be believed: for two seconds from when the question was asked. A process that was stopped, or whose
- * connection hangs, runs out of it by itself. */
+ * fleet, memory may be believed: for CACHE_TRUST_MS from when the question was asked. A process that was stopped, or
+ * whose connection hangs, runs out of it by itself. */
 #ifndef SHOAL_STORE_CACHE_TRACK_H
 #define SHOAL_STORE_CACHE_TRACK_H
 
@@ -20,7 +20,10 @@ struct cache_track_opts {
 	struct loop *loop;
 	struct redis *redis; /* the ordinary connection to the same server */
 	const char *url;     /* of that server */
-	const char *id;      /* of this worker, in the fleet */
+	const char *id;      /* of this worker, in the fleet; at most 200 bytes */
+	/* Who the server of the ordinary connection is (cache_gen.h), "" while it is not known: tracking must come from
+	 * the same. */
+	const char *(*ident)(void *arg);
 	/* A tracked key was written or removed; name is valid during the call. */
 	void (*changed)(void *arg, struct span name);
 	void (*flushed)(void *arg); /* all of them */
@@ -38,6 +41,7 @@ void cache_track_close(struct cache_track *t); /* NULL does nothing */
 bool cache_track_sure(const struct cache_track *t);
 /* When it was last certain, clock_ms(); 0: never, or its end is forgotten. For who has another way to know. */
 int64_t cache_track_sure_ms(const struct cache_track *t);
-bool cache_track_up(const struct cache_track *t);
+/* The name under which memory is believed now, as in `trusts`: another one each time that it begins. */
+const char *cache_track_member(const struct cache_track *t);
 
 #endif
