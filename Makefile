@@ -58,6 +58,7 @@ $(B)/obj/embed.o: $(B)/embed.c
 # --- tests in C: tests/unit/NAME.c names the layers it links in its first line, "/* links: base model */"
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/test_*.c))
+BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 .SECONDEXPANSION:
 linked = $(foreach l,$(shell sed -n '1s,^/\* links: \(.*\) \*/,\1,p' $(1)),$(call lib,$(l)))
 $(B)/tests/%: tests/%.c tests/check.h $$(call linked,tests/%.c)
@@ -78,7 +79,7 @@ $(TURN): $(wildcard tests/model/*.[ch]) tests/servers.h tests/port.h
 	$(V)$(CC) $(CPPFLAGS) -Itests $(WARN) $(HARDEN) $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
 
 .PHONY: clean install uninstall test-programs
-test-programs: $(UNIT) $(INTEGRATION) $(FAULT) $(TURN)
+test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(TURN)
 clean:
 	rm -rf build
 install: $(B)/shoal
@@ -86,7 +87,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture model layers format outages chaos
+.PHONY: deps run test torture model layers format outages chaos bench-cache
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -115,5 +116,10 @@ outages: all
 chaos: all
 	@sh src/up/deps.sh test
 	@/usr/bin/python3 tests/chaos/run.py $(B)/shoal
+
+# the workers' memory of the caches: hit rates and CPU, then what it throws out beside other ways to choose
+bench-cache: $(B)/tests/bench/cache_memory $(B)/tests/bench/cache_policies
+	@$(B)/tests/bench/cache_memory
+	@$(B)/tests/bench/cache_policies
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,6 +1,19 @@
 /* A worker's own memory of the caches: (kind, key) -> value, bounded in bytes over all kinds together. The bound counts
  * everything: the table, the entries, the values, what malloc adds. Values that were dropped while jobs hold them are
- * the jobs' and no longer counted. */
+ * the jobs' and no longer counted. Where strangers choose keys they cannot make them collide: the hash is keyed.
+ *
+ * What is in use stays: a clock whose hand takes the entries that were not used since it came by last, and comes four
+ * times by the others before it takes one of their (at most three) uses off. That costs two bits an entry and nothing
+ * at a hit. In percent of lookups, 1,000,000 players and room for 98,000 (make bench-cache):
+ *
+ *                                            this    LRU  CLOCK  SIEVE  S3-FIFO  W-TinyLFU
+ *     Zipf 0.80                              56.1   48.5   49.7   55.9     56.9       57.0
+ *     Zipf 0.99                              80.4   76.5   77.2   80.6     80.9       80.6
+ *     Zipf 1.10                              90.4   88.6   89.0   90.5     90.7       90.3
+ *     0.99 and a fifth of one-time keys      78.4   71.6   72.7   79.4     80.6       79.3
+ *     0.99 and popularity that moves         77.5   76.1   76.8   73.5     78.6       77.7
+ *
+ * The better ones need lists, 16 bytes and more an entry of 160: on the plain loads that costs what they lead by. */
 #ifndef SHOAL_STORE_CACHE_MEMORY_H
 #define SHOAL_STORE_CACHE_MEMORY_H
 
