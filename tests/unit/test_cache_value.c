@@ -78,6 +78,11 @@ static void directories_know_their_codes(void)
 	CHECK(!directory_has(&v->directory, (struct span){"ab\0", 3}));
 	CHECK(directory_has(&v->directory, (struct span){"abx", 2}));
 	cache_value_unref(v);
+	for (int kind = 0; kind < CACHE_KINDS; kind++) {
+		v = read_text((enum cache_kind)kind, "%", "[\"4\",\"default\"]");
+		CHECK(v && (int)v->kind == kind && directory_has(&v->directory, SPAN("default")));
+		cache_value_unref(v);
+	}
 	v = read_text(CACHE_STARTCODE, "%", "[]");
 	CHECK(v && v->directory.n == 0 && !directory_has(&v->directory, SPAN("")) && !v->directory.many);
 	cache_value_unref(v);
