@@ -601,6 +601,21 @@ const char *conf_bot_token(const struct conf *c, const char *name)
 	return NULL;
 }
 
+const char *conf_bot_app_id(const struct conf *c, const char *name)
+{
+	return strcmp(name, "ladder") == 0 ? c->ladder_app_id : NULL;
+}
+
+const char *conf_bot_public_key(const struct conf *c, const char *name)
+{
+	return strcmp(name, "ladder") == 0 ? c->ladder_public_key : NULL;
+}
+
+const char *conf_platform_api(const struct conf *c, const char *platform)
+{
+	return strcmp(platform, "discord") == 0 ? c->discord_api : c->telegram_api;
+}
+
 bool conf_knows_bot(const char *name)
 {
 	size_t len = strlen(name);

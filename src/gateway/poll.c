@@ -223,16 +223,22 @@ static void on_answer(void *arg, enum err err, const struct http_response *res)
 
 static void ask(struct poller *p)
 {
-	struct http_request req = {.method = "POST", .timeout_ms = ANSWER_MS, .peer = "telegram"};
+	const struct credentials who = {.api = p->opts.api, .token = p->opts.token};
+	struct call call = {.method = "getUpdates"};
+	struct http_request req = {.timeout_ms = ANSWER_MS, .peer = "telegram"};
+	struct request request;
 
 	forget_batch(p);
 	/* After a week without updates Telegram begins to number anew, maybe below the offset. */
 	if (p->offset != 0 && clock_ms() - p->heard_ms > QUIET_MS)
 		p->offset = 0;
 	move(p, POLL_ASKING);
-	req.url = platform_telegram.url(p->opts.api, p->opts.token, "getUpdates", &p->arena);
 	/* after trouble a short question tells soon whether it is over */
-	req.body = telegram_get_updates(p->opts.bot, p->offset, BATCH, p->trouble[0] ? 0 : ASK_S, &p->arena);
+	call.body = telegram_get_updates(p->opts.bot, p->offset, BATCH, p->trouble[0] ? 0 : ASK_S, &p->arena);
+	platform_telegram.request(&who, &call, &p->arena, &request);
+	req.method = request.method;
+	req.url = request.url;
+	req.body = request.body;
 	p->asked_ms = clock_ms();
 	p->call = http_send(p->opts.http, &req, on_answer, p);
 }

@@ -3,7 +3,9 @@
 #include <string.h>
 
 /* Kinds that are worth something only as the act of a person. */
-#define PERSONAL (UPDATE_COMMAND | UPDATE_TEXT | UPDATE_MEDIA | UPDATE_SERVICE | UPDATE_PRESS)
+#define PERSONAL                                                                                                       \
+	(UPDATE_COMMAND | UPDATE_TEXT | UPDATE_MEDIA | UPDATE_SERVICE | UPDATE_PRESS | UPDATE_SLASH | UPDATE_FORM |    \
+	 UPDATE_SUGGEST)
 
 static bool matches(const struct command *c, const struct update *u)
 {

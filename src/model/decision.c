@@ -44,10 +44,27 @@ static struct reply *add_reply(struct decision *d, enum reply_kind kind, int64_t
 	*r = (struct reply){.kind = kind, .chat_id = chat_id, .group = chat_id < 0, .message_id = message_id};
 	*d->last = r;
 	d->last = &r->next;
+	return r;
+}
+
+static struct reply *add_to_chat(struct decision *d, enum reply_kind kind, int64_t chat_id, int64_t message_id)
+{
+	struct reply *r = add_reply(d, kind, chat_id, message_id);
+
 	if (chat_id == 0)
 		fail(d, ERR_INTERNAL, "a reply without a chat");
 	if (kind != REPLY_SEND && message_id == 0)
 		fail(d, ERR_INTERNAL, "an edit without a message");
+	return r;
+}
+
+static struct reply *add_by_token(struct decision *d, enum reply_kind kind, const char *token)
+{
+	struct reply *r = add_reply(d, kind, 0, 0);
+
+	r->token = token;
+	if (!token || !*token)
+		fail(d, ERR_INTERNAL, "an answer without a token");
 	return r;
 }
 
@@ -63,17 +80,30 @@ static struct reply *add_text(struct decision *d, struct reply *r, const char *h
 
 struct reply *decision_send(struct decision *d, int64_t chat_id, const char *html)
 {
-	return add_text(d, add_reply(d, REPLY_SEND, chat_id, 0), html);
+	return add_text(d, add_to_chat(d, REPLY_SEND, chat_id, 0), html);
 }
 
 struct reply *decision_edit(struct decision *d, int64_t chat_id, int64_t message_id, const char *html)
 {
-	return add_text(d, add_reply(d, REPLY_EDIT, chat_id, message_id), html);
+	return add_text(d, add_to_chat(d, REPLY_EDIT, chat_id, message_id), html);
 }
 
 struct reply *decision_disarm(struct decision *d, int64_t chat_id, int64_t message_id)
 {
-	return add_reply(d, REPLY_DISARM, chat_id, message_id);
+	return add_to_chat(d, REPLY_DISARM, chat_id, message_id);
+}
+
+struct reply *decision_answer(struct decision *d, const char *token, const char *html)
+{
+	return add_text(d, add_by_token(d, REPLY_ANSWER, token), html);
+}
+
+struct reply *decision_more(struct decision *d, const char *token, const char *html, bool hidden)
+{
+	struct reply *r = add_text(d, add_by_token(d, REPLY_MORE, token), html);
+
+	r->hidden = hidden;
+	return r;
 }
 
 void reply_row(struct decision *d, struct reply *r)
@@ -127,6 +157,18 @@ void reply_button(struct decision *d, struct reply *r, const char *label, const 
 	else if (strlen(data) > CALLBACK_BYTES)
 		fail(d, ERR_TOO_LONG, "callback data over 64 bytes");
 	add_button(d, r, (struct button){.label = label, .data = data});
+}
+
+void reply_style(struct decision *d, struct reply *r, enum button_style style, bool off)
+{
+	struct button_row *row = r->nrows ? &r->rows[r->nrows - 1] : NULL;
+
+	if (!row || row->n == 0) {
+		fail(d, ERR_INTERNAL, "a style without a button");
+		return;
+	}
+	row->buttons[row->n - 1].style = style;
+	row->buttons[row->n - 1].off = off;
 }
 
 void reply_link(struct decision *d, struct reply *r, const char *label, const char *url)

@@ -1,8 +1,11 @@
 #include "shoal/wire/platform.h"
 
+#include <string.h>
+
 const struct platform *platform_of(enum platform_id id)
 {
-	static const struct platform *const platforms[] = {[PLATFORM_TELEGRAM] = &platform_telegram};
+	static const struct platform *const platforms[] = {
+	    [PLATFORM_TELEGRAM] = &platform_telegram, [PLATFORM_DISCORD] = &platform_discord};
 
 	return (size_t)id < sizeof(platforms) / sizeof(platforms[0]) ? platforms[id] : NULL;
 }
@@ -24,7 +27,7 @@ struct span calls_encode(const struct call *calls, size_t n, struct arena *a)
 	size_t max = 16;
 
 	for (size_t i = 0; i < n; i++)
-		max += calls[i].body.len + 128;
+		max += calls[i].body.len + 128 + (calls[i].token ? strlen(calls[i].token) * 6 : 0);
 	buf_init(&b, max);
 	json_writer_init(&w, &b);
 	json_begin_arr(&w);
@@ -33,6 +36,8 @@ struct span calls_encode(const struct call *calls, size_t n, struct arena *a)
 		json_kv_str(&w, "m", calls[i].method);
 		json_kv_i64(&w, "c", calls[i].chat_id);
 		json_kv_bool(&w, "g", calls[i].group);
+		if (calls[i].token)
+			json_kv_str(&w, "t", calls[i].token);
 		json_key(&w, "b");
 		json_put_raw(&w, calls[i].body);
 		json_end_obj(&w);
@@ -41,7 +46,7 @@ struct span calls_encode(const struct call *calls, size_t n, struct arena *a)
 	return finish(&b, a);
 }
 
-/* The name becomes part of a URL. */
+/* The name becomes part of a URL, or chooses one. */
 static bool is_method(const char *m)
 {
 	size_t n = 0;
@@ -62,6 +67,7 @@ static bool call_decode(const cJSON *stored, size_t max, struct arena *a, struct
 	struct json_writer w;
 
 	c->method = json_str(stored, "m");
+	c->token = json_str(stored, "t");
 	if (!is_method(c->method) || !body || !json_i64(stored, "c", &c->chat_id) || !json_bool(stored, "g", &c->group))
 		return false;
 	buf_init(&b, max);

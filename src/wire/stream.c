@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "shoal/wire/discord.h"
 #include "shoal/wire/telegram.h"
 
 #define UPDATE_ID_MAX (INT64_C(1) << 53)
@@ -40,6 +41,17 @@ enum err entry_from_telegram(const struct bot *bot, struct span body, int64_t no
 	out->lane = lane_of(bot, &p, update_id, a);
 	out->key = arena_printf(a, "telegram:%s:%lld", bot->name, (long long)update_id);
 	return ERR_OK;
+}
+
+void entry_from_discord(const struct bot *bot, const struct discord_place *p, struct span body, int64_t now_ms,
+                        struct arena *a, struct entry *out)
+{
+	*out =
+	    (struct entry){.bot = bot->name, .at_ms = now_ms, .body = body, .kind_name = p->kind_name, .update_id = -1};
+	out->key = arena_printf(a, "discord:%s:%lld", bot->name, (long long)p->id);
+	out->lane = out->key; /* of nobody: it waits for nobody */
+	if (p->user)
+		out->lane = arena_printf(a, "discord:%s:%lld", bot->name, (long long)p->user_id);
 }
 
 static uint64_t fnv1a(const char *p, size_t len)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "shoal/wire/data.h"
+
 /* Every field of Update. What bots act on has a shape of its own; the rest is only placed. */
 static const struct telegram_kind kinds[] = {
     {"message", TELEGRAM_MESSAGE, "chat", "from"},
@@ -222,18 +224,16 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-#define WORD_MAX 32
-
 /* "/word", "/word@bot", "/word payload". False: an ordinary text. */
 static bool read_command(const char *text, struct arena *a, struct update *u)
 {
 	const char *p = text, *end;
-	char word[WORD_MAX + 1];
+	char word[DATA_WORD_MAX + 1];
 	size_t n = 0;
 
 	if (*p++ != '/')
 		return false;
-	while (n < WORD_MAX && is_word_char(lower(*p)))
+	while (n < DATA_WORD_MAX && is_word_char(lower(*p)))
 		word[n++] = lower(*p++);
 	if (n == 0)
 		return false;
@@ -298,57 +298,6 @@ static void read_message(const cJSON *m, struct arena *a, struct update *u)
 	}
 }
 
-static bool is_mark(const char *s)
-{
-	size_t len = strlen(s);
-
-	if (len != UPDATE_MARK_LEN)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (!is_word_char(s[i]) || s[i] == '_')
-			return false;
-	}
-	return true;
-}
-
-static bool is_word(const char *s)
-{
-	size_t len = strlen(s);
-
-	for (size_t i = 0; i < len; i++) {
-		if (!is_word_char(s[i]))
-			return false;
-	}
-	return len > 0 && len <= WORD_MAX;
-}
-
-/* "word[:arg]*:mark". What is not of this form was not rendered by us: word stays NULL. */
-static void read_data(struct arena *a, struct update *u)
-{
-	const char *parts[UPDATE_ARGS_MAX + 2]; /* word, args, mark */
-	size_t n = 0;
-	char *rest = arena_strdup(a, u->data);
-
-	while (rest && n < COUNT(parts)) {
-		parts[n++] = rest;
-		rest = strchr(rest, ':');
-		if (rest)
-			*rest++ = 0;
-	}
-	if (rest || !is_word(parts[0]))
-		return;
-	if (n > 1 && is_mark(parts[n - 1]))
-		u->mark = parts[--n];
-	if (n > UPDATE_ARGS_MAX + 1) {
-		u->mark = NULL;
-		return;
-	}
-	u->word = parts[0];
-	u->nargs = (unsigned)n - 1;
-	for (size_t i = 1; i < n; i++)
-		u->args[i - 1] = parts[i];
-}
-
 static void read_press(const cJSON *q, struct arena *a, struct update *u)
 {
 	const char *id = json_str(q, "id"), *data = json_str(q, "data");
@@ -359,7 +308,7 @@ static void read_press(const cJSON *q, struct arena *a, struct update *u)
 	u->kind = UPDATE_PRESS;
 	u->press_id = id;
 	u->data = data ? data : "";
-	read_data(a, u);
+	data_read(a, u);
 }
 
 static void read_member(const cJSON *m, struct update *u)

@@ -124,6 +124,8 @@ static const char *check_reply(const struct reply *r)
 
 	if ((unsigned)r->kind >= REPLY_KIND_COUNT)
 		return "a reply of no known kind";
+	if (!methods[r->kind].method)
+		return "a reply of a kind that Telegram does not have";
 	if (r->chat_id == 0)
 		return "the reply names no chat";
 	if (methods[r->kind].message_id && r->message_id <= 0)
@@ -175,9 +177,10 @@ static void telegram_answer_press(const char *press_id, const char *toast, struc
 		out->body = SPAN("{\"callback_query_id\":\"\"}");
 }
 
-static const char *telegram_url(const char *api_base, const char *token, const char *method, struct arena *a)
+static void telegram_request(const struct credentials *who, const struct call *c, struct arena *a, struct request *out)
 {
-	return arena_printf(a, "%s/bot%s/%s", api_base, token, method);
+	*out = (struct request){.method = "POST", .body = c->body.len ? c->body : SPAN("{}")};
+	out->url = arena_printf(a, "%s/bot%s/%s", who->api, who->token, c->method);
 }
 
 struct span telegram_webhook_reply(const struct call *c, struct arena *a)
@@ -210,6 +213,6 @@ const struct platform platform_telegram = {
     .probe = "getMe",
     .encode = telegram_encode,
     .answer_press = telegram_answer_press,
-    .url = telegram_url,
+    .request = telegram_request,
     .judge = telegram_judge,
 };

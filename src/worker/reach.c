@@ -19,11 +19,12 @@
 #define BOTS_MAX 8
 #define PLATFORMS_MAX 4
 
-/* One bot of this worker: its token serves, or is missing, or is refused. */
+/* One bot of this worker: what it speaks with serves, or is missing, or is refused. */
 struct served {
 	struct reach *reach;
 	const struct bot *bot;
-	const char *token; /* NULL: none */
+	struct credentials who;
+	const char *missing; /* of these; NULL: nothing */
 	struct api *api;
 	struct breaker breaker;
 	struct http_call *probe;
@@ -34,7 +35,6 @@ struct served {
 struct api {
 	struct reach *reach;
 	const struct platform *platform;
-	const char *base;
 	struct breaker breaker;
 	struct served *asker; /* a bot with a token: probes with it */
 	char trouble[60];
@@ -57,7 +57,7 @@ static const char *served_trouble(const struct served *s)
 {
 	const char *why = breaker_trouble(&s->api->breaker);
 
-	if (!why && !s->token)
+	if (!why && s->missing)
 		why = s->trouble;
 	return why ? why : breaker_trouble(&s->breaker);
 }
@@ -110,6 +110,11 @@ const char *reach_redis_trouble(const struct reach *r)
 const char *reach_except(const struct reach *r)
 {
 	return r->except;
+}
+
+const struct credentials *reach_credentials(const struct reach *r, const struct bot *bot)
+{
+	return &served_find(r, bot)->who;
 }
 
 bool reach_any(const struct reach *r)
@@ -179,14 +184,17 @@ static void probe_bot(void *arg)
 {
 	struct served *s = arg;
 	const struct platform *p = s->api->platform;
+	struct request r;
 	struct arena a;
 
 	if (s->probe) /* its answer tells both, the platform's breaker and the token's */
 		return;
 	arena_init(&a);
-	const struct http_request req = {.method = "POST",
-	                                 .url = p->url(s->api->base, s->token, p->probe, &a),
-	                                 .body = SPAN("{}"),
+	p->request(&s->who, &(struct call){.method = p->probe}, &a, &r);
+	const struct http_request req = {.method = r.method,
+	                                 .url = r.url,
+	                                 .headers = r.headers,
+	                                 .body = r.body,
 	                                 .timeout_ms = PROBE_TIMEOUT_MS,
 	                                 .peer = p->name};
 	s->probe = http_send(s->reach->opts.http, &req, probed, s);
@@ -367,7 +375,7 @@ static struct api *api_of(struct reach *r, const struct bot *bot)
 		return api;
 	ENSURE(r->napis < PLATFORMS_MAX);
 	r->napis++;
-	*api = (struct api){.reach = r, .platform = platform, .base = r->opts.conf->telegram_api};
+	*api = (struct api){.reach = r, .platform = platform};
 	snprintf(api->trouble, sizeof(api->trouble), "%s cannot be reached", platform->name);
 	breaker_init(&api->breaker, &(struct breaker_opts){.loop = r->opts.loop,
 	                                                   .peer = platform->name,
@@ -386,14 +394,23 @@ static void bot_add(struct reach *r, const struct bot *bot)
 
 	ENSURE(r->nbots < BOTS_MAX);
 	r->nbots++;
-	*s = (struct served){
-	    .reach = r, .bot = bot, .api = api_of(r, bot), .token = conf_bot_token(r->opts.conf, bot->name)};
-	if (s->token && !s->api->asker)
+	*s = (struct served){.reach = r, .bot = bot, .api = api_of(r, bot)};
+	s->who = (struct credentials){.api = conf_platform_api(r->opts.conf, s->api->platform->name),
+	                              .token = conf_bot_token(r->opts.conf, bot->name),
+	                              .app_id = conf_bot_app_id(r->opts.conf, bot->name)};
+	if (!s->who.token)
+		s->missing = "token";
+	else if (s->api->platform->wants_app_id && !s->who.app_id)
+		s->missing = "application id";
+	if (!s->missing && !s->api->asker)
 		s->api->asker = s;
-	snprintf(s->trouble, sizeof(s->trouble),
-	         s->token ? "the token of the bot \"%.40s\" is refused" : "the bot \"%.40s\" has no token", bot->name);
-	if (!s->token)
-		log_error("a bot has no token: its updates wait", LOG_STR("bot", bot->name));
+	if (s->missing) {
+		snprintf(s->trouble, sizeof(s->trouble), "the bot \"%.40s\" has no %s", bot->name, s->missing);
+		log_error("a bot cannot speak: its updates wait", LOG_STR("bot", bot->name),
+		          LOG_STR("missing", s->missing));
+	} else {
+		snprintf(s->trouble, sizeof(s->trouble), "the token of the bot \"%.40s\" is refused", bot->name);
+	}
 	breaker_init(&s->breaker, &(struct breaker_opts){.loop = r->opts.loop,
 	                                                 .peer = bot->name,
 	                                                 .trouble = s->trouble,
@@ -448,7 +465,7 @@ static const char *check_bot(void *arg)
 {
 	const struct served *s = arg;
 
-	return s->token ? breaker_trouble(&s->breaker) : s->trouble;
+	return s->missing ? s->trouble : breaker_trouble(&s->breaker);
 }
 
 void reach_checks(struct reach *r, struct health *h, struct arena *a)

@@ -30,9 +30,13 @@ static void answered(void *arg, enum err err, const struct http_response *res)
 void send_call(struct job *j, const struct call *c)
 {
 	struct worker *w = j->worker;
-	const struct http_request req = {.method = "POST",
-	                                 .url = j->platform->url(w->conf.telegram_api, j->token, c->method, &j->arena),
-	                                 .body = c->body,
+	struct request r;
+
+	j->platform->request(reach_credentials(w->reach, j->bot), c, &j->arena, &r);
+	const struct http_request req = {.method = r.method,
+	                                 .url = r.url,
+	                                 .headers = r.headers,
+	                                 .body = r.body,
 	                                 .timeout_ms = PLATFORM_TIMEOUT_MS,
 	                                 .peer = j->platform->name};
 

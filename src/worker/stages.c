@@ -23,7 +23,6 @@ static enum step decode(struct job *j)
 		                                (int)(e->bot.len < 40 ? e->bot.len : 40), e->bot.ptr));
 	}
 	j->platform = platform_of(j->bot->platform);
-	j->token = conf_bot_token(&w->conf, j->bot->name);
 
 	int64_t at;
 	if (!e->at.ptr || !span_i64(e->at, &at))
@@ -44,7 +43,7 @@ static enum step acknowledge(struct job *j)
 	if (j->step && j->ruling.limited)
 		flood_limited(j->worker->flood, j->bot->name, 0, j->ruling.wait_ms, "");
 	if (j->step++ || j->worker->conf.telegram_mode != TELEGRAM_POLL || j->update.kind != UPDATE_PRESS ||
-	    j->entry->again || reach_bot_trouble(j->worker->reach, j->bot))
+	    !j->platform->answer_press || j->entry->again || reach_bot_trouble(j->worker->reach, j->bot))
 		return STEP_NEXT;
 	struct call call;
 	const char *toast = j->command && j->command->toast ? j->command->toast : "";

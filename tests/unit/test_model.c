@@ -75,6 +75,31 @@ static void buttons_stand_in_rows(void)
 	CHECK(!r->rows[1].buttons[0].data && !r->rows[0].buttons[0].url);
 }
 
+static void answers_go_by_token(void)
+{
+	struct decision d;
+	struct reply *r;
+
+	decision_init(&d, &a);
+	r = decision_answer(&d, "tok", "x");
+	CHECK_INT(r->kind, REPLY_ANSWER);
+	CHECK_STR(r->token, "tok");
+	CHECK(!r->hidden && r->chat_id == 0);
+	reply_button(&d, r, "Go", "abcd1234", "go", NULL);
+	reply_style(&d, r, BUTTON_GOOD, true);
+	CHECK_INT(r->rows[0].buttons[0].style, BUTTON_GOOD);
+	CHECK(r->rows[0].buttons[0].off);
+	r = decision_more(&d, "tok", "y", true);
+	CHECK_INT(r->kind, REPLY_MORE);
+	CHECK(r->hidden && d.replies->next == r);
+	CHECK_INT(d.failed, ERR_OK);
+	reply_style(&d, r, BUTTON_BAD, false);
+	CHECK_STR(d.why, "a style without a button");
+	decision_init(&d, &a);
+	decision_answer(&d, NULL, "x");
+	CHECK_STR(d.why, "an answer without a token");
+}
+
 static void callback_data_has_a_limit_and_no_stray_colon(void)
 {
 	static const struct {
@@ -232,6 +257,7 @@ int main(void)
 	RUN(parameters_keep_order_and_null);
 	RUN(replies_keep_their_order);
 	RUN(buttons_stand_in_rows);
+	RUN(answers_go_by_token);
 	RUN(callback_data_has_a_limit_and_no_stray_colon);
 	RUN(message_has_a_length);
 	RUN(empty_message_fails);

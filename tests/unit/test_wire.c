@@ -382,8 +382,8 @@ static const char *encoded(const struct reply *r)
 
 static void messages(void)
 {
-	struct button yes = {"Yes \"!\"", NULL, "age:yes:abcd1234"},
-	              site = {"Site", "https://example.org/?a=1&b", NULL};
+	struct button yes = {.label = "Yes \"!\"", .data = "age:yes:abcd1234"},
+	              site = {.label = "Site", .url = "https://example.org/?a=1&b"};
 	struct button both[] = {yes, site};
 	struct button_row rows[] = {{1, &yes}, {2, both}};
 	struct reply r = {
@@ -425,8 +425,15 @@ static void scope_of_a_call(void)
 	              "{\"method\":\"answerCallbackQuery\",\"callback_query_id\":\"12\",\"text\":\"Saved\"}"));
 	platform_telegram.answer_press("1\"2", "", &arena, &c);
 	CHECK(span_is(c.body, "{\"callback_query_id\":\"1\\\"2\"}"));
-	CHECK_STR(platform_telegram.url("https://api.example", "12:AB", "sendMessage", &arena),
-	          "https://api.example/bot12:AB/sendMessage");
+	const struct credentials who = {.api = "https://api.example", .token = "12:AB"};
+	struct request request;
+
+	platform_telegram.request(&who, &(struct call){.method = "sendMessage", .body = SPAN("{\"a\":1}")}, &arena,
+	                          &request);
+	CHECK_STR(request.method, "POST");
+	CHECK(span_is(request.body, "{\"a\":1}"));
+	CHECK(!request.headers[0]);
+	CHECK_STR(request.url, "https://api.example/bot12:AB/sendMessage");
 }
 
 static bool refused(const struct reply *r)
@@ -500,7 +507,7 @@ static void texts_that_telegram_refuses(void)
 static void limits_of_buttons(void)
 {
 	char *most = repeated("x", 64), *more = repeated("x", 65);
-	struct button b = {"B", NULL, most};
+	struct button b = {.label = "B", .data = most};
 	struct button_row row = {1, &b};
 	struct reply r = {.kind = REPLY_SEND, .chat_id = 7, .html = "x", .nrows = 1, .rows = &row};
 
@@ -678,9 +685,11 @@ static void refusals(void)
 
 static void stored_calls(void)
 {
-	struct call calls[] = {
-	    {"sendMessage", INT64_MIN, true, SPAN("{\"chat_id\":9007199254740993,\"text\":\"\\u001f\"}")},
-	    {"answerCallbackQuery", 0, false, SPAN("{}")}};
+	struct call calls[] = {{.method = "sendMessage",
+	                        .chat_id = INT64_MIN,
+	                        .group = true,
+	                        .body = SPAN("{\"chat_id\":9007199254740993,\"text\":\"\\u001f\"}")},
+	                       {.method = "editOriginal", .token = "a\"\x01/b", .body = SPAN("{}")}};
 	static const char *const broken[] = {"",
 	                                     "{}",
 	                                     "[7]",
@@ -694,11 +703,12 @@ static void stored_calls(void)
 
 	CHECK(span_is(text, "[{\"m\":\"sendMessage\",\"c\":-9223372036854775808,\"g\":true,\"b\":"
 	                    "{\"chat_id\":9007199254740993,\"text\":\"\\u001f\"}},"
-	                    "{\"m\":\"answerCallbackQuery\",\"c\":0,\"g\":false,\"b\":{}}]"));
+	                    "{\"m\":\"editOriginal\",\"c\":0,\"g\":false,\"t\":\"a\\\"\\u0001/b\",\"b\":{}}]"));
 	CHECK_INT(calls_decode(text, &arena, &back, &n), ERR_OK);
 	CHECK_INT(n, 2);
 	CHECK_STR(back[0].method, "sendMessage");
-	CHECK(back[0].chat_id == INT64_MIN && back[0].group);
+	CHECK(back[0].chat_id == INT64_MIN && back[0].group && !back[0].token);
+	CHECK_STR(back[1].token, "a\"\x01/b");
 	CHECK(span_eq(back[0].body, calls[0].body));
 	CHECK(span_eq(back[1].body, calls[1].body));
 	CHECK_INT(calls_decode(calls_encode(NULL, 0, &arena), &arena, &back, &n), ERR_OK);

@@ -93,6 +93,12 @@ bool conf_has_bot(const struct conf *c, const char *name);
 /* The token of the bot of this name, NULL when it is not set or there is no such bot. */
 const char *conf_bot_token(const struct conf *c, const char *name);
 
+/* The same of what Discord knows it by. */
+const char *conf_bot_app_id(const struct conf *c, const char *name);
+const char *conf_bot_public_key(const struct conf *c, const char *name);
+/* Base URL of the platform of this name. */
+const char *conf_platform_api(const struct conf *c, const char *platform);
+
 /* Copies a URL or libpq connection string with any password replaced by "***". For logs and errors. */
 const char *conf_redact_url(struct arena *a, const char *url);
 

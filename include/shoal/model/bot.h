@@ -6,6 +6,7 @@
 
 #include "shoal/model/decision.h"
 #include "shoal/model/facts.h"
+#include "shoal/model/form.h"
 #include "shoal/model/update.h"
 
 enum platform_id { PLATFORM_TELEGRAM, PLATFORM_DISCORD };
@@ -17,6 +18,13 @@ enum need {
 	NEED_ANSWER = 1 << 2,  /* the responder's answer, after the SELECT, where `wants_answer` says so */
 };
 
+/* What a slash command, a form or a press is answered with at once, before any work. */
+enum first {
+	FIRST_PUBLIC,  /* that we are at it, for all to see; the answer will be so too. Of a press: its buttons end */
+	FIRST_PRIVATE, /* the same, for the person alone */
+	FIRST_FORM,    /* the command's form; the update goes no further */
+};
+
 struct command {
 	const char *name; /* metrics label and log; [a-z_] */
 	/* Trigger: the first row that matches decides. */
@@ -26,6 +34,12 @@ struct command {
 	/* First response: text of the toast that answers a press at once, "" for a silent answer. NULL for other kinds.
 	 */
 	const char *toast;
+	enum first first;
+	const struct form *form; /* FIRST_FORM */
+	/* How it stands in the platform's menu: what it does, its options. NULL: not there. */
+	const char *about;
+	size_t nfields;
+	const struct form_field *fields;
 	unsigned needs; /* enum need bits */
 	/* Start code looked up in the cache: as typed, or "#<id>"; NULL result: none. May be NULL. */
 	const char *(*code)(const struct update *u, struct arena *a);

@@ -32,13 +32,19 @@ enum reply_kind {
 	REPLY_SEND,   /* a new message */
 	REPLY_EDIT,   /* text and buttons of message_id */
 	REPLY_DISARM, /* take the buttons off message_id */
+	REPLY_ANSWER, /* to one update, by its token: in the place of what says that we are at it, or of the message
+	                 whose button was pressed */
+	REPLY_MORE,   /* another message after that, by the same token */
 	REPLY_KIND_COUNT
 };
 
+enum button_style { BUTTON_PLAIN, BUTTON_MAIN, BUTTON_GOOD, BUTTON_BAD };
 struct button {
 	const char *label;
-	const char *url;  /* a link; or */
-	const char *data; /* callback data, complete */
+	enum button_style style; /* where the platform has any */
+	bool off;                /* there, but cannot be pressed; the same */
+	const char *url;         /* a link; or */
+	const char *data;        /* callback data, complete */
 };
 struct button_row {
 	size_t n;
@@ -47,7 +53,9 @@ struct button_row {
 
 struct reply {
 	enum reply_kind kind;
-	int64_t chat_id;
+	int64_t chat_id;    /* 0: REPLY_ANSWER, REPLY_MORE */
+	const char *token;  /* of these; else NULL */
+	bool hidden;        /* REPLY_MORE: for the person alone; an answer is as the command's `first` had it */
 	bool group;         /* for the flood budget */
 	int64_t message_id; /* REPLY_EDIT, REPLY_DISARM */
 	const char *html;   /* text with Telegram's HTML subset, escaped where it came from others */
@@ -77,11 +85,17 @@ struct params *decision_commit(struct decision *d, const char *statement);
 struct reply *decision_send(struct decision *d, int64_t chat_id, const char *html);
 struct reply *decision_edit(struct decision *d, int64_t chat_id, int64_t message_id, const char *html);
 struct reply *decision_disarm(struct decision *d, int64_t chat_id, int64_t message_id);
+/* token: update.token, or one that was kept. The platform forgets it after a quarter of an hour: then nobody sees this.
+ */
+struct reply *decision_answer(struct decision *d, const char *token, const char *html);
+struct reply *decision_more(struct decision *d, const char *token, const char *html, bool hidden);
 /* A new row of buttons, then its buttons. Data is "verb[:arg]*:mark", 64 bytes at most, else the decision fails;
  * args end with NULL; neither they nor the mark may be empty or hold a colon. */
 void reply_row(struct decision *d, struct reply *r);
 void reply_button(struct decision *d, struct reply *r, const char *label, const char *mark, const char *verb, ...)
     __attribute__((sentinel));
+/* How the last button looks. */
+void reply_style(struct decision *d, struct reply *r, enum button_style style, bool off);
 void reply_link(struct decision *d, struct reply *r, const char *label, const char *url);
 void decision_fail(struct decision *d, const char *why);
 

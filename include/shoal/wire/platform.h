@@ -16,7 +16,21 @@ struct call {
 	const char *method; /* "sendMessage": metrics label */
 	int64_t chat_id;    /* scope of the flood budget; 0: none (answers to presses) */
 	bool group;
-	struct span body; /* JSON */
+	const char *token; /* the update's own way to be answered, which no budget concerns; NULL: none */
+	struct span body;  /* JSON; empty: there is none */
+};
+
+/* What it takes to speak for a bot. */
+struct credentials {
+	const char *api;            /* base URL */
+	const char *token, *app_id; /* app_id: NULL where the platform has none */
+};
+
+/* A call as an HTTP request. Its texts are in the arena; url and headers hold secrets, never to be logged. */
+struct request {
+	const char *method, *url;
+	const char *headers[2]; /* "Name: value", ends with NULL */
+	struct span body;
 };
 
 /* What the answer to a call means. */
@@ -39,7 +53,8 @@ struct ruling {
 };
 
 struct platform {
-	const char *name; /* "telegram" */
+	const char *name;  /* "telegram" */
+	bool wants_app_id; /* calls name the bot's application */
 	/* Body of an entry to normal form, in a. ERR_INVALID with *why: dead letter. bot and key are kept, not copied.
 	 */
 	enum err (*decode)(const struct bot *bot, struct span body, const char *key, int64_t at_ms, struct arena *a,
@@ -47,20 +62,19 @@ struct platform {
 	const char *probe; /* method that asks whether a token is served, and changes nothing */
 	/* Reply to call. ERR_INVALID when it breaks a limit of the platform. */
 	enum err (*encode)(const struct reply *r, struct arena *a, struct call *out, const char **why);
-	/* Answer to a press (toast may be ""). */
+	/* Answer to a press (toast may be ""). NULL: the gateway has answered it, always. */
 	void (*answer_press)(const char *press_id, const char *toast, struct arena *a, struct call *out);
-	/* URL of a call, in a: holds the token, never to be logged. */
-	const char *(*url)(const char *api_base, const char *token, const char *method, struct arena *a);
+	void (*request)(const struct credentials *who, const struct call *c, struct arena *a, struct request *out);
 	/* HTTP status and body to a ruling. */
 	void (*judge)(int status, struct span body, int64_t retry_after_ms, struct arena *a, struct ruling *out);
 };
 
-extern const struct platform platform_telegram;
+extern const struct platform platform_telegram, platform_discord;
 /* NULL: not spoken by this program. */
 const struct platform *platform_of(enum platform_id id);
 
-/* Calls as they are stored with a commit: a JSON array of {"m","c","g","b"}; and back (ERR_INVALID: not of that form).
- * Whoever stores the text may reorder members and white space. */
+/* Calls as they are stored with a commit: a JSON array of {"m","c","g","t","b"}, t only where there is a token; and
+ * back (ERR_INVALID: not of that form). Whoever stores the text may reorder members and white space. */
 struct span calls_encode(const struct call *calls, size_t n, struct arena *a);
 enum err calls_decode(struct span text, struct arena *a, struct call **calls, size_t *n)
     __attribute__((warn_unused_result));

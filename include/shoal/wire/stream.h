@@ -22,11 +22,16 @@ struct entry {
 	int64_t at_ms;
 	struct span body;
 	/* not stored */
-	const char *kind_name; /* field of Telegram's Update: "message", "callback_query"; "unknown", "refused" */
-	int64_t update_id;     /* -1: none */
+	const char *kind_name; /* as of the update in normal form: "message", "modal_submit", "unknown", "refused" */
+	int64_t update_id;     /* Telegram's; -1: none */
 };
 enum err entry_from_telegram(const struct bot *bot, struct span body, int64_t now_ms, struct arena *a,
                              struct entry *out, const char **why) __attribute__((warn_unused_result));
+
+/* What it appends for an interaction of Discord that is no PING. */
+struct discord_place;
+void entry_from_discord(const struct bot *bot, const struct discord_place *p, struct span body, int64_t now_ms,
+                        struct arena *a, struct entry *out);
 
 /* Entry for an update that the fleet sends itself (refused_encode): lane of the chat, key derived from `cause`. */
 void entry_internal(const struct bot *bot, int64_t chat_id, const char *cause, struct span body, int64_t now_ms,

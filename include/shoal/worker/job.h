@@ -69,7 +69,6 @@ struct job {
 
 	const struct bot *bot;
 	const struct platform *platform;
-	const char *token; /* of the bot */
 	const struct command *command;
 	const char *load; /* the SELECT that was chosen */
 	struct update update;

@@ -50,6 +50,8 @@ const char *reach_pg_trouble(const struct reach *r);
 const char *reach_redis_trouble(const struct reach *r);
 /* Whether to ask the responder now. While it fails nobody waits for it, but for one question after each pause. */
 bool reach_responder(struct reach *r);
+/* What calls for this bot are made with; without a token while reach_bot_trouble says so. */
+const struct credentials *reach_credentials(const struct reach *r, const struct bot *bot);
 /* The bots that cannot be served now, with commas between; "": none. Valid until the next change. */
 const char *reach_except(const struct reach *r);
 /* Whether any bot can be served. */

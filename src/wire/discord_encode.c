@@ -1,0 +1,238 @@
+/* The calls of Discord's API that Shoal makes. */
+#include <string.h>
+
+#include "shoal/wire/discord.h"
+
+#define BODY_MAX (64 * 1024)
+
+enum { FLAG_NO_EMBEDS = 1 << 2, FLAG_EPHEMERAL = 1 << 6 };
+enum { ROW = 1, BUTTON = 2 };
+enum { STYLE_LINK = 5 };
+
+static const unsigned char styles[] = {[BUTTON_PLAIN] = 2, [BUTTON_MAIN] = 1, [BUTTON_GOOD] = 3, [BUTTON_BAD] = 4};
+
+/* How each call is made: in its path, # is the chat, $ the update's token, ! the application. */
+static const struct method {
+	const char *name;
+	const char *verb, *path;
+	bool bot; /* in the name of the bot; else the token in the path is enough */
+} methods[] = {
+    {"createMessage", "POST", "/channels/#/messages", true},
+    {"editOriginal", "PATCH", "/webhooks/!/$/messages/@original", false},
+    {"followUp", "POST", "/webhooks/!/$", false},
+    {"setCommands", "PUT", "/applications/!/commands", true},
+    {"getMe", "GET", "/users/@me", true},
+};
+
+static const char *const names[REPLY_KIND_COUNT] = {
+    [REPLY_SEND] = "createMessage", [REPLY_ANSWER] = "editOriginal", [REPLY_MORE] = "followUp"};
+
+/* ---- messages */
+
+static bool too_long(const char *s, size_t units)
+{
+	return utf8_utf16_len(span_of(s)) > units;
+}
+
+static const char *check_button(const struct button *b)
+{
+	if (!b->label || !*b->label || !utf8_valid(span_of(b->label)))
+		return "a button has no label, or one that is not UTF-8";
+	if (too_long(b->label, DISCORD_LABEL_UNITS))
+		return "a button's label is longer than 80 characters";
+	if (b->url)
+		return *b->url && utf8_valid(span_of(b->url)) && strlen(b->url) <= DISCORD_URL_BYTES
+		           ? NULL
+		           : "a button's link is empty, not UTF-8 or longer than 512 bytes";
+	if (!b->data || !*b->data || !utf8_valid(span_of(b->data)))
+		return "a button has neither link nor callback data";
+	return strlen(b->data) > DISCORD_DATA_BYTES ? "callback data is longer than 100 bytes" : NULL;
+}
+
+/* The platform wants each callback data once in a message. */
+static bool is_double(const struct reply *r, const char *data)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < r->nrows; i++) {
+		for (size_t k = 0; k < r->rows[i].n; k++) {
+			const struct button *b = &r->rows[i].buttons[k];
+
+			n += !b->url && b->data && strcmp(b->data, data) == 0;
+		}
+	}
+	return n > 1;
+}
+
+static const char *check_rows(const struct reply *r)
+{
+	if (r->nrows > DISCORD_ROWS)
+		return "there are more than 5 rows of buttons";
+	for (size_t i = 0; i < r->nrows; i++) {
+		if (r->rows[i].n == 0 || r->rows[i].n > DISCORD_ROW_BUTTONS)
+			return "a row has no button, or more than 5";
+		for (size_t k = 0; k < r->rows[i].n; k++) {
+			const struct button *b = &r->rows[i].buttons[k];
+			const char *why = check_button(b);
+
+			if (why)
+				return why;
+			if (!b->url && is_double(r, b->data))
+				return "two buttons have the same callback data";
+		}
+	}
+	return NULL;
+}
+
+static void put_button(struct json_writer *w, const struct button *b)
+{
+	json_begin_obj(w);
+	json_kv_i64(w, "type", BUTTON);
+	json_kv_i64(w, "style", b->url ? STYLE_LINK : styles[b->style]);
+	json_kv_str(w, "label", b->label);
+	json_kv_str(w, b->url ? "url" : "custom_id", b->url ? b->url : b->data);
+	if (b->off)
+		json_kv_bool(w, "disabled", true);
+	json_end_obj(w);
+}
+
+static void put_rows(struct json_writer *w, const struct reply *r)
+{
+	json_key(w, "components");
+	json_begin_arr(w);
+	for (size_t i = 0; i < r->nrows; i++) {
+		json_begin_obj(w);
+		json_kv_i64(w, "type", ROW);
+		json_key(w, "components");
+		json_begin_arr(w);
+		for (size_t k = 0; k < r->rows[i].n; k++)
+			put_button(w, &r->rows[i].buttons[k]);
+		json_end_arr(w);
+		json_end_obj(w);
+	}
+	json_end_arr(w);
+}
+
+void discord_put_nobody(struct json_writer *w)
+{
+	json_key(w, "allowed_mentions");
+	json_begin_obj(w);
+	json_key(w, "parse");
+	json_begin_arr(w);
+	json_end_arr(w);
+	json_end_obj(w);
+}
+
+static const char *check_text(const char *content)
+{
+	if (text_blank(content))
+		return "the message text is empty";
+	return too_long(content, DISCORD_CONTENT_UNITS) ? "the message text is longer than 2000 characters" : NULL;
+}
+
+static void put_message(struct json_writer *w, const struct reply *r, const char *content)
+{
+	json_begin_obj(w);
+	json_kv_str(w, "content", content);
+	json_kv_i64(w, "flags", FLAG_NO_EMBEDS | (r->hidden ? FLAG_EPHEMERAL : 0));
+	discord_put_nobody(w);
+	/* an edit takes away what stood there only where it says so */
+	if (r->nrows > 0 || r->kind == REPLY_ANSWER)
+		put_rows(w, r);
+	json_end_obj(w);
+}
+
+static const char *check_reply(const struct reply *r)
+{
+	if ((unsigned)r->kind >= REPLY_KIND_COUNT || !names[r->kind])
+		return "a reply of a kind that Discord does not have";
+	if (r->kind == REPLY_SEND ? r->chat_id <= 0 : !r->token || !*r->token)
+		return "the reply names no chat, or has no token";
+	return r->html ? check_rows(r) : "the message has no text";
+}
+
+static enum err discord_encode(const struct reply *r, struct arena *a, struct call *out, const char **why)
+{
+	struct buf text, body;
+	struct json_writer w;
+
+	*why = check_reply(r);
+	if (*why)
+		return ERR_INVALID;
+	buf_init(&text, BODY_MAX);
+	buf_init(&body, BODY_MAX);
+	if (discord_markdown(r->html, &text, why) && !text.failed)
+		*why = check_text(text.ptr);
+	if (!*why && !text.failed) {
+		json_writer_init(&w, &body);
+		put_message(&w, r, text.ptr);
+		*out = (struct call){.method = names[r->kind], .chat_id = r->chat_id, .token = r->token};
+		out->body = body.failed ? (struct span){0} : arena_span(a, buf_span(&body));
+	}
+	if (!*why && (text.failed || body.failed))
+		*why = "the message with its buttons is too long";
+	buf_release(&text);
+	buf_release(&body);
+	return *why ? ERR_INVALID : ERR_OK;
+}
+
+/* ---- requests */
+
+/* A token as one segment of a path. */
+static void put_segment(struct buf *b, const char *s)
+{
+	for (; *s; s++) {
+		if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || *s == '_' ||
+		    *s == '-')
+			buf_addc(b, *s);
+		else
+			buf_addf(b, "%%%02X", (unsigned char)*s);
+	}
+}
+
+static void put_path(struct buf *b, const char *path, const struct credentials *who, const struct call *c)
+{
+	for (; *path; path++) {
+		if (*path == '#')
+			buf_add_i64(b, c->chat_id);
+		else if (*path == '$')
+			put_segment(b, c->token ? c->token : "");
+		else if (*path == '!')
+			put_segment(b, who->app_id ? who->app_id : "");
+		else
+			buf_addc(b, *path);
+	}
+}
+
+static void discord_request(const struct credentials *who, const struct call *c, struct arena *a, struct request *out)
+{
+	const struct method *m = NULL;
+	struct buf b;
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		if (strcmp(methods[i].name, c->method) == 0)
+			m = &methods[i];
+	}
+	if (!m) { /* stored by a later release: the platform shall refuse it */
+		*out = (struct request){.method = "GET", .url = arena_printf(a, "%s/unknown", who->api)};
+		return;
+	}
+	buf_init(&b, BODY_MAX);
+	buf_adds(&b, who->api);
+	put_path(&b, m->path, who, c);
+	ENSURE(!b.failed);
+	*out = (struct request){.method = m->verb, .url = arena_strndup(a, b.ptr, b.len), .body = c->body};
+	if (m->bot)
+		out->headers[0] = arena_printf(a, "Authorization: Bot %s", who->token);
+	buf_release(&b);
+}
+
+const struct platform platform_discord = {
+    .name = "discord",
+    .wants_app_id = true,
+    .decode = discord_decode,
+    .probe = "getMe",
+    .encode = discord_encode,
+    .request = discord_request,
+    .judge = discord_judge,
+};
