@@ -228,8 +228,9 @@ static void on_push(void *arg, const redisReply *reply)
 	struct cache_track *t = arg;
 	const redisReply *keys = reply->element[2];
 
-	if (keys->type != REDIS_REPLY_ARRAY) {
+	if (keys->type != REDIS_REPLY_ARRAY) { /* `trusts` went as well: memory begins anew */
 		t->opts.flushed(t->opts.arg);
+		t->sure_ms = 0;
 		return;
 	}
 	for (size_t i = 0; i < keys->elements; i++) {
