@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import threading
 
 from lib import PATIENCE, Process, before_finish, check, clean_env, free_port, http, start_postgres, start_redis, \
     temp_dir, wait_for
@@ -38,6 +39,7 @@ class Stack:
         self.env = clean_env(**values)
         self.shoal("migrate")
         self.record = os.path.join(self.folder, "calls.jsonl")
+        self._calls, self._read, self._reading = [], 0, threading.Lock()
         self.sim = self.start("sim", ["sim", "--listen", "127.0.0.1:%d" % self.sim_port, "--bot", "persona=" + TOKEN,
                                       "--limits", limits, "--record", self.record, *sim_args])
         self.expect("simulator", lambda: http("GET", self.sim_url + "/healthz").status == 200)
@@ -126,9 +128,21 @@ class Stack:
         return self.control("GET", "chat?bot=persona&chat_id=%d" % user)
 
     def calls(self):
-        """Every call that the simulator recorded so far, oldest first."""
-        with open(self.record, encoding="utf-8") as f:
-            return [json.loads(line) for line in f if line.endswith("\n")]
+        """Every call of the platform's API up to now, oldest first. The simulator writes its record now and then."""
+        upto = self.control("GET", "stats")["calls"]
+        if not wait_for(lambda: self._recorded() >= upto):
+            raise RuntimeError("the simulator does not write its record: %d of %d calls" % (self._recorded(), upto))
+        return list(self._calls)
+
+    def _recorded(self):
+        """The number of the last call in the record."""
+        with self._reading, open(self.record, "rb") as f:
+            f.seek(self._read)
+            text = f.read()
+            text = text[:text.rfind(b"\n") + 1]
+            self._read += len(text)
+            self._calls += map(json.loads, text.splitlines())
+        return self._calls[-1]["seq"] if self._calls else 0
 
     def post(self, update, secret=SECRET, bot="persona"):
         """One update to the gateway's webhook, by hand."""
