@@ -39,7 +39,7 @@ class Ran:
 def shoal(*args, stdin=b"", **env):
     settings = {**BASE, **env}
     return Ran(subprocess.run([BIN, *args], input=stdin, capture_output=True, env=lib.clean_env(**settings),
-                              timeout=60))
+                              timeout=lib.PATIENCE))
 
 
 def expect(name, ran, code, *texts):
@@ -78,7 +78,7 @@ expect("verbs_say_that_the_schema_is_missing", shoal("code", "list"), FAILED, "r
 
 five = [subprocess.Popen([BIN, "migrate"], env=lib.clean_env(**BASE), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(5)]
-ends = [p.communicate(timeout=60) + (p.returncode,) for p in five]
+ends = [p.communicate(timeout=lib.PATIENCE) + (p.returncode,) for p in five]
 applied = sum(out.count(b" applied in ") for out, _, _ in ends)
 check("migrate_by_five_at_once_all_succeed", all(code == DONE for _, _, code in ends), ends)
 check("migrate_by_five_at_once_applies_each_once", applied == len(files) == one(
@@ -95,11 +95,12 @@ holder.autocommit = True
 with holder.cursor() as cur:
     cur.execute("select pg_advisory_lock(5500210713)")
 waiting = subprocess.Popen([BIN, "migrate"], env=lib.clean_env(**BASE), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+says = waiting.stderr.readline()
 time.sleep(0.6)
-check("migrate_waits_for_another", waiting.poll() is None)
+check("migrate_waits_for_another", waiting.poll() is None and b"waiting" in says, says)
 holder.close()
-out, err = waiting.communicate(timeout=20)
-check("migrate_goes_on_after_the_other", waiting.returncode == DONE and b"waiting" in err, err)
+out, err = waiting.communicate(timeout=lib.PATIENCE)
+check("migrate_goes_on_after_the_other", waiting.returncode == DONE, err)
 
 pg.rows("update schema_migrations set checksum = repeat('0', 64) where version = 2")
 name = files[1][:-4]
@@ -116,10 +117,10 @@ faster = pg.connect()
 with faster.cursor() as cur:
     cur.execute("insert into schema_migrations (version, name, checksum) values (2, 'x', %s)", (sha256_of(files[1]),))
 slower = subprocess.Popen([BIN, "migrate"], env=lib.clean_env(**BASE), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-lib.wait_for(lambda: one("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"), 10)
+lib.wait_for(lambda: one("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"))
 faster.commit()
 faster.close()
-out, err = slower.communicate(timeout=20)
+out, err = slower.communicate(timeout=lib.PATIENCE)
 check("migrate_applies_once_even_without_the_lock", slower.returncode == DONE and b"by another" in out, (out, err))
 pg.rows("insert into schema_migrations (version, name, checksum) values (99999, 'from_the_future', 'x')")
 expect("migrate_warns_of_an_unknown_one", shoal("migrate"), DONE, "99999_from_the_future", "does not know")
@@ -350,10 +351,10 @@ importing = subprocess.Popen([BIN, "code", "import", "-"], env=lib.clean_env(**B
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 importing.stdin.write((HEAD + "n,sam,,,,\nrace,sam,,,,\n").encode())
 importing.stdin.close()
-lib.wait_for(lambda: one("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"), 10)
+lib.wait_for(lambda: one("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"))
 rival.commit()
 rival.close()
-importing.wait(20)
+importing.wait(lib.PATIENCE)
 check("import_that_loses_a_race_leaves_nothing", importing.returncode == FAILED and
       b"at the same moment" in importing.stdout.read() and "n" not in codes() and "race" in codes())
 pg.rows("delete from start_codes where code = 'race'")
@@ -475,11 +476,11 @@ with busy.cursor() as cur:
     cur.execute("insert into messages (chat_id, text) values (%s, 'late words')", (late,))
 erasing = subprocess.Popen([BIN, "user", "erase", str(ID), "--yes"], env=lib.clean_env(**BASE), stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-lib.wait_for(lambda: one("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"), 10)
+lib.wait_for(lambda: one("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"))
 check("user_erase_waits_for_a_commit", erasing.poll() is None)
 busy.commit()
 busy.close()
-out, _ = erasing.communicate(timeout=20)
+out, _ = erasing.communicate(timeout=lib.PATIENCE)
 check("user_erase", erasing.returncode == DONE and b"2 chats with 2 messages" in out and b"2 of their updates" in out, out)
 check("user_erase_leaves_a_row_without_a_name", pg.rows(
     "select telegram_id, first_name, username, language_code, age_verified_at, last_seen_at, acquisition_source "
@@ -572,7 +573,7 @@ expect("user_erase_with_a_dead_shard", ran, NO_SERVER, "shard 1")
 with open("/dev/full", "wb") as full:
     for args in (["code", "list", "--json"], ["code", "export"], ["user", "export", str(ID - 1)], ["workers"]):
         done = subprocess.run([BIN, *args], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
-                              env=lib.clean_env(**BASE), timeout=60)
+                              env=lib.clean_env(**BASE), timeout=lib.PATIENCE)
         check("full_disk_" + "_".join(args[:2]), done.returncode == FAILED and b"cannot write" in done.stderr, done)
 
 # --- PostgreSQL goes away in the middle
@@ -582,9 +583,9 @@ with locked.cursor() as cur:
     cur.execute("select * from personas where key = 'sam' for update")
 setting = subprocess.Popen([BIN, "persona", "set", "sam", "--name", "New"], env=lib.clean_env(**BASE),
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-lib.wait_for(lambda: one("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"), 10)
+lib.wait_for(lambda: one("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"))
 pg.stop()
-out, err = setting.communicate(timeout=20)
+out, err = setting.communicate(timeout=lib.PATIENCE)
 check("server_lost_in_the_middle", setting.returncode == NO_SERVER and b"PostgreSQL" in err and out == b"", (out, err))
 
 lib.finish()

@@ -65,12 +65,13 @@ def before_the_schema(stack):
     worker = stack.add_worker(SHOAL_MAX_ATTEMPTS=1)
     for n in range(20):
         stack.say(FIRST + n, "hello")
-    check("no schema: the worker says so", wait_for(lambda: "does not exist" in worker.output(), 20), worker.output())
+    check("no schema: the worker says so", wait_for(lambda: "does not exist" in worker.output()), worker.output())
+    wait_for(lambda: stack.queue()["length"] == 20)
     time.sleep(2)
     check("no schema: all waits, nothing dies", stack.queue()["dead"] == 0 and stack.queue()["length"] == 20,
           stack.queue())
     stack.shoal("migrate")
-    check("no schema: migrated, all are answered", wait_for(lambda: all(heard(stack, FIRST + n) for n in range(20)), 40),
+    check("no schema: migrated, all are answered", wait_for(lambda: all(heard(stack, FIRST + n) for n in range(20))),
           stack.queue())
     check("no schema: no attempt was used up", stack.settled() and stack.queue()["dead"] == 0, stack.queue())
     worker.stop()
@@ -82,7 +83,7 @@ def answers_too_long(stack):
     worker = stack.add_worker(SHOAL_TELEGRAM_API=platform.url)
     known(stack, FIRST + 50)
     stack.say(FIRST + 50, "hello")
-    check("answer too long: settled", wait_for(lambda: platform.calls and stack.settled(0), 20), stack.queue())
+    check("answer too long: settled", wait_for(lambda: platform.calls and stack.settled(0)), stack.queue())
     check("answer too long: sent once", platform.calls.count("sendMessage") == 1, platform.calls)
     check("answer too long: logged", "too long" in worker.output(), worker.output())
     worker.stop()
@@ -96,7 +97,7 @@ def question_too_long(stack):
     worker = stack.add_worker(SHOAL_RESPONDER_URL=responder.url + "/v1/chat/completions")
     known(stack, FIRST + 51)
     stack.say(FIRST + 51, "hello")
-    check("question too long: own words", wait_for(lambda: heard(stack, FIRST + 51), 20) and
+    check("question too long: own words", wait_for(lambda: heard(stack, FIRST + 51)) and
           heard(stack, FIRST + 51) == ["own words"], heard(stack, FIRST + 51))
     check("question too long: logged, not asked", "the question to the responder is too long" in worker.output() and
           not responder.calls, (responder.calls, worker.output()))
@@ -107,12 +108,12 @@ def unknown_button():
     """In poll mode the worker answers a press that no command knows, as the gateway does for webhooks: else it spins."""
     stack = Stack(binary_from_argv(), poll=True)
     stack.say(FIRST, "/start")
-    shown = wait_for(lambda: [m for m in stack.chat(FIRST)["messages"] if m.get("reply_markup")], 15)
+    shown = wait_for(lambda: [m for m in stack.chat(FIRST)["messages"] if m.get("reply_markup")])
     stack.control("POST", "update", {"bot": "persona", "update": {"callback_query": {
         "id": "123456", "chat_instance": "1", "data": "nobody:knows", "from": {"id": FIRST, "is_bot": False, "first_name": "P"},
         "message": {"message_id": shown[-1]["message_id"], "date": 1, "chat": {"id": FIRST, "type": "private"}}}}})
     check("unknown button: it is answered", wait_for(lambda: [c for c in stack.calls() if c["method"].lower() ==
-                                                              "answercallbackquery"], 10), stack.calls()[-3:])
+                                                              "answercallbackquery"]), stack.calls()[-3:])
     check("unknown button: settled", stack.settled())
 
 

@@ -49,7 +49,7 @@ class World:
         self.stack.pg.rows("UPDATE personas SET replies = %s WHERE key = 'default'", replies)
 
     def at_rest(self, name):
-        check(name + ": the queue empties", self.stack.settled(20), self.stack.queue())
+        check(name + ": the queue empties", self.stack.settled(), self.stack.queue())
         check(name + ": no attempt was used up", self.stack.queue()["dead"] == 0 and self.stack.queue()["tries"] == 0)
 
 
@@ -85,7 +85,7 @@ def request_lost(w):
     user = w.new()
     w.proxy.losing = (b"persona_say", False)
     w.stack.say(user, "once")
-    check("request lost: it is made up for", wait_for(lambda: len(w.heard(user)) == 2, 15), w.lines(user))
+    check("request lost: it is made up for", wait_for(lambda: len(w.heard(user)) == 2), w.lines(user))
     w.at_rest("request lost")
     check("request lost: the effects are there once", w.lines(user) == ["hello", "first", "once", "second"]
           and w.heard(user) == ["first", "second"], (w.lines(user), w.heard(user)))
@@ -122,7 +122,7 @@ def broken_off(w):
     check("broken off: it comes again", wait_for(
         lambda: w.stack.total("shoal_updates_total", 'outcome="retried"') > retried))
     w.stack.pg.rows("DROP FUNCTION race CASCADE")
-    check("broken off: it is done in the end", wait_for(lambda: len(w.heard(user)) == 2, 15))
+    check("broken off: it is done in the end", wait_for(lambda: len(w.heard(user)) == 2))
     w.at_rest("broken off")
     check("broken off: the effects are there once", w.lines(user) == ["hello", "first", "once", "second"], w.lines(user))
 
@@ -136,14 +136,14 @@ def conflict(w):
     guards = w.stack.pg.rows("SELECT count(*) FROM guards")
     w.stack.say(user, "never")
     check("conflict: an update that stays in conflict is a dead letter in the end", wait_for(
-        lambda: w.stack.queue()["dead"] == 1, 15))
+        lambda: w.stack.queue()["dead"] == 1))
     check("conflict: it leaves nothing behind", w.lines(user) == ["hello", "first"] and w.heard(user) == ["first"]
           and w.stack.pg.rows("SELECT count(*) FROM guards") == guards, w.lines(user))
     letter = w.stack.redis.client(decode_responses=True).xrange("shoal:{0}:dead")[0][1]
     check("conflict: the dead letter says so", "conflict" in letter["error"] and letter["maybe_applied"] == "0", letter)
     w.stack.pg.rows("DROP FUNCTION change CASCADE")
     w.stack.say(user, "again")
-    check("conflict: the next message goes through", wait_for(lambda: w.heard(user) == ["first", "second"], 15),
+    check("conflict: the next message goes through", wait_for(lambda: w.heard(user) == ["first", "second"]),
           w.heard(user))
 
 
@@ -154,7 +154,7 @@ def unreadable(w):
     w.stack.pg.rows("INSERT INTO guards (key, effects) VALUES (%s, '{}')", "telegram:persona:%d" % number)
     post(w, own, number, "x")
     check("unreadable effects: a dead letter, nothing sent or stored", wait_for(
-        lambda: w.stack.queue()["dead"] == dead + 1, 15) and w.heard(own) == ["first"] and w.lines(own) == ["hello", "first"])
+        lambda: w.stack.queue()["dead"] == dead + 1) and w.heard(own) == ["first"] and w.lines(own) == ["hello", "first"])
     letter = w.stack.redis.client(decode_responses=True).xrevrange("shoal:{0}:dead", count=1)[0][1]
     check("unreadable effects: it says so", "stored effects" in letter["error"], letter)
 
@@ -167,7 +167,7 @@ def erased(w):
     post(w, own, number, "x")
     check("erased effects: the guard was asked", wait_for(
         lambda: w.stack.total("shoal_sql_statements_total", '"guard_find"') > asked))
-    check("erased effects: the queue empties", w.stack.settled(20), w.stack.queue())
+    check("erased effects: the queue empties", w.stack.settled(), w.stack.queue())
     check("erased effects: nothing is sent or stored", w.heard(own) == ["first"] and w.lines(own) == ["hello", "first"],
           (w.heard(own), w.lines(own)))
 
@@ -182,7 +182,7 @@ def guard_fails(w):
     w.stack.redis.client().xadd("shoal:{0}:updates", {
         "bot": "persona", "lane": "telegram:persona:%d" % own, "key": "telegram:persona:1900000003", "again": "1",
         "body": json.dumps(message(own, 1900000003, "x"))})
-    check("guard fails: a dead letter", wait_for(lambda: w.stack.queue()["dead"] == dead + 1, 15), w.stack.queue())
+    check("guard fails: a dead letter", wait_for(lambda: w.stack.queue()["dead"] == dead + 1), w.stack.queue())
     letter = w.stack.redis.client(decode_responses=True).xrevrange("shoal:{0}:dead", count=1)[0][1]
     check("guard fails: it says why", letter["error"] == "guard_find: P0001 odd guard", letter)
     w.stack.pg.rows("DROP VIEW guards")
@@ -205,7 +205,7 @@ def same_id(w):
     w.stack.env["SHOAL_REDIS_URL"] += "," + second.url
     w.stack.start_workers(1)
     check("same id: both are handled", wait_for(lambda: not any(
-        c.xlen("shoal:{%d}:updates" % n) for n, c in enumerate(clients)), 15))
+        c.xlen("shoal:{%d}:updates" % n) for n, c in enumerate(clients))))
     for user in (first, other):
         check("same id: each is stored and answered", w.lines(user)[2:] == ["I am %d" % user, "second"]
               and w.heard(user) == ["first", "second"], (w.lines(user), w.heard(user)))
