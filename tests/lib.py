@@ -99,14 +99,15 @@ def wait_for(fn, seconds=PATIENCE, every=0.02):
 
 
 def check(name, good, detail=""):
-    """One line of the report."""
+    """One line of the report, whole also where several threads report."""
     global _failed
-    good = bool(good)
+    good, said = bool(good), ""
     if not good:
         _failed += 1
         if detail != "":
-            print("# " + str(detail)[:2000].replace("\n", "\n# "))
-    print(("ok " if good else "not ok ") + name, flush=True)
+            said = "# " + str(detail)[:2000].replace("\n", "\n# ") + "\n"
+    sys.stdout.write(said + ("ok " if good else "not ok ") + name + "\n")
+    sys.stdout.flush()
     return good
 
 
