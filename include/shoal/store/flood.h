@@ -1,5 +1,5 @@
 /* Limits that the fleet shares: outgoing messages (SPEC P8), incoming updates of one user, the lock of a pressed
- * button. All in the caches' Redis. */
+ * button. All in the caches' Redis; while that cannot be asked, what is in hand is paced by flood_own.h. */
 #ifndef SHOAL_STORE_FLOOD_H
 #define SHOAL_STORE_FLOOD_H
 
@@ -32,6 +32,7 @@ struct flood_answer {
 	enum flood_what what;
 	int64_t wait_ms;
 	char doubt[FLOOD_DOUBT_LEN]; /* which one a test is for; empty for other messages */
+	bool own;                    /* not Redis's word: it does not answer, and this is what we know ourselves */
 };
 
 enum flood_standing {
@@ -48,7 +49,11 @@ struct flood_message {
 	int64_t max_wait_ms; /* no longer wait is booked; 2 s at most */
 };
 
-/* May it go? a is valid during the call, NULL unless err is ERR_OK. */
+#define FLOOD_OWN_WAIT_MS 15000 /* the longest wait that is booked in an answer of our own */
+
+/* May it go? a is valid during the call. err: what came of the question to Redis; unless ERR_OK, a is our own. A
+ * failure or two may be a connection that went, so only when they have gone on for a moment does a let messages go.
+ * m->bot outlives it all. */
 typedef void flood_fn(void *arg, enum err err, const struct flood_answer *a);
 void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, void *arg);
 /* A 429: nobody sends to the chat for ms; a test to another chat will show whether the whole bot is limited. doubt: of
@@ -64,7 +69,8 @@ void flood_tested(struct flood *f, const char *bot, const char *doubt, bool went
 bool flood_bot_blocked(const struct flood *f, const char *bot);
 
 /* Incoming. press: callback data, NULL where it is no press. fn: double = the press is another update's;
- * throttled = beyond SHOAL_USER_RATE; notice = tell the user, once a minute. again: a redelivery is not counted. */
+ * throttled = beyond SHOAL_USER_RATE; notice = tell the user, once a minute; all false where err is not ERR_OK. again:
+ * a redelivery is not counted. */
 typedef void admit_fn(void *arg, enum err err, bool double_click, bool throttled, bool notice);
 void flood_admit(struct flood *f, const char *bot, int64_t user_id, int64_t message_id, const char *press,
                  const char *update_key, bool again, admit_fn *fn, void *arg);
