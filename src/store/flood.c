@@ -6,13 +6,11 @@
 
 #include "shoal/base/arena.h"
 #include "shoal/base/clock.h"
+#include "shoal/store/flood_own.h"
 
-#define BOTS_MAX 8 /* heard of as blocked; more are not remembered */
-
-struct heard {
-	char bot[32];
-	int64_t until_ms; /* clock_ms() */
-};
+/* A connection that goes is back within this time where nothing else is wrong. */
+#define PLAIN_MS 300
+#define FAILURES_APART_MS 10000 /* failures so far apart are not of one outage */
 
 /* What the platform said of a limit, until Redis has it: the others must not miss it for a connection that went. */
 struct word {
@@ -27,7 +25,9 @@ struct word {
 struct flood {
 	struct redis *redis;
 	struct rate bot, chat, group, user;
-	struct heard heard[BOTS_MAX];
+	struct flood_own *own; /* for the time without Redis */
+	bool failing;          /* no question was answered since */
+	int64_t failing_since_ms, failed_ms;
 	struct word *unsaid; /* to be said again when Redis is back */
 };
 
@@ -42,7 +42,8 @@ struct flood *flood_open(struct redis *r, const struct conf *conf)
 	                    .bot = conf->flood_bot,
 	                    .chat = conf->flood_chat,
 	                    .group = conf->flood_group,
-	                    .user = conf->user_rate};
+	                    .user = conf->user_rate,
+	                    .own = flood_own_open(conf)};
 	return f;
 }
 
@@ -53,6 +54,7 @@ void flood_close(struct flood *f)
 		next = w->next;
 		free(w);
 	}
+	flood_own_close(f->own);
 	free(f);
 }
 
@@ -67,23 +69,9 @@ static struct span number(char *out, int64_t v)
 
 /* ---- outgoing */
 
-static struct heard *heard_of(struct flood *f, const char *bot)
-{
-	struct heard *h = f->heard;
-	while (h < f->heard + BOTS_MAX && h->bot[0] && strcmp(h->bot, bot) != 0)
-		h++;
-	if (h == f->heard + BOTS_MAX)
-		return NULL;
-	snprintf(h->bot, sizeof(h->bot), "%s", bot);
-	return h;
-}
-
 bool flood_bot_blocked(const struct flood *f, const char *bot)
 {
-	for (const struct heard *h = f->heard; h < f->heard + BOTS_MAX; h++)
-		if (!strcmp(h->bot, bot))
-			return clock_ms() < h->until_ms;
-	return false;
+	return flood_own_bot_blocked(f->own, bot, clock_ms());
 }
 
 static void state_key(char *out, const char *bot)
@@ -98,7 +86,7 @@ static void block_key(char *out, const char *bot, int64_t chat_id)
 
 struct ask {
 	struct flood *f;
-	struct heard *heard; /* NULL: too many bots */
+	struct flood_message message;
 	flood_fn *fn;
 	void *arg;
 };
@@ -115,16 +103,38 @@ static bool read_answer(const redisReply *r, struct flood_answer *a)
 	return true;
 }
 
+/* What became of any question. */
+static void heard(struct flood *f, enum err err)
+{
+	int64_t now = clock_ms();
+	if (err != ERR_OK && (!f->failing || now - f->failed_ms > FAILURES_APART_MS))
+		f->failing_since_ms = now;
+	f->failing = err != ERR_OK;
+	f->failed_ms = now;
+}
+
+static void answer_ourselves(struct flood *f, const struct flood_message *m, struct flood_answer *a)
+{
+	int64_t now = clock_ms(), plain_ms = f->failing_since_ms + PLAIN_MS;
+	if (now >= plain_ms)
+		flood_own_ask(f->own, m, now, a);
+	else
+		*a = (struct flood_answer){.what = FLOOD_AGAIN, .wait_ms = plain_ms - now, .own = true};
+}
+
 static void answered(void *arg, enum err err, const redisReply *reply)
 {
 	struct ask ask = *(struct ask *)arg;
-	struct flood_answer a;
+	struct flood_answer a = {0};
 	free(arg);
 	if (err == ERR_OK && !read_answer(reply, &a))
 		err = ERR_PROTOCOL;
-	if (err == ERR_OK && ask.heard)
-		ask.heard->until_ms = a.what == FLOOD_BOT_BLOCKED ? clock_ms() + a.wait_ms : 0;
-	ask.fn(ask.arg, err, err == ERR_OK ? &a : NULL);
+	heard(ask.f, err);
+	if (err == ERR_OK)
+		flood_own_heard(ask.f->own, &ask.message, &a, clock_ms());
+	else
+		answer_ourselves(ask.f, &ask.message, &a);
+	ask.fn(ask.arg, err, &a);
 }
 
 void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, void *arg)
@@ -150,7 +160,7 @@ void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, voi
 	                            number(numbers[3], chat.count),
 	                            number(numbers[4], chat.seconds * 1000)};
 	struct ask *ask = mem_alloc(sizeof(*ask));
-	*ask = (struct ask){f, heard_of(f, m->bot), fn, arg};
+	*ask = (struct ask){f, *m, fn, arg};
 	redis_eval(f->redis, &flood_script, answered, ask, 4, sizeof(argv) / sizeof(argv[0]), argv);
 }
 
@@ -218,11 +228,13 @@ void flood_redis_came(struct flood *f)
 
 void flood_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms, const char *doubt)
 {
+	flood_own_limited(f->own, bot, chat_id, ms, clock_ms());
 	limit_said(f, bot, SPAN("chat"), chat_id, ms, doubt);
 }
 
 void flood_bot_limited(struct flood *f, const char *bot, int64_t ms)
 {
+	flood_own_bot_limited(f->own, bot, ms, clock_ms());
 	limit_said(f, bot, SPAN("bot"), 0, ms, "");
 }
 
@@ -240,6 +252,7 @@ static void press_key(char *out, const char *bot, int64_t user_id, int64_t messa
 }
 
 struct admit {
+	struct flood *f;
 	admit_fn *fn;
 	void *arg;
 	char key[256]; /* of the update: keys are 255 bytes at most */
@@ -252,6 +265,7 @@ static void admitted(void *arg, enum err err, const redisReply *reply)
 	if (err == ERR_OK &&
 	    (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 || reply->element[0]->type != REDIS_REPLY_STRING))
 		err = ERR_PROTOCOL;
+	heard(a->f, err);
 	if (err == ERR_OK) {
 		ours = !strcmp(reply->element[0]->str, a->key);
 		throttled = reply->element[1]->integer;
@@ -274,8 +288,7 @@ void flood_admit(struct flood *f, const char *bot, int64_t user_id, int64_t mess
 	snprintf(keys[1], KEY_LEN, "shoal:rate:{%s:%lld}", bot, (long long)user_id);
 	snprintf(keys[2], KEY_LEN, "shoal:rate:{%s:%lld}:notice", bot, (long long)user_id);
 	struct admit *a = mem_zalloc(sizeof(*a));
-	a->fn = fn;
-	a->arg = arg;
+	*a = (struct admit){.f = f, .fn = fn, .arg = arg};
 	snprintf(a->key, sizeof(a->key), "%s", update_key);
 	const struct span argv[] = {span_of(keys[0]),
 	                            span_of(keys[1]),

@@ -15,8 +15,11 @@ static void admitted(void *arg, enum err err, bool double_click, bool throttled,
 {
 	struct job *j = arg;
 	reach_heard_redis(j->worker->reach, err);
-	/* whatever Redis has against it is no fault of the update */
-	job_op_failed(j, err == ERR_OK || job_is_outage(err) ? err : ERR_UNREACHABLE);
+	/* The same button pressed twice is two updates with two keys: without the lock both would take effect. */
+	if (err != ERR_OK && j->update.kind == UPDATE_PRESS)
+		j->lock_err = job_is_outage(err) ? err : ERR_UNREACHABLE; /* no fault of the update, whatever it is */
+	else if (err != ERR_OK)
+		series_add(SERIES(j->worker->unasked, "rate"), 1);
 	j->double_click = double_click;
 	j->throttled = throttled;
 	j->notice = notice;
@@ -87,9 +90,11 @@ static enum step load_select(struct job *j)
 	if (j->op_err != ERR_OK)
 		return load_failed(j);
 	if (j->guarded) {
-		j->outcome = JOB_DONE;
+		j->outcome = JOB_DONE; /* a press that was committed had the lock */
 		return STEP_NEXT;
 	}
+	if (j->lock_err != ERR_OK)
+		return job_outage(j, "lock of the press", j->lock_err);
 	if (j->double_click || j->throttled) {
 		j->outcome = j->double_click ? JOB_DOUBLE_CLICK : JOB_THROTTLED;
 		return STEP_NEXT;

@@ -20,9 +20,7 @@ static void budget(void *arg, enum err err, const struct flood_answer *a)
 {
 	struct job *j = arg;
 	reach_heard_redis(j->worker->reach, err);
-	j->op_err = err;
-	if (a)
-		j->flood = *a;
+	j->flood = *a;
 	job_end(j);
 }
 
@@ -88,6 +86,12 @@ static void budget_ask(struct job *j)
 	flood_ask(j->worker->flood, &m, budget, j);
 }
 
+/* While Redis does not answer nothing is taken, so nobody needs the room. */
+static int64_t longest_wait(const struct job *j)
+{
+	return j->flood.own ? FLOOD_OWN_WAIT_MS : j->seated ? WAIT_MS : MOMENT_MS;
+}
+
 /* Not yet: here for a while, or the entry goes back, so that nobody is kept out of this worker by those who wait. */
 static enum step budget_wait(struct job *j)
 {
@@ -99,7 +103,7 @@ static enum step budget_wait(struct job *j)
 		ms = DOUBT_MAX_MS;
 	series_observe(j->worker->flood_wait, (double)ms / 1e3);
 	j->booked = j->booked || j->flood.what == FLOOD_BOOKED;
-	bool stay = j->waited_ms + ms <= (j->seated ? WAIT_MS : MOMENT_MS);
+	bool stay = j->waited_ms + ms <= longest_wait(j);
 	outlet_leave(j, stay && j->waited_ms + ms > MOMENT_MS);
 	if (!stay) {
 		if (ms > LOOK_MS)
@@ -111,16 +115,6 @@ static enum step budget_wait(struct job *j)
 	job_begin(j);
 	timer_set(&j->timer, ms);
 	return STEP_WAIT;
-}
-
-/* Whoever takes the entry next may be one whom nobody has told of the limit. */
-static enum step budget_away(struct job *j)
-{
-	int64_t limited = j->limited_until_ms - clock_ms(), ms = jitter_ms(JOB_OUTAGE_MS);
-	if (limited > LOOK_MS)
-		limited = LOOK_MS;
-	return job_later(j, ms > limited ? ms : limited,
-	                 arena_printf(&j->arena, "flood budget: %s", err_text(j->op_err)));
 }
 
 /* How long to stay away where it is no limit. */
@@ -196,12 +190,12 @@ static enum step reply_fence(struct job *j)
 
 static enum step reply_budget(struct job *j)
 {
-	if (j->op_err != ERR_OK)
-		return budget_away(j);
 	if (j->flood.what != FLOOD_TEST && (j->flood.what != FLOOD_BOOKED || j->flood.wait_ms > 0))
 		return budget_wait(j);
 	if (job_must_confirm(j))
 		return STEP_WAIT;
+	if (j->flood.own) /* Redis does not answer */
+		series_add(SERIES(j->worker->unasked, "budget"), 1);
 	j->step = REPLY_SENT;
 	outlet_stand(j); /* seats are for those who stand still */
 	send_call(j, &j->calls[j->sent]);
@@ -244,7 +238,6 @@ static enum step reply_sent(struct job *j)
 	}
 	if (!r->limited)
 		return job_later(j, told_wait(r), r->why);
-	j->limited_until_ms = clock_ms() + r->wait_ms;
 	j->booked = true; /* the platform did not count it; only how long to wait is to be asked */
 	j->step = REPLY_WAY;
 	return STEP_NEXT;

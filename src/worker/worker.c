@@ -274,6 +274,8 @@ static void metrics_init(struct worker *w)
 	w->takeovers = SERIES0(metric_counter("shoal_takeovers_total", "", "Entries taken over from dead workers"));
 	w->flood_wait =
 	    SERIES0(metric_histogram("shoal_flood_wait_seconds", "", "Waits for the flood budget", NULL, 0));
+	w->unasked = metric_counter("shoal_unasked_total", "what",
+	                            "Updates and messages that went on while Redis could not be asked for their limit");
 	w->cut_off = metric_gauge("shoal_cut_off", "peer", "1 while this peer does not serve");
 	metrics_on_render(set_gauges, w);
 }

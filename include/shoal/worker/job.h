@@ -88,6 +88,7 @@ struct job {
 
 	/* results that callbacks left for the stage */
 	enum err op_err;
+	enum err lock_err; /* nobody knows whose the press is */
 	bool double_click, throttled, notice, guarded;
 	bool contended; /* the conflict was with other transactions, not with the state decided on */
 	struct ruling ruling;
@@ -96,8 +97,7 @@ struct job {
 	struct flood_answer flood;
 	struct job *in_line; /* outlet.h */
 	bool in_outlet, seated;
-	int64_t waited_ms;        /* for the budget, so far */
-	int64_t limited_until_ms; /* clock_ms(); the platform wants it no sooner */
+	int64_t waited_ms; /* for the budget, so far */
 	unsigned asked;
 	bool booked;
 };

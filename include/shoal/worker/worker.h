@@ -50,7 +50,8 @@ struct worker {
 	int64_t told_done, told_ms; /* of the last beacon */
 	int64_t started_ms;
 
-	struct metric *updates, *update_seconds, *stage_seconds, *sql_per_update, *platform_requests, *cut_off;
+	struct metric *updates, *update_seconds, *stage_seconds, *sql_per_update, *platform_requests, *cut_off,
+	    *unasked;
 	struct series *inflight, *takeovers, *flood_wait;
 };
 
