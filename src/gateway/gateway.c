@@ -12,6 +12,7 @@
 #include "shoal/bots/registry.h"
 #include "shoal/gateway/intake.h"
 #include "shoal/gateway/poll.h"
+#include "shoal/gateway/tables.h"
 #include "shoal/gateway/webhook.h"
 #include "shoal/io/health.h"
 #include "shoal/io/http.h"
@@ -29,6 +30,7 @@
 #define QUIET_LOOKS 3
 
 struct gateway {
+	char id[32];
 	struct conf conf;
 	struct arena arena; /* of the process */
 	const char **urls;
@@ -36,6 +38,7 @@ struct gateway {
 
 	struct loop *loop;
 	struct intake *intake;
+	struct tables *tables; /* NULL: no bot of Discord runs */
 	struct webhook *webhook;
 	struct httpd *httpd;
 	struct health *health;
@@ -51,11 +54,11 @@ struct gateway {
 
 /* --- configuration */
 
-/* The nth bot that runs here and that Telegram serves. */
-static const struct bot *telegram_bot(const struct conf *c, unsigned n)
+/* The nth bot of that platform that runs here. */
+static const struct bot *bot_of(const struct conf *c, enum platform_id platform, unsigned n)
 {
 	for (const struct bot *const *b = bots_all; *b; b++) {
-		if ((*b)->platform == PLATFORM_TELEGRAM && conf_has_bot(c, (*b)->name) && n-- == 0)
+		if ((*b)->platform == platform && conf_has_bot(c, (*b)->name) && n-- == 0)
 			return *b;
 	}
 	return NULL;
@@ -65,13 +68,13 @@ static const char *check_mode(const struct conf *c, struct arena *a)
 {
 	const struct bot *bot;
 
-	if (!telegram_bot(c, 0))
+	if (!bot_of(c, PLATFORM_TELEGRAM, 0))
 		return NULL;
 	if (c->telegram_mode == TELEGRAM_WEBHOOK)
 		return c->webhook_secret && *c->webhook_secret
 		           ? NULL
 		           : "SHOAL_WEBHOOK_SECRET is not set: webhook mode needs one, 1 to 256 of A-Z a-z 0-9 _ -";
-	for (unsigned i = 0; (bot = telegram_bot(c, i)); i++) {
+	for (unsigned i = 0; (bot = bot_of(c, PLATFORM_TELEGRAM, i)); i++) {
 		if (!conf_bot_token(c, bot->name))
 			return arena_printf(a, "poll mode needs the token of the bot \"%s\", which is not set",
 			                    bot->name);
@@ -156,6 +159,8 @@ static void on_signal(void *arg, int signum)
 	g->draining = true;
 	g->deadline_ms = clock_ms() + g->conf.drain_s * 1000;
 	httpd_stop_accepting(g->httpd);
+	if (g->tables)
+		tables_retire(g->tables);
 	for (unsigned i = 0; i < g->npollers; i++)
 		poller_stop(g->pollers[i], on_poller_stopped, g);
 	timer_set(&g->drain, 0);
@@ -170,9 +175,10 @@ static bool listen_all(struct gateway *g, const char **why)
 	                          .max_connections = CONNECTIONS_MAX,
 	                          .timeout_s = TIMEOUT_S,
 	                          .wants_body = webhook_wants_body,
-	                          .handle = webhook_handle,
-	                          .arg = g->webhook};
+	                          .handle = webhook_handle};
 
+	g->webhook = webhook_open(&g->conf, g->intake, g->tables);
+	opts.arg = g->webhook;
 	g->health = health_open(g->loop, g->conf.metrics_listen, &g->arena, why);
 	if (!g->health && *why)
 		return false;
@@ -180,6 +186,16 @@ static bool listen_all(struct gateway *g, const char **why)
 	health_check(g->health, "draining", check_draining, g);
 	g->httpd = httpd_open(g->loop, &opts, &g->arena, why);
 	return g->httpd != NULL;
+}
+
+static bool open_tables(struct gateway *g, const char **why)
+{
+	if (!bot_of(&g->conf, PLATFORM_DISCORD, 0))
+		return true;
+	if (!g->conf.cache_redis_url)
+		g->conf.cache_redis_url = g->urls[0];
+	g->tables = tables_open(g->loop, &g->conf, g->id, &g->arena, why);
+	return g->tables != NULL;
 }
 
 static void start_pollers(struct gateway *g)
@@ -190,7 +206,7 @@ static void start_pollers(struct gateway *g)
 	if (g->conf.telegram_mode != TELEGRAM_POLL)
 		return;
 	g->http = http_open(g->loop, &http);
-	for (unsigned i = 0; i < POLLERS_MAX && (bot = telegram_bot(&g->conf, i)); i++) {
+	for (unsigned i = 0; i < POLLERS_MAX && (bot = bot_of(&g->conf, PLATFORM_TELEGRAM, i)); i++) {
 		struct poller_opts opts = {.loop = g->loop,
 		                           .http = g->http,
 		                           .in = g->intake,
@@ -213,8 +229,11 @@ static void close_all(struct gateway *g)
 		poller_free(g->pollers[i]);
 	if (g->http)
 		http_close(g->http);
-	httpd_free(g->httpd);
-	webhook_close(g->webhook);
+	tables_close(g->tables);
+	if (g->httpd)
+		httpd_free(g->httpd);
+	if (g->webhook)
+		webhook_close(g->webhook);
 	health_close(g->health);
 	timer_release(&g->drain);
 	loop_free(g->loop);
@@ -227,8 +246,7 @@ static int run(struct gateway *g)
 	g->loop = loop_new();
 	timer_init(&g->drain, g->loop, look, g);
 	g->intake = intake_open(g->loop, g->urls, g->shards);
-	g->webhook = webhook_open(&g->conf, g->intake);
-	if (!listen_all(g, &why)) {
+	if (!open_tables(g, &why) || !listen_all(g, &why)) {
 		fprintf(stderr, "shoal gateway: %s\n", why);
 		close_all(g);
 		return EXIT_FAILED;
@@ -252,7 +270,6 @@ int verb_gateway(int argc, char **argv)
 	struct gateway g = {0};
 	struct args args;
 	const char *why = NULL;
-	char id[32] = "gateway-";
 	int code;
 
 	arena_init(&g.arena);
@@ -262,8 +279,9 @@ int verb_gateway(int argc, char **argv)
 		fprintf(stderr, "shoal gateway: %s\n", why);
 		code = EXIT_FAILED;
 	} else {
-		random_hex(id + strlen(id), 4);
-		log_init(g.conf.log, g.conf.log_format, "gateway", id);
+		snprintf(g.id, sizeof(g.id), "gateway-");
+		random_hex(g.id + strlen(g.id), 4);
+		log_init(g.conf.log, g.conf.log_format, "gateway", g.id);
 		code = run(&g);
 	}
 	arena_release(&g.arena);

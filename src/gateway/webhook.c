@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "shoal/base/clock.h"
-#include "shoal/base/json.h"
 #include "shoal/base/metrics.h"
 #include "shoal/bots/registry.h"
+#include "shoal/gateway/interactions.h"
+#include "shoal/gateway/visit.h"
 #include "shoal/wire/telegram.h"
 
 #define SECRET_HEADER "X-Telegram-Bot-Api-Secret-Token"
@@ -24,14 +25,13 @@ struct webhook {
 	struct intake *in;
 	unsigned nsecrets;
 	struct digest secrets[2]; /* the present one and the one before */
+	struct interactions *interactions;
 	struct metric *requests;
 };
 
-/* A request between its XADD and its answer. Lives in the request's arena. */
-struct visit {
-	struct webhook *w;
-	struct httpd_request *r;
-	const char *label;  /* bounded: the path of a bot that runs, or "other" */
+/* An update between its XADD and its answer. Lives in the request's arena. */
+struct append {
+	struct visit visit;
 	struct span answer; /* a call to make, as the body of the 200; or empty */
 };
 
@@ -54,33 +54,6 @@ static bool may_send(const struct webhook *w, const char *given)
 	return given && right;
 }
 
-static void count(const struct visit *v, int status)
-{
-	char word[16];
-
-	snprintf(word, sizeof(word), "%d", status);
-	series_add(SERIES(v->w->requests, v->label, word), 1);
-}
-
-static void refuse(const struct visit *v, int status, const char *code, const char *message, const char *const *headers)
-{
-	struct buf b;
-	struct json_writer w;
-
-	count(v, status);
-	buf_init(&b, 4096);
-	json_writer_init(&w, &b);
-	json_begin_obj(&w);
-	json_key(&w, "error");
-	json_begin_obj(&w);
-	json_kv_str(&w, "code", code);
-	json_kv_str(&w, "message", message);
-	json_end_obj(&w);
-	json_end_obj(&w);
-	httpd_reply(v->r, status, "application/json", buf_span(&b), headers);
-	buf_release(&b);
-}
-
 /* Telegram comes again when told to: nothing was accepted, nothing is lost. */
 static void refuse_for_now(const struct visit *v, const char *message)
 {
@@ -88,19 +61,17 @@ static void refuse_for_now(const struct visit *v, const char *message)
 	const char *headers[] = {"Retry-After", seconds, NULL};
 
 	snprintf(seconds, sizeof(seconds), "%u", (unsigned)(1 + random_u64() % RETRY_AFTER_MAX_S));
-	refuse(v, 503, "unavailable", message, headers);
+	visit_refuse(v, 503, "unavailable", message, headers);
 }
 
 static void on_appended(void *arg, enum err err)
 {
-	struct visit *v = arg;
+	const struct append *ap = arg;
 
-	if (err != ERR_OK) {
-		refuse_for_now(v, err == ERR_FULL ? "the queue is full" : "the queue cannot be reached");
-		return;
-	}
-	count(v, 200);
-	httpd_reply(v->r, 200, "application/json", v->answer, NULL);
+	if (err == ERR_OK)
+		visit_answer(&ap->visit, ap->answer);
+	else
+		refuse_for_now(&ap->visit, err == ERR_FULL ? "the queue is full" : "the queue cannot be reached");
 }
 
 /* The instant answer to a pressed button, with the toast that its command names. */
@@ -119,68 +90,82 @@ static struct span answer_to(const struct bot *bot, const struct entry *e, struc
 	return telegram_webhook_reply(&call, a);
 }
 
-static void take(struct visit *v, const struct bot *bot)
+static void take(struct webhook *w, const struct visit *v, const struct bot *bot)
 {
 	struct arena *a = httpd_arena(v->r);
+	struct append *ap;
 	struct entry e;
 	const char *why;
 
 	if (entry_from_telegram(bot, httpd_body(v->r), clock_wall_ms(), a, &e, &why) != ERR_OK) {
-		refuse(v, 400, "invalid_update", why, NULL);
+		visit_refuse(v, 400, "invalid_update", why, NULL);
 		return;
 	}
-	v->answer = answer_to(bot, &e, a);
-	if (!intake_append(v->w->in, &e, a, on_appended, v))
+	ap = arena_new(a, struct append);
+	*ap = (struct append){*v, answer_to(bot, &e, a)};
+	if (!intake_append(w->in, &e, a, on_appended, ap))
 		refuse_for_now(v, "too many updates at once");
 }
 
-/* The bot of "/telegram/BOT", if it runs. */
+/* The bot of "/telegram/BOT" or "/discord/BOT", if it runs. */
 static const struct bot *bot_of(const struct webhook *w, const char *path)
 {
-	struct span name = span_of(path);
-	const struct bot *bot;
+	static const struct {
+		const char *prefix;
+		enum platform_id platform;
+	} paths[] = {{"/telegram/", PLATFORM_TELEGRAM}, {"/discord/", PLATFORM_DISCORD}};
 
-	if (w->nsecrets == 0 || !span_starts(name, "/telegram/"))
-		return NULL;
-	bot = bots_find(span_of(path + strlen("/telegram/")));
-	return bot && bot->platform == PLATFORM_TELEGRAM && conf_has_bot(w->conf, bot->name) ? bot : NULL;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		const struct bot *bot;
+
+		if (!span_starts(span_of(path), paths[i].prefix))
+			continue;
+		bot = bots_find(span_of(path + strlen(paths[i].prefix)));
+		if (!bot || bot->platform != paths[i].platform || !conf_has_bot(w->conf, bot->name))
+			return NULL;
+		return bot->platform == PLATFORM_TELEGRAM && w->nsecrets == 0 ? NULL : bot;
+	}
+	return NULL;
 }
 
 bool webhook_wants_body(void *webhook, const struct httpd_request *r)
 {
 	const struct webhook *w = webhook;
+	const struct bot *bot = bot_of(w, httpd_path(r));
 
-	return bot_of(w, httpd_path(r)) && strcmp(httpd_method(r), "POST") == 0 &&
-	       may_send(w, httpd_header(r, SECRET_HEADER));
+	if (!bot || strcmp(httpd_method(r), "POST") != 0)
+		return false;
+	return bot->platform == PLATFORM_DISCORD ? interactions_wants_body(w->interactions, bot, r)
+	                                         : may_send(w, httpd_header(r, SECRET_HEADER));
 }
 
 void webhook_handle(void *webhook, struct httpd_request *r)
 {
 	static const char *const allow[] = {"Allow", "POST", NULL};
-	struct visit *v = arena_new(httpd_arena(r), struct visit);
-	const struct bot *bot;
+	struct webhook *w = webhook;
+	const struct bot *bot = bot_of(w, httpd_path(r));
+	const struct visit v = {.r = r, .requests = w->requests, .label = bot ? httpd_path(r) : "other"};
 
-	*v = (struct visit){.w = webhook, .r = r, .label = "other"};
-	bot = bot_of(v->w, httpd_path(r));
-	if (bot)
-		v->label = httpd_path(r);
 	if (!bot)
-		refuse(v, 404, "not_found", "there is no such path, or no such bot runs here", NULL);
+		visit_refuse(&v, 404, "not_found", "there is no such path, or no such bot runs here", NULL);
 	else if (strcmp(httpd_method(r), "POST") != 0)
-		refuse(v, 405, "method_not_allowed", "updates are sent with POST", allow);
-	else if (!may_send(v->w, httpd_header(r, SECRET_HEADER)))
-		refuse(v, 401, "unauthorized", SECRET_HEADER " is missing or wrong", NULL);
+		visit_refuse(&v, 405, "method_not_allowed", "updates are sent with POST", allow);
+	else if (bot->platform == PLATFORM_DISCORD)
+		interactions_handle(w->interactions, bot, &v);
+	else if (!may_send(w, httpd_header(r, SECRET_HEADER)))
+		visit_refuse(&v, 401, "unauthorized", SECRET_HEADER " is missing or wrong", NULL);
 	else
-		take(v, bot);
+		take(w, &v, bot);
 }
 
-struct webhook *webhook_open(const struct conf *conf, struct intake *in)
+struct webhook *webhook_open(const struct conf *conf, struct intake *in, struct tables *tables)
 {
 	struct webhook *w = mem_zalloc(sizeof(*w));
 	const char *secrets[] = {conf->webhook_secret, conf->webhook_secret_old};
 
 	w->conf = conf;
 	w->in = in;
+	w->interactions = interactions_open(conf, in, tables);
 	w->requests = metric_counter("shoal_gateway_requests_total", "path,status", "Requests of platforms by answer");
 	if (conf->telegram_mode != TELEGRAM_WEBHOOK)
 		return w;
@@ -193,6 +178,7 @@ struct webhook *webhook_open(const struct conf *conf, struct intake *in)
 
 void webhook_close(struct webhook *w)
 {
+	interactions_close(w->interactions);
 	OPENSSL_cleanse(w->secrets, sizeof(w->secrets));
 	free(w);
 }

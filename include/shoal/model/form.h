@@ -27,6 +27,7 @@ struct form_field {
 	size_t nchoices;
 	const struct choice *choices;
 	const char *table;
+	bool several; /* of the table: any number of codes, with blanks between */
 };
 
 struct form {
