@@ -220,10 +220,10 @@ static void voiding_end(struct voiding *v, enum err err)
 {
 	struct cache *c = v->cache;
 
-	c->calls--;
 	if (v->fn)
 		v->fn(v->arg, err);
 	free(v);
+	c->calls--;
 	release(c);
 }
 

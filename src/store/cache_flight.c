@@ -579,6 +579,14 @@ static struct cache_value *value_among(const struct flight *f, const PGresult *r
 	return cache_value_read(f->kind, f->key, SPAN(""), false);
 }
 
+/* A server that comes back with the data of a while ago brings back leases that were voided. */
+static bool lease_stands(const struct flight *f)
+{
+	const char *server = cache_gen_server(f->all->opts.gen);
+
+	return server[0] && strncmp(f->generation, server, strlen(server)) == 0;
+}
+
 static void fetched(struct flight *f, const PGresult *rows)
 {
 	struct cache_value *v = value_among(f, rows);
@@ -593,7 +601,7 @@ static void fetched(struct flight *f, const PGresult *rows)
 	count_found(f, CACHE_POSTGRES, v);
 	if (whole(f))
 		log_info("cache loaded", LOG_STR("cache", cache_defs[f->kind].name), LOG_INT("rows", PQntuples(rows)));
-	if (f->leased) {
+	if (f->leased && lease_stands(f)) {
 		f->value = v;
 		fill(f, rows);
 	} else {

@@ -94,7 +94,7 @@ static void on_posted(void *arg, enum err err, const redisReply *reply)
 /* A belief that ran out begins anew under another name: nobody need wait for the old one. */
 static void name_member(struct cache_track *t)
 {
-	if (cache_track_sure(t))
+	if (cache_track_sure(t) || t->posting > 0)
 		return;
 	memcpy(t->over, t->member, sizeof(t->over));
 	snprintf(t->member, sizeof(t->member), "%.200s~%u", t->opts.id, ++t->members);
