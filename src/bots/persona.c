@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "shoal/base/arena.h"
+#include "shoal/bots/common.h"
 
 #define BOT "persona"
 #define YES "y"
@@ -161,15 +162,9 @@ static const char *pressed_code(const struct update *u, struct arena *a)
 	return arena_printf(a, "#%lld", (long long)id);
 }
 
-/* A private chat has its person's id. */
-static int64_t person_id(const struct update *u)
-{
-	return u->from.id ? u->from.id : u->chat_id;
-}
-
 static void ask_person(const struct update *u, const struct facts *f, struct params *p)
 {
-	params_i64(p, person_id(u));
+	params_i64(p, common_person_id(u));
 	params_text(p, BOT);
 	params_id(p, f->code_persona.found ? f->code_persona.id : 0);
 	params_id(p, f->fallback.found ? f->fallback.id : 0);
@@ -178,21 +173,12 @@ static void ask_person(const struct update *u, const struct facts *f, struct par
 static void ask_group(const struct update *u, const struct facts *f, struct params *p)
 {
 	(void)f;
-	params_text(p, BOT);
-	params_i64(p, u->chat_id);
+	common_ask_group(BOT, u, p);
 }
 
-/* A commit of something that a person did: what all of these begin with. */
 static struct params *commit_of_person(const struct update *u, struct decision *d, const char *statement)
 {
-	struct params *p = decision_commit(d, statement);
-
-	params_i64(p, u->from.id);
-	params_text(p, u->from.first_name);
-	params_text(p, u->from.username);
-	params_text(p, u->from.language_code);
-	params_text(p, BOT);
-	return p;
+	return common_commit(BOT, u, d, statement);
 }
 
 static void params_source(struct params *p, const struct facts *f, bool becomes_source)
@@ -201,11 +187,9 @@ static void params_source(struct params *p, const struct facts *f, bool becomes_
 	params_id(p, becomes_source ? f->code.id : 0);
 }
 
-/* For what changes nothing else: somebody who writes to us has not blocked us. */
 static void note_unblocked(const struct update *u, const struct facts *f, struct decision *d)
 {
-	if (f->user.known && f->user.blocked)
-		commit_of_person(u, d, "persona_touch");
+	common_note_unblocked(BOT, u, f, d);
 }
 
 static const char *with_name(struct arena *a, const char *html, const char *name)
@@ -394,47 +378,14 @@ static void decide_unknown_command(const struct update *u, const struct facts *f
 	say_and_change_nothing(u, f, d, TEXT_UNKNOWN_COMMAND);
 }
 
-/* Of the messages about a group only those by which the bot comes into it; after others it may be gone. */
-static bool joined_by(const struct update *u)
-{
-	static const char *const ways[] = {"new_chat_members", "group_chat_created", "supergroup_chat_created"};
-
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		if (u->media && strcmp(u->media, ways[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void decide_group(const struct update *u, const struct facts *f, struct decision *d)
 {
-	struct params *p;
-
-	if (f->conversation_known || (u->kind == UPDATE_SERVICE && !joined_by(u))) {
-		decision_ignore(d);
-		return;
-	}
-	p = decision_commit(d, "group_told");
-	params_text(p, BOT);
-	params_i64(p, u->chat_id);
-	decision_send(d, u->chat_id, texts[TEXT_PRIVATE_ONLY])->group = true;
+	common_tell_group(BOT, texts[TEXT_PRIVATE_ONLY], u, f, d);
 }
 
 static void decide_member(const struct update *u, const struct facts *f, struct decision *d)
 {
-	bool blocked = u->kind == UPDATE_REFUSED || u->blocked;
-	struct params *p;
-
-	if (!f->user.known) {
-		decision_ignore(d);
-		return;
-	}
-	if (f->user.blocked == blocked)
-		return;
-	p = decision_commit(d, "persona_block");
-	params_i64(p, person_id(u));
-	params_text(p, BOT);
-	params_bool(p, blocked);
+	common_block(BOT, u, f, d);
 }
 
 static const struct command commands[] = {
