@@ -93,6 +93,50 @@ bool text_blank(const char *s)
 	return true;
 }
 
+/* What moves the text around it, as ranges of UTF-8 sequences. */
+static const struct {
+	const char *first, *last;
+} unruly[] = {
+    {"\xc2\x80", "\xc2\x9f"},         /* C1 controls */
+    {"\xd8\x9c", "\xd8\x9c"},         /* U+061C: Arabic letter mark */
+    {"\xe2\x80\x8e", "\xe2\x80\x8f"}, /* direction marks */
+    {"\xe2\x80\xa8", "\xe2\x80\xae"}, /* line separators, embeddings and overrides */
+    {"\xe2\x81\xa6", "\xe2\x81\xa9"}, /* isolates */
+};
+
+static bool char_unruly(const char *s, size_t n, bool lines)
+{
+	if (n == 1)
+		return ((unsigned char)*s < ' ' && !(lines && *s == '\n')) || *s == 0x7f;
+	for (size_t i = 0; i < sizeof(unruly) / sizeof(unruly[0]); i++) {
+		if (strlen(unruly[i].first) == n && memcmp(s, unruly[i].first, n) >= 0 &&
+		    memcmp(s, unruly[i].last, n) <= 0)
+			return true;
+	}
+	return false;
+}
+
+char *text_tame(struct arena *a, const char *s, bool lines)
+{
+	size_t left = strlen(s);
+	char *out = arena_alloc(a, left + 1), *at = out;
+
+	while (left > 0) {
+		size_t n = utf8_char_len(s, left);
+
+		n = n ? n : 1;
+		if (!char_unruly(s, n, lines)) {
+			memcpy(at, s, n);
+			at += n;
+		} else if (n == 1) {
+			*at++ = ' ';
+		}
+		s += n;
+		left -= n;
+	}
+	return out;
+}
+
 /* The end of the tag or entity that begins at p, or NULL where p begins neither. */
 static const char *markup_end(const char *p)
 {

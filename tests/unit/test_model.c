@@ -1,7 +1,9 @@
 /* links: model base */
 #include "check.h"
 
+#include "shoal/model/amount.h"
 #include "shoal/model/bot.h"
+#include "shoal/model/fill.h"
 
 static struct arena a;
 
@@ -251,6 +253,118 @@ static void first_row_that_matches_decides(void)
 	CHECK_STR(bot_command(&bot, &u)->name, "refused");
 }
 
+static void amounts_are_read_exactly(void)
+{
+	static const struct {
+		const char *text;
+		int64_t scale;
+		enum amount_fault fault;
+		int64_t amount;
+	} rows[] = {
+	    {"25", 2, AMOUNT_GOOD, 2500},
+	    {"25.5", 2, AMOUNT_GOOD, 2550},
+	    {"25.50", 2, AMOUNT_GOOD, 2550},
+	    {"25.50000", 2, AMOUNT_GOOD, 2550},
+	    {"0025.5", 2, AMOUNT_GOOD, 2550},
+	    {".5", 2, AMOUNT_GOOD, 50},
+	    {"0.00000001", 8, AMOUNT_GOOD, 1},
+	    {"7", 0, AMOUNT_GOOD, 7},
+	    {"7.0", 0, AMOUNT_GOOD, 7},
+	    /* 0.1 + 0.2 in floating point */
+	    {"0.3", 8, AMOUNT_GOOD, 30000000},
+	    {"1000000000", 6, AMOUNT_GOOD, AMOUNT_MAX},
+	    {"9999999999999.99", 2, AMOUNT_GOOD, 999999999999999},
+	    {"10000000000000.01", 2, AMOUNT_TOO_LARGE, 0},
+	    {"1000000000.000001", 6, AMOUNT_TOO_LARGE, 0},
+	    {"99999999999999999999999999999999999999", 0, AMOUNT_TOO_LARGE, 0},
+	    {"9223372036854775808", 0, AMOUNT_TOO_LARGE, 0},
+	    {"18446744073709551617", 0, AMOUNT_TOO_LARGE, 0},
+	    {"0.001", 2, AMOUNT_TOO_FINE, 0},
+	    {"1.000000001", 8, AMOUNT_TOO_FINE, 0},
+	    {"0", 2, AMOUNT_ZERO, 0},
+	    {"0.00", 2, AMOUNT_ZERO, 0},
+	    {"00000", 8, AMOUNT_ZERO, 0},
+	    {"", 2, AMOUNT_UNREADABLE, 0},
+	    {".", 2, AMOUNT_UNREADABLE, 0},
+	    {"5.", 2, AMOUNT_UNREADABLE, 0},
+	    {"1.2.3", 2, AMOUNT_UNREADABLE, 0},
+	    {"-5", 2, AMOUNT_UNREADABLE, 0},
+	    {"+5", 2, AMOUNT_UNREADABLE, 0},
+	    {"1,000", 2, AMOUNT_UNREADABLE, 0},
+	    {"1,5", 2, AMOUNT_UNREADABLE, 0},
+	    {"1 000", 2, AMOUNT_UNREADABLE, 0},
+	    {" 5", 2, AMOUNT_UNREADABLE, 0},
+	    {"1e5", 2, AMOUNT_UNREADABLE, 0},
+	    {"0x10", 2, AMOUNT_UNREADABLE, 0},
+	    {"nan", 2, AMOUNT_UNREADABLE, 0},
+	    {"\u0665", 2, AMOUNT_UNREADABLE, 0}, /* an Arabic 5 */
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t amount = 0;
+
+		CHECK_INT(amount_parse(rows[i].text, rows[i].scale, &amount), rows[i].fault);
+		CHECK_INT(amount, rows[i].amount);
+		CHECK_INT(amount_readable(rows[i].text), rows[i].fault != AMOUNT_UNREADABLE);
+	}
+}
+
+static void amounts_are_written_as_they_are_read(void)
+{
+	static const struct {
+		int64_t amount, scale;
+		const char *text;
+	} rows[] = {
+	    {2550, 2, "25.50"},
+	    {2500, 2, "25.00"},
+	    {0, 2, "0.00"},
+	    {0, 8, "0.00"},
+	    {1, 8, "0.00000001"},
+	    {10, 8, "0.0000001"},
+	    {1500000, 6, "1.50"},
+	    {-300, 2, "-3.00"},
+	    {7, 0, "7"},
+	    {15, 1, "1.5"},
+	    {0, 0, "0"},
+	    {123456, 6, "0.123456"},
+	    {AMOUNT_MAX, 2, "10000000000000.00"},
+	    {INT64_MAX, 0, "9223372036854775807"},
+	    {INT64_MIN, 2, "-92233720368547758.08"},
+	    {INT64_MIN, 18, "-9.223372036854775808"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		CHECK_STR(amount_format(&a, rows[i].amount, rows[i].scale), rows[i].text);
+	for (int64_t n = 1; n < AMOUNT_MAX / 7; n = n * 7 + 3) {
+		int64_t again = 0;
+
+		for (int64_t scale = 0; scale <= 12; scale++) {
+			CHECK_INT(amount_parse(amount_format(&a, n, scale), scale, &again), AMOUNT_GOOD);
+			CHECK_INT(again, n);
+		}
+	}
+}
+
+static void places_are_filled(void)
+{
+	CHECK_STR(FILL(&a, "{a} and {b}{a}", WORDS("a", "<1>"), MARKUP("b", "<b>2</b>")),
+	          "&lt;1&gt; and <b>2</b>&lt;1&gt;");
+	/* what is put in is not looked at again; what no slot is called after stays */
+	CHECK_STR(FILL(&a, "{a}{b}", WORDS("a", "{b}"), WORDS("b", "{a}")), "{b}{a}");
+	CHECK_STR(FILL(&a, "{c} {a {a}} {", WORDS("a", "x")), "{c} {a x} {");
+	CHECK_STR(FILL(&a, "", WORDS("a", "x")), "");
+	CHECK_STR(FILL(&a, "{aa}{a}", WORDS("a", "1"), WORDS("aa", "2")), "21");
+}
+
+static void words_of_others_are_tamed(void)
+{
+	CHECK_STR(text_tame(&a, "Ann\u202e\u2066\u200fB\u061c", false), "AnnB");
+	CHECK_STR(text_tame(&a, "a\nb\tc\x7f\x01", false), "a b c  ");
+	CHECK_STR(text_tame(&a, "a\nb\tc", true), "a\nb c");
+	CHECK_STR(text_tame(&a, "\u05d0\u05d1 \U0001f600 e\u0301", false), "\u05d0\u05d1 \U0001f600 e\u0301");
+	CHECK_STR(text_tame(&a, "a\u2028b\u2029", true), "ab");
+}
+
 int main(void)
 {
 	arena_init(&a);
@@ -266,6 +380,10 @@ int main(void)
 	RUN(escape_leaves_no_markup);
 	RUN(fit_cuts_at_characters);
 	RUN(html_is_counted_as_shown);
+	RUN(amounts_are_read_exactly);
+	RUN(amounts_are_written_as_they_are_read);
+	RUN(places_are_filled);
+	RUN(words_of_others_are_tamed);
 	RUN(lines_tell_media_by_kind);
 	RUN(first_row_that_matches_decides);
 	arena_release(&a);

@@ -55,6 +55,7 @@ struct command {
 struct bot {
 	const char *name; /* "persona" */
 	enum platform_id platform;
+	bool wants_name; /* facts.bot_username */
 	size_t ncommands;
 	const struct command *commands;
 };

@@ -102,6 +102,9 @@ void decision_fail(struct decision *d, const char *why);
 /* Text for people, always into the arena. */
 char *text_escape(struct arena *a, const char *s);                  /* & < > " for HTML */
 char *text_fit(struct arena *a, const char *s, size_t utf16_units); /* cut at a character, with "…" when cut */
+/* Words of others without what could make them look like ours: marks that turn the direction of what follows, control
+ * characters; line breaks too unless `lines`. To be escaped, and best shown as code, where no client makes links. */
+char *text_tame(struct arena *a, const char *s, bool lines);
 bool text_blank(const char *s);           /* NULL, empty, or nothing in it that has ink: platforms refuse it */
 size_t text_html_units(const char *html); /* UTF-16 units as shown: without tags, entities as one */
 

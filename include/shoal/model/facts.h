@@ -63,9 +63,66 @@ struct fact_history {
 	const struct fact_line *lines; /* oldest first */
 };
 
+/* Of the person, one for each currency that there is. Amounts are in its smallest unit. */
+struct fact_wallet {
+	const char *currency;
+	int64_t scale; /* digits behind the point */
+	int64_t available, held;
+};
+
+struct fact_wallets {
+	size_t n;
+	const struct fact_wallet *v; /* by currency */
+};
+
+/* The question about a new trade that is open with the person. */
+struct fact_draft {
+	const char *step; /* NULL: none */
+	const char *amount, *currency, *terms;
+	const char *mark; /* of the question's rendering */
+};
+
+/* One of the two people of a trade. */
+struct fact_party {
+	bool known;
+	int64_t id, telegram_id; /* telegram_id 0: they were erased */
+	const char *first_name, *language_code;
+	bool blocked; /* as user.blocked */
+};
+
+/* The trade that a button or an invitation names. */
+struct fact_trade {
+	bool found;
+	int64_t id, amount, scale;
+	const char *public_id, *status, *currency;
+	const char *terms;  /* NULL: none */
+	int64_t expires_ms; /* 0: never */
+	struct fact_party buyer;
+	struct fact_party seller; /* of a pending trade: who opened its invitation */
+	int64_t invitation_id;    /* 0: it has none */
+	const char *invitation_token;
+	int64_t invited; /* Telegram id of who opened it; 0: nobody yet */
+};
+
+/* A line of a list of trades. */
+struct fact_listed {
+	int64_t id, amount, scale;
+	const char *public_id, *status, *currency;
+	bool mine; /* the person is the buyer */
+};
+
+struct fact_listing {
+	size_t n;
+	const struct fact_listed *v; /* newest first */
+};
+
+#define FACTS_CHANCE 32
+
 struct facts {
-	int64_t now_ms;                 /* wall clock */
-	char mark[UPDATE_MARK_LEN + 1]; /* for buttons rendered by this decision */
+	int64_t now_ms;                     /* wall clock */
+	char mark[UPDATE_MARK_LEN + 1];     /* for buttons rendered by this decision */
+	unsigned char chance[FACTS_CHANCE]; /* from the kernel's generator, anew for every decision */
+	const char *bot_username;           /* on the platform, for links; NULL: it has not been told yet */
 	const char *conflict; /* reason word of the conflict that made us load again, e.g. "used_up"; NULL at first */
 	struct fact_user user;
 	struct fact_code code;
@@ -79,6 +136,10 @@ struct facts {
 	const char *answer;               /* the responder's; NULL: not configured, or it failed */
 	bool conversation_known;          /* a conversations row for this bot and chat */
 	const char *conversation;         /* its state as JSON */
+	struct fact_wallets wallets;
+	struct fact_draft draft;
+	struct fact_trade trade;
+	struct fact_listing listing;
 };
 
 #endif

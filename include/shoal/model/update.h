@@ -20,9 +20,10 @@ enum update_kind {
 	UPDATE_REFUSED = 1 << 7, /* from the fleet itself: the platform refused to deliver to chat_id (403) */
 	UPDATE_SLASH =
 	    1 << 8, /* command of the platform's own menu: word ("queue", or "set name" of a subcommand), options */
-	UPDATE_FORM = 1 << 9,    /* a form was handed in: word, args, mark as of a press; its fields are options */
-	UPDATE_SUGGEST = 1 << 10 /* an option of a slash command is being typed: as UPDATE_SLASH, and focus. The gateway
-	                            answers it; it is never in the stream */
+	UPDATE_FORM = 1 << 9,     /* a form was handed in: word, args, mark as of a press; its fields are options */
+	UPDATE_SUGGEST = 1 << 10, /* an option of a slash command is being typed: as UPDATE_SLASH, and focus. The
+	                            gateway answers it; it is never in the stream */
+	UPDATE_DUE = 1 << 11      /* from the fleet itself, in the lane of chat_id: word is due for args[0] */
 };
 
 enum chat_kind { CHAT_NONE = 0, CHAT_PRIVATE = 1 << 0, CHAT_GROUP = 1 << 1, CHAT_CHANNEL = 1 << 2 };
@@ -53,14 +54,14 @@ struct update {
 	int64_t chat_id;  /* 0: none */
 	int64_t guild_id; /* the server that the chat is in; 0: none */
 	enum chat_kind chat;
-	int64_t message_id;   /* the message, or the one that carries the pressed button; 0: none */
-	const char *text;     /* message text or caption; never NULL */
-	const char *media;    /* UPDATE_MEDIA, UPDATE_SERVICE: its kind; else NULL */
-	const char *word;     /* command word without "/" and "@bot", lower case; or the button's verb; else NULL */
+	int64_t message_id; /* the message, or the one that carries the pressed button; 0: none */
+	const char *text;   /* message text or caption; never NULL */
+	const char *media;  /* UPDATE_MEDIA, UPDATE_SERVICE: its kind; else NULL */
+	const char *word; /* command word without "/" and "@bot", lower case; the button's verb; what is due; or NULL */
 	const char *payload;  /* what follows the command word, white space trimmed; never NULL */
 	const char *press_id; /* for the platform's answer to a press; else NULL */
 	const char *data;     /* UPDATE_PRESS, UPDATE_FORM: callback data as it came */
-	unsigned nargs;       /* of these: data is word[:arg]*:mark */
+	unsigned nargs;       /* of these: data is word[:arg]*:mark; UPDATE_DUE: 1 */
 	const char *args[UPDATE_ARGS_MAX];
 	const char *mark;  /* of the rendering; NULL when the data has none */
 	bool blocked;      /* UPDATE_MEMBER: the bot was blocked or removed; false: let in (again) */
