@@ -4,7 +4,8 @@
 
 enum column_type { COLUMN_ID, COLUMN_BOOL, COLUMN_TEXT };
 
-/* A fact, and the flag that says that it is there ("found"): offsets into struct facts; no flag: 0, which is now_ms. */
+/* A fact, and the flag that says that it is there ("found"): offsets into struct facts, or into the element of a list;
+ * no flag: 0, which is now_ms. */
 struct column {
 	const char *name;
 	enum column_type type;
@@ -29,6 +30,75 @@ static const struct column columns[] = {
     {"fallback_chat_persona_id", COLUMN_ID, AT(fallback_chat.persona_id), 0},
     {"fallback_chat_turns", COLUMN_ID, AT(fallback_chat.turns), 0},
     {"conversation", COLUMN_TEXT, AT(conversation), AT(conversation_known)},
+    {"draft_step", COLUMN_TEXT, AT(draft.step), 0},
+    {"draft_amount", COLUMN_TEXT, AT(draft.amount), 0},
+    {"draft_currency", COLUMN_TEXT, AT(draft.currency), 0},
+    {"draft_terms", COLUMN_TEXT, AT(draft.terms), 0},
+    {"draft_mark", COLUMN_TEXT, AT(draft.mark), 0},
+    {"trade_id", COLUMN_ID, AT(trade.id), AT(trade.found)},
+    {"trade_public_id", COLUMN_TEXT, AT(trade.public_id), 0},
+    {"trade_status", COLUMN_TEXT, AT(trade.status), 0},
+    {"trade_amount", COLUMN_ID, AT(trade.amount), 0},
+    {"trade_currency", COLUMN_TEXT, AT(trade.currency), 0},
+    {"trade_scale", COLUMN_ID, AT(trade.scale), 0},
+    {"trade_terms", COLUMN_TEXT, AT(trade.terms), 0},
+    {"trade_expires_ms", COLUMN_ID, AT(trade.expires_ms), 0},
+    {"invitation_id", COLUMN_ID, AT(trade.invitation_id), 0},
+    {"invitation_token", COLUMN_TEXT, AT(trade.invitation_token), 0},
+    {"invitation_telegram_id", COLUMN_ID, AT(trade.invited), 0},
+    {"buyer_id", COLUMN_ID, AT(trade.buyer.id), AT(trade.buyer.known)},
+    {"buyer_telegram_id", COLUMN_ID, AT(trade.buyer.telegram_id), 0},
+    {"buyer_first_name", COLUMN_TEXT, AT(trade.buyer.first_name), 0},
+    {"buyer_language_code", COLUMN_TEXT, AT(trade.buyer.language_code), 0},
+    {"buyer_blocked", COLUMN_BOOL, AT(trade.buyer.blocked), 0},
+    {"seller_id", COLUMN_ID, AT(trade.seller.id), AT(trade.seller.known)},
+    {"seller_telegram_id", COLUMN_ID, AT(trade.seller.telegram_id), 0},
+    {"seller_first_name", COLUMN_TEXT, AT(trade.seller.first_name), 0},
+    {"seller_language_code", COLUMN_TEXT, AT(trade.seller.language_code), 0},
+    {"seller_blocked", COLUMN_BOOL, AT(trade.seller.blocked), 0},
+};
+
+#undef AT
+#define AT(member) offsetof(struct fact_line, member)
+static const struct column history_columns[] = {
+    {"history_text", COLUMN_TEXT, AT(text), 0},
+    {"history_out", COLUMN_BOOL, AT(out), 0},
+};
+#undef AT
+#define AT(member) offsetof(struct fact_wallet, member)
+static const struct column wallet_columns[] = {
+    {"wallet_currency", COLUMN_TEXT, AT(currency), 0},
+    {"wallet_scale", COLUMN_ID, AT(scale), 0},
+    {"wallet_available", COLUMN_ID, AT(available), 0},
+    {"wallet_held", COLUMN_ID, AT(held), 0},
+};
+#undef AT
+#define AT(member) offsetof(struct fact_listed, member)
+static const struct column listed_columns[] = {
+    {"listed_id", COLUMN_ID, AT(id), 0},
+    {"listed_public_id", COLUMN_TEXT, AT(public_id), 0},
+    {"listed_status", COLUMN_TEXT, AT(status), 0},
+    {"listed_amount", COLUMN_ID, AT(amount), 0},
+    {"listed_currency", COLUMN_TEXT, AT(currency), 0},
+    {"listed_scale", COLUMN_ID, AT(scale), 0},
+    {"listed_mine", COLUMN_BOOL, AT(mine), 0},
+};
+#undef AT
+
+/* What comes as several rows: an element of a list in each row whose first column is not NULL, nor then any other. */
+static const struct list {
+	const struct column *columns;
+	size_t ncolumns, element;
+	size_t n, v; /* offsets into struct facts */
+} lists[] = {
+#define LIST(columns, type, member, pointer)                                                                           \
+	{                                                                                                              \
+		columns, sizeof(columns) / sizeof((columns)[0]), sizeof(type), offsetof(struct facts, member.n),       \
+		    offsetof(struct facts, member.pointer)                                                             \
+	}
+    LIST(history_columns, struct fact_line, history, lines),
+    LIST(wallet_columns, struct fact_wallet, wallets, v),
+    LIST(listed_columns, struct fact_listed, listing, v),
 };
 
 static const struct column *find_column(const char *name)
@@ -40,16 +110,26 @@ static const struct column *find_column(const char *name)
 	return NULL;
 }
 
+/* The list that has a column of this name. */
+static const struct list *find_list(const char *name)
+{
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		for (size_t k = 0; k < lists[i].ncolumns; k++) {
+			if (strcmp(lists[i].columns[k].name, name) == 0)
+				return &lists[i];
+		}
+	}
+	return NULL;
+}
+
 static bool store_bool(struct span v, bool *out)
 {
 	*out = span_is(v, "t");
 	return *out || span_is(v, "f");
 }
 
-static bool store_value(const struct column *c, struct span v, struct arena *a, struct facts *f)
+static bool store_value(const struct column *c, struct span v, struct arena *a, char *base)
 {
-	char *base = (char *)f;
-
 	switch (c->type) {
 	case COLUMN_ID:
 		if (!span_i64(v, (int64_t *)(base + c->offset)))
@@ -66,57 +146,74 @@ static bool store_value(const struct column *c, struct span v, struct arena *a, 
 	return true;
 }
 
-static struct span value_at(const PGresult *res, int row, int column)
+/* What is NULL stays as it is. */
+static bool read_cell(const PGresult *res, int row, int column, const struct column *c, struct arena *a, char *base,
+                      const char **why)
 {
-	return (struct span){PQgetvalue(res, row, column), (size_t)PQgetlength(res, row, column)};
+	struct span v = {PQgetvalue(res, row, column), (size_t)PQgetlength(res, row, column)};
+
+	if (PQgetisnull(res, row, column) || store_value(c, v, a, base))
+		return true;
+	*why = arena_printf(a, "the column %s holds \"%.40s\"", c->name, v.ptr);
+	return false;
 }
 
-/* Rows in which nothing was said are there for their other columns. */
-static bool read_history(const PGresult *res, int out, int text, struct arena *a, struct fact_history *h)
+/* Rows without an element are there for their other columns. */
+static bool read_list(const PGresult *res, const struct list *l, struct arena *a, struct facts *f, const char **why)
 {
 	int rows = PQntuples(res);
-	struct fact_line *lines = arena_array(a, struct fact_line, (size_t)rows);
+	char *v = arena_calloc(a, (size_t)rows, l->element);
+	size_t n = 0;
 
-	*h = (struct fact_history){.lines = lines};
-	for (int i = 0; i < rows; i++) {
-		if (PQgetisnull(res, i, text))
+	for (size_t k = 0; k < l->ncolumns; k++) {
+		if (PQfnumber(res, l->columns[k].name) >= 0)
 			continue;
-		if (!store_bool(value_at(res, i, out), &lines[h->n].out))
-			return false;
-		lines[h->n++].text = arena_span(a, value_at(res, i, text)).ptr;
+		*why = arena_printf(a, "a list without its column %s", l->columns[k].name);
+		return false;
 	}
+	for (int row = 0; row < rows; row++) {
+		if (PQgetisnull(res, row, PQfnumber(res, l->columns[0].name)))
+			continue;
+		for (size_t k = 0; k < l->ncolumns; k++) {
+			const struct column *c = &l->columns[k];
+
+			if (PQgetisnull(res, row, PQfnumber(res, c->name))) {
+				*why = arena_printf(a, "the column %s holds nothing", c->name);
+				return false;
+			}
+			if (!read_cell(res, row, PQfnumber(res, c->name), c, a, v + n * l->element, why))
+				return false;
+		}
+		n++;
+	}
+	*(size_t *)((char *)f + l->n) = n;
+	*(const void **)((char *)f + l->v) = v;
 	return true;
 }
 
 enum err rows_to_facts(const PGresult *res, struct arena *a, struct facts *f, const char **why)
 {
-	int out = PQfnumber(res, "history_out"), text = PQfnumber(res, "history_text");
+	const struct list *list = NULL;
 
-	if ((out < 0) != (text < 0)) {
-		*why = "history_out and history_text come together";
-		return ERR_INTERNAL;
-	}
 	for (int i = 0; i < PQnfields(res); i++) {
 		const struct column *c = find_column(PQfname(res, i));
+		const struct list *of = c ? NULL : find_list(PQfname(res, i));
 
-		if (!c && i != out && i != text) {
+		if (!c && !of) {
 			*why = arena_printf(a, "no fact for the column %s", PQfname(res, i));
 			return ERR_INTERNAL;
 		}
-		if (!c || PQntuples(res) == 0 || PQgetisnull(res, 0, i))
-			continue;
-		if (!store_value(c, value_at(res, 0, i), a, f)) {
-			*why = arena_printf(a, "the column %s holds \"%.40s\"", c->name, PQgetvalue(res, 0, i));
+		if (list && of && of != list) {
+			*why = "several lists where one was expected";
 			return ERR_INTERNAL;
 		}
+		list = of ? of : list;
+		if (c && PQntuples(res) > 0 && !read_cell(res, 0, i, c, a, (char *)f, why))
+			return ERR_INTERNAL;
 	}
-	if (text < 0 && PQntuples(res) > 1) {
+	if (!list && PQntuples(res) > 1) {
 		*why = "several rows where one was expected";
 		return ERR_INTERNAL;
 	}
-	if (text >= 0 && !read_history(res, out, text, a, &f->history)) {
-		*why = "history_out is no boolean";
-		return ERR_INTERNAL;
-	}
-	return ERR_OK;
+	return !list || read_list(res, list, a, f, why) ? ERR_OK : ERR_INTERNAL;
 }

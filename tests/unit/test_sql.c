@@ -111,6 +111,12 @@ static void what_does_not_fit_is_an_error(void)
 	CHECK_INT(read_rows(1, COLUMNS("history_out"), 1, COLUMNS("t")), ERR_INTERNAL);
 	CHECK_INT(read_rows(2, COLUMNS("history_out", "history_text"), 1, COLUMNS("x", "hi")), ERR_INTERNAL);
 	CHECK_INT(read_rows(2, COLUMNS("history_out", "history_text"), 1, COLUMNS("NULL", "hi")), ERR_INTERNAL);
+	CHECK_INT(read_rows(4, COLUMNS("wallet_currency", "wallet_scale", "wallet_available", "wallet_held"), 1,
+	                    COLUMNS("USD", "2", "NULL", "0")),
+	          ERR_INTERNAL);
+	CHECK(strstr(why, "wallet_available"));
+	CHECK_INT(read_rows(2, COLUMNS("wallet_currency", "listed_id"), 1, COLUMNS("USD", "5")), ERR_INTERNAL);
+	CHECK(strstr(why, "several lists"));
 }
 
 static void history_keeps_its_order(void)

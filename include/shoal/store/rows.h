@@ -9,8 +9,8 @@
 #include "shoal/base/err.h"
 #include "shoal/model/facts.h"
 
-/* res: at most one row (several only for the history, whose rows repeat the other columns). Texts are copied into a.
- * ERR_INTERNAL with *why for an unknown column name or a value that does not fit. */
+/* res: at most one row; several only for a list (the history, the wallets, the trades), whose rows repeat the other
+ * columns. Texts are copied into a. ERR_INTERNAL with *why for an unknown column name or a value that does not fit. */
 enum err rows_to_facts(const PGresult *res, struct arena *a, struct facts *f, const char **why)
     __attribute__((warn_unused_result));
 
