@@ -132,6 +132,14 @@ void telegram_judge(int status, struct span body, int64_t retry_after_ms, struct
 		out->wait_ms = LIMIT_LEAST_MS;
 }
 
+const char *telegram_name_in(struct span answer, struct arena *a)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+	const char *ignored, *name = json_str(json_obj(json_parse(a, answer, &ignored), "result"), "username");
+
+	return name && *name && !name[strspn(name, letters)] ? name : NULL;
+}
+
 /* Walks JSON that json_parse has found sound. */
 struct walker {
 	const char *p, *end;

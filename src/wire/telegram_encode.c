@@ -211,6 +211,7 @@ const struct platform platform_telegram = {
     .name = "telegram",
     .decode = telegram_decode,
     .probe = "getMe",
+    .name_in = telegram_name_in,
     .encode = telegram_encode,
     .answer_press = telegram_answer_press,
     .request = telegram_request,

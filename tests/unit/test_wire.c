@@ -328,6 +328,45 @@ static void the_fleets_own_word(void)
 	CHECK_INT(decoded("{\"shoal\":\"refused\",\"chat_id\":5,\"update_id\":1}").kind, UPDATE_OTHER);
 }
 
+static void a_bots_own_name(void)
+{
+#define NAME(answer) platform_telegram.name_in(SPAN(answer), &arena)
+	CHECK_STR(NAME("{\"ok\":true,\"result\":{\"id\":1,\"is_bot\":true,\"username\":\"Some_bot1\"}}"), "Some_bot1");
+	CHECK(!NAME("{\"ok\":true,\"result\":{\"id\":1}}"));
+	CHECK(!NAME("{\"ok\":true,\"result\":{\"username\":\"\"}}"));
+	CHECK(!NAME("{\"ok\":true,\"result\":{\"username\":\"a/b?c\"}}")); /* it becomes a part of a link */
+	CHECK(!NAME("{\"ok\":true,\"result\":{\"username\":7}}"));
+	CHECK(!NAME("{\"ok\":false}"));
+	CHECK(!NAME("<html>"));
+	CHECK(!NAME(""));
+}
+
+static void what_is_due(void)
+{
+	static const char *const others[] = {
+	    "{\"shoal\":\"due\",\"chat_id\":55,\"what\":\"expire\",\"of\":\"T1\",\"update_id\":1}",
+	    "{\"shoal\":\"due\",\"chat_id\":55,\"what\":\"expire\"}",
+	    "{\"shoal\":\"due\",\"chat_id\":55,\"of\":\"T1\"}",
+	    "{\"shoal\":\"due\",\"chat_id\":55,\"what\":\"\",\"of\":\"T1\"}",
+	    "{\"shoal\":\"due\",\"what\":\"expire\",\"of\":\"T1\"}",
+	    "{\"shoal\":\"else\",\"chat_id\":55,\"what\":\"expire\",\"of\":\"T1\"}",
+	};
+	struct span body = due_encode("expire", "T\"1", 55, &arena);
+	struct update u;
+	const char *why;
+
+	CHECK_INT(platform_telegram.decode(&bot, body, "k", 1, &arena, &u, &why), ERR_OK);
+	CHECK_INT(u.kind, UPDATE_DUE);
+	CHECK_STR(u.kind_name, "due");
+	CHECK_STR(u.word, "expire");
+	CHECK_INT(u.nargs, 1);
+	CHECK_STR(u.args[0], "T\"1");
+	CHECK_INT(u.chat_id, 55);
+	CHECK_INT(u.from.id, 0); /* nobody did it */
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		CHECK_INT(decoded(others[i]).kind, UPDATE_OTHER);
+}
+
 /* Every recorded update, and each of them cut off anywhere or with a byte turned: no crash, no half result. */
 static void recorded_updates(void)
 {
@@ -777,6 +816,8 @@ int main(void)
 	RUN(missing_and_wrong_fields);
 	RUN(bodies_that_are_nothing);
 	RUN(the_fleets_own_word);
+	RUN(a_bots_own_name);
+	RUN(what_is_due);
 	RUN(recorded_updates);
 	RUN(messages);
 	RUN(scope_of_a_call);

@@ -60,6 +60,8 @@ struct platform {
 	enum err (*decode)(const struct bot *bot, struct span body, const char *key, int64_t at_ms, struct arena *a,
 	                   struct update *out, const char **why);
 	const char *probe; /* method that asks whether a token is served, and changes nothing */
+	/* The bot's user name in the probe's answer; NULL: it has none that a link could hold. */
+	const char *(*name_in)(struct span answer, struct arena *a);
 	/* Reply to call. ERR_INVALID when it breaks a limit of the platform. */
 	enum err (*encode)(const struct reply *r, struct arena *a, struct call *out, const char **why);
 	/* Answer to a press (toast may be ""). NULL: the gateway has answered it, always. */
@@ -81,5 +83,7 @@ enum err calls_decode(struct span text, struct arena *a, struct call **calls, si
 
 /* Body of the entry by which the fleet tells itself that a chat refused (decodes to UPDATE_REFUSED). */
 struct span refused_encode(int64_t chat_id, struct arena *a);
+/* Body of an entry that says that something is due (decodes to UPDATE_DUE), in the lane of a chat. */
+struct span due_encode(const char *what, const char *of, int64_t chat_id, struct arena *a);
 
 #endif

@@ -44,6 +44,7 @@ void telegram_locate(const cJSON *update, struct telegram_place *out);
 /* The entries of platform_telegram that lie in other files than the table. */
 enum err telegram_decode(const struct bot *bot, struct span body, const char *key, int64_t at_ms, struct arena *a,
                          struct update *out, const char **why);
+const char *telegram_name_in(struct span answer, struct arena *a);
 void telegram_judge(int status, struct span body, int64_t retry_after_ms, struct arena *a, struct ruling *out);
 
 /* UTF-16 units of a text in Telegram's HTML subset once tags are gone and entities are characters. False with *why (a
