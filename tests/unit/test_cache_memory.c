@@ -285,7 +285,7 @@ static void bytes_are_what_malloc_took(void)
 	grown = malloc_used() - before;
 	CHECK(bytes <= 8 * MIB && bytes > 8 * MIB - 10000);
 	if (malloc_tells())
-		CHECK(grown > bytes / 100 * 90 && grown < bytes / 100 * 110);
+		CHECK(grown > bytes / 100 * 96 && grown < bytes / 100 * 104);
 	else
 		CHECK_INT(grown, 0);
 	cache_memory_free(m);
@@ -352,6 +352,26 @@ static void the_dropped_make_room_first(void)
 	cache_memory_free(m);
 }
 
+/* Entries that go after their time are no evictions: there was no want of room for them. */
+static void what_is_over_makes_room_uncounted(void)
+{
+	struct cache_memory *m = cache_memory_new(MIB);
+	size_t n;
+
+	for (int64_t i = 0; i < 4000; i++)
+		put_player(m, i, clock_ms() - 1);
+	n = entries_of(m, CACHE_PLAYER);
+	for (int64_t i = 0; i < 10000; i++)
+		put_player(m, i, clock_ms() - 1);
+	CHECK(n == 4000 && entries_of(m, CACHE_PLAYER) > n && entries_of(m, CACHE_PLAYER) < 10000);
+	CHECK_INT(cache_memory_stats(m, CACHE_PLAYER).evictions, 0);
+	for (int64_t i = 0; i < 30000; i++)
+		put_player(m, i, 0);
+	n = entries_of(m, CACHE_PLAYER);
+	CHECK(cache_memory_stats(m, CACHE_PLAYER).evictions > 30000 - 3 * n);
+	cache_memory_free(m);
+}
+
 /* However often it is cleared between two sweeps, nothing old comes back. */
 static void clearing_for_ever_brings_nothing_back(void)
 {
@@ -393,6 +413,22 @@ static void a_scan_does_not_push_out_what_is_used(void)
 	}
 	CHECK(hits > asked / 100 * 99);
 	cache_memory_free(m);
+}
+
+/* Whatever the bound, the hand comes by every place: what nobody uses goes in the end. */
+static void all_that_is_unused_goes_at_last(void)
+{
+	for (size_t bound = 2000; bound < 20000 && !check_failed_here; bound += 128) {
+		struct cache_memory *m = cache_memory_new(bound);
+		int64_t old = (int64_t)bound / 400, fresh = (int64_t)bound / 5;
+
+		for (int64_t i = 0; i < old + fresh; i++)
+			CHECK(put_none(m, i));
+		CHECK(entries_of(m, CACHE_PLAYER) > (size_t)old);
+		for (int64_t i = 0; i < old; i++)
+			CHECK(!get_player(m, i));
+		cache_memory_free(m);
+	}
 }
 
 /* --- against a model: every operation at random, on few keys, so that much meets */
@@ -544,7 +580,7 @@ static double hit_rate(struct cache_memory *m, const struct zipf *z, size_t warm
 	return (double)hits / (double)lookups;
 }
 
-/* Better than LRU, and a cheat where it seems better than is possible. */
+/* It gains at least half of what LRU leaves to gain; where it seems better than is possible, the test is wrong. */
 static void it_hits_as_often_as_theory_has_it(void)
 {
 	static const double exponents[] = {0.8, 0.99, 1.1};
@@ -559,7 +595,7 @@ static void it_hits_as_often_as_theory_has_it(void)
 		printf("# Zipf %.2f, room for %zu of 20000: ours %.3f, LRU %.3f, best %.3f\n", exponents[i], room, ours,
 		       lru, best);
 		CHECK(room > 1000 && room < 3000);
-		CHECK(ours > lru + 0.01 && ours < best + 0.005);
+		CHECK(ours > (lru + best) / 2 && ours < best + 0.005);
 		zipf_release(&z);
 		cache_memory_free(m);
 	}
@@ -578,8 +614,10 @@ int main(void)
 	RUN(bytes_are_what_malloc_took);
 	RUN(kinds_are_dropped_apart);
 	RUN(the_dropped_make_room_first);
+	RUN(what_is_over_makes_room_uncounted);
 	RUN(clearing_for_ever_brings_nothing_back);
 	RUN(a_scan_does_not_push_out_what_is_used);
+	RUN(all_that_is_unused_goes_at_last);
 	RUN(it_does_what_a_model_does);
 	RUN(it_hits_as_often_as_theory_has_it);
 	DONE();
