@@ -542,6 +542,13 @@ static enum err read_option(struct reading *r, const struct opt *o)
 	return ERR_INVALID;
 }
 
+static bool is_set(const struct reading *r, const char *name)
+{
+	const char *text = r->get(name);
+
+	return text && *text;
+}
+
 enum err conf_load(struct conf *c, struct arena *a, const char *(*get)(const char *), const char **why)
 {
 	struct reading r = {.conf = c, .arena = a, .get = get ? get : from_environment};
@@ -553,6 +560,7 @@ enum err conf_load(struct conf *c, struct arena *a, const char *(*get)(const cha
 			return ERR_INVALID;
 		}
 	}
+	c->bots_by_default = !is_set(&r, "SHOAL_BOTS") && !is_set(&r, "SHOAL_BOTS_FILE");
 	if (!c->cache_redis_url)
 		c->cache_redis_url = arena_strndup(a, c->redis_url, strcspn(c->redis_url, ","));
 	if (!c->postgres_direct_url)
@@ -638,4 +646,9 @@ bool conf_has_bot(const struct conf *c, const char *name)
 		p += len;
 	}
 	return false;
+}
+
+bool conf_expects_bot(const struct conf *c, const char *name)
+{
+	return conf_has_bot(c, name) && (!c->bots_by_default || conf_bot_token(c, name));
 }

@@ -54,11 +54,19 @@ struct gateway {
 
 /* --- configuration */
 
+/* Who polls needs the bot's token: without one those that nobody has named are passed over. */
+static bool runs_here(const struct conf *c, const struct bot *b)
+{
+	bool polled = b->platform == PLATFORM_TELEGRAM && c->telegram_mode == TELEGRAM_POLL;
+
+	return polled ? conf_expects_bot(c, b->name) : conf_has_bot(c, b->name);
+}
+
 /* The nth bot of that platform that runs here. */
 static const struct bot *bot_of(const struct conf *c, enum platform_id platform, unsigned n)
 {
 	for (const struct bot *const *b = bots_all; *b; b++) {
-		if ((*b)->platform == platform && conf_has_bot(c, (*b)->name) && n-- == 0)
+		if ((*b)->platform == platform && runs_here(c, *b) && n-- == 0)
 			return *b;
 	}
 	return NULL;
@@ -69,7 +77,9 @@ static const char *check_mode(const struct conf *c, struct arena *a)
 	const struct bot *bot;
 
 	if (!bot_of(c, PLATFORM_TELEGRAM, 0))
-		return NULL;
+		return c->telegram_mode == TELEGRAM_POLL && c->bots_by_default
+		           ? "poll mode needs the token of a bot: SHOAL_PERSONA_TOKEN, SHOAL_ESCROW_TOKEN"
+		           : NULL;
 	if (c->telegram_mode == TELEGRAM_WEBHOOK)
 		return c->webhook_secret && *c->webhook_secret
 		           ? NULL

@@ -5,6 +5,7 @@
 #include "shoal/store/rows.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/guard.h"
+#include "shoal/worker/names.h"
 #include "shoal/worker/reach.h"
 #include "shoal/worker/recall.h"
 #include "shoal/worker/responder.h"
@@ -68,6 +69,8 @@ static enum step load_first(struct job *j)
 	j->facts.conflict = conflict;
 	j->facts.now_ms = clock_wall_ms();
 	new_mark(j->facts.mark);
+	random_bytes(j->facts.chance, sizeof(j->facts.chance));
+	j->facts.bot_username = names_of(w->names, j->bot);
 	j->op_err = ERR_OK;
 	j->error = NULL;
 

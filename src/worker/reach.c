@@ -406,8 +406,9 @@ static void bot_add(struct reach *r, const struct bot *bot)
 		s->api->asker = s;
 	if (s->missing) {
 		snprintf(s->trouble, sizeof(s->trouble), "the bot \"%.40s\" has no %s", bot->name, s->missing);
-		log_error("a bot cannot speak: its updates wait", LOG_STR("bot", bot->name),
-		          LOG_STR("missing", s->missing));
+		if (conf_expects_bot(r->opts.conf, bot->name))
+			log_error("a bot cannot speak: its updates wait", LOG_STR("bot", bot->name),
+			          LOG_STR("missing", s->missing));
 	} else {
 		snprintf(s->trouble, sizeof(s->trouble), "the token of the bot \"%.40s\" is refused", bot->name);
 	}
@@ -465,7 +466,9 @@ static const char *check_bot(void *arg)
 {
 	const struct served *s = arg;
 
-	return s->missing ? s->trouble : breaker_trouble(&s->breaker);
+	if (!s->missing)
+		return breaker_trouble(&s->breaker);
+	return conf_expects_bot(s->reach->opts.conf, s->bot->name) ? s->trouble : NULL;
 }
 
 void reach_checks(struct reach *r, struct health *h, struct arena *a)

@@ -16,6 +16,7 @@
 #include "shoal/worker/beacon.h"
 #include "shoal/worker/fleet.h"
 #include "shoal/worker/job.h"
+#include "shoal/worker/names.h"
 #include "shoal/worker/reach.h"
 #include "shoal/worker/stages.h"
 
@@ -374,6 +375,7 @@ static void open_all(struct worker *w, const char **urls)
 	w->flood = flood_open(w->redis, &w->conf);
 	w->http = http_open(w->loop, &(struct http_opts){OUTLET_CALLS, ANSWER_MAX, arena_strdup(&w->arena, agent)});
 	w->reach = reach_open(&(struct reach_opts){w->loop, &w->conf, w->http, w->pg, w->flood, poke_all, w});
+	w->names = names_open(w->loop, &w->conf, w->http, w->reach);
 	open_queues(w, urls);
 	struct redis **shards = arena_array(&w->arena, struct redis *, w->nshards);
 	for (unsigned i = 0; i < w->nshards; i++)
@@ -409,6 +411,7 @@ static void close_all(struct worker *w)
 	redis_close(w->redis);
 	fleet_free(w->fleet);
 	flood_close(w->flood);
+	names_close(w->names);
 	reach_close(w->reach);
 	timer_release(&w->drain_timer);
 	timer_release(&w->tick);

@@ -289,6 +289,23 @@ static void bots_are_found_in_the_list(void)
 	CHECK(!conf_has_bot(&c, "escrow") && !conf_has_bot(&c, "person") && !conf_has_bot(&c, ""));
 }
 
+/* Who names a bot wants it to run; who names none wants those for which they gave a token. */
+static void bots_without_token_are_missed_where_they_were_named(void)
+{
+	struct conf c;
+
+	CHECK_STR(load(&c, "SHOAL_PERSONA_TOKEN", "1:a"), "ok");
+	CHECK(conf_has_bot(&c, "escrow") && conf_expects_bot(&c, "persona") && !conf_expects_bot(&c, "escrow"));
+	CHECK_STR(load(&c, "SHOAL_BOTS", ""), "ok");
+	CHECK(conf_has_bot(&c, "escrow") && !conf_expects_bot(&c, "escrow"));
+	CHECK_STR(load(&c, "SHOAL_BOTS", "persona,escrow,ladder"), "ok");
+	CHECK(conf_expects_bot(&c, "persona") && conf_expects_bot(&c, "escrow"));
+	CHECK_STR(load(&c, "SHOAL_BOTS", "persona"), "ok");
+	CHECK(!conf_has_bot(&c, "escrow") && !conf_expects_bot(&c, "escrow"));
+	CHECK_STR(load(&c, "SHOAL_BOTS_FILE", make_file("escrow\n", 7, 0600)), "ok");
+	CHECK(conf_expects_bot(&c, "escrow"));
+}
+
 int main(void)
 {
 	if (!mkdtemp(dir))
@@ -303,6 +320,7 @@ int main(void)
 	RUN(passwords_are_cut_out_of_urls);
 	RUN(effective_values_read_back_as_themselves);
 	RUN(bots_are_found_in_the_list);
+	RUN(bots_without_token_are_missed_where_they_were_named);
 	for (int i = 0; i < 20; i++)
 		unlink(arena_printf(&arena, "%s/%d", dir, i));
 	rmdir(dir);

@@ -22,7 +22,8 @@ enum telegram_mode { TELEGRAM_WEBHOOK, TELEGRAM_POLL };
 struct conf {
 	const char *redis_url, *cache_redis_url, *postgres_url, *postgres_direct_url;
 	int64_t pg_connections, pg_prepare, pg_keepalive_s;
-	const char *bots; /* "persona,escrow,ladder": a name may stand here whose bot this build does not have */
+	const char *bots;     /* "persona,escrow,ladder": a name may stand here whose bot this build does not have */
+	bool bots_by_default; /* nobody named them: those without a token are not missed */
 	const char *persona_token, *escrow_token, *ladder_token;
 	const char *ladder_app_id, *ladder_public_key;
 	const char *telegram_api, *discord_api; /* without a trailing slash */
@@ -89,6 +90,9 @@ bool conf_knows_bot(const char *name);
 
 /* Whether the comma-separated list c->bots has this name. */
 bool conf_has_bot(const struct conf *c, const char *name);
+
+/* The same, but for those that run by default only and have no token. */
+bool conf_expects_bot(const struct conf *c, const char *name);
 
 /* The token of the bot of this name, NULL when it is not set or there is no such bot. */
 const char *conf_bot_token(const struct conf *c, const char *name);

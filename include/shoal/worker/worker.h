@@ -17,6 +17,7 @@
 
 struct fleet;
 struct job;
+struct names;
 struct reach;
 
 struct shard {
@@ -35,6 +36,7 @@ struct worker {
 	struct http *http;
 	struct fleet *fleet;
 	struct reach *reach;
+	struct names *names;
 	struct shard shards[SHARDS_LIMIT];
 	unsigned nshards, nleft;
 	char id[80];
