@@ -87,7 +87,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture model layers format outages chaos bench-cache
+.PHONY: deps run test torture model layers format outages plans chaos bench-cache
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -111,6 +111,10 @@ model: $(TURN)
 # every outage, held longer than in `make test`
 outages: all
 	@OUTAGES=all /usr/bin/python3 tests/e2e/test_outages.py build/shoal
+
+# every statement of the escrow bot by index, with a million trades
+plans: $(B)/tests/integration/test_escrow_sql
+	@TRADES=$(or $(TRADES),1000000) $<
 
 # faults under load, and a judge. By environment: SECONDS, SEED, WORKERS, CHATS, RATE, FAULTS
 chaos: all

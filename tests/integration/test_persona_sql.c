@@ -1,73 +1,12 @@
 /* links: base model io store */
 /* The persona bot's statements against a real PostgreSQL: what each commit does, and that it does nothing twice,
  * nothing on another state than it was decided on, and nothing over a code's limit. */
-#include "check.h"
-#include "pgserver.h"
+#include "sqlcheck.h"
 
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 
-#include "shoal/base/embed.h"
-#include "shoal/store/rows.h"
-#include "shoal/store/sql.h"
-
-static struct pgserver server;
-static PGconn *db;
-
-static void must(const char *sql)
-{
-	PGresult *r = PQexec(db, sql);
-
-	if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK) {
-		printf("# %s\n# %s", sql, PQerrorMessage(db));
-		check_failed_here++;
-	}
-	PQclear(r);
-}
-
-/* First value, "" for NULL or no row. */
-static const char *get(const char *sql)
-{
-	static char value[4][4096];
-	static int turn;
-	char *out = value[turn++ % 4];
-	PGresult *r = PQexec(db, sql);
-
-	if (PQresultStatus(r) != PGRES_TUPLES_OK)
-		printf("# %s\n# %s", sql, PQerrorMessage(db));
-	snprintf(out, sizeof(value[0]), "%s", PQntuples(r) ? PQgetvalue(r, 0, 0) : "");
-	PQclear(r);
-	return out;
-}
-
-/* Runs a statement with n text parameters (NULL: SQL NULL). Answers "ok", or "SQLSTATE message". */
-static const char *run_on(PGconn *c, char *out, size_t size, const char *name, const char *const *v, int n)
-{
-	struct pg_params p = {.n = n};
-	PGresult *r;
-
-	for (int i = 0; i < n; i++)
-		p.v[i] = v[i] ? span_of(v[i]) : (struct span){0};
-	r = sql_run(c, name, &p);
-	if (PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK)
-		snprintf(out, size, "ok");
-	else
-		snprintf(out, size, "%s %s", PQresultErrorField(r, PG_DIAG_SQLSTATE),
-		         strcmp(PQresultErrorField(r, PG_DIAG_SQLSTATE), "23505") == 0
-		             ? PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME)
-		             : PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY));
-	PQclear(r);
-	return out;
-}
-
-#define NONE ((const char *)NULL)
-#define COMMIT(name, key, ...)                                                                                         \
-	({                                                                                                             \
-		static char out_[512];                                                                                 \
-		const char *v_[] = {key, "[]", __VA_ARGS__};                                                           \
-		run_on(db, out_, sizeof(out_), name, v_, (int)(sizeof(v_) / sizeof(v_[0])));                           \
-	})
 #define ANN "42", "Ann", "ann", "en", "persona"
 #define BOB "43", "Bob", NONE, NONE, "persona"
 
@@ -129,8 +68,8 @@ static void same_update_never_commits_twice(void)
 	CHECK_STR(COMMIT("persona_open", "k", ANN, NONE, NONE, "f", "1", "1"), "23505 guards_pkey");
 	CHECK_STR(COMMIT("persona_ask", "k", BOB, NONE, NONE), "23505 guards_pkey");
 	CHECK_STR(COMMIT("persona_stop", "k", ANN, "1"), "23505 guards_pkey");
-	CHECK_STR(COMMIT("persona_touch", "k", ANN), "23505 guards_pkey");
-	CHECK_STR(COMMIT("persona_block", "k", "42", "persona", "t"), "23505 guards_pkey");
+	CHECK_STR(COMMIT("person_touch", "k", ANN), "23505 guards_pkey");
+	CHECK_STR(COMMIT("person_block", "k", "42", "persona", "t"), "23505 guards_pkey");
 	CHECK_STR(COMMIT("group_told", "k", "persona", "-5"), "23505 guards_pkey");
 	CHECK_STR(
 	    get("SELECT concat_ws(' ', (SELECT count(*) FROM messages), (SELECT turns FROM chats), (SELECT count(*) "
@@ -283,7 +222,7 @@ static void suspended_person_changes_nothing(void)
 	CHECK_STR(COMMIT("persona_say", "k2", ANN, "1", "1", "0", "f", "x", "y"), "SH001 changed");
 	CHECK_STR(COMMIT("persona_open", "k2", ANN, NONE, NONE, "f", "1", "1"), "SH001 changed");
 	CHECK_STR(COMMIT("persona_stop", "k2", ANN, "1"), "SH001 changed");
-	CHECK_STR(COMMIT("persona_touch", "k2", ANN), "SH001 changed");
+	CHECK_STR(COMMIT("person_touch", "k2", ANN), "SH001 changed");
 	must("UPDATE users SET age_verified_at = NULL");
 	CHECK_STR(COMMIT("persona_ask", "k2", ANN, NONE, NONE), "SH001 changed");
 	CHECK_STR(COMMIT("persona_open", "k2", ANN, NONE, NONE, "t", "1", "1"), "SH001 changed");
@@ -310,15 +249,15 @@ static void blocks_are_set_and_cleared(void)
 
 	clean();
 	verified("42");
-	CHECK_STR(COMMIT("persona_block", "k1", "42", "persona", "t"), "ok");
+	CHECK_STR(COMMIT("person_block", "k1", "42", "persona", "t"), "ok");
 	CHECK_STR(get(blocked), "t");
-	CHECK_STR(COMMIT("persona_touch", "k2", ANN), "ok");
+	CHECK_STR(COMMIT("person_touch", "k2", ANN), "ok");
 	CHECK_STR(get(blocked), "f");
-	CHECK_STR(COMMIT("persona_touch", "k3", ANN), "SH001 changed");
-	CHECK_STR(COMMIT("persona_block", "k4", "42", "persona", "t"), "ok");
-	CHECK_STR(COMMIT("persona_block", "k5", "42", "persona", "f"), "ok");
+	CHECK_STR(COMMIT("person_touch", "k3", ANN), "SH001 changed");
+	CHECK_STR(COMMIT("person_block", "k4", "42", "persona", "t"), "ok");
+	CHECK_STR(COMMIT("person_block", "k5", "42", "persona", "f"), "ok");
 	CHECK_STR(get(blocked), "f");
-	CHECK_STR(COMMIT("persona_block", "k6", "999", "persona", "t"), "SH001 changed");
+	CHECK_STR(COMMIT("person_block", "k6", "999", "persona", "t"), "SH001 changed");
 	CHECK_STR(get("SELECT count(*) FROM users"), "1");
 	must("UPDATE bot_users SET blocked_at = now()");
 	must("INSERT INTO bot_users VALUES ('escrow', 1, now())");
@@ -439,28 +378,10 @@ static void history_is_the_last_lines_oldest_first(void)
 	arena_release(&a);
 }
 
-/* The plan with a hundred thousand people, prepared as the pool does it. */
+/* The plan with many people. */
 static void plan(const char *name, int nparams, const char *args)
 {
-	static char sql[16384];
-	PGresult *r;
-
-	snprintf(sql, sizeof(sql), "PREPARE p AS %s", sql_get(name)->sql);
-	must(sql);
-	snprintf(sql, sizeof(sql), "EXPLAIN EXECUTE p(%s)", args);
-	r = PQexec(db, sql);
-	CHECK(PQntuples(r) > 0);
-	for (int i = 0; i < PQntuples(r); i++) {
-		const char *line = PQgetvalue(r, i, 0);
-
-		if (strstr(line, "Seq Scan") || strstr(line, "start_codes") || strstr(line, "personas")) {
-			printf("# %s: %s\n", name, line);
-			check_failed_here++;
-		}
-	}
-	PQclear(r);
-	must("DEALLOCATE p");
-	CHECK_INT(sql_get(name)->nparams, nparams);
+	check_plan(name, nparams, args, (const char *const[]){"start_codes", "personas", NULL});
 }
 
 static void loads_go_by_index_and_leave_the_cached_tables_alone(void)
@@ -535,16 +456,7 @@ static void demo_data_can_be_put_in_again_and_again(void)
 
 int main(void)
 {
-	pgserver_init(&server);
-	pgserver_start(&server);
-	db = pgserver_connect(&server);
-	PQsetErrorVerbosity(db, PQERRORS_TERSE);
-	for (const struct embed_file *f = embed_files; f->name; f++) {
-		if (strncmp(f->name, "sql/migrations/", 15) == 0)
-			must(f->data);
-	}
-	must("SET client_min_messages = warning");
-	must(sql_get("cli_migrate_table")->sql);
+	sqlcheck_begin();
 	RUN(every_statement_is_sound);
 	RUN(age_question_makes_the_person_and_their_source);
 	RUN(same_update_never_commits_twice);

@@ -1,0 +1,27 @@
+-- The buyer releases the money to the seller.
+-- $1 key   $2 effects
+-- $3 telegram_id
+-- $4 first_name
+-- $5 username
+-- $6 language_code
+-- $7 bot
+-- $8 trade_id
+WITH guard AS (
+	INSERT INTO guards (key, effects) VALUES ($1::text, $2::text) RETURNING key
+), person AS (
+	UPDATE users u SET first_name = $4::text, username = $5::text, language_code = $6::text, last_seen_at = now()
+	FROM guard
+	WHERE u.telegram_id = $3::bigint AND u.suspended_at IS NULL
+	RETURNING u.id
+), unblocked AS (
+	UPDATE bot_users SET blocked_at = NULL FROM person
+	WHERE bot = $7::text AND user_id = person.id AND blocked_at IS NOT NULL
+), trade AS (
+	UPDATE escrows e SET status = 'released', changed_by = person.id FROM person
+	WHERE e.id = $8::bigint AND e.status = 'active' AND e.buyer_id = person.id
+	RETURNING e.id, e.buyer_id, e.seller_id, e.amount, e.currency
+)
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, (SELECT count(*) FROM trade), 'changed'),
+	(SELECT sum(book('trade:' || id || ':end', 'release', id, currency, amount, 'held', buyer_id, 'available', seller_id))
+	FROM trade)
