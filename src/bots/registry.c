@@ -1,8 +1,9 @@
 #include "shoal/bots/registry.h"
 
+#include "shoal/bots/escrow.h"
 #include "shoal/bots/persona.h"
 
-const struct bot *const bots_all[] = {&bot_persona, NULL};
+const struct bot *const bots_all[] = {&bot_persona, &bot_escrow, NULL};
 
 const struct bot *bots_find(struct span name)
 {

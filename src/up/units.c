@@ -16,7 +16,7 @@
 
 #define PROBE_MS 50
 
-const char *const telegram_bots[] = {"persona", NULL};
+const char *const telegram_bots[] = {"persona", "escrow", NULL};
 
 static const char *const *args(struct unit *u, size_t n, const char *const *list)
 {

@@ -42,6 +42,13 @@ static _Noreturn void broken(const char *file, size_t line, const char *what, co
 	exit(1);
 }
 
+/* Chance, in the cases: letters of all kinds. */
+#define CHANCE                                                                                                         \
+	{                                                                                                              \
+		0, 1, 9, 10, 17, 31, 32, 255, 64, 5, 0, 25, 26, 51, 52, 61, 62, 63, 64, 255, 128, 1, 2, 3, 4, 5, 6, 7, \
+		    8, 9, 10, 11                                                                                       \
+	}
+
 /* --- facts and updates by name */
 
 enum type { FLAG, NUMBER, TEXT };
@@ -58,6 +65,8 @@ struct field {
 	}
 #define PERSONA(p)                                                                                                     \
 	F(FLAG, p.found), F(NUMBER, p.id), F(TEXT, p.key), F(TEXT, p.name), F(TEXT, p.greeting), F(FLAG, p.active)
+#define PARTY(p)                                                                                                       \
+	F(FLAG, p.known), F(NUMBER, p.telegram_id), F(TEXT, p.first_name), F(TEXT, p.language_code), F(FLAG, p.blocked)
 #define CHAT(c) F(FLAG, c.found), F(NUMBER, c.id), F(NUMBER, c.persona_id), F(NUMBER, c.turns)
 static const struct field facts_fields[] = {
     F(NUMBER, now_ms),
@@ -84,7 +93,41 @@ static const struct field facts_fields[] = {
     CHAT(fallback_chat),
     F(TEXT, answer),
     F(FLAG, conversation_known),
+    F(TEXT, bot_username),
+    F(TEXT, draft.step),
+    F(TEXT, draft.amount),
+    F(TEXT, draft.currency),
+    F(TEXT, draft.terms),
+    F(TEXT, draft.mark),
+    F(FLAG, trade.found),
+    F(NUMBER, trade.id),
+    F(NUMBER, trade.amount),
+    F(NUMBER, trade.scale),
+    F(TEXT, trade.public_id),
+    F(TEXT, trade.status),
+    F(TEXT, trade.currency),
+    F(TEXT, trade.terms),
+    F(NUMBER, trade.expires_ms),
+    PARTY(trade.buyer),
+    PARTY(trade.seller),
+    F(NUMBER, trade.invitation_id),
+    F(TEXT, trade.invitation_token),
+    F(NUMBER, trade.invited),
 };
+#undef F
+#define F(type, member)                                                                                                \
+	{                                                                                                              \
+#member, type, offsetof(struct fact_wallet, member)                                                    \
+	}
+static const struct field wallet_fields[] = {F(TEXT, currency), F(NUMBER, scale), F(NUMBER, available),
+                                             F(NUMBER, held)};
+#undef F
+#define F(type, member)                                                                                                \
+	{                                                                                                              \
+#member, type, offsetof(struct fact_listed, member)                                                    \
+	}
+static const struct field listed_fields[] = {F(NUMBER, id),     F(TEXT, public_id), F(TEXT, status), F(NUMBER, amount),
+                                             F(TEXT, currency), F(NUMBER, scale),   F(FLAG, mine)};
 #undef F
 #define F(type, member)                                                                                                \
 	{                                                                                                              \
@@ -103,10 +146,11 @@ static const struct field update_fields[] = {
 static const struct {
 	const char *word;
 	int value;
-} kinds[] = {{"command", UPDATE_COMMAND}, {"text", UPDATE_TEXT},     {"media", UPDATE_MEDIA},
-             {"service", UPDATE_SERVICE}, {"press", UPDATE_PRESS},   {"member", UPDATE_MEMBER},
-             {"refused", UPDATE_REFUSED}, {"other", UPDATE_OTHER},   {"private", CHAT_PRIVATE},
-             {"group", CHAT_GROUP},       {"channel", CHAT_CHANNEL}, {"none", CHAT_NONE}};
+} kinds[] = {{"command", UPDATE_COMMAND}, {"text", UPDATE_TEXT},   {"media", UPDATE_MEDIA},
+             {"service", UPDATE_SERVICE}, {"press", UPDATE_PRESS}, {"member", UPDATE_MEMBER},
+             {"refused", UPDATE_REFUSED}, {"due", UPDATE_DUE},     {"other", UPDATE_OTHER},
+             {"private", CHAT_PRIVATE},   {"group", CHAT_GROUP},   {"channel", CHAT_CHANNEL},
+             {"none", CHAT_NONE}};
 
 static int word_value(const char *word)
 {
@@ -156,7 +200,7 @@ static bool set_field(const struct field *fields, size_t n, char *base, const ch
 				return false;
 			*(int64_t *)at = number;
 			return true;
-		case TEXT: *(const char **)at = text_value(v); return true;
+		case TEXT: *(const char **)at = strcmp(v, "nothing") == 0 ? NULL : text_value(v); return true;
 		}
 	}
 	return false;
@@ -176,6 +220,44 @@ static void set_replies(struct fact_persona *p, const char *v)
 		replies[p->nreplies++] = text_value(arena_strndup(&scratch, v, len));
 		v += len + (end ? 3 : 0);
 	}
+}
+
+/* "one | two | three", each the value of one of the fields in turn, into the next element of a list. */
+static bool add_element(const struct field *fields, size_t n, char *element, const char *v)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *end = strstr(v, " | ");
+		size_t len = end ? (size_t)(end - v) : strlen(v);
+
+		if (!set_field(&fields[i], 1, element, fields[i].name, arena_strndup(&scratch, v, len)))
+			return false;
+		v += len + (end ? 3 : 0);
+	}
+	return !*v;
+}
+
+/* wallet = CURRENCY | SCALE | AVAILABLE | HELD */
+static bool add_wallet(struct facts *f, const char *v)
+{
+	struct fact_wallet *list = arena_array(&scratch, struct fact_wallet, f->wallets.n + 1);
+
+	if (f->wallets.n)
+		memcpy(list, f->wallets.v, f->wallets.n * sizeof(*list));
+	f->wallets.v = list;
+	return add_element(wallet_fields, sizeof(wallet_fields) / sizeof(wallet_fields[0]),
+	                   (char *)&list[f->wallets.n++], v);
+}
+
+/* listed = ID | PUBLIC_ID | STATUS | AMOUNT | CURRENCY | SCALE | MINE */
+static bool add_listed(struct facts *f, const char *v)
+{
+	struct fact_listed *list = arena_array(&scratch, struct fact_listed, f->listing.n + 1);
+
+	if (f->listing.n)
+		memcpy(list, f->listing.v, f->listing.n * sizeof(*list));
+	f->listing.v = list;
+	return add_element(listed_fields, sizeof(listed_fields) / sizeof(listed_fields[0]),
+	                   (char *)&list[f->listing.n++], v);
 }
 
 static void set_args(struct update *u, const char *v)
@@ -198,6 +280,10 @@ static bool set(struct update *u, struct facts *f, const char *name, const char 
 			return true;
 		}
 	}
+	if (strcmp(name, "wallet") == 0)
+		return add_wallet(f, v);
+	if (strcmp(name, "listed") == 0)
+		return add_listed(f, v);
 	if (strncmp(name, "update.", 7) != 0)
 		return set_field(facts_fields, sizeof(facts_fields) / sizeof(facts_fields[0]), (char *)f, name, v);
 	name += 7;
@@ -271,6 +357,14 @@ static const char *param_name(const char *statement, size_t n)
 	return arena_strdup(&scratch, name);
 }
 
+/* As it is written in a case: a new line as "\n". */
+static const char *on_one_line(const char *v)
+{
+	const char *end = strchr(v, '\n');
+
+	return end ? arena_printf(&scratch, "%.*s\\n%s", (int)(end - v), v, on_one_line(end + 1)) : v;
+}
+
 static void say_write(struct lines *out, const struct decision *d)
 {
 	const struct embed_file *f = embed_find(arena_printf(&scratch, "sql/queries/%s.sql", d->commit));
@@ -280,7 +374,7 @@ static void say_write(struct lines *out, const struct decision *d)
 		const char *v = d->params.v[i].ptr;
 
 		v = !v ? "nothing" : strcmp(v, "t") == 0 ? "yes" : strcmp(v, "f") == 0 ? "no" : v;
-		say(out, arena_printf(&scratch, "%s = %s", param_name(d->commit, i + 3), v));
+		say(out, arena_printf(&scratch, "%s = %s", param_name(d->commit, i + 3), on_one_line(v)));
 	}
 	if (!f || strstr(f->data, arena_printf(&scratch, "$%zu", d->params.n + 3)))
 		broken(d->commit, d->params.n, "the statement wants more parameters than it was given", "");
@@ -299,8 +393,9 @@ static void say_reply(struct lines *out, const struct reply *r)
 	say_text(out, r->html);
 	for (size_t i = 0; i < r->nrows; i++) {
 		for (size_t k = 0; k < r->rows[i].n; k++)
-			say(out,
-			    arena_printf(&scratch, "[%s] %s", r->rows[i].buttons[k].label, r->rows[i].buttons[k].data));
+			say(out, arena_printf(&scratch, "[%s] %s", r->rows[i].buttons[k].label,
+			                      r->rows[i].buttons[k].url ? r->rows[i].buttons[k].url
+			                                                : r->rows[i].buttons[k].data));
 	}
 }
 
@@ -376,7 +471,7 @@ static void run(const struct testcase *t)
 	const char *dot = strrchr(t->file, '.'), *slash = strrchr(t->file, '/');
 	const struct bot *b = bots_find((struct span){slash + 1, (size_t)(dot - slash - 1)});
 	struct update u = {.text = "", .payload = "", .kind_name = "message", .key = "telegram:persona:1"};
-	struct facts f = {.mark = "mark0001"};
+	struct facts f = {.mark = "mark0001", .chance = CHANCE};
 	struct lines got = {0};
 	const struct command *c;
 	struct decision d;

@@ -1,0 +1,315 @@
+/* How a new trade comes about: amount, currency and terms are asked, a review is shown, Confirm holds the money. What
+ * was said so far is in the conversation; what is asked next follows from what is missing. */
+#include <string.h>
+#include <strings.h>
+
+#include "shoal/bots/escrow_parts.h"
+
+enum { AMOUNT_BYTES = 40, TERMS_UNITS = 1000, PUBLIC_ID = 10, TOKEN = 22, LIFE_MS = 24 * 3600 * 1000 };
+
+static bool at_step(const struct talk *t, const char *step)
+{
+	return t->f->draft.step && strcmp(t->f->draft.step, step) == 0;
+}
+
+static const struct fact_wallet *find_wallet(const struct talk *t, const char *currency)
+{
+	const struct fact_wallets *w = &t->f->wallets;
+
+	for (size_t i = 0; currency && i < w->n; i++) {
+		if (strcasecmp(w->v[i].currency, currency) == 0)
+			return &w->v[i];
+	}
+	return NULL;
+}
+
+static const char *currencies(const struct talk *t)
+{
+	const struct fact_wallets *w = &t->f->wallets;
+	const char *list = "";
+
+	for (size_t i = 0; i < w->n; i++)
+		list = arena_printf(talk_arena(t), i ? "%s, %s" : "%s%s", list, w->v[i].currency);
+	return list;
+}
+
+/* --- asking: the commit remembers what was said and what is asked, the message asks it */
+
+static void remember(const struct talk *t, const struct fact_draft *next)
+{
+	struct params *p = talk_commit(t, "escrow_ask");
+
+	params_text(p, t->f->draft.mark);
+	params_text(p, next->step);
+	params_text(p, next->amount);
+	params_text(p, next->currency);
+	params_text(p, next->terms);
+	params_text(p, next->step ? t->f->mark : NULL);
+}
+
+static void ask_amount(const struct talk *t, const char *note)
+{
+	remember(t, &(struct fact_draft){.step = "amount"});
+	button(t, screen(t, note, say(t, ESCROW_ASK_AMOUNT)), ESCROW_B_CANCEL, "stop", NULL);
+}
+
+static void ask_currency(const struct talk *t, const char *note, const char *amount)
+{
+	const struct fact_wallets *w = &t->f->wallets;
+	struct reply *r;
+
+	remember(t, &(struct fact_draft){.step = "currency", .amount = amount});
+	r = screen(t, note, FILL(talk_arena(t), say(t, ESCROW_ASK_CURRENCY), WORDS("amount", amount)));
+	for (size_t i = 0; i < w->n; i++) {
+		if (i % 2 == 0)
+			reply_row(t->d, r);
+		reply_button(t->d, r, w->v[i].currency, t->f->mark, "cur", w->v[i].currency, NULL);
+	}
+	reply_row(t->d, r);
+	button(t, r, ESCROW_B_CANCEL, "stop", NULL);
+}
+
+static void ask_terms(const struct talk *t, const char *note, const char *amount, const struct fact_wallet *w,
+                      int64_t units)
+{
+	const struct fact_draft next = {.step = "terms", .amount = amount, .currency = w->currency};
+	const char *html =
+	    FILL(talk_arena(t), say(t, ESCROW_ASK_TERMS), WORDS("amount", money(t, units, w->scale, w->currency)));
+
+	remember(t, &next);
+	button(t, screen(t, note, html), ESCROW_B_CANCEL, "stop", NULL);
+}
+
+static void ask_review(const struct talk *t, const char *note, const char *amount, const struct fact_wallet *w,
+                       int64_t units, const char *terms)
+{
+	struct arena *a = talk_arena(t);
+	const struct fact_draft next = {.step = "review", .amount = amount, .currency = w->currency, .terms = terms};
+	struct reply *r;
+
+	remember(t, &next);
+	r = screen(t, note,
+	           FILL(a, say(t, ESCROW_REVIEW), WORDS("amount", money(t, units, w->scale, w->currency)),
+	                WORDS("terms", text_tame(a, terms, true))));
+	button(t, r, ESCROW_B_CONFIRM, "confirm", NULL);
+	button(t, r, ESCROW_B_CANCEL, "stop", NULL);
+}
+
+/* --- checking an amount */
+
+/* What is wrong with the amount in this currency, for the person who may pay it; NULL: nothing. */
+static const char *amount_trouble(const struct talk *t, const char *amount, const struct fact_wallet *w, int64_t *units)
+{
+	struct arena *a = talk_arena(t);
+
+	switch (amount_parse(amount, w->scale, units)) {
+	case AMOUNT_GOOD: break;
+	case AMOUNT_UNREADABLE: return say(t, ESCROW_AMOUNT_UNREADABLE);
+	case AMOUNT_ZERO: return say(t, ESCROW_AMOUNT_ZERO);
+	case AMOUNT_TOO_FINE:
+		return FILL(a, say(t, ESCROW_AMOUNT_TOO_FINE), WORDS("currency", w->currency),
+		            WORDS("digits", arena_printf(a, "%lld", (long long)w->scale)));
+	case AMOUNT_TOO_LARGE:
+		return FILL(a, say(t, ESCROW_AMOUNT_TOO_LARGE),
+		            WORDS("most", money(t, AMOUNT_MAX, w->scale, w->currency)));
+	}
+	if (w->available >= *units)
+		return NULL;
+	return FILL(a, say(t, ESCROW_NOT_ENOUGH), WORDS("available", money(t, w->available, w->scale, w->currency)),
+	            WORDS("amount", money(t, *units, w->scale, w->currency)));
+}
+
+/* Asks for what is missing: a NULL argument, or an amount that is no good in this currency. */
+static void go_on(const struct talk *t, const char *note, const char *amount, const char *currency, const char *terms)
+{
+	const struct fact_wallet *w = find_wallet(t, currency);
+	const char *trouble;
+	int64_t units;
+
+	if (!amount) {
+		ask_amount(t, note);
+	} else if (!w) {
+		ask_currency(t, note, amount);
+	} else if ((trouble = amount_trouble(t, amount, w, &units))) {
+		ask_amount(t, trouble);
+	} else if (!terms) {
+		ask_terms(t, note, amount, w, units);
+	} else {
+		ask_review(t, note, amount, w, units, terms);
+	}
+}
+
+static void ask_again(const struct talk *t, const char *note)
+{
+	const struct fact_draft *draft = &t->f->draft;
+
+	go_on(t, note, draft->amount, draft->currency, draft->terms);
+}
+
+/* --- answers */
+
+static bool is_letter(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* "25.50", or at once "25.50 USDT". What else stands there may be meant as a part of the number: "1 000", "1,000". */
+static void answer_amount(const struct talk *t)
+{
+	struct arena *a = talk_arena(t);
+	const char *text = t->u->text + strspn(t->u->text, " \t\r\n");
+	size_t digits = strspn(text, "0123456789."), blanks = strspn(text + digits, " \t\r\n");
+	const char *word = text + digits + blanks;
+	size_t len = strcspn(word, " \t\r\n");
+	const char *amount = arena_strndup(a, text, digits), *currency = arena_strndup(a, word, len);
+
+	bool alone = !word[len + strspn(word + len, " \t\r\n")] && (len == 0 || is_letter(*word));
+
+	if (digits > AMOUNT_BYTES || !amount_readable(amount) || !alone)
+		ask_amount(t, say(t, ESCROW_AMOUNT_UNREADABLE));
+	else if (len > 0 && !find_wallet(t, currency))
+		ask_currency(t, FILL(a, say(t, ESCROW_NO_SUCH_CURRENCY), WORDS("list", currencies(t))), amount);
+	else
+		go_on(t, NULL, amount, len > 0 ? currency : NULL, NULL);
+}
+
+static void answer_currency(const struct talk *t, const char *currency)
+{
+	if (find_wallet(t, currency))
+		go_on(t, NULL, t->f->draft.amount, currency, NULL);
+	else
+		ask_again(t, FILL(talk_arena(t), say(t, ESCROW_NO_SUCH_CURRENCY), WORDS("list", currencies(t))));
+}
+
+static void answer_terms(const struct talk *t)
+{
+	const struct fact_draft *draft = &t->f->draft;
+	size_t units = utf8_utf16_len(span_of(t->u->text));
+	struct arena *a = talk_arena(t);
+
+	if (units > TERMS_UNITS)
+		ask_again(t, FILL(a, say(t, ESCROW_TERMS_TOO_LONG), WORDS("most", arena_printf(a, "%d", TERMS_UNITS)),
+		                  WORDS("now", arena_printf(a, "%zu", units))));
+	else if (text_blank(text_tame(a, t->u->text, true)))
+		ask_again(t, say(t, ESCROW_TERMS_TEXT_ONLY));
+	else
+		go_on(t, NULL, draft->amount, draft->currency, t->u->text);
+}
+
+void dialogue_begin(const struct talk *t)
+{
+	ask_amount(t, NULL);
+}
+
+/* Nothing is asked at the moment. */
+static void dialogue_over(const struct talk *t, enum escrow_text note)
+{
+	talk_seen(t);
+	screen_menu(t, say(t, note));
+}
+
+void dialogue_text(const struct talk *t)
+{
+	if (!t->f->draft.step) {
+		dialogue_over(t, ESCROW_NOT_EXPECTED);
+	} else if (t->u->kind == UPDATE_MEDIA) {
+		ask_again(t, say(t, ESCROW_TERMS_TEXT_ONLY));
+	} else if (at_step(t, "amount")) {
+		answer_amount(t);
+	} else if (at_step(t, "currency")) {
+		const char *text = t->u->text + strspn(t->u->text, " \t\r\n");
+
+		answer_currency(t, arena_strndup(talk_arena(t), text, strcspn(text, " \t\r\n")));
+	} else if (at_step(t, "terms")) {
+		answer_terms(t);
+	} else {
+		ask_again(t, say(t, ESCROW_PLEASE_CONFIRM));
+	}
+}
+
+void dialogue_choose(const struct talk *t)
+{
+	if (at_step(t, "currency") && t->u->nargs == 1)
+		answer_currency(t, t->u->args[0]);
+	else if (t->f->draft.step)
+		ask_again(t, say(t, ESCROW_OLD_BUTTON));
+	else
+		dialogue_over(t, ESCROW_OLD_BUTTON);
+}
+
+void dialogue_end(const struct talk *t)
+{
+	bool stopped = t->u->word && (strcmp(t->u->word, "stop") == 0 || strcmp(t->u->word, "cancel") == 0);
+
+	if (t->f->draft.step)
+		remember(t, &(struct fact_draft){0});
+	else
+		talk_seen(t);
+	screen_menu(t, stopped ? say(t, ESCROW_CANCELLED_DIALOGUE) : NULL);
+}
+
+/* --- Confirm */
+
+/* Of letters that nobody takes for each other. */
+static const char *new_public_id(const struct talk *t)
+{
+	static const char letters[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+	char id[PUBLIC_ID + 1] = {0};
+
+	for (int i = 0; i < PUBLIC_ID; i++)
+		id[i] = letters[t->f->chance[i] & 31];
+	return arena_strdup(talk_arena(t), id);
+}
+
+/* 132 bits of chance, in the letters that a start link takes. */
+static const char *new_token(const struct talk *t)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	char token[TOKEN + 1] = {0};
+
+	for (int i = 0; i < TOKEN; i++)
+		token[i] = letters[t->f->chance[PUBLIC_ID + i] & 63];
+	return arena_strdup(talk_arena(t), token);
+}
+_Static_assert(PUBLIC_ID + TOKEN <= FACTS_CHANCE, "a byte of chance for each letter");
+
+static void hold(const struct talk *t, const struct fact_wallet *w, int64_t units)
+{
+	struct fact_trade trade = {.found = true,
+	                           .amount = units,
+	                           .scale = w->scale,
+	                           .public_id = new_public_id(t),
+	                           .status = "pending",
+	                           .currency = w->currency,
+	                           .terms = t->f->draft.terms,
+	                           .expires_ms = t->f->now_ms + LIFE_MS,
+	                           .buyer = {.known = true, .telegram_id = t->u->from.id},
+	                           .invitation_token = new_token(t)};
+	struct params *p = talk_commit(t, "escrow_hold");
+	const char *amount = money(t, units, w->scale, w->currency);
+
+	params_text(p, t->f->draft.mark);
+	params_text(p, trade.public_id);
+	params_text(p, trade.currency);
+	params_i64(p, units);
+	params_text(p, trade.terms);
+	params_text(p, trade.invitation_token);
+	card_screen(t, FILL(talk_arena(t), say(t, ESCROW_DID_HOLD), WORDS("amount", amount)), &trade, ROLE_BUYER);
+}
+
+void dialogue_confirm(const struct talk *t)
+{
+	const struct fact_draft *draft = &t->f->draft;
+	const struct fact_wallet *w = find_wallet(t, draft->currency);
+	int64_t units;
+
+	if (!draft->step) {
+		dialogue_over(t, ESCROW_NOTHING_TO_CONFIRM);
+	} else if (!at_step(t, "review") || !t->u->mark || !draft->mark || strcmp(t->u->mark, draft->mark) != 0) {
+		ask_again(t, say(t, ESCROW_OLD_BUTTON));
+	} else if (!w || !draft->terms || amount_trouble(t, draft->amount, w, &units)) {
+		ask_again(t, NULL);
+	} else {
+		hold(t, w, units);
+	}
+}
