@@ -22,7 +22,7 @@ enum {
 	FOREVER_MS =
 	    24 * 3600 * 1000, /* what nobody changes goes from Redis all the same, lest old keys stay for ever */
 	SWEEP_MS = 5,
-	SWEEP_ENTRIES = 5000
+	SWEEP_ENTRIES = 1000
 };
 
 struct cache {

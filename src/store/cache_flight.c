@@ -8,34 +8,16 @@
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
 #include "shoal/store/cache_key.h"
+#include "shoal/store/cache_lease.h"
+#include "shoal/store/cache_want.h"
 #include "shoal/store/sql.h"
 
 enum {
-	LEASE_MS = 2000,    /* a filler that dies costs so much */
-	PATIENCE_MS = 2500, /* with somebody else's fill: a little more */
+	PATIENCE_MS = CACHE_LEASE_MS + 500, /* with somebody else's fill */
 	POLL_MS = 50,
 	ROUNDS_MAX = 4, /* voided again each time: then Postgres is asked past Redis */
-	TOKEN_BYTES = 12,
-	NEGATIVE_MS = 60000,
 	BUCKETS = 512,
 	WHOLE_MAX = 1000, /* a cache of more values than this is filled one by one */
-	FILL_ROWS = 100,  /* of one call */
-};
-
-static struct redis_script script_lease = {.name = "lua/cache_lease.lua"};
-static struct redis_script script_fill = {.name = "lua/cache_fill.lua"};
-
-/* One who asked. On one list: of a flight, or of those who are to be told. */
-struct want {
-	struct want *next;
-	cache_fn *fn;
-	void *arg;
-	enum err err;
-	struct cache_value *value; /* owned */
-};
-
-struct wants {
-	struct want *head, **tail;
 };
 
 enum state { ASK, RENEW, WHOLE, LEASE, BUSY, FETCH, FILL };
@@ -45,8 +27,8 @@ struct flight {
 	struct flight *next;       /* in its bucket */
 	enum cache_kind kind;
 	enum state state;
-	struct wants serving; /* began before what is under way was sent */
-	struct wants waiting; /* came later */
+	struct cache_wants serving; /* began before what is under way was sent */
+	struct cache_wants waiting; /* came later */
 	struct timer poll;
 	unsigned rounds;
 	bool called;  /* an answer is to come */
@@ -54,8 +36,7 @@ struct flight {
 	bool leased, whole_asked;
 	uint64_t belief;  /* when ASK was sent */
 	int64_t patience; /* clock_ms(); 0: nobody else has been waited for */
-	char token[2 * TOKEN_BYTES + 1];
-	char generation[64];       /* under which the lease was given */
+	struct cache_lease lease;
 	struct cache_value *value; /* fetched, to be filled */
 	struct span key;
 	char text[];
@@ -64,7 +45,7 @@ struct flight {
 struct cache_flights {
 	struct cache_flight_opts opts;
 	struct flight *buckets[BUCKETS];
-	struct wants told;
+	struct cache_wants told;
 	struct task tell;
 	bool telling, closed;
 };
@@ -72,46 +53,6 @@ struct cache_flights {
 static void ask(struct flight *f);
 static void fetch(struct flight *f, bool leased);
 static void lease(struct flight *f);
-
-/* --- lists */
-
-static void wants_init(struct wants *w)
-{
-	w->head = NULL;
-	w->tail = &w->head;
-}
-
-static void wants_add(struct wants *w, struct want *one)
-{
-	one->next = NULL;
-	*w->tail = one;
-	w->tail = &one->next;
-}
-
-static struct want *wants_take(struct wants *w)
-{
-	struct want *one = w->head;
-
-	if (one && !(w->head = one->next))
-		w->tail = &w->head;
-	return one;
-}
-
-/* Appends all of from, which is empty then. */
-static void wants_move(struct wants *from, struct wants *to)
-{
-	if (!from->head)
-		return;
-	*to->tail = from->head;
-	to->tail = from->tail;
-	wants_init(from);
-}
-
-static void want_free(struct want *w)
-{
-	cache_value_unref(w->value);
-	free(w);
-}
 
 /* --- the table */
 
@@ -141,8 +82,10 @@ static struct flight *flight_new(struct cache_flights *all, enum cache_kind kind
 	f->kind = kind;
 	memcpy(f->text, key.ptr, key.len);
 	f->key = (struct span){f->text, key.len};
-	wants_init(&f->serving);
-	wants_init(&f->waiting);
+	f->lease.kind = kind;
+	f->lease.key = f->key;
+	cache_wants_init(&f->serving);
+	cache_wants_init(&f->waiting);
 	f->next = *at;
 	*at = f;
 	return f;
@@ -170,27 +113,17 @@ static void flight_end(struct flight *f)
 static void tell(void *arg)
 {
 	struct cache_flights *all = arg;
-	struct want *w;
 
 	all->telling = true;
-	while ((w = wants_take(&all->told))) {
-		w->fn(w->arg, w->err, w->value);
-		want_free(w);
-	}
+	cache_wants_tell(&all->told);
 	all->telling = false;
 	if (all->closed)
 		free(all);
 }
 
-static void serve(struct flight *f, struct wants *whom, enum err err, struct cache_value *v)
+static void serve(struct flight *f, struct cache_wants *whom, enum err err, struct cache_value *v)
 {
-	struct want *w;
-
-	while ((w = wants_take(whom))) {
-		w->err = err;
-		w->value = v ? cache_value_ref(v) : NULL;
-		wants_add(&f->all->told, w);
-	}
+	cache_wants_answer(whom, &f->all->told, err, v);
 	loop_defer(f->all->opts.loop, &f->all->tell);
 }
 
@@ -406,7 +339,7 @@ static void ask(struct flight *f)
 	f->changed = false;
 	f->belief = f->all->opts.belief(f->all->opts.arg);
 	f->called = true;
-	wants_move(&f->waiting, &f->serving);
+	cache_wants_move(&f->waiting, &f->serving);
 	redis_call(f->all->opts.redis, on_asked, f, 3,
 	           (struct span[]){SPAN("MGET"), cache_key_generation(generation, f->kind),
 	                           cache_key_value(name, f->kind, f->key)});
@@ -456,17 +389,9 @@ static void on_lease(void *arg, enum err err, const redisReply *reply)
 
 static void lease(struct flight *f)
 {
-	char generation[CACHE_NAME_BYTES], name[CACHE_NAME_BYTES], key[CACHE_NAME_BYTES], ms[16];
-	struct span known = cache_gen_known(f->all->opts.gen, f->kind);
-
 	f->state = LEASE;
 	f->called = true;
-	random_hex(f->token, TOKEN_BYTES);
-	snprintf(f->generation, sizeof(f->generation), "%.*s", (int)known.len, known.ptr);
-	snprintf(ms, sizeof(ms), "%d", LEASE_MS);
-	redis_eval(f->all->opts.redis, &script_lease, on_lease, f, 3, 6,
-	           (struct span[]){cache_key_generation(generation, f->kind), cache_key_value(name, f->kind, f->key),
-	                           cache_key_lease(key, f->kind, f->key), known, span_of(f->token), span_of(ms)});
+	cache_lease_ask(&f->lease, f->all->opts.redis, cache_gen_known(f->all->opts.gen, f->kind), on_lease, f);
 }
 
 /* --- FILL */
@@ -491,85 +416,29 @@ static void on_filled(void *arg, enum err err, const redisReply *reply)
 	}
 }
 
-struct filling {
-	char names[FILL_ROWS + 2][CACHE_NAME_BYTES], life[24], negative[24];
-	struct span argv[2 + FILL_ROWS + 3 + 2 * FILL_ROWS], texts[2 * FILL_ROWS];
-	size_t nkeys, ntexts;
-};
-
-static void filling_begin(struct filling *w, const struct flight *f)
+/* rows: its own value, or all of the cache. */
+static void fill(struct flight *f, const PGresult *rows)
 {
-	int64_t life = f->all->opts.life_ms[f->kind];
+	const struct cache_flight_opts *o = &f->all->opts;
 
-	w->argv[0] = cache_key_generation(w->names[0], f->kind);
-	w->argv[1] = cache_key_lease(w->names[1], f->kind, f->key);
-	w->nkeys = 2;
-	w->ntexts = 0;
-	snprintf(w->life, sizeof(w->life), "%lld", (long long)life);
-	snprintf(w->negative, sizeof(w->negative), "%lld", (long long)(life < NEGATIVE_MS ? life : NEGATIVE_MS));
+	f->state = FILL;
+	f->called = true;
+	cache_wants_move(&f->waiting, &f->serving); /* where it is stored, nothing has voided it until then */
+	cache_lease_fill(&f->lease, o->redis, rows, o->life_ms[f->kind], on_filled, f);
 }
 
-static void filling_add(struct filling *w, const struct flight *f, struct span key, struct span text)
+static void give_back(struct flight *f)
 {
-	w->argv[w->nkeys] = cache_key_value(w->names[w->nkeys], f->kind, key);
-	w->nkeys++;
-	w->texts[w->ntexts++] = text;
-	w->texts[w->ntexts++] = span_of(text.len ? w->life : w->negative);
+	if (f->leased)
+		cache_lease_give_back(&f->lease, f->all->opts.redis);
 }
 
-static void filling_send(struct filling *w, struct flight *f, bool last)
-{
-	size_t n = w->nkeys;
-
-	w->argv[n++] = span_of(f->generation);
-	w->argv[n++] = span_of(f->token);
-	w->argv[n++] = last ? SPAN("last") : SPAN("more");
-	memcpy(&w->argv[n], w->texts, w->ntexts * sizeof(w->texts[0]));
-	redis_eval(f->all->opts.redis, &script_fill, last ? on_filled : NULL, last ? f : NULL, w->nkeys, n + w->ntexts,
-	           w->argv);
-}
+/* --- FETCH */
 
 static struct span cell(const PGresult *rows, int row, int column)
 {
 	return (struct span){PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column)};
 }
-
-/* rows: (key, text). Its own is among them, or there is none. */
-static void fill(struct flight *f, const PGresult *rows)
-{
-	struct filling *w = mem_alloc(sizeof(*w));
-
-	f->state = FILL;
-	f->called = true;
-	wants_move(&f->waiting, &f->serving); /* where it is stored, nothing has voided it until then */
-	filling_begin(w, f);
-	for (int i = 0; i < PQntuples(rows); i++) {
-		if (w->ntexts == 2 * FILL_ROWS) {
-			filling_send(w, f, false);
-			filling_begin(w, f);
-		}
-		if (cache_key_valid(cell(rows, i, 0)))
-			filling_add(w, f, cell(rows, i, 0), cell(rows, i, 1));
-	}
-	if (PQntuples(rows) == 0)
-		filling_add(w, f, f->key, SPAN(""));
-	filling_send(w, f, true);
-	free(w);
-}
-
-/* Nothing is stored, so that only the lease goes: the next one need not wait for its end. */
-static void give_back(struct flight *f)
-{
-	char generation[CACHE_NAME_BYTES], name[CACHE_NAME_BYTES];
-
-	if (f->leased)
-		redis_eval(f->all->opts.redis, &script_fill, NULL, NULL, 2, 5,
-		           (struct span[]){cache_key_generation(generation, f->kind),
-		                           cache_key_lease(name, f->kind, f->key), span_of(f->generation),
-		                           span_of(f->token), SPAN("last")});
-}
-
-/* --- FETCH */
 
 static struct cache_value *value_among(const struct flight *f, const PGresult *rows)
 {
@@ -584,7 +453,7 @@ static bool lease_stands(const struct flight *f)
 {
 	const char *server = cache_gen_server(f->all->opts.gen);
 
-	return server[0] && strncmp(f->generation, server, strlen(server)) == 0;
+	return server[0] && strncmp(f->lease.generation, server, strlen(server)) == 0;
 }
 
 static void fetched(struct flight *f, const PGresult *rows)
@@ -640,7 +509,7 @@ static void fetch(struct flight *f, bool leased)
 	f->leased = leased;
 	f->changed = false;
 	f->belief = f->all->opts.belief(f->all->opts.arg);
-	wants_move(&f->waiting, &f->serving);
+	cache_wants_move(&f->waiting, &f->serving);
 	if (whole(f)) {
 		snprintf(most, sizeof(most), "%d", WHOLE_MAX);
 		p.v[0] = span_of(most);
@@ -652,20 +521,17 @@ static void fetch(struct flight *f, bool leased)
 
 void cache_flights_get(struct cache_flights *all, enum cache_kind kind, struct span key, cache_fn *fn, void *arg)
 {
-	struct want *w = mem_zalloc(sizeof(*w));
 	struct flight *f;
+	bool under_way;
 
 	ENSURE(!all->closed && cache_key_valid(key));
-	w->fn = fn;
-	w->arg = arg;
 	f = find(all, kind, key);
-	if (f) {
-		wants_add(&f->waiting, w);
-		return;
-	}
-	f = flight_new(all, kind, key);
-	wants_add(&f->waiting, w);
-	ask(f);
+	under_way = f != NULL;
+	if (!f)
+		f = flight_new(all, kind, key);
+	cache_wants_add(&f->waiting, fn, arg);
+	if (!under_way)
+		ask(f);
 }
 
 static void touch(struct flight *f)
@@ -696,16 +562,16 @@ struct cache_flights *cache_flights_open(const struct cache_flight_opts *opts)
 	struct cache_flights *all = mem_zalloc(sizeof(*all));
 
 	all->opts = *opts;
-	wants_init(&all->told);
+	cache_wants_init(&all->told);
 	all->tell = (struct task){.fn = tell, .arg = all};
 	return all;
 }
 
 /* Out of the table before anybody is told: who is told may be another flight. */
-static void detach(struct flight *f, struct wants *left)
+static void detach(struct flight *f, struct cache_wants *left)
 {
-	wants_move(&f->serving, left);
-	wants_move(&f->waiting, left);
+	cache_wants_move(&f->serving, left);
+	cache_wants_move(&f->waiting, left);
 	timer_release(&f->poll);
 	f->all = NULL;
 	if (!f->called)
@@ -714,15 +580,14 @@ static void detach(struct flight *f, struct wants *left)
 
 void cache_flights_close(struct cache_flights *all)
 {
-	struct wants left;
-	struct want *w;
+	struct cache_wants left;
 
 	if (!all)
 		return;
 	all->closed = true;
 	task_cancel(&all->tell);
-	wants_init(&left);
-	wants_move(&all->told, &left);
+	cache_wants_init(&left);
+	cache_wants_move(&all->told, &left);
 	for (int i = 0; i < BUCKETS; i++) {
 		for (struct flight *f = all->buckets[i], *next; f; f = next) {
 			next = f->next;
@@ -730,10 +595,7 @@ void cache_flights_close(struct cache_flights *all)
 		}
 		all->buckets[i] = NULL;
 	}
-	while ((w = wants_take(&left))) {
-		w->fn(w->arg, ERR_UNREACHABLE, NULL);
-		want_free(w);
-	}
+	cache_wants_tell(&left);
 	if (!all->telling)
 		free(all);
 }

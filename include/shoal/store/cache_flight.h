@@ -48,7 +48,8 @@ struct cache_flight_opts {
 };
 
 struct cache_flights *cache_flights_open(const struct cache_flight_opts *opts);
-/* Who waits gets ERR_UNREACHABLE inside this call. Before the generations, Redis and Postgres are closed. */
+/* Who waits gets ERR_UNREACHABLE inside this call, unless his answer is known. Before the generations, Redis and
+ * Postgres are closed. */
 void cache_flights_close(struct cache_flights *f); /* NULL does nothing */
 
 /* Whether a cache's list of all keys says that there is no such key. Aliases are on no list. */
