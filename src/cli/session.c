@@ -287,12 +287,12 @@ void session_note(struct session *s, const char *action, const char *target, con
 
 static enum err forget(redisContext *c, enum cache_kind kind, const struct span *keys, size_t n)
 {
-	unsigned workers;
+	struct cache_heard heard;
 	int64_t values;
 	enum err err;
 
 	err = n ? cache_void_now(c, kind, keys, n, &values) : cache_gen_end_now(c, kind);
-	return err == ERR_OK ? cache_fence_now(c, &workers) : err;
+	return err == ERR_OK ? cache_fence_now(c, &heard) : err;
 }
 
 int session_tell(struct session *s, enum cache_kind kind, const struct span *keys, size_t n, int done)

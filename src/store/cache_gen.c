@@ -196,20 +196,27 @@ void cache_gen_renew(struct cache_gen *g, enum cache_kind kind, bool end, const 
 	redis_eval(g->opts.redis, &script, on_renewed, r, 3, WORDS, w.v);
 }
 
-enum err cache_gen_end_now(redisContext *c, enum cache_kind kind)
+enum err cache_gen_ident_now(redisContext *c, char out[CACHE_IDENT_SIZE])
 {
-	redisReply *info = redisCommand(c, "INFO server replication"), *reply;
-	char ident[CACHE_IDENT_SIZE];
-	struct words w;
-	enum err err;
+	redisReply *info = c->err ? NULL : redisCommand(c, "INFO server replication");
 	bool told;
 
 	if (!info)
 		return ERR_UNREACHABLE;
-	told = info->type == REDIS_REPLY_STRING && cache_gen_ident((struct span){info->str, info->len}, ident);
+	told = info->type == REDIS_REPLY_STRING && cache_gen_ident((struct span){info->str, info->len}, out);
 	freeReplyObject(info);
-	if (!told)
-		return ERR_DENIED;
+	return told ? ERR_OK : ERR_DENIED;
+}
+
+enum err cache_gen_end_now(redisContext *c, enum cache_kind kind)
+{
+	char ident[CACHE_IDENT_SIZE];
+	redisReply *reply;
+	struct words w;
+	enum err err = cache_gen_ident_now(c, ident);
+
+	if (err != ERR_OK)
+		return err;
 	words_init(&w, kind, ident, true, NULL);
 	err = redis_eval_now(c, &script, 3, WORDS, w.v, &reply);
 	if (reply)

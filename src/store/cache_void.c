@@ -70,24 +70,12 @@ void cache_fence_seen(struct redis *r, struct span fence, const char *member)
 		           (struct span[]){SPAN("SREM"), cache_key_other(deaf, "deaf", fence), span_of(member)});
 }
 
-static enum err ask_ident(redisContext *c, char ident[CACHE_IDENT_SIZE])
-{
-	redisReply *info = redisCommand(c, "INFO server replication");
-	bool told =
-	    info && info->type == REDIS_REPLY_STRING && cache_gen_ident((struct span){info->str, info->len}, ident);
-	enum err err = told ? ERR_OK : info ? ERR_DENIED : ERR_UNREACHABLE;
-
-	if (info)
-		freeReplyObject(info);
-	return err;
-}
-
 /* *live: who has to hear it. *unknown_ms: for how long there may be others, of a server before this one. */
 static enum err set_fence(redisContext *c, struct span fence, unsigned *live, int64_t *unknown_ms)
 {
 	char name[CACHE_NAME_BYTES], deaf[CACHE_NAME_BYTES], ident[CACHE_IDENT_SIZE];
 	redisReply *reply;
-	enum err err = ask_ident(c, ident);
+	enum err err = cache_gen_ident_now(c, ident);
 
 	if (err != ERR_OK)
 		return err;
@@ -109,7 +97,8 @@ static enum err set_fence(redisContext *c, struct span fence, unsigned *live, in
 	return err;
 }
 
-static enum err ask_deaf(redisContext *c, struct span fence, int64_t *deaf)
+/* *deaf: who has not heard it. *waited_for: those of them who may believe a memory from before. */
+static enum err ask_deaf(redisContext *c, struct span fence, unsigned *waited_for, unsigned *deaf)
 {
 	char name[CACHE_NAME_BYTES];
 	redisReply *reply;
@@ -117,10 +106,14 @@ static enum err ask_deaf(redisContext *c, struct span fence, int64_t *deaf)
 
 	err = redis_eval_now(c, &script_heard, 2, 2,
 	                     (struct span[]){SPAN(CACHE_TRUSTS), cache_key_other(name, "deaf", fence)}, &reply);
-	if (err == ERR_OK && reply->type != REDIS_REPLY_INTEGER)
+	if (err == ERR_OK &&
+	    (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+	     reply->element[0]->type != REDIS_REPLY_INTEGER || reply->element[1]->type != REDIS_REPLY_INTEGER))
 		err = ERR_PROTOCOL;
-	if (err == ERR_OK)
-		*deaf = reply->integer;
+	if (err == ERR_OK) {
+		*waited_for = (unsigned)reply->element[0]->integer;
+		*deaf = (unsigned)reply->element[1]->integer;
+	}
 	if (reply)
 		freeReplyObject(reply);
 	return err;
@@ -131,24 +124,25 @@ static void sleep_us(int64_t us)
 	nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000}, NULL);
 }
 
-enum err cache_fence_now(redisContext *c, unsigned *workers)
+enum err cache_fence_now(redisContext *c, struct cache_heard *out)
 {
-	int64_t began = clock_ms(), deaf, unknown_ms = 0;
+	unsigned live = 0, waited_for, deaf;
+	int64_t began = clock_ms(), unknown_ms = 0;
 	char token[2 * FENCE_BYTES + 1];
 	enum err err;
 
-	*workers = 0;
 	random_hex(token, FENCE_BYTES);
-	err = set_fence(c, span_of(token), workers, &unknown_ms);
-	deaf = *workers;
-	while (err == ERR_OK && deaf > 0) {
-		err = ask_deaf(c, span_of(token), &deaf);
-		if (err == ERR_OK && deaf > 0 && clock_ms() >= began + FENCE_MS)
+	err = set_fence(c, span_of(token), &live, &unknown_ms);
+	waited_for = deaf = live;
+	while (err == ERR_OK && waited_for > 0) {
+		err = ask_deaf(c, span_of(token), &waited_for, &deaf);
+		if (err == ERR_OK && waited_for > 0 && clock_ms() >= began + FENCE_MS)
 			err = ERR_TIMEOUT;
-		if (err == ERR_OK && deaf > 0)
+		if (err == ERR_OK && waited_for > 0)
 			sleep_us(LOOK_US);
 	}
 	if (err == ERR_OK && clock_ms() < began + unknown_ms)
 		sleep_us((began + unknown_ms - clock_ms()) * 1000);
+	*out = (struct cache_heard){live - deaf, deaf};
 	return err;
 }

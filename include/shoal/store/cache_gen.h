@@ -48,7 +48,9 @@ void cache_gen_renew(struct cache_gen *g, enum cache_kind kind, bool end, const 
 /* From the text of INFO: the server's identity, 16 characters and NUL. False: it does not tell. */
 #define CACHE_IDENT_SIZE 17
 bool cache_gen_ident(struct span info, char out[CACHE_IDENT_SIZE]);
-/* The call for a blocking connection: ends the generation that is in force. */
+/* On a blocking connection: the server's identity. ERR_DENIED: it does not tell. */
+enum err cache_gen_ident_now(redisContext *c, char out[CACHE_IDENT_SIZE]) __attribute__((warn_unused_result));
+/* The same: ends the generation that is in force. */
 enum err cache_gen_end_now(redisContext *c, enum cache_kind kind) __attribute__((warn_unused_result));
 
 #endif

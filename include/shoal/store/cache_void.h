@@ -27,10 +27,14 @@ void cache_void(struct redis *r, enum cache_kind kind, const struct span *keys, 
 /* On a blocking connection. */
 enum err cache_void_now(redisContext *c, enum cache_kind kind, const struct span *keys, size_t n, int64_t *values)
     __attribute__((warn_unused_result));
-/* Waits until no worker answers from memory with what was voided on this connection before. *workers: how many of them
- * had a memory. ERR_DENIED: the server does not tell who it is. ERR_TIMEOUT: after some seconds, which only a Redis
- * whose clock is set back can cause. */
-enum err cache_fence_now(redisContext *c, unsigned *workers) __attribute__((warn_unused_result));
+/* Of the workers that had a memory. */
+struct cache_heard {
+	unsigned heard;  /* have forgotten */
+	unsigned silent; /* said nothing, and may not believe now what they remember from before; or have left */
+};
+/* Waits until no worker answers from memory with what was voided on this connection before. ERR_DENIED: the server does
+ * not tell who it is. ERR_TIMEOUT: after some seconds, which only a Redis whose clock is set back can cause. */
+enum err cache_fence_now(redisContext *c, struct cache_heard *out) __attribute__((warn_unused_result));
 
 /* A worker has seen a fence, and all that was voided before it. member: cache_track_member. */
 void cache_fence_seen(struct redis *r, struct span fence, const char *member);
