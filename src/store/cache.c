@@ -19,8 +19,6 @@ enum {
 	REWARM_MS = 1000,          /* between attempts to load */
 	LISTEN_PATIENCE_MS = 5000, /* a worker begins without listening when this is over */
 	NEGATIVE_MS = 60000,
-	FOREVER_MS =
-	    24 * 3600 * 1000, /* what nobody changes goes from Redis all the same, lest old keys stay for ever */
 	SWEEP_MS = 5,
 	SWEEP_ENTRIES = 1000
 };
@@ -39,7 +37,7 @@ struct cache {
 	int64_t kept_since;             /* clock_ms() */
 	int64_t opened_ms, came_ms;     /* Redis, the last time */
 	bool settled;                   /* what changed while Redis was away is void in it */
-	int64_t loaded_ms[CACHE_KINDS]; /* wall clock of the last whole load seen; 0: none yet */
+	int64_t loaded_ms[CACHE_KINDS]; /* wall clock when the list of all keys was last read; 0: never */
 	bool warming[CACHE_KINDS], listened, ready;
 	struct timer watch, rewarm, sweep;
 	unsigned renewing; /* generations that end, for the listener */
@@ -101,24 +99,26 @@ static struct cache_value *remembered(void *arg, enum cache_kind kind, struct sp
 	return belief(c) ? cache_memory_get(c->memory, kind, key) : NULL;
 }
 
-static int64_t ttl_ms(const struct cache *c, enum cache_kind kind)
+static int64_t ttl_s(const struct cache *c, enum cache_kind kind)
 {
-	switch (kind) {
-	case CACHE_PLAYER: return c->opts.player_ttl_s * 1000;
-	case CACHE_STARTCODE:
-	case CACHE_PERSONA: return c->opts.code_ttl_s * 1000;
-	default: return 0;
-	}
+	return cache_ttl_s(kind, c->opts.player_ttl_s, c->opts.code_ttl_s);
 }
 
 static void remember(void *arg, enum cache_kind kind, struct span key, struct cache_value *v)
 {
 	struct cache *c = arg;
-	int64_t life = ttl_ms(c, kind);
+	int64_t life = ttl_s(c, kind) * 1000;
 
 	if (!v->found && (life == 0 || life > NEGATIVE_MS))
 		life = NEGATIVE_MS;
 	cache_memory_put(c->memory, kind, key, v, life ? clock_ms() + life : 0);
+}
+
+static void listed(void *arg, enum cache_kind kind)
+{
+	struct cache *c = arg;
+
+	c->loaded_ms[kind] = clock_wall_ms();
 }
 
 static void forget(struct cache *c, enum cache_kind kind, struct span key)
@@ -393,9 +393,7 @@ static void on_warm(void *arg, enum err err, struct cache_value *v)
 	(void)v;
 	if (!c->closed) {
 		c->warming[w->kind] = false;
-		if (err == ERR_OK)
-			c->loaded_ms[w->kind] = clock_wall_ms();
-		else
+		if (err != ERR_OK)
 			timer_set(&c->rewarm, REWARM_MS);
 	}
 	free(w);
@@ -458,7 +456,7 @@ const char *cache_not_listening(const struct cache *c)
 
 /* --- statistics */
 
-static void put_memory(const struct cache *c, enum cache_kind kind, struct json_writer *out)
+static void put_memory(struct cache *c, enum cache_kind kind, struct json_writer *out)
 {
 	struct cache_memory_stats m = {0};
 
@@ -466,6 +464,7 @@ static void put_memory(const struct cache *c, enum cache_kind kind, struct json_
 		m = cache_memory_stats(c->memory, kind);
 	json_key(out, "memory");
 	json_begin_obj(out);
+	json_kv_bool(out, "believed", belief(c) != 0);
 	json_kv_i64(out, "entries", (int64_t)m.entries);
 	json_kv_i64(out, "bytes", (int64_t)m.bytes);
 	json_kv_i64(out, "evictions", (int64_t)m.evictions);
@@ -485,13 +484,22 @@ static void put_layer(const struct cache *c, enum cache_kind kind, enum cache_la
 	json_end_obj(out);
 }
 
-void cache_put_stats(const struct cache *c, struct json_writer *out)
+static void put_loaded(int64_t wall_ms, struct json_writer *out)
+{
+	char text[32];
+
+	clock_rfc3339(wall_ms, text, sizeof(text));
+	json_kv_str(out, "last_loaded", wall_ms ? text : NULL);
+}
+
+void cache_put_stats(struct cache *c, struct json_writer *out)
 {
 	json_begin_arr(out);
 	for (int kind = 0; kind < CACHE_KINDS; kind++) {
 		json_begin_obj(out);
 		json_kv_str(out, "cache", cache_defs[kind].name);
-		json_kv_i64(out, "ttl_seconds", ttl_ms(c, (enum cache_kind)kind) / 1000);
+		json_kv_i64(out, "ttl_seconds", ttl_s(c, (enum cache_kind)kind));
+		put_loaded(c->loaded_ms[kind], out);
 		put_memory(c, (enum cache_kind)kind, out);
 		put_layer(c, (enum cache_kind)kind, CACHE_REDIS, out);
 		put_layer(c, (enum cache_kind)kind, CACHE_POSTGRES, out);
@@ -538,13 +546,11 @@ static void open_flights(struct cache *c)
 	                              .belief = belief,
 	                              .doubtful = doubtful,
 	                              .remember = remember,
+	                              .listed = listed,
 	                              .arg = c};
 
-	for (int kind = 0; kind < CACHE_KINDS; kind++) {
-		o.life_ms[kind] = ttl_ms(c, (enum cache_kind)kind);
-		if (!o.life_ms[kind])
-			o.life_ms[kind] = FOREVER_MS;
-	}
+	for (int kind = 0; kind < CACHE_KINDS; kind++)
+		o.life_ms[kind] = cache_life_ms(ttl_s(c, (enum cache_kind)kind));
 	c->flights = cache_flights_open(&o);
 }
 

@@ -17,7 +17,6 @@ enum {
 	POLL_MS = 50,
 	ROUNDS_MAX = 4, /* voided again each time: then Postgres is asked past Redis */
 	BUCKETS = 512,
-	WHOLE_MAX = 1000, /* a cache of more values than this is filled one by one */
 };
 
 enum state { ASK, RENEW, WHOLE, LEASE, BUSY, FETCH, FILL };
@@ -144,9 +143,16 @@ static void go_on_or_end(struct flight *f)
 	ask(f);
 }
 
+static bool whole(const struct flight *f)
+{
+	return span_is(f->key, CACHE_WHOLE);
+}
+
 /* Takes v. */
 static void answer(struct flight *f, enum err err, struct cache_value *v)
 {
+	if (err == ERR_OK && whole(f) && f->all->opts.listed)
+		f->all->opts.listed(f->all->opts.arg, f->kind);
 	serve(f, &f->serving, err, v);
 	cache_value_unref(v);
 	go_on_or_end(f);
@@ -204,11 +210,6 @@ static void redis_failed(struct flight *f, enum err err, const redisReply *reply
 {
 	count(f, CACHE_REDIS, CACHE_ERROR);
 	pass_by(f, err == ERR_REFUSED && reply ? reply->str : err_text(err));
-}
-
-static bool whole(const struct flight *f)
-{
-	return span_is(f->key, CACHE_WHOLE);
 }
 
 /* --- ASK */
@@ -511,7 +512,7 @@ static void fetch(struct flight *f, bool leased)
 	f->belief = f->all->opts.belief(f->all->opts.arg);
 	cache_wants_move(&f->waiting, &f->serving);
 	if (whole(f)) {
-		snprintf(most, sizeof(most), "%d", WHOLE_MAX);
+		snprintf(most, sizeof(most), "%u", def->whole_max);
 		p.v[0] = span_of(most);
 	}
 	pg_exec(f->all->opts.pg, stmt, &p, on_fetched, f);

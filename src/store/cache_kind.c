@@ -1,10 +1,10 @@
 #include "shoal/store/cache_kind.h"
 
 const struct cache_def cache_defs[CACHE_KINDS] = {
-    [CACHE_STARTCODE] = {"startcode", "cache_startcode", "cache_startcode_all"},
-    [CACHE_PERSONA] = {"persona", "cache_persona", "cache_persona_all"},
-    [CACHE_PLAYER] = {"player", "cache_player", NULL},
-    [CACHE_STATIC] = {"static", "cache_static", "cache_static_all"},
+    [CACHE_STARTCODE] = {"startcode", "codes, and #ID of each", "cache_startcode", "cache_startcode_all", 1000},
+    [CACHE_PERSONA] = {"persona", "ids, and default", "cache_persona", "cache_persona_all", 1000},
+    [CACHE_PLAYER] = {"player", "Discord ids", "cache_player", NULL, 0},
+    [CACHE_STATIC] = {"static", "maps, races, regions, countries", "cache_static", "cache_static_all", 4},
 };
 
 bool cache_kind_find(struct span name, enum cache_kind *out)
@@ -16,4 +16,21 @@ bool cache_kind_find(struct span name, enum cache_kind *out)
 		return true;
 	}
 	return false;
+}
+
+int64_t cache_ttl_s(enum cache_kind kind, int64_t player_ttl_s, int64_t code_ttl_s)
+{
+	switch (kind) {
+	case CACHE_PLAYER: return player_ttl_s;
+	case CACHE_STARTCODE:
+	case CACHE_PERSONA: return code_ttl_s;
+	default: return 0;
+	}
+}
+
+int64_t cache_life_ms(int64_t ttl_s)
+{
+	const int64_t day = 24 * 3600;
+
+	return (ttl_s ? ttl_s : day) * 1000;
 }

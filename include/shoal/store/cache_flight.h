@@ -44,6 +44,7 @@ struct cache_flight_opts {
 	bool (*doubtful)(void *arg);
 	/* A value to be remembered. */
 	void (*remember)(void *arg, enum cache_kind kind, struct span key, struct cache_value *v);
+	void (*listed)(void *arg, enum cache_kind kind); /* the list of all keys was read; may be NULL */
 	void *arg;
 };
 

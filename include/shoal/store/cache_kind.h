@@ -3,6 +3,7 @@
 #define SHOAL_STORE_CACHE_KIND_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "shoal/base/str.h"
 
@@ -10,14 +11,21 @@ enum cache_kind { CACHE_STARTCODE, CACHE_PERSONA, CACHE_PLAYER, CACHE_STATIC, CA
 
 struct cache_def {
 	const char *name; /* "startcode" */
+	const char *keys; /* what its keys are, for people */
 	const char *one;  /* in sql/queries: $1 a key; its row is (key, text), none where there is none */
 	const char
 	    *all; /* $1, if any: the most values that are loaded whole; rows as of `one`, and one of key "%" with a JSON
 	             array  of all keys, or only that one with the word `many`. NULL: never loaded whole */
+	unsigned whole_max; /* where there are more values than this they are filled one by one */
 };
 extern const struct cache_def cache_defs[CACHE_KINDS];
 
 /* False: there is no such cache. */
 bool cache_kind_find(struct span name, enum cache_kind *out) __attribute__((warn_unused_result));
+
+/* For how long a value that nobody changes is remembered, of what is configured; 0: for ever. */
+int64_t cache_ttl_s(enum cache_kind kind, int64_t player_ttl_s, int64_t code_ttl_s);
+/* The same in Redis, which keeps nothing for ever, lest old keys stay. */
+int64_t cache_life_ms(int64_t ttl_s);
 
 #endif
