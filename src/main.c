@@ -129,6 +129,27 @@ static const struct verb verbs[] = {
      "committed again. Where that is not certain any more (it may have been committed over two days ago, or the same\n"
      "update came again and was taken) a letter is refused, unless told --force.\n"
      "drop removes letters; their updates are then never handled. --all are those that are there when it begins.\n"},
+    {"cache", ADMIN, verb_cache, "what the fleet remembers of start codes, personas, players and static tables",
+     "list stats get invalidate reload startcode persona player static --all --dry-run --workers --json",
+     "shoal cache list [--json]\n"
+     "shoal cache stats [--workers] [--json]\n"
+     "shoal cache get CACHE KEY [--json]\n"
+     "shoal cache invalidate CACHE KEY... [--dry-run] [--json]\n"
+     "shoal cache invalidate CACHE --all [--dry-run] [--json]\n"
+     "shoal cache reload CACHE [--json]\n\n"
+     "A CACHE is startcode (keys: codes, and #ID of each), persona (ids, and default), player (Discord ids) or static\n"
+     "(maps, races, regions, countries). Changes reach the workers by themselves; these verbs are for looking, and "
+     "for\n"
+     "when that does not suffice.\n"
+     "list is what of each lies in Redis. stats is what the workers asked of each layer, since each of them began;\n"
+     "--workers has a row for each worker and cache, and whether it may believe its memory now.\n"
+     "get is a value in Redis, compared with what PostgreSQL has. One that is not cached: exit code 4, and the value "
+     "as\n"
+     "PostgreSQL has it.\n"
+     "invalidate makes the whole fleet forget. A KEY with * ? [ or \\ is a pattern, to be quoted; any other is "
+     "forgotten\n"
+     "whether Redis has it or not. reload forgets all and loads it anew. Both return when no worker answers with what\n"
+     "was forgotten: within milliseconds, or two seconds where one is silent. --dry-run only counts.\n"},
     {"config", ADMIN, verb_config, "the effective configuration", "--check --json",
      "shoal config [--check] [--json]\n\n"
      "Prints every option as NAME=value, secrets redacted. --check only says whether all values are right.\n"},

@@ -9,6 +9,7 @@ int verb_user(int argc, char **argv);
 int verb_workers(int argc, char **argv);
 int verb_queue(int argc, char **argv);
 int verb_dead(int argc, char **argv);
+int verb_cache(int argc, char **argv);
 int verb_config(int argc, char **argv);
 
 #endif

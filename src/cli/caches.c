@@ -1,0 +1,144 @@
+/* shoal cache: its subverbs, and what their operands may be. */
+#include "shoal/cli/caches.h"
+
+#include <string.h>
+
+#include "shoal/cli/cli.h"
+#include "shoal/cli/rules.h"
+#include "shoal/cli/sub.h"
+#include "shoal/store/cache_key.h"
+
+static const struct arg_opt options[] = {
+    {"json", false, false}, {"all", false, false}, {"dry-run", false, false}, {"workers", false, false}, {0},
+};
+
+/* --- which cache */
+
+static const char *names(struct arena *a)
+{
+	const char *text = cache_defs[0].name;
+
+	for (int kind = 1; kind < CACHE_KINDS; kind++)
+		text = arena_printf(a, "%s, %s", text, cache_defs[kind].name);
+	return text;
+}
+
+bool caches_operand(struct session *s, enum cache_kind *kind)
+{
+	const char *operand = s->args->operands[0];
+
+	if (cache_kind_find(span_of(operand), kind))
+		return true;
+	session_fail(s, EXIT_NOT_THERE, "there is no cache %s, only: %s", shown(s->a, operand), names(s->a));
+	return false;
+}
+
+/* --- which key */
+
+static bool is_id(const char *key)
+{
+	const char *digits = key + (key[0] == '-');
+	int64_t v;
+
+	return (digits[0] != '0' || (digits[1] == '\0' && digits == key)) && span_i64(span_of(key), &v);
+}
+
+static bool is_startcode(struct arena *a, const char *key)
+{
+	return key[0] == '#' ? is_id(key + 1) : rule_code(a, key) == NULL;
+}
+
+static bool is_persona(struct arena *a, const char *key)
+{
+	(void)a;
+	return is_id(key) || strcmp(key, "default") == 0;
+}
+
+static bool is_player(struct arena *a, const char *key)
+{
+	(void)a;
+	return is_id(key);
+}
+
+static bool is_static(struct arena *a, const char *key)
+{
+	static const char *const tables[] = {"maps", "races", "regions", "countries"};
+
+	(void)a;
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		if (strcmp(key, tables[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool (*const fits[CACHE_KINDS])(struct arena *a, const char *key) = {
+    [CACHE_STARTCODE] = is_startcode,
+    [CACHE_PERSONA] = is_persona,
+    [CACHE_PLAYER] = is_player,
+    [CACHE_STATIC] = is_static,
+};
+
+static bool is_plain(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7F)
+			return false;
+	return true;
+}
+
+/* What no key of any cache can be. */
+static const char *rule_any(struct arena *a, const char *operand)
+{
+	size_t len = strlen(operand);
+
+	if (len == 0)
+		return "a key is empty";
+	if (len > CACHE_KEY_BYTES)
+		return arena_printf(a, "the key is %s, but must have %d bytes at most", shown(a, operand),
+		                    CACHE_KEY_BYTES);
+	if (!utf8_valid(span_of(operand)) || !is_plain(operand))
+		return arena_printf(a, "the key is %s, but must be UTF-8 without control characters",
+		                    shown(a, operand));
+	return NULL;
+}
+
+bool caches_key_operand(struct session *s, enum cache_kind kind, const char *operand)
+{
+	const char *why = rule_any(s->a, operand);
+
+	if (why) {
+		session_usage(s, "%s", why);
+		return false;
+	}
+	if (fits[kind](s->a, operand) || (cache_defs[kind].all && strcmp(operand, CACHE_WHOLE) == 0))
+		return true;
+	session_fail(s, EXIT_NOT_THERE, "%s is no key of the cache %s: its keys are %s", shown(s->a, operand),
+	             cache_defs[kind].name, cache_defs[kind].keys);
+	return false;
+}
+
+bool caches_pattern_operand(struct session *s, const char *operand)
+{
+	const char *why = rule_any(s->a, operand), *open = strrchr(operand, '[');
+
+	if (!why && open && !strchr(open, ']'))
+		why = arena_printf(s->a, "the pattern %s opens a [ and does not close it", shown(s->a, operand));
+	if (!why)
+		return true;
+	session_usage(s, "%s", why);
+	return false;
+}
+
+static const struct sub subs[] = {
+    {"list", "json", 0, 0, "", caches_list},
+    {"stats", "json workers", 0, 0, "", caches_stats},
+    {"get", "json", 2, 2, "CACHE KEY", caches_get},
+    {"invalidate", "json all dry-run", 1, SIZE_MAX, "CACHE", caches_invalidate},
+    {"reload", "json", 1, 1, "CACHE", caches_reload},
+    {0},
+};
+
+int verb_cache(int argc, char **argv)
+{
+	return sub_run(argc, argv, options, subs);
+}
