@@ -104,6 +104,11 @@ class Stack:
         return sum(v for w in self.workers if w.running() for k, v in self.metrics(w).items()
                    if k.split("{")[0] == name and all(p in k for p in parts))
 
+    def tell_caches(self, *caches):
+        """Returns when every worker has heard of what plain SQL has changed of these until now."""
+        for name in caches:
+            self.shoal("cache", "invalidate", name, "--all")
+
     # ---- the platform's side
 
     def api(self, method, **parameters):

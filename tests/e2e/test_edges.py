@@ -94,6 +94,7 @@ def question_too_long(stack):
     responder = Peer(b'{"choices":[{"message":{"content":"not to be asked"}}]}')
     stack.pg.rows("INSERT INTO personas (key, name, greeting, prompt, replies) VALUES ('default', 'E', 'Hello', "
                   "repeat('x', 1200000), '{own words}')")
+    stack.tell_caches("persona")
     worker = stack.add_worker(SHOAL_RESPONDER_URL=responder.url + "/v1/chat/completions")
     known(stack, FIRST + 51)
     stack.say(FIRST + 51, "hello")

@@ -47,6 +47,7 @@ class World:
 
     def persona_says(self, replies):
         self.stack.pg.rows("UPDATE personas SET replies = %s WHERE key = 'default'", replies)
+        self.stack.tell_caches("persona")
 
     def at_rest(self, name):
         check(name + ": the queue empties", self.stack.settled(), self.stack.queue())
