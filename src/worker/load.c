@@ -85,6 +85,8 @@ static enum step load_first(struct job *j)
 	if (j->command->needs & (NEED_CODE | NEED_PERSONA)) {
 		recall_start(j, j->command->code ? j->command->code(u, &j->arena) : NULL);
 	}
+	if (j->command->needs & NEED_PLAYER)
+		recall_player(j, u->from.id);
 	return STEP_NEXT;
 }
 

@@ -92,3 +92,14 @@ void recall_persona(struct job *j, int64_t id)
 {
 	recall(j, CACHE_PERSONA, id_key(j, id), got_persona);
 }
+
+static void got_player(struct job *j, const struct cache_value *v)
+{
+	if (v->found)
+		j->facts.player = v->player;
+}
+
+void recall_player(struct job *j, int64_t uid)
+{
+	recall(j, CACHE_PLAYER, id_key(j, uid), got_player);
+}

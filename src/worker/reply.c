@@ -133,7 +133,7 @@ static void budget_tell(struct job *j)
 	struct flood *f = j->worker->flood;
 	const char *bot = j->bot->name;
 	const struct ruling *r = &j->ruling;
-	if (r->limited)
+	if (r->limited && !j->calls[j->sent].token)
 		flood_limited(f, bot, j->calls[j->sent].chat_id, r->wait_ms, j->flood.doubt);
 	else if (j->flood.doubt[0])
 		flood_tested(f, bot, j->flood.doubt, went_through[r->verdict]);
@@ -177,12 +177,26 @@ static enum step reply_way(struct job *j)
 	return outlet_enter(j) ? STEP_NEXT : STEP_WAIT;
 }
 
+static enum step send_now(struct job *j)
+{
+	j->step = REPLY_SENT;
+	outlet_stand(j); /* seats are for those who stand still */
+	send_call(j, &j->calls[j->sent]);
+	return STEP_WAIT;
+}
+
 static enum step reply_fence(struct job *j)
 {
 	if (platform_there(j) != STEP_NEXT) /* it went while this stood in line */
 		return STEP_FAIL;
 	if (job_must_confirm(j))
 		return STEP_WAIT;
+	if (j->calls[j->sent].token) { /* no budget concerns it, but a block of the whole address */
+		if (!flood_bot_blocked(j->worker->flood, j->bot->name))
+			return send_now(j);
+		outlet_leave(j, false);
+		return job_later(j, jitter_ms(JOB_OUTAGE_MS), waits_for[FLOOD_BOT_BLOCKED]);
+	}
 	j->step = REPLY_BUDGET;
 	budget_ask(j);
 	return STEP_WAIT;
@@ -196,10 +210,7 @@ static enum step reply_budget(struct job *j)
 		return STEP_WAIT;
 	if (j->flood.own) /* Redis does not answer */
 		series_add(SERIES(j->worker->unasked, "budget"), 1);
-	j->step = REPLY_SENT;
-	outlet_stand(j); /* seats are for those who stand still */
-	send_call(j, &j->calls[j->sent]);
-	return STEP_WAIT;
+	return send_now(j);
 }
 
 /* Delivered or refused for good: on to the next one, with a mark in between. */
@@ -236,7 +247,7 @@ static enum step reply_sent(struct job *j)
 	case CALL_OUTAGE:
 	case CALL_DENIED: break;
 	}
-	if (!r->limited)
+	if (!r->limited || c->token)
 		return job_later(j, told_wait(r), r->why);
 	j->booked = true; /* the platform did not count it; only how long to wait is to be asked */
 	j->step = REPLY_WAY;

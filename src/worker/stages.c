@@ -72,10 +72,15 @@ static enum step encode_replies(struct job *j)
 
 static enum step decide(struct job *j)
 {
-	if (j->outcome == JOB_THROTTLED && j->notice && j->update.chat_id) {
+	if (j->outcome == JOB_THROTTLED && j->notice && (j->update.token || j->update.chat_id)) {
+		static const char text[] = "You are faster than I can follow. Please wait a little.";
 		decision_init(&j->decision, &j->arena);
-		decision_send(&j->decision, j->update.chat_id,
-		              "You are faster than I can follow. Please wait a little.");
+		if (j->update.token && j->update.kind == UPDATE_PRESS) /* its answer would take the message's place */
+			decision_more(&j->decision, j->update.token, text, true);
+		else if (j->update.token)
+			decision_answer(&j->decision, j->update.token, text);
+		else
+			decision_send(&j->decision, j->update.chat_id, text);
 		return encode_replies(j);
 	}
 	if (j->outcome != JOB_UNDECIDED)

@@ -8,5 +8,7 @@
 void recall_start(struct job *j, const char *code);
 /* The fact persona. */
 void recall_persona(struct job *j, int64_t id);
+/* The fact player. */
+void recall_player(struct job *j, int64_t uid);
 
 #endif
