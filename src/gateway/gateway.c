@@ -11,6 +11,7 @@
 #include "shoal/base/metrics.h"
 #include "shoal/bots/registry.h"
 #include "shoal/gateway/intake.h"
+#include "shoal/gateway/interactions.h"
 #include "shoal/gateway/poll.h"
 #include "shoal/gateway/tables.h"
 #include "shoal/gateway/webhook.h"
@@ -38,7 +39,7 @@ struct gateway {
 
 	struct loop *loop;
 	struct intake *intake;
-	struct tables *tables; /* NULL: no bot of Discord runs */
+	struct tables *tables; /* NULL: no bot of Discord can be served */
 	struct webhook *webhook;
 	struct httpd *httpd;
 	struct health *health;
@@ -200,7 +201,7 @@ static bool listen_all(struct gateway *g, const char **why)
 
 static bool open_tables(struct gateway *g, const char **why)
 {
-	if (!bot_of(&g->conf, PLATFORM_DISCORD, 0))
+	if (!interactions_possible(&g->conf))
 		return true;
 	if (!g->conf.cache_redis_url)
 		g->conf.cache_redis_url = g->urls[0];

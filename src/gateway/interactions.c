@@ -233,6 +233,21 @@ void interactions_handle(struct interactions *x, const struct bot *bot, const st
 	}
 }
 
+static const char *key_of(const struct conf *conf, const struct bot *bot)
+{
+	return bot->platform == PLATFORM_DISCORD && conf_has_bot(conf, bot->name) ? conf_bot_public_key(conf, bot->name)
+	                                                                          : NULL;
+}
+
+bool interactions_possible(const struct conf *conf)
+{
+	for (const struct bot *const *b = bots_all; *b; b++) {
+		if (key_of(conf, *b))
+			return true;
+	}
+	return false;
+}
+
 struct interactions *interactions_open(const struct conf *conf, struct intake *in, struct tables *tables)
 {
 	struct interactions *x = mem_zalloc(sizeof(*x));
@@ -240,14 +255,14 @@ struct interactions *interactions_open(const struct conf *conf, struct intake *i
 	x->in = in;
 	x->tables = tables;
 	for (const struct bot *const *b = bots_all; *b; b++) {
-		const char *key = conf_bot_public_key(conf, (*b)->name);
+		const char *key = key_of(conf, *b);
 
 		if ((*b)->platform != PLATFORM_DISCORD || !conf_has_bot(conf, (*b)->name))
 			continue;
 		ENSURE(x->n < BOTS_MAX);
 		x->bots[x->n].bot = *b;
 		x->bots[x->n++].signer = key ? signer_new(key) : NULL;
-		if (!x->bots[x->n - 1].signer)
+		if (!x->bots[x->n - 1].signer && (key || conf_expects_bot(conf, (*b)->name)))
 			log_error("a bot has no public key, or one that is none: its interactions are refused",
 			          LOG_STR("bot", (*b)->name));
 	}

@@ -26,7 +26,9 @@
 
 struct interactions;
 
-/* What it is given outlives it. tables: NULL where no bot of Discord runs. */
+/* Whether there is a bot of Discord here, and a key to know its interactions by. Its token is the workers'. */
+bool interactions_possible(const struct conf *conf);
+/* What it is given outlives it. tables: NULL where none are possible. */
 struct interactions *interactions_open(const struct conf *conf, struct intake *in, struct tables *tables);
 void interactions_close(struct interactions *x); /* no request is under way any more */
 /* bot: one of Discord that runs here. */

@@ -10,7 +10,7 @@
 struct webhook;
 
 /* What it is given outlives it; conf has a webhook secret, or is in poll mode (then there is no path for Telegram).
- * tables: NULL where no bot of Discord runs. */
+ * tables: NULL where no interactions are possible. */
 struct webhook *webhook_open(const struct conf *conf, struct intake *in, struct tables *tables);
 void webhook_close(struct webhook *w); /* no request is under way any more */
 /* httpd_opts.wants_body: strangers' bodies fill no memory */
