@@ -1,4 +1,6 @@
 /* Secrets, and the environment by which the children and other shells find the stack. */
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +11,15 @@
 #include "shoal/up/stack.h"
 
 #define VARS_MAX 32
+#define SEED_BYTES 32
+#define LADDER_APP_ID "1000003"
 
 struct var {
 	const char *name, *value;
 	bool file; /* given as NAME_FILE */
 };
 
-enum secret_form { HEX, TOKEN };
+enum secret_form { HEX, TOKEN, SEED };
 
 /* Made once, kept as secrets/NAME, given to the children as VARIABLE_FILE. */
 static const struct {
@@ -28,6 +32,7 @@ static const struct {
     {"persona_token", "SHOAL_PERSONA_TOKEN", TOKEN, 1000001},
     {"escrow_token", "SHOAL_ESCROW_TOKEN", TOKEN, 1000002},
     {"ladder_token", "SHOAL_LADDER_TOKEN", HEX, 0},
+    {"ladder_seed", NULL, SEED, 0}, /* private key of what signs the interactions */
     {"webhook_secret", "SHOAL_WEBHOOK_SECRET", HEX, 0},
     {"admin_token", "SHOAL_ADMIN_TOKEN", HEX, 0},
     {"viewer_token", "SHOAL_VIEWER_TOKEN", HEX, 0},
@@ -45,12 +50,34 @@ static const char *secret_path(const struct stack *s, struct arena *a, const cha
 	return arena_printf(a, "%s/secrets/%s", s->home->dir, name);
 }
 
+/* In hex, of a private key of Ed25519 in hex; NULL: it is none. */
+static const char *public_key(struct arena *a, const char *seed)
+{
+	unsigned char *bytes = NULL, out[SEED_BYTES];
+	char *hex = arena_alloc(a, 2 * SEED_BYTES + 1);
+	EVP_PKEY *key = NULL;
+	size_t len = sizeof(out);
+	long n = 0;
+
+	bytes = OPENSSL_hexstr2buf(seed, &n);
+	if (bytes && n == SEED_BYTES)
+		key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, bytes, SEED_BYTES);
+	OPENSSL_free(bytes);
+	if (!key)
+		return NULL;
+	ENSURE(EVP_PKEY_get_raw_public_key(key, out, &len) == 1 && len == sizeof(out));
+	EVP_PKEY_free(key);
+	for (size_t i = 0; i < len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", out[i]);
+	return hex;
+}
+
 bool stack_secrets(struct stack *s, const char **why)
 {
 	for (size_t i = 0; i < NSECRETS; i++) {
-		char hex[49], fresh[80];
+		char hex[2 * SEED_BYTES + 1], fresh[80];
 		const char *value;
-		random_hex(hex, 24);
+		random_hex(hex, secrets[i].form == SEED ? SEED_BYTES : 24);
 		if (secrets[i].form == TOKEN)
 			snprintf(fresh, sizeof(fresh), "%u:AA%.33s", secrets[i].bot, hex);
 		else
@@ -62,6 +89,10 @@ bool stack_secrets(struct stack *s, const char **why)
 			s->redis_password = value;
 		if (i == 1)
 			s->postgres_password = value;
+		if (secrets[i].form == SEED && !(s->ladder_public_key = public_key(s->a, value))) {
+			*why = arena_printf(s->a, "secrets/%s is not the 64 hex digits that it was", secrets[i].name);
+			return false;
+		}
 	}
 	return true;
 }
@@ -99,6 +130,8 @@ static unsigned common_vars(struct stack *s, struct arena *a, struct var *v)
 	for (size_t i = 0; i < NSECRETS; i++)
 		if (secrets[i].variable)
 			v[n++] = (struct var){secrets[i].variable, secret_path(s, a, secrets[i].name), true};
+	v[n++] = (struct var){"SHOAL_LADDER_APP_ID", LADDER_APP_ID, false};
+	v[n++] = (struct var){"SHOAL_LADDER_PUBLIC_KEY", s->ladder_public_key, false};
 	v[n++] = (struct var){"SHOAL_TELEGRAM_API", arena_printf(a, "http://127.0.0.1:%u", sim->port), false};
 	v[n++] = (struct var){"SHOAL_DISCORD_API", arena_printf(a, "http://127.0.0.1:%u/api/v10", sim->port), false};
 	v[n++] = (struct var){"SHOAL_WEBHOOK_URL", arena_printf(a, "http://127.0.0.1:%u", gateway->port), false};

@@ -16,6 +16,7 @@ enum need {
 	NEED_CODE = 1 << 0,    /* the start code that `code` names, and its persona: code, code_persona */
 	NEED_PERSONA = 1 << 1, /* fallback before the SELECT, persona after it */
 	NEED_ANSWER = 1 << 2,  /* the responder's answer, after the SELECT, where `wants_answer` says so */
+	NEED_PLAYER = 1 << 3,  /* the player who acts, from the cache: player */
 };
 
 /* What a slash command, a form or a press is answered with at once, before any work. */

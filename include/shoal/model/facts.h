@@ -129,6 +129,7 @@ struct facts {
 	struct fact_persona code_persona; /* of code.persona_id */
 	struct fact_persona persona;      /* of `chat`, or the default one where there is no chat */
 	struct fact_persona fallback;     /* the default persona: key `default`, else the lowest active id */
+	struct fact_player player;        /* who acts; not found: no player yet */
 	struct fact_chat chat;            /* the chat opened last */
 	struct fact_chat code_chat;       /* the chat with code_persona, if there is one */
 	struct fact_chat fallback_chat;   /* the chat with fallback, if there is one */

@@ -93,7 +93,7 @@ struct stack {
 	struct servers servers;
 	struct loop *loop;
 	struct http *http;
-	const char *redis_password, *postgres_password;
+	const char *redis_password, *postgres_password, *ladder_public_key;
 	struct unit *units;
 	unsigned nunits;
 	bool announced, stopping, hurried;
