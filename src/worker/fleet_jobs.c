@@ -6,6 +6,7 @@
 #include "shoal/store/queue.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/fleet.h"
+#include "shoal/worker/fleet_trades.h"
 
 #define BATCH 1000 /* the LIMIT of the statements */
 
@@ -97,5 +98,6 @@ static void old_keys_step(struct fleet_run *run)
 
 const struct fleet_job fleet_jobs[] = {
     {.name = "old_keys", .period_s = 3600, .step = old_keys_step},
+    {.name = "due_trades", .period_s = 30, .step = fleet_trades_step},
     {0},
 };

@@ -1,4 +1,4 @@
-/* links: base model io store worker */
+/* links: base model bots wire io store worker */
 /* Jobs of the fleet between a real Redis and a real PostgreSQL: what the clean-up removes, who runs a job and when,
  * locks that are held, lost and given back, servers away. Tables of their own make periods short. */
 #include "check.h"
@@ -573,9 +573,102 @@ static void stopping_without_redis_ends_too(void)
 	redis_server_run(&redis_process);
 }
 
+/* ---- trades whose time is over */
+
+static void due_trades(struct fleet_run *run)
+{
+	fleet_jobs[1].step(run);
+}
+
+static long long entries(void)
+{
+	return atoll(command("XLEN shoal:{0}:updates")) + atoll(command_to(&shard_process, "XLEN shoal:{1}:updates"));
+}
+
+static void trades_that_are_due_come_once_each_in_their_buyers_lanes(void)
+{
+	static const struct fleet_job jobs[] = {{"due_a", 1, due_trades}, {0}};
+	struct fleet *f;
+
+	fresh();
+	sql("INSERT INTO users (telegram_id) SELECT 1000 + i FROM generate_series(1, 40) i; "
+	    "INSERT INTO users (telegram_id) VALUES (NULL); "
+	    "INSERT INTO escrows (public_id, buyer_id, amount, currency, expires_at) SELECT 'T' || i, 2 + i % 41, 1, "
+	    "'USD', "
+	    "now() - i % 3 * interval '1 s' FROM generate_series(1, 1203) i; "
+	    "INSERT INTO escrows (public_id, buyer_id, amount, currency, expires_at) VALUES ('N', 2, 1, 'USD', now() + "
+	    "interval '1 hour'); "
+	    "INSERT INTO escrows (public_id, buyer_id, seller_id, amount, currency, status, expires_at) SELECT s, 2, "
+	    "3, 1, "
+	    "'USD', s, now() - interval '1 hour' FROM unnest('{active,released,refunded,disputed,expired}'::text[]) s");
+	f = open_fleet(jobs);
+	CHECK(reached("due_a", "done", 1, 20000));
+	CHECK_INT(rows("due_a"), 1203);
+	CHECK_INT(entries(), 1203);
+	CHECK(atoll(command("XLEN shoal:{0}:updates")) > 100); /* by lane, so both shards have some */
+	CHECK(atoll(command_to(&shard_process, "XLEN shoal:{1}:updates")) > 100);
+	CHECK_INT(statements("fleet_due_trades"), 3);
+	/* not read yet: they are not appended again for a while, nor by another worker */
+	CHECK(reached("due_a", "done", 2, 20000));
+	CHECK_INT(rows("due_a"), 1203);
+	CHECK_INT(entries(), 1203);
+	close_fleet(f);
+}
+
+static void due_entry_says_which_trade(void)
+{
+	static const struct fleet_job jobs[] = {{"due_b", 1, due_trades}, {0}};
+	struct fleet *f;
+	redisContext *c;
+	redisReply *r;
+	char fields[600] = "";
+
+	fresh();
+	sql("INSERT INTO users (telegram_id) VALUES (77); INSERT INTO escrows (public_id, buyer_id, amount, currency, "
+	    "expires_at) SELECT 'T1', max(id), 1, 'USD', now() FROM users");
+	f = open_fleet(jobs);
+	CHECK(reached("due_b", "done", 1, 20000));
+	close_fleet(f);
+	for (int i = 0; i < 2; i++) {
+		c = redisConnect("127.0.0.1", i ? shard_process.port : redis_process.port);
+		r = redisCommand(c, "XRANGE shoal:{%d}:updates - +", i);
+		for (size_t k = 0; r && r->elements == 1 && k < r->element[0]->element[1]->elements; k++) {
+			const char *text = r->element[0]->element[1]->element[k]->str;
+
+			if (k != 7) /* the time */
+				snprintf(fields + strlen(fields), sizeof(fields) - strlen(fields), "%s ", text);
+		}
+		freeReplyObject(r);
+		redisFree(c);
+	}
+	CHECK_STR(fields, "bot escrow lane telegram:escrow:77 key shoal:escrow:77:expire:T1 at body "
+	                  "{\"shoal\":\"due\",\"chat_id\":77,\"what\":\"expire\",\"of\":\"T1\"} ");
+}
+
+static void shard_that_is_away_fails_the_run(void)
+{
+	static const struct fleet_job jobs[] = {{"due_c", 1, due_trades}, {0}};
+	struct fleet *f;
+
+	fresh();
+	sql("INSERT INTO users (telegram_id) SELECT 1000 + i FROM generate_series(1, 40) i; "
+	    "INSERT INTO escrows (public_id, buyer_id, amount, currency, expires_at) SELECT 'T' || i, 2 + i, 1, 'USD', "
+	    "now() "
+	    "FROM generate_series(1, 39) i");
+	redis_server_kill(&shard_process);
+	f = open_fleet(jobs);
+	CHECK(reached("due_c", "failed", 1, 20000));
+	redis_server_run(&shard_process);
+	wait_up();
+	CHECK(reached("due_c", "done", 1, 20000)); /* what was missing comes with the next run */
+	CHECK_INT(entries(), 39);
+	close_fleet(f);
+}
+
 static void the_programs_table_is_sound(void)
 {
 	CHECK_STR(fleet_jobs[0].name, "old_keys");
+	CHECK_STR(fleet_jobs[1].name, "due_trades");
 	for (const struct fleet_job *j = fleet_jobs; j->name; j++)
 		CHECK(j->step && j->period_s >= 1 && strlen(j->name) < 40);
 }
@@ -620,6 +713,9 @@ int main(void)
 	RUN(what_fails_comes_again_after_its_period);
 	RUN(nothing_begins_without_its_servers);
 	RUN(stopping_without_redis_ends_too);
+	RUN(trades_that_are_due_come_once_each_in_their_buyers_lanes);
+	RUN(due_entry_says_which_trade);
+	RUN(shard_that_is_away_fails_the_run);
 	pg_close(pg);
 	redis_close(redis);
 	redis_close(shards[0]);

@@ -25,6 +25,7 @@ struct fleet_run {
 	unsigned nshards;
 	unsigned at;   /* the steps' own note of how far the run is; 0 at its start */
 	int64_t found; /* and of what they found out */
+	char from[64]; /* and of where the next batch begins */
 };
 
 struct fleet_job {

@@ -1,0 +1,130 @@
+#include "shoal/worker/fleet_trades.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shoal/base/arena.h"
+#include "shoal/base/clock.h"
+#include "shoal/bots/escrow.h"
+#include "shoal/store/queue.h"
+#include "shoal/store/sql.h"
+#include "shoal/wire/platform.h"
+#include "shoal/wire/stream.h"
+
+#define BATCH 500               /* the LIMIT of the statement */
+#define AGAIN_AFTER_MS "600000" /* an entry that is not settled yet is not appended again so soon */
+
+/* One batch on its way to the stream. */
+struct appending {
+	struct fleet_run *run;
+	unsigned left; /* not answered for yet; one more while they are sent */
+	int64_t appended;
+	enum err err;
+	bool more;
+};
+
+static void one_less(struct appending *a)
+{
+	if (--a->left > 0)
+		return;
+	if (a->err != ERR_OK)
+		fleet_step_failed(a->run, a->err, "an entry for a trade that is due could not be appended");
+	else
+		fleet_step_done(a->run, a->appended, a->more);
+	free(a);
+}
+
+static void on_appended(void *arg, enum err err, const redisReply *reply)
+{
+	struct appending *a = arg;
+
+	if (err == ERR_OK && reply->type != REDIS_REPLY_INTEGER)
+		err = ERR_PROTOCOL;
+	if (err != ERR_OK)
+		a->err = err;
+	else
+		a->appended += reply->integer;
+	one_less(a);
+}
+
+static struct redis_script append_script = {.name = "lua/append_once.lua"};
+
+/* In the buyer's lane, so that it comes in order with what the buyer does. */
+static void append(struct appending *batch, const char *public_id, int64_t buyer, struct arena *a)
+{
+	const char *cause = arena_printf(a, "%s:%s", ESCROW_DUE_EXPIRE, public_id);
+	char key[QUEUE_KEY_MAX], mark[QUEUE_KEY_MAX];
+	struct entry e;
+	struct span *xadd, *argv;
+	unsigned shard;
+	size_t n;
+
+	entry_internal(&bot_escrow, buyer, cause, due_encode(ESCROW_DUE_EXPIRE, public_id, buyer, a), clock_wall_ms(),
+	               a, &e);
+	shard = lane_shard(span_of(e.lane), batch->run->nshards);
+	queue_key(key, shard, "updates");
+	queue_key(mark, shard, "once");
+	n = entry_xadd(&e, key, a, &xadd);
+	/* "XADD", the key, "*", then what the script takes */
+	ENSURE(n > 3);
+	argv = arena_array(a, struct span, n);
+	argv[0] = span_of(key);
+	argv[1] = span_of(arena_printf(a, "%s:%s", mark, e.key));
+	argv[2] = SPAN(AGAIN_AFTER_MS);
+	memcpy(argv + 3, xadd + 3, (n - 3) * sizeof(*argv));
+	batch->left++;
+	redis_eval(batch->run->shards[shard], &append_script, on_appended, batch, 2, n, argv);
+}
+
+/* Where this batch ended: "EXPIRES_AT ID". */
+static void remember(struct fleet_run *run, const PGresult *res, int last)
+{
+	int n = snprintf(run->from, sizeof(run->from), "%s|%s", PQgetvalue(res, last, 2), PQgetvalue(res, last, 3));
+
+	ENSURE(n > 0 && (size_t)n < sizeof(run->from));
+}
+
+static void on_due(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	struct fleet_run *run = arg;
+	struct appending *batch;
+	struct arena a;
+	int n;
+
+	if (err != ERR_OK) {
+		fleet_step_failed(run, err, fault->message);
+		return;
+	}
+	arena_init(&a);
+	n = PQntuples(res);
+	batch = mem_alloc(sizeof(*batch));
+	*batch = (struct appending){.run = run, .left = 1, .err = ERR_OK, .more = n == BATCH};
+	for (int i = 0; i < n; i++) {
+		int64_t buyer = 0; /* erased: then it is in nobody's lane */
+
+		if (!PQgetisnull(res, i, 1) && !span_i64(span_of(PQgetvalue(res, i, 1)), &buyer))
+			BUG("telegram_id %s", PQgetvalue(res, i, 1));
+		append(batch, PQgetvalue(res, i, 0), buyer, &a);
+	}
+	if (n > 0)
+		remember(run, res, n - 1);
+	PQclear(res);
+	arena_release(&a);
+	one_less(batch);
+}
+
+void fleet_trades_step(struct fleet_run *run)
+{
+	const char *bar;
+	struct pg_params p = {.n = 2};
+
+	if (run->at++ == 0)
+		run->from[0] = '\0';
+	bar = strchr(run->from, '|');
+	if (bar) {
+		p.v[0] = (struct span){run->from, (size_t)(bar - run->from)};
+		p.v[1] = span_of(bar + 1);
+	}
+	pg_exec(run->pg, sql_get("fleet_due_trades"), &p, on_due, run);
+}
