@@ -19,8 +19,10 @@ _stacks = []
 
 class Stack:
     def __init__(self, binary, workers=1, sim_args=(), redis_conf=None, pg_conf=None, poll=False, webhook=True,
-                 limits="off", **env):
+                 limits="off", bot="persona", **env):
+        """bot: the one that runs, and whom the people of this stack talk to."""
         _stacks.append(self)
+        self.bot = bot
         self.programs = []
         self.binary = os.path.abspath(binary)
         self.folder = temp_dir()
@@ -30,8 +32,8 @@ class Stack:
         self.sim_url = "http://127.0.0.1:%d" % self.sim_port
         self.gateway_url = "http://127.0.0.1:%d" % self.gateway_port
         values = {
-            "SHOAL_REDIS_URL": self.redis.url, "SHOAL_POSTGRES_URL": self.pg.url, "SHOAL_BOTS": "persona",
-            "SHOAL_PERSONA_TOKEN": TOKEN, "SHOAL_TELEGRAM_API": self.sim_url, "SHOAL_WEBHOOK_SECRET": SECRET,
+            "SHOAL_REDIS_URL": self.redis.url, "SHOAL_POSTGRES_URL": self.pg.url, "SHOAL_BOTS": bot,
+            "SHOAL_%s_TOKEN" % bot.upper(): TOKEN, "SHOAL_TELEGRAM_API": self.sim_url, "SHOAL_WEBHOOK_SECRET": SECRET,
             "SHOAL_TELEGRAM_MODE": "poll" if poll else "webhook",
             "SHOAL_GATEWAY_LISTEN": "127.0.0.1:%d" % self.gateway_port, "SHOAL_METRICS_LISTEN": "0",
             "SHOAL_FLOOD_CHAT": "0", "SHOAL_FLOOD_GROUP": "0", "SHOAL_USER_RATE": "0", "SHOAL_LOG_FORMAT": "text"}
@@ -40,14 +42,14 @@ class Stack:
         self.shoal("migrate")
         self.record = os.path.join(self.folder, "calls.jsonl")
         self._calls, self._read, self._reading = [], 0, threading.Lock()
-        self.sim = self.start("sim", ["sim", "--listen", "127.0.0.1:%d" % self.sim_port, "--bot", "persona=" + TOKEN,
+        self.sim = self.start("sim", ["sim", "--listen", "127.0.0.1:%d" % self.sim_port, "--bot", "%s=%s" % (bot, TOKEN),
                                       "--limits", limits, "--record", self.record, *sim_args])
         self.expect("simulator", lambda: http("GET", self.sim_url + "/healthz").status == 200)
         self.workers, self.ports, self.seen = [], {}, 0
         self.gateway = self.start_gateway()
         self.start_workers(workers)
         if webhook and not poll:
-            answer = self.api("setWebhook", url=self.gateway_url + "/telegram/persona", secret_token=SECRET)
+            answer = self.api("setWebhook", url=self.gateway_url + "/telegram/" + bot, secret_token=SECRET)
             if not answer.get("ok"):
                 raise RuntimeError("setWebhook: %s" % answer)
 
@@ -123,14 +125,14 @@ class Stack:
         return json.loads(answer.body or b"{}")
 
     def say(self, user, text, **more):
-        return self.control("POST", "message", {"bot": "persona", "user_id": user, "text": text, **more})
+        return self.control("POST", "message", {"bot": self.bot, "user_id": user, "text": text, **more})
 
     def press(self, user, message, data, **more):
-        return self.control("POST", "press", {"bot": "persona", "user_id": user, "chat_id": user,
+        return self.control("POST", "press", {"bot": self.bot, "user_id": user, "chat_id": user,
                                               "message_id": message, "data": data, **more})
 
     def chat(self, user):
-        return self.control("GET", "chat?bot=persona&chat_id=%d" % user)
+        return self.control("GET", "chat?bot=%s&chat_id=%d" % (self.bot, user))
 
     def calls(self):
         """Every call of the platform's API up to now, oldest first. The simulator writes its record now and then."""
@@ -149,10 +151,10 @@ class Stack:
             self._calls += map(json.loads, text.splitlines())
         return self._calls[-1]["seq"] if self._calls else 0
 
-    def post(self, update, secret=SECRET, bot="persona"):
+    def post(self, update, secret=SECRET, bot=None):
         """One update to the gateway's webhook, by hand."""
         body = update if isinstance(update, (bytes, str)) else json.dumps(update)
-        return http("POST", self.gateway_url + "/telegram/" + bot, body,
+        return http("POST", self.gateway_url + "/telegram/" + (bot or self.bot), body,
                     {"Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": secret})
 
     # ---- the queue, seen from outside
