@@ -113,6 +113,13 @@ static const struct field facts_fields[] = {
     F(NUMBER, trade.invitation_id),
     F(TEXT, trade.invitation_token),
     F(NUMBER, trade.invited),
+    F(FLAG, player.found),
+    F(NUMBER, player.uid),
+    F(TEXT, player.name),
+    F(TEXT, player.country),
+    F(TEXT, player.region),
+    F(NUMBER, player.tos_ms),
+    F(NUMBER, player.setup_ms),
 };
 #undef F
 #define F(type, member)                                                                                                \
@@ -141,16 +148,17 @@ static const struct field update_fields[] = {
     F(TEXT, media),         F(TEXT, word),
     F(TEXT, payload),       F(TEXT, mark),
     F(TEXT, kind_name),     F(FLAG, blocked),
+    F(TEXT, token),
 };
 
 static const struct {
 	const char *word;
 	int value;
-} kinds[] = {{"command", UPDATE_COMMAND}, {"text", UPDATE_TEXT},   {"media", UPDATE_MEDIA},
-             {"service", UPDATE_SERVICE}, {"press", UPDATE_PRESS}, {"member", UPDATE_MEMBER},
-             {"refused", UPDATE_REFUSED}, {"due", UPDATE_DUE},     {"other", UPDATE_OTHER},
-             {"private", CHAT_PRIVATE},   {"group", CHAT_GROUP},   {"channel", CHAT_CHANNEL},
-             {"none", CHAT_NONE}};
+} kinds[] = {
+    {"command", UPDATE_COMMAND}, {"text", UPDATE_TEXT},     {"media", UPDATE_MEDIA},     {"service", UPDATE_SERVICE},
+    {"press", UPDATE_PRESS},     {"member", UPDATE_MEMBER}, {"refused", UPDATE_REFUSED}, {"due", UPDATE_DUE},
+    {"other", UPDATE_OTHER},     {"slash", UPDATE_SLASH},   {"form", UPDATE_FORM},       {"suggest", UPDATE_SUGGEST},
+    {"private", CHAT_PRIVATE},   {"group", CHAT_GROUP},     {"channel", CHAT_CHANNEL},   {"none", CHAT_NONE}};
 
 static int word_value(const char *word)
 {
@@ -265,6 +273,25 @@ static void set_args(struct update *u, const char *v)
 	u->args[u->nargs++] = arena_strdup(&scratch, v);
 }
 
+/* update.option = NAME | VALUE */
+static bool add_option(struct update *u, const char *v)
+{
+	struct option *list = arena_array(&scratch, struct option, u->noptions + 1);
+	const char *end = strstr(v, " | ");
+
+	if (!end)
+		return false;
+	if (u->noptions)
+		memcpy(list, u->options, u->noptions * sizeof(*list));
+	list[u->noptions] =
+	    (struct option){.name = arena_strndup(&scratch, v, (size_t)(end - v)), .value = text_value(end + 3)};
+	if (!span_i64(span_of(end + 3), &list[u->noptions].id))
+		list[u->noptions].id = 0;
+	u->options = list;
+	u->noptions++;
+	return true;
+}
+
 static bool set(struct update *u, struct facts *f, const char *name, const char *v)
 {
 	static const struct {
@@ -296,6 +323,8 @@ static bool set(struct update *u, struct facts *f, const char *name, const char 
 			u->chat = (enum chat_kind)value;
 		return value >= 0;
 	}
+	if (strcmp(name, "option") == 0)
+		return add_option(u, v);
 	if (strcmp(name, "arg") == 0) {
 		set_args(u, v);
 		return true;
@@ -382,8 +411,11 @@ static void say_write(struct lines *out, const struct decision *d)
 
 static void say_reply(struct lines *out, const struct reply *r)
 {
-	static const char *const verbs[] = {"send to", "edit in", "disarm in"};
+	static const char *const verbs[] = {"send to", "edit in", "disarm in", "reply", "then reply"};
 	const char *line = arena_printf(&scratch, "%s %lld", verbs[r->kind], (long long)r->chat_id);
+
+	if (r->token)
+		line = arena_printf(&scratch, "%s by %s%s", verbs[r->kind], r->token, r->hidden ? ", hidden" : "");
 
 	if (r->group)
 		line = arena_printf(&scratch, "%s, a group", line);
@@ -417,8 +449,8 @@ static void say_decision(struct lines *out, const struct decision *d)
 
 static bool heads_block(const char *line)
 {
-	static const char *const heads[] = {"write ", "send to ", "edit in ", "disarm in ",
-	                                    "ignore", "fail: ",   "command ", "code "};
+	static const char *const heads[] = {"write ",         "send to ", "edit in ", "disarm in ", "reply by ",
+	                                    "then reply by ", "ignore",   "fail: ",   "command ",   "code "};
 
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
 		if (strncmp(line, heads[i], strlen(heads[i])) == 0)
