@@ -6,7 +6,7 @@
 --   state also has  chat, ends (of the last 429, us)  failed, alike (tests of this doubt that met a 429; that shall wait
 --   until the same moment as the 429 before)  cleared (us, when a test went well)
 -- ARGV  1 "chat": a 429  2 "bot": a refusal that is the whole bot's  3 "well": a test went through  4 "void": a test
---       told nothing;   2 chat, 0: none  3 ms that a refusal named  4 doubt that the message was the test of, or ''
+--       told nothing  5 "only": a 429 that says itself that it is the chat's alone;   2 chat, 0: none  3 ms that a refusal named  4 doubt that the message was the test of, or ''
 
 local SLACK, DOUBT_LIFE, SAME, CALM, LONG = 1e6, 10e6, 2e6, 0.5e6, 60e6 -- us
 local FAILED = 4 -- tests in a row that are proof enough, whatever times they name
@@ -52,6 +52,10 @@ if chat ~= '0' then
 	if not t or ends > tonumber(t) or tonumber(f) - now > SLACK then
 		redis.call('SET', KEYS[2], text(now) .. ' ' .. text(ends), 'PX', ms(ends - now))
 	end
+end
+if word == 'only' then
+	if mine then redis.call('HDEL', KEYS[1], 'test') end
+	return 1
 end
 if blocked then return 0 end
 -- Chats under one limit are told to wait until the same moment. A test may have met a chat with a limit of its own: the

@@ -232,6 +232,12 @@ void flood_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms
 	limit_said(f, bot, SPAN("chat"), chat_id, ms, doubt);
 }
 
+void flood_chat_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms, const char *doubt)
+{
+	flood_own_limited(f->own, bot, chat_id, ms, clock_ms());
+	limit_said(f, bot, SPAN("only"), chat_id, ms, doubt);
+}
+
 void flood_bot_limited(struct flood *f, const char *bot, int64_t ms)
 {
 	flood_own_bot_limited(f->own, bot, ms, clock_ms());

@@ -70,7 +70,7 @@ static void judge_error(const struct answer *an, struct ruling *out)
 static void judge_limit(const struct answer *an, struct ruling *out)
 {
 	out->verdict = CALL_LATER;
-	out->limited = true;
+	out->limited = out->scoped = true;
 	out->whole_bot = an->global || !an->message;
 	if (out->wait_ms < 0)
 		out->wait_ms = LIMIT_UNTOLD_MS;

@@ -133,8 +133,11 @@ static void budget_tell(struct job *j)
 	struct flood *f = j->worker->flood;
 	const char *bot = j->bot->name;
 	const struct ruling *r = &j->ruling;
-	if (r->limited && !j->calls[j->sent].token)
+	bool counts = r->limited && !j->calls[j->sent].token;
+	if (counts && !r->scoped)
 		flood_limited(f, bot, j->calls[j->sent].chat_id, r->wait_ms, j->flood.doubt);
+	else if (counts && !r->whole_bot)
+		flood_chat_limited(f, bot, j->calls[j->sent].chat_id, r->wait_ms, j->flood.doubt);
 	else if (j->flood.doubt[0])
 		flood_tested(f, bot, j->flood.doubt, went_through[r->verdict]);
 	if (r->verdict == CALL_LATER && r->whole_bot && r->wait_ms > 0)

@@ -315,6 +315,24 @@ def test_what_is_said_of_the_bot_itself():
     is_what(ask(1), BOT, 5000)
 
 
+def test_a_chat_that_is_said_to_be_limited_raises_no_doubt():
+    fresh()
+    word("only", chat=1, seconds=5)
+    is_what(ask(chat=1), CHAT, 5000)
+    is_what(ask(chat=2), BOOKED, 0)
+    word("only", chat=2, seconds=5)
+    is_what(ask(chat=3), BOOKED, 0)
+    after(6)
+    is_what(ask(chat=1), BOOKED, 0)
+    fresh()
+    word("chat", chat=1, seconds=5)
+    test = ask(chat=2)
+    is_what(test, TEST)
+    word("only", chat=2, seconds=5, doubt=test.doubt)
+    is_what(ask(chat=2), CHAT, 5000)
+    is_what(ask(chat=3), TEST)
+
+
 def test_a_day():
     fresh()
     word("chat", 1, 86400)

@@ -578,6 +578,7 @@ static void rulings(void)
 		CHECK_INT(r.verdict, cases[i].verdict);
 		CHECK_INT(r.wait_ms, cases[i].wait_ms);
 		CHECK_INT(r.limited, cases[i].limited);
+		CHECK_INT(r.scoped, cases[i].limited);
 		CHECK_INT(r.whole_bot, cases[i].whole_bot);
 		CHECK(r.why && *r.why);
 	}

@@ -59,6 +59,8 @@ void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, voi
 /* A 429: nobody sends to the chat for ms; a test to another chat will show whether the whole bot is limited. doubt: of
  * the test that this was, or "". */
 void flood_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms, const char *doubt);
+/* A 429 that says itself that it is meant for the chat alone. */
+void flood_chat_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms, const char *doubt);
 /* A refusal that says itself that it is meant for the whole bot. */
 void flood_bot_limited(struct flood *f, const char *bot, int64_t ms);
 /* Limits that Redis could not be told of are told now. */

@@ -46,8 +46,8 @@ enum verdict {
 struct ruling {
 	enum verdict verdict;
 	int64_t wait_ms;
-	bool limited; /* CALL_LATER: there were too many calls (429); wait_ms is known then. Whose limit that is, is not
-	                 said */
+	bool limited;    /* CALL_LATER: there were too many calls (429); wait_ms is known then */
+	bool scoped;     /* of these: whose limit that is, is said */
 	bool whole_bot;  /* CALL_LATER: it is the bot's, not the chat's */
 	const char *why; /* description from the platform, in the arena; never NULL, holds no secret */
 };
