@@ -40,7 +40,7 @@ check() {
 
 # Tests that mostly wait (for timeouts, takeovers, dead servers), in two lanes, run beside those that mostly work.
 waiting=' test_cache test_breaker test_fleet test_pg test_pg_listen test_queue test_redis turn_script.py flood_script.py '
-waiting="$waiting test_edges.py test_effects.py test_escrow.py test_fleet.py test_redis_away.py test_cache_cli.py "
+waiting="$waiting test_edges.py test_effects.py test_escrow.py test_fleet.py test_redis_away.py test_cache_cli.py test_cache.py "
 failing=' test_turn test_flood.py test_outages.py test_poll.py test_queue_cli.py torture.py '
 lanes='working waiting failing'
 

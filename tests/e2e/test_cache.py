@@ -111,18 +111,18 @@ def quantile(values, q):
 
 
 def judge(answers, changes):
-    """Of each kind of change: how long old answers were still given to updates posted after it, and how long until the
-    last worker had answered a later update; and what came too late."""
+    """Of each kind of change: how long until the last worker had answered with the new value, and how long after it
+    updates were posted that still got the old one; and what came too late."""
     waits, windows, stale = {True: [], False: []}, {True: [], False: []}, []
     for i, (by_verb, at, start, want, _) in enumerate(changes):
         end = changes[i + 1][4] if i + 1 < len(changes) else float("inf")
         later = [a for a in answers[start:] if at < a[1] and a[2] < end]  # behind that comes the next change's value
-        first = {}
-        for worker, posted, came, name in later:
-            if name == want:
+        first, begun = {}, changes[i][4]
+        for worker, _, came, name in answers[start:]:
+            if name == want and begun < came < end:
                 first.setdefault(worker, came)
         last = max(first.values())
-        waits[by_verb].append(last - at)
+        waits[by_verb].append(max(0, last - at))
         old = [posted - at for _, posted, _, name in later if name != want]
         windows[by_verb].append(max(old) if old else 0)
         stale += [a for a in later if a[3] != want and (by_verb or a[1] > last)]
@@ -152,7 +152,7 @@ def changes_are_seen(stack):
     check("changes: every update has one answer (%d)" % posted, len(answers.read()) == posted, len(answers.all))
     waits, windows, stale = judge(answers.all, changes)
     for by_verb, name in ((True, "`shoal code set`, from its end"), (False, "plain SQL, from its COMMIT")):
-        print("# %s: until the last of %d workers has answered a later update: p50 %.0f ms, p99 %.0f ms, longest %.0f ms; "
+        print("# %s: until the last of %d workers has answered with the new value: p50 %.0f ms, p99 %.0f ms, longest %.0f ms; "
               "later updates that still got the old value were posted up to %.0f ms (p99), %.0f ms (longest) after it"
               % (name, WORKERS, quantile(waits[by_verb], 0.5), quantile(waits[by_verb], 0.99), max(waits[by_verb]),
                  quantile(windows[by_verb], 0.99), max(windows[by_verb])))
