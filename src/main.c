@@ -99,7 +99,23 @@ static const struct verb verbs[] = {
      "export prints all that is stored about a person as one JSON object. erase removes it: chats, messages, "
      "activity,\n"
      "conversations, names, the link to Telegram, their dead letters. The counts of start codes and the ledger are\n"
-     "kept without a name. It asks first; without a terminal it does nothing unless told --yes.\n"},
+     "kept without a name. Refused while they are in an open trade, in which another person's money is. It asks\n"
+     "first; without a terminal it does nothing unless told --yes.\n"},
+    {"wallet", ADMIN, verb_wallet, "money of the escrow bot", "show credit debit --key --json",
+     "shoal wallet show TELEGRAM_ID [--json]\n"
+     "shoal wallet credit TELEGRAM_ID CURRENCY AMOUNT --key K\n"
+     "shoal wallet debit TELEGRAM_ID CURRENCY AMOUNT --key K\n\n"
+     "AMOUNT is a decimal number. K names what is booked, such as the id of a payment: the same key again does\n"
+     "nothing again, so that a command whose answer was lost can be repeated; with another person, currency or\n"
+     "amount it is refused. Only what is available can be debited, not what is held in trades.\n"},
+    {"trade", ADMIN, verb_trade, "trades of the escrow bot", "list show resolve --status --user --limit --note --json",
+     "shoal trade list [--status S] [--user TELEGRAM_ID] [--limit N] [--json]\n"
+     "shoal trade show PUBLIC_ID [--json]\n"
+     "shoal trade resolve PUBLIC_ID release|refund --note T\n\n"
+     "list shows the newest 50 unless told otherwise. show is all that is known of one: its way, its money, what\n"
+     "admins did. resolve decides a dispute: release gives the money to the seller, refund gives it back to the\n"
+     "buyer; the note is kept in admin_audit, and both are told by the bot. Exit code 3 may also mean: decided, but\n"
+     "Redis could not take the message to the two; the same command again sends it.\n"},
     {"workers", ADMIN, verb_workers, "who is alive, and what they do", "--json", "shoal workers [--json]\n"},
     {"queue", ADMIN, verb_queue, "the stream", "status peek lanes pause resume --lane --limit --bot --json",
      "shoal queue status [--json]\n"

@@ -4,12 +4,16 @@
 -- $1 id   $2 telegram_id   $3 actor
 WITH theirs AS (
 	SELECT id FROM chats WHERE user_id = $1::bigint
+), trades AS ( -- in what the other one was told their name may stand
+	SELECT public_id FROM escrows
+	WHERE (buyer_id = $1::bigint OR seller_id = $1::bigint) AND updated_at > now() - interval '4 days'
 ), lines AS (
 	SELECT count(*) AS n FROM messages WHERE chat_id IN (SELECT id FROM theirs)
 ), silent AS (
 	UPDATE guards SET effects = NULL
 	WHERE strpos(effects, '"c":' || $2::bigint || ',') > 0 OR (effects IS NOT NULL AND key IN (
 		SELECT update_key FROM messages WHERE chat_id IN (SELECT id FROM theirs) AND update_key IS NOT NULL))
+		OR EXISTS (SELECT FROM trades WHERE strpos(effects, public_id) > 0)
 ), no_chats AS (
 	DELETE FROM chats WHERE user_id = $1::bigint RETURNING id
 ), no_activity AS (
@@ -18,6 +22,10 @@ WITH theirs AS (
 	DELETE FROM bot_users WHERE user_id = $1::bigint
 ), no_conversations AS (
 	DELETE FROM conversations WHERE chat_id = $2::bigint
+), no_invitations AS (
+	UPDATE invitations SET telegram_id = NULL WHERE telegram_id = $2::bigint
+), no_terms AS (
+	UPDATE escrows SET terms = NULL WHERE buyer_id = $1::bigint AND terms IS NOT NULL
 ), nobody AS (
 	UPDATE users SET telegram_id = NULL, first_name = NULL, username = NULL, language_code = NULL,
 		age_verified_at = NULL, suspended_at = NULL, last_seen_at = NULL

@@ -16,6 +16,16 @@ SELECT json_build_object(
 		FROM chats k JOIN personas p ON p.id = k.persona_id WHERE k.user_id = u.id),
 	'activity_daily', (SELECT coalesce(json_agg(to_jsonb(d) - 'user_id' ORDER BY d.day), '[]')
 		FROM activity_daily d WHERE d.user_id = u.id),
+	'wallets', (SELECT coalesce(json_agg(to_jsonb(w) - 'user_id' ORDER BY w.currency), '[]')
+		FROM wallets w WHERE w.user_id = u.id),
+	'escrows', (SELECT coalesce(json_agg(to_jsonb(e) - 'buyer_id' - 'seller_id' - 'changed_by' || jsonb_build_object(
+			'role', CASE WHEN e.buyer_id = u.id THEN 'buyer' ELSE 'seller' END) ORDER BY e.id), '[]')
+		FROM escrows e WHERE u.id IN (e.buyer_id, e.seller_id)),
+	'invitations', (SELECT coalesce(json_agg(to_jsonb(i) - 'telegram_id' ORDER BY i.id), '[]')
+		FROM invitations i WHERE i.telegram_id = u.telegram_id),
+	'ledger_entries', (SELECT coalesce(json_agg(to_jsonb(l) - 'user_id' || jsonb_build_object('kind', t.kind, 'key', t.key,
+			'created_at', t.created_at) ORDER BY l.id), '[]')
+		FROM ledger_entries l JOIN ledger_transactions t ON t.id = l.transaction_id WHERE l.user_id = u.id),
 	'guards', (SELECT coalesce(json_agg(to_jsonb(g) ORDER BY g.at, g.key), '[]')
 		FROM guards g
 		WHERE strpos(g.effects, '"c":' || u.telegram_id || ',') > 0 OR g.key IN (

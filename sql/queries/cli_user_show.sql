@@ -9,6 +9,7 @@ SELECT u.id, u.telegram_id, u.first_name, u.username, u.language_code, u.acquisi
 		AS blocked_bots,
 	(SELECT count(*) FROM chats WHERE user_id = u.id) AS chats,
 	(SELECT count(*) FROM messages m JOIN chats c ON c.id = m.chat_id WHERE c.user_id = u.id) AS messages,
-	(SELECT count(*) FROM activity_daily WHERE user_id = u.id) AS active_days
+	(SELECT count(*) FROM activity_daily WHERE user_id = u.id) AS active_days,
+	(SELECT count(*) FROM escrows WHERE buyer_id = u.id) + (SELECT count(*) FROM escrows WHERE seller_id = u.id) AS trades
 FROM users u
 WHERE u.telegram_id = $1::bigint

@@ -1,5 +1,6 @@
 /* shoal user: what is stored about one person. */
 #include <stdio.h>
+#include <string.h>
 
 #include "shoal/cli/cli.h"
 #include "shoal/cli/forget.h"
@@ -24,6 +25,7 @@ static const struct out_col columns[] = {
     {"chats", OUT_INT},
     {"messages", OUT_INT},
     {"active_days", OUT_INT},
+    {"trades", OUT_INT},
     {0},
 };
 
@@ -108,20 +110,43 @@ static bool confirmed(struct session *s, struct span id)
 	    "erasing", "erased");
 }
 
+/* An open trade is the other one's, too. */
+static bool may_go(struct session *s, struct span user, bool *money)
+{
+	PGresult *res = session_run(s, "cli_user_trades", PARAMS(user));
+	int64_t open;
+
+	if (!res)
+		return false;
+	*money = strcmp(PQgetvalue(res, 0, PQfnumber(res, "money")), "t") == 0;
+	open = cell_i64(res, "open");
+	if (open > 0)
+		session_fail(s, EXIT_FAILED,
+		             "refused: they are in %lld open %s (%s), in which another person's money may be: those "
+		             "must end first (`shoal trade list --user`)",
+		             (long long)open, open == 1 ? "trade" : "trades",
+		             PQgetvalue(res, 0, PQfnumber(res, "one")));
+	return open == 0;
+}
+
 /* In Postgres. Nobody there: *known is false. */
 static bool erase_stored(struct session *s, struct span id, bool *known)
 {
 	PGresult *res;
+	struct span user;
+	bool money;
 
 	if (!session_pg(s) || !session_begin(s) || !(res = session_run(s, "cli_user_lock", PARAMS(id))))
 		return false;
 	*known = PQntuples(res) > 0;
 	if (!*known)
 		return true;
-	if (!(res = session_run(s, "cli_user_erase",
-	                        PARAMS(span_i64_text(s->a, cell_i64(res, "id")), id, session_actor(s)))) ||
+	user = span_i64_text(s->a, cell_i64(res, "id"));
+	if (!may_go(s, user, &money) || !(res = session_run(s, "cli_user_erase", PARAMS(user, id, session_actor(s)))) ||
 	    !session_commit(s))
 		return false;
+	if (money)
+		fprintf(stderr, "shoal user: note: their wallets are not empty; what is in them is nobody's now\n");
 	if (!s->json)
 		printf("user %s erased: %lld chats with %lld messages, names and ids\n", id.ptr,
 		       (long long)cell_i64(res, "chats"), (long long)cell_i64(res, "messages"));

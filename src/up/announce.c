@@ -39,10 +39,12 @@ void stack_announce(struct stack *s)
 	say_line("  Chat with the bot    http://127.0.0.1:%u/", sim);
 	if (code && *code)
 		say_line("  With a start code    http://127.0.0.1:%u/?start=%s", sim, code);
+	say_line("  Trade with money     http://127.0.0.1:%u/?bot=escrow", sim);
 	say_line("  Gateway              http://127.0.0.1:%u/", gateway);
 	say_line("  Redis, PostgreSQL    127.0.0.1:%u, 127.0.0.1:%u  (URLs with passwords in .shoal/secrets)",
 	         stack_unit(s, U_REDIS)->port, stack_unit(s, U_POSTGRES)->port);
 	say_line("  In another shell     . .shoal/env && %s workers", self);
+	say_line("  Money for somebody   . .shoal/env && %s wallet credit ID USDT 100 --key demo-1", self);
 	say_line("  More or fewer        %s up --workers N", self);
 	say_line("  Logs                 .shoal/log/");
 	say_line("  Stop                 Ctrl-C, or %s down\n", self);

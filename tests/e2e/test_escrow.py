@@ -399,6 +399,30 @@ def blocked(w):
           and w.stack.queue()["dead"] == 0)
 
 
+def decided(w):
+    """An admin decides disputes."""
+    ann, bob = w.person("Ann"), w.person("Bob", 0, language="de")
+    for outcome, status, hers, his in [("release", "released", (8750, 0), (1250, 0)),
+                                       ("refund", "refunded", (8750, 0), (1250, 0))]:
+        trade = w.trade(ann, bob)
+        w.press(ann, "dispute")
+        w.press(bob, "refund", trade=trade)
+        w.press(ann, "release", trade=trade)
+        check("a disputed trade is nobody's to end", w.status(trade) == "disputed")
+        before = {p: len(w.messages(p)) for p in (ann, bob)}
+        w.stack.shoal("trade", "resolve", trade, outcome, "--note", "so it is")
+        w.rest()
+        check("an admin's %s: the money is where it belongs" % outcome, w.status(trade) == status
+              and w.wallet(ann) == hers and w.wallet(bob) == his, (w.wallet(ann), w.wallet(bob)))
+        check("an admin's %s: both are told, once" % outcome, all(
+            len(w.messages(p)) == before[p] + 1 and trade in w.last(p) for p in (ann, bob)), (w.last(ann), w.last(bob)))
+        w.stack.shoal("trade", "resolve", trade, outcome, "--note", "again")
+        w.rest()
+        check("an admin's %s again: nobody is told again" % outcome, all(
+            len(w.messages(p)) == before[p] + 1 for p in (ann, bob)))
+    check("the books balance after the decisions", w.books() == [], w.books())
+
+
 def expiry(w):
     ann, bob = w.person("Ann"), w.person("Bob", 0)
     lonely, opened = w.trade(ann), w.trade(ann, bob, accepted=False)
@@ -449,6 +473,7 @@ def main():
     once_only(w)
     old_buttons(w, menu)
     blocked(w)
+    decided(w)
     expiry(w)
     default_bots(w)
     over = w.stack.total("shoal_sql_per_update_count") - w.stack.total("shoal_sql_per_update_bucket", 'le="2"')

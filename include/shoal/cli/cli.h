@@ -6,6 +6,8 @@ int verb_migrate(int argc, char **argv);
 int verb_code(int argc, char **argv);
 int verb_persona(int argc, char **argv);
 int verb_user(int argc, char **argv);
+int verb_wallet(int argc, char **argv);
+int verb_trade(int argc, char **argv);
 int verb_workers(int argc, char **argv);
 int verb_queue(int argc, char **argv);
 int verb_dead(int argc, char **argv);

@@ -1,0 +1,14 @@
+-- Trades, newest first; times in ms since 1970.
+-- $1 status, or NULL   $2 telegram_id of one of the two, or NULL   $3 limit
+SELECT e.public_id, e.status, e.amount, c.scale, e.currency, b.telegram_id AS buyer, s.telegram_id AS seller,
+	floor(extract(epoch FROM e.created_at) * 1000)::bigint AS created_at,
+	floor(extract(epoch FROM e.updated_at) * 1000)::bigint AS updated_at
+FROM escrows e
+JOIN currencies c ON c.code = e.currency
+JOIN users b ON b.id = e.buyer_id
+LEFT JOIN users s ON s.id = e.seller_id
+WHERE ($1::text IS NULL OR e.status = $1::text)
+	AND ($2::bigint IS NULL OR e.buyer_id = (SELECT id FROM users WHERE telegram_id = $2::bigint)
+		OR e.seller_id = (SELECT id FROM users WHERE telegram_id = $2::bigint))
+ORDER BY e.created_at DESC, e.id DESC
+LIMIT $3::bigint

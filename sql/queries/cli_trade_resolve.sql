@@ -1,0 +1,25 @@
+-- An admin decides a dispute: the money goes to one of the two. Where it was decided in the same way before, says so.
+-- $1 public_id   $2 status that it becomes: released or refunded   $3 note   $4 actor
+WITH before AS (
+	SELECT id, status, buyer_id, seller_id FROM escrows WHERE public_id = $1::text FOR NO KEY UPDATE
+), trade AS (
+	UPDATE escrows e SET status = $2::text, changed_by = NULL FROM before
+	WHERE e.id = before.id AND before.status = 'disputed'
+	RETURNING e.id, e.public_id, e.buyer_id, e.seller_id, e.amount, e.currency
+), booked AS MATERIALIZED (
+	SELECT public_id, book('trade:' || id || ':end', CASE $2::text WHEN 'released' THEN 'release' ELSE 'refund' END, id,
+			currency, amount, 'held', buyer_id, 'available',
+			CASE $2::text WHEN 'released' THEN seller_id ELSE buyer_id END) AS transaction_id
+	FROM trade
+), audit AS (
+	INSERT INTO admin_audit (actor, action, target, details)
+	SELECT $4::text, 'trade.resolve', 'trade:' || public_id,
+		jsonb_build_object('outcome', $2::text, 'note', $3::text, 'transaction', transaction_id)
+	FROM booked
+)
+SELECT before.status, b.telegram_id AS buyer, s.telegram_id AS seller, (SELECT count(*) FROM booked) AS resolved,
+	(SELECT count(*) FROM admin_audit a WHERE a.target = 'trade:' || $1::text AND a.action = 'trade.resolve'
+		AND a.details ->> 'outcome' = $2::text) AS decided_before
+FROM before
+JOIN users b ON b.id = before.buyer_id
+LEFT JOIN users s ON s.id = before.seller_id
