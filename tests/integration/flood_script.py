@@ -21,6 +21,7 @@ OFF = (0, 1)
 
 r = None
 now = 0  # us
+last = stall = 0.0  # s, of the real clock
 ask_sha = word_sha = None
 
 
@@ -66,7 +67,14 @@ class Answer:
         return "(%s, %d ms, %r)" % ("again booked test doubt chat bot".split()[self.what], self.ms, self.doubt)
 
 
+def note_stall():
+    """Keys end by the real clock, which the test's does not stop: a test in which the machine stood still proves nothing."""
+    global last, stall
+    stall, last = max(stall, time.monotonic() - last), time.monotonic()
+
+
 def ask(chat=1, bot=OFF, per_chat=OFF, kind="new", longest=2000):
+    note_stall()
     keys = [BUCKET, "%s:%d" % (BUCKET, chat), STATE, "%s:%d:block" % (BUCKET, chat)]
     return Answer(r.evalsha(ask_sha, 4, *keys, longest, kind, bot[0], int(bot[1] * 1000), per_chat[0],
                             int(per_chat[1] * 1000)))
@@ -411,6 +419,20 @@ def test_who_dies_costs_one_place():
     is_what(ask(1, per_chat=(20, 20)), BOOKED, 0)
 
 
+def whatever_the_machine_does(fn):
+    global last, stall
+    for _ in range(5):
+        last, stall = time.monotonic(), 0.0
+        try:
+            fn()
+            return
+        except AssertionError:
+            note_stall()
+            if stall < 0.2:
+                raise
+    fn()
+
+
 def rate_holds(sent, limit, window):
     """GCRA: in any time t not more than limit + t / window * limit."""
     for i in range(len(sent)):
@@ -564,7 +586,7 @@ def main():
             if not name.startswith("test_") or (only and name not in only):
                 continue
             try:
-                fn()
+                whatever_the_machine_does(fn)
                 print("ok " + name)
             except Exception as e:  # a test fails by whatever it meets
                 import traceback

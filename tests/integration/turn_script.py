@@ -417,12 +417,14 @@ def test_retry_then_dead_with_all_fields():
     second = add()
     e = turn("A~1").entries[0]
     for i in (1, 2):
-        a = turn("A~1", [("retry", e, 30, "boom %d" % i)])
+        began = now_ms()
+        a = turn("A~1", [("retry", e, 400, "boom %d" % i)])
         eq((a.ids, a.dead), ([], []))
-        assert 0 < a.due_in <= 30, "told when"
+        assert 0 < a.due_in <= 400, "told when"
         assert r.hget(K["lanes"], "L") == "@ " + first, "its lane stays held"
         invariant()
-        eq(turn("B~1").ids if a.due_in > 10 else [], [])
+        early = turn("B~1", want=0 if now_ms() > began + 300 else 32).ids  # the machine may have stood still
+        eq(early, [])
         e = until(lambda: turn("A~1").entries)[0]
         eq((e.id, e.again, e.retries, e.takeovers), (first, 1, i, 0))
     turn("A~1", [("sent", e, 2, "")], want=0)
