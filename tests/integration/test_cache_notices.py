@@ -301,7 +301,7 @@ def triggers():
     want = sorted("%s tell_%s" % (t.split()[1], e) for t in TABLES.split(", ")
                   for e in ("insert", "update", "delete", "truncate"))
     got = [r[0] for r in pg.rows("SELECT tgrelid::regclass || ' ' || tgname FROM pg_trigger WHERE NOT tgisinternal "
-                                 "AND tgname LIKE 'tell%' ORDER BY 1")]
+                                 "AND tgname ~ '^tell_' ORDER BY 1")]
     check("notices: every cached table has every trigger", sorted(got) == want, got)
 
 
