@@ -1,5 +1,6 @@
 """What the end-to-end tests share: servers of their own, HTTP, waiting. Everything started here is stopped at exit."""
 import atexit
+import contextlib
 import http.client as http_client
 import os
 import pwd
@@ -98,10 +99,27 @@ def wait_for(fn, seconds=PATIENCE, every=0.02):
         time.sleep(every)
 
 
+_held = None  # checks that are not reported yet
+
+
+@contextlib.contextmanager
+def checks_held():
+    """Collects checks, as arguments of check(), instead of reporting them."""
+    global _held
+    _held = []
+    try:
+        yield _held
+    finally:
+        _held = None
+
+
 def check(name, good, detail=""):
     """One line of the report, whole also where several threads report."""
     global _failed
     good, said = bool(good), ""
+    if _held is not None:
+        _held.append((name, good, detail))
+        return good
     if not good:
         _failed += 1
         if detail != "":

@@ -17,8 +17,9 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import check, finish, http, wait_for  # noqa: E402
-from stack import SECRET, Stack, binary_from_argv, light  # noqa: E402
+from lib import check, finish, wait_for  # noqa: E402
+from stack import Stack, binary_from_argv, light  # noqa: E402
+from standstill import DISTURBED_S, Standstill  # noqa: E402
 import random_updates  # noqa: E402
 
 FIXTURES = os.environ.get("FIXTURES") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fixtures")
@@ -26,6 +27,7 @@ SEED = int(os.environ.get("SEED", 1))
 KINDS = [k for k in random_updates.TYPES["Update"]["fields"] if k != "update_id"]
 HANDLED = ("message", "callback_query", "my_chat_member")
 PATIENCE = 180
+machine = Standstill()
 
 
 def parsed(body):
@@ -79,6 +81,7 @@ class Run:
         self.stack.start_workers(2)
         self.started = list(self.stack.workers)
         self.number = 10**9
+        self.repeated = False
 
     def by_kind(self):
         """{kind: {outcome: updates}} of all workers."""
@@ -91,8 +94,13 @@ class Run:
         return out
 
     def post(self, body):
-        return http("POST", self.stack.gateway_url + "/telegram/persona", body, {
-            "Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": SECRET}, timeout=60)
+        """Where the machine stands still, an update may be refused for the time being; Telegram sends it again too."""
+        while True:
+            began = time.time()
+            answer = self.stack.post(body)
+            if answer.status != 503 or machine.lost(began - 3, time.time()) < DISTURBED_S:
+                return answer
+            self.repeated = True
 
     def wave(self, name, bodies):
         before, began = self.by_kind(), time.monotonic()
@@ -104,7 +112,7 @@ class Run:
         self.judge_answers(name, [(parsed(b), a) for b, a in zip(bodies, answers) if a.status == 200])
         check(name + ": nothing is stuck", self.stack.settled(PATIENCE), self.stack.queue())
         posted = collections.Counter(kind_of(u) for u in taken)
-        wait_for(lambda: self.settled_of(before) == posted, 10)
+        wait_for(lambda: self.settled_of(before) == posted)
         self.judge_outcomes(name, before, posted)
         print("# %s: %d updates, %d accepted, %.1f s" % (name, len(bodies), len(taken), time.monotonic() - began))
         check(name + ": no dead letters", self.stack.queue()["dead"] == 0, self.dead())
@@ -124,7 +132,8 @@ class Run:
     def settled_of(self, before):
         """Updates by kind that came to an end since: each counts once, whatever it went through."""
         now = self.by_kind()
-        out = collections.Counter({k: sum(n - before[k][o] for o, n in v.items() if o not in ("retried", "fenced"))
+        beside = ("retried", "fenced", "duplicate") if self.repeated else ("retried", "fenced")
+        out = collections.Counter({k: sum(n - before[k][o] for o, n in v.items() if o not in beside)
                                    for k, v in now.items()})
         return +out
 
@@ -136,7 +145,7 @@ class Run:
         for kind in posted:
             new = now[kind] - before[kind]
             may = {"ignored"} if kind not in HANDLED else {"done", "ignored", "double_click", "retried"}
-            if set(new) - may:
+            if set(new) - may - ({"duplicate"} if self.repeated else set()):
                 wrong.append((kind, new))
         check("%s: kinds that no bot handles are ignored (%d of them)" % (name, len(set(posted) - set(HANDLED))),
               not wrong, wrong)
@@ -231,7 +240,8 @@ class Run:
     def judge_programs(self):
         check("no worker ended", all(w.running() for w in self.started) and self.stack.gateway.running())
         errors = [line for p in [self.stack.gateway, *self.started] for line in p.output().splitlines()
-                  if (parsed(line) or {}).get("level", "none") not in ("info", "warn")]
+                  if (parsed(line) or {}).get("level", "none") not in ("info", "warn")
+                  and not (self.repeated and "could not be appended" in line)]
         check("no program complains about itself", not errors, "\n".join(errors[:5]))
         odd = [r for r in self.stack.pg.rows("SELECT first_name, username, language_code FROM users") if any(
             "\0" in (v or "") for v in r)]
