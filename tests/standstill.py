@@ -14,6 +14,7 @@ class Standstill:
 
     def __init__(self):
         self._pauses = []  # (from, to), time.time()
+        self._looked = 0
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self):
@@ -25,9 +26,13 @@ class Standstill:
                 end = time.time()
                 self._pauses.append((end - (now - last), end))
             last = now
+            self._looked = time.time()
 
     def lost(self, begin, end):
         """Seconds between two times of time.time() in which nothing ran."""
+        seen = min(end, time.time())
+        while self._looked < seen:
+            time.sleep(LOOK_S)
         return sum(max(0.0, min(end, b) - max(begin, a)) for a, b in list(self._pauses))
 
     def took(self, begin, end):

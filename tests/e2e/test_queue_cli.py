@@ -23,7 +23,6 @@ FIRST = 7000000  # Telegram id of the first person
 DAY = 86400000
 CHATS = int(os.environ.get("CHATS", 20))
 UPDATES = int(os.environ.get("UPDATES", 1000 if light() else 4000))
-PATIENCE = 60
 
 
 class Ran:
@@ -373,9 +372,9 @@ def ctrl_c_stops_between_letters():
     clear()
     for n in range(1, 201):
         bury("%d-1" % n, bot="persona", lane="L", body="{}")
-    r.execute_command("CLIENT", "PAUSE", "20000", "WRITE")
+    r.execute_command("CLIENT", "PAUSE", "120000", "WRITE")
     p = pg_less.begin("dead", "retry", "--all")
-    blocked = wait_for(lambda: any(c.get("flags") == "b" for c in r.client_list()), 10)
+    blocked = wait_for(lambda: any(c.get("flags") == "b" for c in r.client_list()))
     check("retry_all_waits_for_redis", blocked and p.poll() is None, r.client_list())
     p.send_signal(signal.SIGINT)
     r.execute_command("CLIENT", "UNPAUSE")
@@ -393,12 +392,12 @@ def whole():
     prepare(stack, max(CHATS, 3))
     stack.start_workers(2)
     cli = Cli(stack.env)
-    check("workers_are_listed", wait_for(lambda: len(cli.json("workers")) == 2, PATIENCE))
+    check("workers_are_listed", wait_for(lambda: len(cli.json("workers")) == 2))
     sr = stack.redis.client(decode_responses=True)
     stack.control("POST", "messages", {"bot": "persona", "updates": [
         {"user_id": FIRST + n, "text": "hello"} for n in range(max(CHATS, 3))]})  # a bot may not begin a chat
-    check("the stack works", wait_for(lambda: len(stored(stack)) == max(CHATS, 3), PATIENCE) and
-          stack.settled(PATIENCE))
+    check("the stack works", wait_for(lambda: len(stored(stack)) == max(CHATS, 3)) and
+          stack.settled())
     states(stack, cli, sr)
     pause_under_load(stack, cli, sr)
     poison(stack, cli, sr)
@@ -426,7 +425,7 @@ def states(stack, cli, sr):
     stack.control("POST", "faults", {"method": "sendMessage", "kind": "hang", "chat_id": FIRST, "count": 1,
                                      "ms": 600000})
     ids = [sr.xadd(key("updates"), entry(100 + n, FIRST, "s%d" % n)) for n in range(4)]
-    ready = wait_for(lambda: [e["state"] for e in cli.json("queue", "peek")] == ["in_hand"] + ["waiting"] * 3, PATIENCE)
+    ready = wait_for(lambda: [e["state"] for e in cli.json("queue", "peek")] == ["in_hand"] + ["waiting"] * 3)
     got = cli.json("queue", "peek")
     workers = {w["id"] for w in cli.json("workers")}
     check("peek_in_hand_and_waiting", ready and [e["id"] for e in got] == ["0:" + i for i in ids], got)
@@ -435,7 +434,7 @@ def states(stack, cli, sr):
     fields = ("bot", "lane", "key", "retries", "takeovers", "sent")
     check("peek_fields", tuple(got[1][f] for f in fields) == (
         "persona", "telegram:persona:%d" % FIRST, "telegram:persona:101", 0, 0, 0) and
-          0 <= got[1]["age_seconds"] < 60 and
+          0 <= got[1]["age_seconds"] < 600 and
           got[1]["received_at"].endswith("Z") and got[1]["body_bytes"] > 50 and "body" not in got[1], got[1])
     lanes = cli.json("queue", "lanes")
     check("lanes_of_one", len(lanes) == 1 and (lanes[0]["lane"], lanes[0]["waiting"], lanes[0]["state"],
@@ -459,7 +458,7 @@ def states(stack, cli, sr):
     number = int(one_of(got, ids[0])["worker"][1:].split("-")[0])
     stack.workers[number - 1].kill()
     first = lambda: one_of(cli.json("queue", "peek"), ids[0])  # noqa: E731
-    check("peek_of_what_a_dead_worker_held", wait_for(lambda: first()["takeovers"] == 1, PATIENCE) and
+    check("peek_of_what_a_dead_worker_held", wait_for(lambda: first()["takeovers"] == 1) and
           (first()["state"], first()["worker"]) == ("paused", None), first())
     check("lanes_of_what_a_dead_worker_held", (lambda l: (l["takeovers"], l["worker"], l["waiting"]) == (1, None, 3))(
         cli.json("queue", "lanes")[0]), cli.json("queue", "lanes"))
@@ -469,7 +468,7 @@ def states(stack, cli, sr):
 
 
 def pause_under_load(stack, cli, sr):
-    check("resume_goes_on", stack.settled(PATIENCE), stack.queue())
+    check("resume_goes_on", stack.settled(), stack.queue())
     check("pause_kept_the_order",
           texts_of(stack, FIRST) == ["s%d" % n for n in range(4)] + ["u%d" % n for n in range(0, 700, 2)],
           texts_of(stack, FIRST)[:10])
@@ -483,7 +482,7 @@ def pause_under_load(stack, cli, sr):
             number[0] += 1
     writer = threading.Thread(target=load)
     writer.start()
-    wait_for(lambda: number[0] > 10100, PATIENCE)
+    wait_for(lambda: number[0] > 10100)
     ran = cli("queue", "pause", "--bot", "persona")
     check("pause_under_load", ran.code == DONE, ran)
     handled = [-1]
@@ -491,13 +490,13 @@ def pause_under_load(stack, cli, sr):
     def at_rest():
         handled.append(len(texts_of(stack, FIRST)))
         return handled[-1] == handled[-2]
-    quiet = wait_for(at_rest, PATIENCE, 0.3)
+    quiet = wait_for(at_rest, every=0.3)
     before = number[0]
-    check("a_paused_bot_is_accepted_and_not_handled", quiet and wait_for(lambda: number[0] > before + 100, PATIENCE))
+    check("a_paused_bot_is_accepted_and_not_handled", quiet and wait_for(lambda: number[0] > before + 100))
     check("a_paused_bot's_entries_stay", cli.json("queue", "status")[0]["length"] > 100, cli.json("queue", "status"))
     # a bot that is none of this build: nobody can handle it, but only once it is handed out
     sr.xadd(key("updates"), {"bot": "escrow", "lane": "telegram:escrow:1", "body": "{}", "key": "e1"})
-    check("the_other_bot_goes_on", wait_for(lambda: [l["key"] for l in cli.json("dead", "list")] == ["e1"], PATIENCE),
+    check("the_other_bot_goes_on", wait_for(lambda: [l["key"] for l in cli.json("dead", "list")] == ["e1"]),
           cli.json("dead", "list"))
     cli("queue", "pause", "--bot", "escrow")
     cli("queue", "resume", "--bot", "persona")
@@ -505,7 +504,7 @@ def pause_under_load(stack, cli, sr):
     stop.set()
     writer.join()
     sent = number[0] - 10000
-    check("resume_of_one_bot", wait_for(lambda: cli.json("queue", "status")[0]["length"] == 1, PATIENCE), stack.queue())
+    check("resume_of_one_bot", wait_for(lambda: cli.json("queue", "status")[0]["length"] == 1), stack.queue())
     got = cli.json("queue", "peek")
     check("the_paused_bot_stays", [(e["bot"], e["state"]) for e in got] == [("escrow", "paused")], got)
     check("lanes_of_a_paused_bot", [
@@ -514,7 +513,7 @@ def pause_under_load(stack, cli, sr):
         "p%d" % n for n in range(sent) if n % 3 == u]]
     check("nothing_is_lost_and_in_order", not wrong, wrong)
     cli("queue", "resume")
-    check("resume_of_all", wait_for(lambda: len(cli.json("dead", "list")) == 2, PATIENCE) and stack.settled(PATIENCE))
+    check("resume_of_all", wait_for(lambda: len(cli.json("dead", "list")) == 2) and stack.settled())
     expect("drop_says_what_it_was", cli("dead", "drop", cli.json("dead", "list", "--oldest")[0]["id"]), DONE,
           "telegram:escrow:1", "e1")
     cli("dead", "drop", "--all", "--yes")
@@ -584,14 +583,14 @@ def poison(stack, cli, sr):
         l["key"] == "telegram:persona:%d" % n for l in failed)][0] if len(bad) > 1 else ((None, None), None)
     if user:
         sr.xadd(key("updates"), entry(number, user, text))
-    stack.settled(PATIENCE)
+    stack.settled()
     check("poison: a second copy changes nothing", len(letters_of(cli)) == len(letters))
 
     ran = cli("dead", "retry", "--all", "--json")
     check("poison: retried too early, each once", ran.code == DONE and
           ran.json()["done"] == ran.json()["letters"] == len(letters), ran)
-    check("poison: and dead again", wait_for(lambda: len(letters_of(cli)) == len(letters), PATIENCE)
-          and stack.settled(PATIENCE))
+    check("poison: and dead again", wait_for(lambda: len(letters_of(cli)) == len(letters))
+          and stack.settled())
     second_time = letters_of(cli)
     check("poison: known as retried before", all(l["retried"] and l["key"] for l in second_time), second_time[:3])
     check("poison: a keyless one goes by its first id",
@@ -604,14 +603,14 @@ def poison(stack, cli, sr):
     done = sum(e.json()["done"] for e in ended)
     check("poison: two retries at once, each letter by one", all(e.code == DONE for e in ended) and
           len(letters) <= done <= len(letters) + len(unread), ended)
-    check("poison: what failed is healed", wait_for(lambda: len(letters_of(cli)) == len(unread), PATIENCE)
-          and stack.settled(PATIENCE), cli.json("dead", "list"))
+    check("poison: what failed is healed", wait_for(lambda: len(letters_of(cli)) == len(unread))
+          and stack.settled(), cli.json("dead", "list"))
     again = cli("dead", "retry", *[l["id"] for l in second_time], "--json")
     check("poison: retried once more, they are gone", again.code == NOT_THERE and
           {x["result"] for x in again.json()} == {"gone"}, again)
     if user:
         sr.xadd(key("updates"), entry(number, user, text))
-    check("poison: the queue is empty", stack.settled(PATIENCE))
+    check("poison: the queue is empty", stack.settled())
     have = stored(stack)
     twice = {k: n for k, n in have.items() if n != 1}
     check("poison: every effect once", not twice and {k for k in have if "poison" in k[1]} == set(bad), twice)
@@ -621,7 +620,7 @@ def poison(stack, cli, sr):
     def all_recorded():  # the simulator writes its record now and then
         answers[0] = sum(c["method"].lower() == "sendmessage" and c["ok"] for c in stack.calls())
         return answers[0] >= inbound
-    wait_for(all_recorded, PATIENCE)
+    wait_for(all_recorded)
     check("poison: every reply once", answers[0] == inbound, (answers[0], inbound))
     left = letters_of(cli)
     check("poison: what cannot be read stays",

@@ -81,7 +81,7 @@ class Run:
         self.stack.start_workers(2)
         self.started = list(self.stack.workers)
         self.number = 10**9
-        self.repeated = False
+        self.repeated, self.began = False, time.time()
 
     def by_kind(self):
         """{kind: {outcome: updates}} of all workers."""
@@ -240,9 +240,9 @@ class Run:
     def judge_programs(self):
         check("no worker ended", all(w.running() for w in self.started) and self.stack.gateway.running())
         errors = [line for p in [self.stack.gateway, *self.started] for line in p.output().splitlines()
-                  if (parsed(line) or {}).get("level", "none") not in ("info", "warn")
-                  and not (self.repeated and "could not be appended" in line)]
-        check("no program complains about itself", not errors, "\n".join(errors[:5]))
+                  if (parsed(line) or {}).get("level", "none") not in ("info", "warn")]
+        stood_still = machine.lost(self.began, time.time()) >= DISTURBED_S  # then they complain about their servers
+        check("no program complains about itself", not errors or stood_still, "\n".join(errors[:5]))
         odd = [r for r in self.stack.pg.rows("SELECT first_name, username, language_code FROM users") if any(
             "\0" in (v or "") for v in r)]
         check("no U+0000 got through", not odd, odd[:3])
