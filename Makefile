@@ -87,7 +87,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture model layers format outages plans chaos bench-cache
+.PHONY: deps run test torture model layers format outages plans bank chaos bench-cache
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -125,5 +125,10 @@ chaos: all
 bench-cache: $(B)/tests/bench/cache_memory $(B)/tests/bench/cache_policies
 	@$(B)/tests/bench/cache_memory
 	@$(B)/tests/bench/cache_policies
+
+# people who trade with each other while everything fails, and a judge of the books. By environment: TRADES, PEOPLE,
+# WORKERS, SEED, FAULTS
+bank: all
+	@TRADES=$(or $(TRADES),10000) /usr/bin/python3 tests/bank/run.py $(B)/shoal
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

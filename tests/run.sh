@@ -66,6 +66,10 @@ lane() {
 		check "$2chaos" 300 env SECONDS=20 /usr/bin/python3 tests/chaos/run.py "$1/shoal"
 		check "$2chaos test_check.py" 120 /usr/bin/python3 tests/chaos/test_check.py "$1/chaos"
 	fi
+	if [ "$3" = waiting ]; then
+		check "$2bank" 300 /usr/bin/python3 tests/bank/run.py "$1/shoal"
+		check "$2bank test_judge.py" 120 /usr/bin/python3 tests/bank/test_judge.py "$1/shoal"
+	fi
 	echo "$passed $failed" >"build/log/$3"
 }
 suite() {

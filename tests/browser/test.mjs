@@ -1,7 +1,7 @@
 // test.mjs SHOAL CHROMIUM: starts `SHOAL up --workers 2` in a folder of its own and uses the chat page as a newcomer would:
-// on a desk with the keyboard alone, on a phone, by a link with a start code. Pictures go to the current folder, from
+// on a desk with the keyboard alone, on a phone, by a link with a start code, in a trade of two people. Pictures go to the current folder, from
 // where playwright-core is taken too. Prints "ok NAME" or "not ok NAME"; a scenario ends at its first failure.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { connect } from "node:net";
@@ -517,6 +517,70 @@ async function byALink(browser, stack) {
 	return eve;
 }
 
+/* As the README tells it: two people, one of them with money. */
+async function aTrade(browser, stack) {
+	let flo, gus, invitation;
+	const come = async (name, address) => {
+		const person = await Person.at(browser, stack, name, desk);
+		await person.page.goto(address);
+		await person.page.getByLabel("Your name").fill(name);
+		await person.button("Begin").click();
+		return person;
+	};
+	const press = (person, name) => person.button(name).last().click();
+
+	await play("trade", [
+		["buyer_meets_the_bot", async () => {
+			flo = await come("Flo", `${stack.page}?bot=escrow`);
+			await press(flo, "Start");
+			await flo.sees(flo.said("theirs", "What would you like to do?"), "the menu");
+		}],
+		["buyer_is_given_money", async () => {
+			const id = (await flo.$("me-id").textContent()).match(/\d+/)[0];
+			execFileSync("sh", ["-c", `. .shoal/env && exec "$0" "$@"`, binary, "wallet", "credit", id, "USD", "100", "--key", "b1"],
+				{ cwd: stack.folder });
+			await press(flo, "Wallet");
+			await flo.sees(flo.said("theirs", "100.00 available"), "the money");
+			await press(flo, "New trade");
+			await flo.sees(flo.said("theirs", "How much do you want to pay?"), "the first question");
+		}],
+		["buyer_confirms_the_review", async () => {
+			await flo.isAnswered("12.50 USD");
+			await flo.isAnswered("a blue <b>bicycle</b>");
+			await flo.sees(flo.said("theirs", "a blue <b>bicycle</b>"), "the terms as they were written");
+			await flo.picture("desk-light-trade-review");
+			await press(flo, "Confirm");
+			await flo.sees(flo.said("theirs", "12.50 USD are held"), "that the money is held");
+			await flo.gone(flo.button("Confirm"), "the button to confirm");
+		}],
+		["link_leads_another_one_to_it", async () => {
+			invitation = await flo.page.locator("a[href*='start=inv_']").last().getAttribute("href");
+			gus = await come("Gus", new URL(invitation, stack.page).href);
+			await press(gus, /^Start/);
+			await gus.sees(gus.said("theirs", "a blue <b>bicycle</b>"), "the terms");
+			await gus.picture("desk-light-trade-invitation");
+			await flo.sees(flo.said("theirs", "Gus has opened your invitation"), "who opened it");
+		}],
+		["seller_accepts_and_buyer_releases", async () => {
+			await press(gus, "Accept");
+			await gus.sees(gus.said("theirs", "You have accepted"), "that it is accepted");
+			await flo.sees(flo.said("theirs", "The seller has accepted your trade"), "that it is accepted");
+			await press(flo, /^Release 12.50 USD/);
+			await flo.sees(flo.said("theirs", "You have released 12.50 USD"), "that it is released");
+			await gus.sees(gus.said("theirs", "12.50 USD are yours"), "that the money came");
+			await flo.picture("desk-light-trade-released");
+		}],
+		["both_see_it_in_their_lists", async () => {
+			for (const person of [flo, gus]) {
+				await press(person, "My trades");
+				await person.sees(person.button(/12.50 USD · you (buy|sell)/), "the trade in the list");
+			}
+		}],
+		["no_trouble_in_the_browser", () => { flo.hadNoTrouble(); gus.hadNoTrouble(); }],
+	], () => [flo, gus].filter(Boolean));
+	return [flo, gus].filter(Boolean);
+}
+
 async function theEnd(stack, people) {
 	await play("end", [
 		["page_tells_that_the_stack_stopped", async () => {
@@ -561,7 +625,8 @@ async function main() {
 		const ada = await onADesk(browser, stack);
 		const ben = await onAPhone(browser, stack, ada);
 		const eve = await byALink(browser, stack);
-		await theEnd(stack, [ada, ben, eve].filter(Boolean));
+		const traders = await aTrade(browser, stack);
+		await theEnd(stack, [ada, ben, eve, ...traders].filter(Boolean));
 	} catch (error) {
 		report(false, scenario || "start", error.stack);
 		if (existsSync(stack.log))
