@@ -87,7 +87,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture model layers format outages plans bank chaos bench-cache
+.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -102,6 +102,12 @@ test:
 	@sh tests/run.sh
 torture: $(B)/shoal $(FAULT)
 	@/usr/bin/python3 tests/torture/torture.py --whole $(B)/shoal
+
+# readers, writers and invalidations of the caches under chaos; then the mistakes that their judge must find
+CACHE_ACTOR := $(B)/tests/torture/cache_actor
+torture-cache: $(B)/shoal $(CACHE_ACTOR)
+	@OPS=$(or $(OPS),1000000) /usr/bin/python3 tests/torture/cache_torture.py $(B)/shoal
+	@/usr/bin/python3 tests/torture/cache_mutants.py $(B)/shoal
 
 # millions of steps of the queue's script, and every mistake that they must find; then the protocol, searched whole
 model: $(TURN)

@@ -41,13 +41,13 @@ check() {
 # Tests that mostly wait (for timeouts, takeovers, dead servers), in two lanes, run beside those that mostly work.
 waiting=' test_cache test_cache_close test_cache_races test_breaker test_fleet test_pg test_pg_listen test_queue test_redis turn_script.py flood_script.py '
 waiting="$waiting test_edges.py test_effects.py test_escrow.py test_fleet.py test_redis_away.py test_cache_cli.py test_cache.py "
-failing=' test_cache_away test_cache_fences test_turn test_flood.py test_outages.py test_poll.py test_queue_cli.py torture.py '
+failing=' test_cache_away test_cache_fences test_turn test_flood.py test_outages.py test_poll.py test_queue_cli.py torture.py cache_torture.py '
 lanes='working waiting failing'
 
 # lane BUILD TITLE LANE: what runs on one build in one lane, its counts in a file
 lane() {
 	passed=0 failed=0
-	for t in "$1"/tests/unit/test_* "$1"/tests/integration/test_* tests/integration/*.py tests/e2e/test_*.py tests/torture/torture.py "$1"/tests/model/test_turn; do
+	for t in "$1"/tests/unit/test_* "$1"/tests/integration/test_* tests/integration/*.py tests/e2e/test_*.py tests/torture/torture.py tests/torture/cache_torture.py "$1"/tests/model/test_turn; do
 		name=$(basename "$t") kind=$(basename "$(dirname "$t")")
 		case $name in *.d) continue ;; esac
 		mine=working
