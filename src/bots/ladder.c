@@ -38,8 +38,8 @@ static const char *const texts[] = {
     [TEXT_SETUP_FIRST] = "Before that, please tell who you are: /setup.",
     [TEXT_SET_UP] = "You are set up, <b>%s</b>.",
     [TEXT_BAD_NAME] = "A name has 2 to 32 characters that can be seen. Please try /setup again.",
-    [TEXT_NO_SUCH_PLACE] = "I know no such country or region. A country is told by its name in English, or by its two "
-                           "letters, as in <code>DE</code>. Please try /setup again.",
+    [TEXT_NO_SUCH_PLACE] = ("I know no such country or region. A country is told by its name in English, or by its two "
+                            "letters, as in <code>DE</code>. Please try /setup again."),
     [TEXT_COUNTRY] = "Your country is now <b>%s</b>.",
     [TEXT_NO_SUCH_COUNTRY] = "I know no such country. Please choose one of those that are offered while you type.",
 };
