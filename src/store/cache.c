@@ -281,6 +281,20 @@ static struct span take_word(struct span *text)
 	return word;
 }
 
+/* Anybody who may connect to the database can send one. */
+static void note_nonsense(struct span payload)
+{
+	static int64_t last;
+	static unsigned held_back;
+
+	if (!log_due(&last, &held_back))
+		return;
+	log_warn("a notice on channel shoal_cache makes no sense",
+	         LOG_SPAN("payload", ((struct span){payload.ptr, payload.len < 100 ? payload.len : 100})),
+	         LOG_INT("suppressed", held_back));
+	held_back = 0;
+}
+
 /* "CACHE CHANGE KEY" */
 static void on_change(void *arg, struct span payload)
 {
@@ -290,7 +304,7 @@ static void on_change(void *arg, struct span payload)
 	char change[400];
 
 	if (!cache_kind_find(name, &kind) || transaction.len == 0 || transaction.len > 40 || !cache_key_valid(key)) {
-		log_warn("a notice on channel shoal_cache makes no sense", LOG_SPAN("payload", payload));
+		note_nonsense(payload);
 		return;
 	}
 	snprintf(change, sizeof(change), "%.*s:%s:%.*s", (int)transaction.len, transaction.ptr, cache_defs[kind].name,
