@@ -72,6 +72,9 @@ $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(WARN) -O2 -g -fPIC -shared -o $@ $<
 
+# one of those who look up and change what is cached, while they are tortured
+CACHE_ACTOR := $(B)/tests/torture/cache_actor
+
 # the queue's script against a model: one program of several files
 TURN := $(B)/tests/model/test_turn
 $(TURN): $(wildcard tests/model/*.[ch]) tests/servers.h tests/port.h
@@ -79,7 +82,7 @@ $(TURN): $(wildcard tests/model/*.[ch]) tests/servers.h tests/port.h
 	$(V)$(CC) $(CPPFLAGS) -Itests $(WARN) $(HARDEN) $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
 
 .PHONY: clean install uninstall test-programs
-test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(TURN)
+test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(TURN) $(CACHE_ACTOR)
 clean:
 	rm -rf build
 install: $(B)/shoal
@@ -104,7 +107,6 @@ torture: $(B)/shoal $(FAULT)
 	@/usr/bin/python3 tests/torture/torture.py --whole $(B)/shoal
 
 # readers, writers and invalidations of the caches under chaos; then the mistakes that their judge must find
-CACHE_ACTOR := $(B)/tests/torture/cache_actor
 torture-cache: $(B)/shoal $(CACHE_ACTOR)
 	@OPS=$(or $(OPS),1000000) /usr/bin/python3 tests/torture/cache_torture.py $(B)/shoal
 	@/usr/bin/python3 tests/torture/cache_mutants.py $(B)/shoal
