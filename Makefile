@@ -81,6 +81,9 @@ $(TURN): $(wildcard tests/model/*.[ch]) tests/servers.h tests/port.h
 	@mkdir -p $(@D); echo "  CC    tests/model"
 	$(V)$(CC) $(CPPFLAGS) -Itests $(WARN) $(HARDEN) $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
 
+# who looks up and who changes in the caches' torture
+CACHE_ACTOR := $(B)/tests/torture/cache_actor
+
 .PHONY: clean install uninstall test-programs
 test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(TURN) $(CACHE_ACTOR)
 clean:

@@ -47,7 +47,7 @@ lanes='working waiting failing'
 # lane BUILD TITLE LANE: what runs on one build in one lane, its counts in a file
 lane() {
 	passed=0 failed=0
-	for t in "$1"/tests/unit/test_* "$1"/tests/integration/test_* tests/integration/*.py tests/e2e/test_*.py tests/torture/torture.py tests/torture/cache_torture.py "$1"/tests/model/test_turn; do
+	for t in "$1"/tests/unit/test_* "$1"/tests/integration/test_* tests/integration/*.py tests/e2e/test_*.py tests/torture/*torture.py tests/torture/test_*.py "$1"/tests/model/test_turn; do
 		name=$(basename "$t") kind=$(basename "$(dirname "$t")")
 		case $name in *.d) continue ;; esac
 		mine=working

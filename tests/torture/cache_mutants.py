@@ -36,10 +36,6 @@ SCRIPTS = {
 SOURCES = {
     "value_is_kept_though_it_changed_meanwhile": (
         "delay_writes", {}, "cache_flight.c", "if (!f->changed && belief &&", "if (belief &&"),
-    "fill_serves_who_came_after_it": (
-        "hiccup", {"MEMORY": "0"}, "cache_flight.c", "\t\tanswer(f, ERR_OK, v);\n\t} else {\n\t\tcache_value_unref(v); /* it may",
-        "\t\tcache_wants_move(&f->waiting, &f->serving);\n"
-        "\t\tanswer(f, ERR_OK, v);\n\t} else {\n\t\tcache_value_unref(v); /* it may"),
     "read_serves_who_came_after_it": (
         "delay_writes", {}, "cache_flight.c",
         "static void answer(struct flight *f, enum err err, struct cache_value *v)\n{\n",
