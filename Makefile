@@ -72,9 +72,6 @@ $(FAULT): tests/torture/fault.c
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(WARN) -O2 -g -fPIC -shared -o $@ $<
 
-# one of those who look up and change what is cached, while they are tortured
-CACHE_ACTOR := $(B)/tests/torture/cache_actor
-
 # the queue's script against a model: one program of several files
 TURN := $(B)/tests/model/test_turn
 $(TURN): $(wildcard tests/model/*.[ch]) tests/servers.h tests/port.h
