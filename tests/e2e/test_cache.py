@@ -1,6 +1,6 @@
 """The caches from outside: how soon and how surely all workers answer with what was changed, by verb and by plain SQL;
 that a cold key costs one query, whoever asks; that workers without a memory, and workers that join, do as well.
-By environment: CHANGES=1000, RATE=600 updates a second."""
+By environment: CHANGES=1000, RATE=600 updates a second, BACKLOG=40 of them at most that wait."""
 import json
 import os
 import random
@@ -16,7 +16,7 @@ from stack import Stack, binary_from_argv, light  # noqa: E402
 CHANGES = int(os.environ.get("CHANGES", "12" if light() else "60"))
 RATE = int(os.environ.get("RATE", "200" if light() else "600"))
 WORKERS = 4
-BACKLOG = 40
+BACKLOG = int(os.environ.get("BACKLOG", "40"))
 FIRST = 8_100_000_000
 CHATS = 300
 CODE = "turn"
