@@ -39,7 +39,7 @@ ALWAYS = {"told_to_wait": limit_unnoted}  # in every sample: what went wrong onc
 class Torture:
     def __init__(self, binary):
         self.binary = os.path.abspath(binary)
-        self.library = os.path.join(os.path.dirname(self.binary), "tests", "torture", "fault.so")
+        self.shim = os.path.join(os.path.dirname(self.binary), "tests", "torture", "fault.so")
         self.lock = threading.Lock()
         self.idle = {kind: [] for kind in STACKS}  # worlds between two lots of tasks
         self.nworlds = 0
@@ -60,7 +60,7 @@ class Torture:
                 return self.idle[kind].pop()
             self.nworlds += 1
             people = (6 + self.nworlds) * 10**9
-        return World(self.binary, self.library, kind=kind, people=people)
+        return World(self.binary, self.shim, kind=kind, people=people)
 
     def serve(self, tasks, stack):
         world = None

@@ -44,7 +44,7 @@ class TorturedStack(Stack):
     """Its gateway and workers run under the library, each with a control of its own."""
 
     def __init__(self, binary, library, shards, **more):
-        self.library, self.controls, self.responder_port, self.shards = library, {}, free_port(), shards
+        self.shim, self.controls, self.responder_port, self.shards = library, {}, free_port(), shards
         super().__init__(binary, workers=0, sim_args=["--retry-scale", "0.1"], SHOAL_PG_CONNECTIONS="2",
                          SHOAL_FLOOD_CHAT="1000/1", SHOAL_FLOOD_GROUP="1000/1", SHOAL_USER_RATE="1000/1",
                          # one attempt used up makes a dead letter: it cannot be missed
@@ -68,7 +68,7 @@ class TorturedStack(Stack):
         if program not in self.controls:
             peers = {self.redis.port: "redis", self.pg.port: "postgres", self.sim_port: "api",
                      self.responder_port: "responder"}
-            self.controls[program] = Control(os.path.join(self.folder, program + ".faults"), self.library,
+            self.controls[program] = Control(os.path.join(self.folder, program + ".faults"), self.shim,
                                              {**peers, self.gateway_port: "sender"}, peers, [self.gateway_port])
         return self.controls[program]
 
