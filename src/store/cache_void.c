@@ -70,30 +70,42 @@ void cache_fence_seen(struct redis *r, struct span fence, const char *member)
 		           (struct span[]){SPAN("SREM"), cache_key_other(deaf, "deaf", fence), span_of(member)});
 }
 
-/* *live: who has to hear it. *unknown_ms: for how long there may be others, of a server before this one. */
-static enum err set_fence(redisContext *c, struct span fence, unsigned *live, int64_t *unknown_ms)
+/* A script that answers with two integers. */
+static enum err eval_two(redisContext *c, struct redis_script *s, size_t nkeys, size_t argc, const struct span *argv,
+                         int64_t answer[2])
 {
-	char name[CACHE_NAME_BYTES], deaf[CACHE_NAME_BYTES], ident[CACHE_IDENT_SIZE];
 	redisReply *reply;
-	enum err err = cache_gen_ident_now(c, ident);
+	enum err err = redis_eval_now(c, s, nkeys, argc, argv, &reply);
 
-	if (err != ERR_OK)
-		return err;
-	err = redis_eval_now(c, &script_fence, 4, 6,
-	                     (struct span[]){cache_key_other(name, "v:fence", fence), SPAN(CACHE_TRUSTS),
-	                                     cache_key_other(deaf, "deaf", fence), SPAN(CACHE_SINCE), span_of(ident),
-	                                     SPAN(CACHE_TRUST_MS)},
-	                     &reply);
 	if (err == ERR_OK &&
 	    (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
 	     reply->element[0]->type != REDIS_REPLY_INTEGER || reply->element[1]->type != REDIS_REPLY_INTEGER))
 		err = ERR_PROTOCOL;
-	if (err == ERR_OK) {
-		*live = (unsigned)reply->element[0]->integer;
-		*unknown_ms = reply->element[1]->integer;
-	}
+	for (int i = 0; err == ERR_OK && i < 2; i++)
+		answer[i] = reply->element[i]->integer;
 	if (reply)
 		freeReplyObject(reply);
+	return err;
+}
+
+/* *live: who has to hear it. *unknown_ms: for how long there may be others, of a server before this one. */
+static enum err set_fence(redisContext *c, struct span fence, unsigned *live, int64_t *unknown_ms)
+{
+	char name[CACHE_NAME_BYTES], deaf[CACHE_NAME_BYTES], ident[CACHE_IDENT_SIZE];
+	int64_t answer[2];
+	enum err err = cache_gen_ident_now(c, ident);
+
+	if (err != ERR_OK)
+		return err;
+	err = eval_two(c, &script_fence, 4, 6,
+	               (struct span[]){cache_key_other(name, "v:fence", fence), SPAN(CACHE_TRUSTS),
+	                               cache_key_other(deaf, "deaf", fence), SPAN(CACHE_SINCE), span_of(ident),
+	                               SPAN(CACHE_TRUST_MS)},
+	               answer);
+	if (err == ERR_OK) {
+		*live = (unsigned)answer[0];
+		*unknown_ms = answer[1];
+	}
 	return err;
 }
 
@@ -101,21 +113,15 @@ static enum err set_fence(redisContext *c, struct span fence, unsigned *live, in
 static enum err ask_deaf(redisContext *c, struct span fence, unsigned *waited_for, unsigned *deaf)
 {
 	char name[CACHE_NAME_BYTES];
-	redisReply *reply;
+	int64_t answer[2];
 	enum err err;
 
-	err = redis_eval_now(c, &script_heard, 2, 2,
-	                     (struct span[]){SPAN(CACHE_TRUSTS), cache_key_other(name, "deaf", fence)}, &reply);
-	if (err == ERR_OK &&
-	    (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-	     reply->element[0]->type != REDIS_REPLY_INTEGER || reply->element[1]->type != REDIS_REPLY_INTEGER))
-		err = ERR_PROTOCOL;
+	err = eval_two(c, &script_heard, 2, 2,
+	               (struct span[]){SPAN(CACHE_TRUSTS), cache_key_other(name, "deaf", fence)}, answer);
 	if (err == ERR_OK) {
-		*waited_for = (unsigned)reply->element[0]->integer;
-		*deaf = (unsigned)reply->element[1]->integer;
+		*waited_for = (unsigned)answer[0];
+		*deaf = (unsigned)answer[1];
 	}
-	if (reply)
-		freeReplyObject(reply);
 	return err;
 }
 
