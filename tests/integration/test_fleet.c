@@ -12,6 +12,8 @@
 #include "shoal/store/sql.h"
 #include "shoal/worker/fleet.h"
 
+#define PATIENCE_MS 60000 /* for what has to come */
+
 static struct pgserver postgres;
 static struct redis_server redis_process, shard_process;
 static struct loop *loop;
@@ -79,16 +81,17 @@ static int statements(const char *name)
 }
 
 /* Turns the loop until the count of a job's outcomes has reached n. */
-static bool reached(const char *job, const char *outcome, int n, int ms)
+static bool reached(const char *job, const char *outcome, int n)
 {
-	for (int64_t end = clock_ms() + ms; runs(job, outcome) < n && clock_ms() < end;)
+	for (int64_t end = clock_ms() + PATIENCE_MS; runs(job, outcome) < n && clock_ms() < end;)
 		run_for(20);
 	return runs(job, outcome) >= n;
 }
 
 static void wait_up(void)
 {
-	for (int i = 0; i < 400 && !(redis_up(redis) && redis_up(shards[0]) && redis_up(shards[1]) && pg_up(pg)); i++)
+	for (int64_t end = clock_ms() + PATIENCE_MS;
+	     clock_ms() < end && !(redis_up(redis) && redis_up(shards[0]) && redis_up(shards[1]) && pg_up(pg));)
 		run_for(25);
 	CHECK(redis_up(redis) && redis_up(shards[0]) && redis_up(shards[1]) && pg_up(pg));
 }
@@ -121,7 +124,7 @@ static void close_fleet(struct fleet *f)
 	fleet_stop(f, on_stopped, &stopped);
 	CHECK(!stopped);
 	if (!stopped)
-		run_for(5000);
+		run_for(PATIENCE_MS);
 	CHECK(stopped);
 	run_for(50); /* a step under way */
 	fleet_free(f);
@@ -204,7 +207,7 @@ static void what_is_old_goes_in_batches_and_the_rest_stays(void)
 	    "INSERT INTO messages (chat_id, direction, created_at) SELECT 1, 'out', now() - interval '90 hours' "
 	    "FROM generate_series(1, 9) i");
 	f = open_fleet(jobs);
-	CHECK(reached("keys_a", "done", 1, 10000));
+	CHECK(reached("keys_a", "done", 1));
 	CHECK_INT(number("SELECT count(*) FROM guards"), 7);
 	CHECK_INT(number("SELECT count(*) FROM guards WHERE key LIKE 'new%'"), 7);
 	CHECK_INT(number("SELECT count(*) FROM messages"), 1214);
@@ -256,14 +259,14 @@ static void what_an_unsettled_entry_may_ask_for_stays(void)
 	add_unsettled(&shard_process, 1, 72);
 	add_unsettled(&shard_process, 1, 1);
 	f = open_fleet(jobs);
-	CHECK(reached("keys_e", "done", 1, 10000));
+	CHECK(reached("keys_e", "done", 1));
 	CHECK_STR(guards_left(), "119,99,97,49,47 | 119,99,97,49,47");
 	command_to(&shard_process, "XTRIM shoal:{1}:updates MAXLEN 1");
-	CHECK(reached("keys_e", "done", 2, 10000));
+	CHECK(reached("keys_e", "done", 2));
 	CHECK_STR(guards_left(), "49,47 | 49,47");
 	command("DEL shoal:{0}:updates");
 	command_to(&shard_process, "DEL shoal:{1}:updates");
-	CHECK(reached("keys_e", "done", 3, 10000));
+	CHECK(reached("keys_e", "done", 3));
 	CHECK_STR(guards_left(), "47 | 47");
 	close_fleet(f);
 }
@@ -277,17 +280,17 @@ static void nothing_is_removed_while_a_shard_cannot_be_asked(void)
 	add_guards();
 	redis_server_kill(&shard_process);
 	f = open_fleet(jobs);
-	CHECK(reached("keys_f", "failed", 1, 10000));
+	CHECK(reached("keys_f", "failed", 1));
 	redis_server_run(&shard_process);
 	CHECK_STR(guards_left(), "121,119,99,97,49,47 | 121,119,99,97,49,47");
 	/* it answers, and what it says is of no use */
 	command("SET shoal:{0}:updates nonsense");
 	wait_up();
 	int failed = runs("keys_f", "failed");
-	CHECK(reached("keys_f", "failed", failed + 2, 10000));
+	CHECK(reached("keys_f", "failed", failed + 2));
 	CHECK_STR(guards_left(), "121,119,99,97,49,47 | 121,119,99,97,49,47");
 	command("DEL shoal:{0}:updates");
-	CHECK(reached("keys_f", "done", 1, 10000));
+	CHECK(reached("keys_f", "done", 1));
 	CHECK_STR(guards_left(), "47 | 47");
 	close_fleet(f);
 }
@@ -360,7 +363,7 @@ static void a_job_runs_once_a_period_however_many_look(void)
 	fresh();
 	for (int i = 0; i < 4; i++)
 		f[i] = open_fleet(jobs);
-	CHECK(reached("often", "done", 2, 20000));
+	CHECK(reached("often", "done", 2));
 	run_for(1000);
 	n = runs("often", "done");
 	most = (int)((clock_ms() - began) / 2000) + 1;
@@ -383,7 +386,7 @@ static void what_ran_not_long_ago_is_left_alone(void)
 	CHECK_INT(runs("recent", "done"), 0);
 	CHECK_STR(command("EXISTS shoal:lock:job:recent"), "0");
 	command("DEL shoal:job:recent:last");
-	CHECK(reached("recent", "done", 1, 5000));
+	CHECK(reached("recent", "done", 1));
 	close_fleet(f);
 }
 
@@ -405,7 +408,7 @@ static void who_waited_for_the_lock_asks_again(void)
 	CHECK_INT(runs("other", "done"), 0);
 	CHECK_STR(command("EXISTS shoal:lock:job:other"), "0");
 	command("DEL shoal:job:other:last");
-	CHECK(reached("other", "done", 1, 5000));
+	CHECK(reached("other", "done", 1));
 	close_fleet(f);
 }
 
@@ -418,13 +421,13 @@ static void a_lost_lock_ends_the_run_after_the_step(void)
 	fresh();
 	steps = 0;
 	f = open_fleet(jobs);
-	for (int i = 0; i < 200 && steps < 3; i++)
+	for (int64_t end = clock_ms() + PATIENCE_MS; clock_ms() < end && steps < 3;)
 		run_for(20);
 	CHECK(steps >= 3);
 	CHECK_INT(strlen(command("GET shoal:lock:job:robbed")), 32);
 	CHECK(atoi(command("PTTL shoal:lock:job:robbed")) > 5000);
 	command("SET shoal:lock:job:robbed somebody PX 60000");
-	CHECK(reached("robbed", "stopped", 1, 10000));
+	CHECK(reached("robbed", "stopped", 1));
 	before = steps;
 	run_for(2500);
 	CHECK_INT(steps, before);
@@ -444,13 +447,13 @@ static void stopping_gives_the_lock_back_and_begins_nothing(void)
 	fresh();
 	steps = 0;
 	f = open_fleet(jobs);
-	for (int i = 0; i < 200 && steps < 2; i++)
+	for (int64_t end = clock_ms() + PATIENCE_MS; clock_ms() < end && steps < 2;)
 		run_for(20);
 	CHECK_STR(command("EXISTS shoal:lock:job:drained"), "1");
 	fleet_stop(f, on_stopped, &stopped);
 	before = steps;
 	CHECK(!stopped);
-	run_for(5000);
+	run_for(PATIENCE_MS);
 	CHECK(stopped);
 	CHECK_STR(command("EXISTS shoal:lock:job:drained"), "0");
 	CHECK_STR(command("EXISTS shoal:job:drained:last"), "0");
@@ -470,14 +473,14 @@ static void a_step_under_way_at_the_stop_is_the_last(void)
 	fresh();
 	steps = 0;
 	f = open_fleet(jobs);
-	for (int i = 0; i < 200 && !timer_armed(&slow_timer); i++)
+	for (int64_t end = clock_ms() + PATIENCE_MS; clock_ms() < end && !timer_armed(&slow_timer);)
 		run_for(20);
 	fleet_stop(f, on_stopped, &stopped);
-	run_for(5000);
+	run_for(PATIENCE_MS);
 	CHECK(stopped);
 	CHECK_INT(steps, 0);
 	CHECK_STR(command("EXISTS shoal:lock:job:slow"), "0");
-	CHECK(reached("slow", "stopped", 1, 2000));
+	CHECK(reached("slow", "stopped", 1));
 	run_for(1500);
 	CHECK_INT(steps, 1);
 	CHECK_INT(rows("slow"), 1);
@@ -498,11 +501,12 @@ static void ending_with_a_step_under_way_is_safe(void)
 	PQclear(PQexec(blocker, "BEGIN; LOCK TABLE guards"));
 	f = fleet_open(&(struct fleet_opts){
 	    .loop = loop, .pg = own, .redis = redis, .shards = shards, .nshards = 2, .jobs = jobs});
-	for (int i = 0; i < 200 && number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0; i++)
+	for (int64_t end = clock_ms() + PATIENCE_MS;
+	     clock_ms() < end && number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0;)
 		run_for(20);
 	CHECK_STR(command("EXISTS shoal:lock:job:keys_b"), "1");
 	fleet_stop(f, on_stopped, &stopped);
-	run_for(5000);
+	run_for(PATIENCE_MS);
 	CHECK(stopped);
 	CHECK_INT(runs("keys_b", "stopped"), 0);
 	pg_close(own);
@@ -523,12 +527,12 @@ static void what_fails_comes_again_after_its_period(void)
 	sql("INSERT INTO guards (key, at) VALUES ('a', now() - interval '3 days'); ALTER TABLE guards RENAME TO "
 	    "hidden");
 	f = open_fleet(jobs);
-	CHECK(reached("keys_c", "failed", 1, 8000));
+	CHECK(reached("keys_c", "failed", 1));
 	failed = clock_ms();
 	sql("ALTER TABLE hidden RENAME TO guards");
 	run_for(100);
 	CHECK_STR(command("EXISTS shoal:lock:job:keys_c"), "0");
-	CHECK(reached("keys_c", "done", 1, 10000));
+	CHECK(reached("keys_c", "done", 1));
 	CHECK(clock_ms() - failed >= 2900);
 	CHECK_INT(number("SELECT count(*) FROM guards"), 0);
 	CHECK_INT(runs("keys_c", "failed"), 1);
@@ -553,7 +557,7 @@ static void nothing_begins_without_its_servers(void)
 	run_for(2500);
 	CHECK_INT(runs("keys_d", "done") + runs("keys_d", "failed") + runs("keys_d", "stopped"), 0);
 	redis_server_run(&redis_process);
-	CHECK(reached("keys_d", "done", 1, 15000));
+	CHECK(reached("keys_d", "done", 1));
 	CHECK_INT(number("SELECT count(*) FROM guards"), 0);
 	close_fleet(f);
 }
@@ -566,7 +570,7 @@ static void stopping_without_redis_ends_too(void)
 	fresh();
 	steps = 0;
 	f = open_fleet(jobs);
-	for (int i = 0; i < 200 && steps < 2; i++)
+	for (int64_t end = clock_ms() + PATIENCE_MS; clock_ms() < end && steps < 2;)
 		run_for(20);
 	redis_server_kill(&redis_process);
 	close_fleet(f);
@@ -602,14 +606,14 @@ static void trades_that_are_due_come_once_each_in_their_buyers_lanes(void)
 	    "3, 1, "
 	    "'USD', s, now() - interval '1 hour' FROM unnest('{active,released,refunded,disputed,expired}'::text[]) s");
 	f = open_fleet(jobs);
-	CHECK(reached("due_a", "done", 1, 20000));
+	CHECK(reached("due_a", "done", 1));
 	CHECK_INT(rows("due_a"), 1203);
 	CHECK_INT(entries(), 1203);
 	CHECK(atoll(command("XLEN shoal:{0}:updates")) > 100); /* by lane, so both shards have some */
 	CHECK(atoll(command_to(&shard_process, "XLEN shoal:{1}:updates")) > 100);
 	CHECK_INT(statements("fleet_due_trades"), 3);
 	/* not read yet: they are not appended again for a while, nor by another worker */
-	CHECK(reached("due_a", "done", 2, 20000));
+	CHECK(reached("due_a", "done", 2));
 	CHECK_INT(rows("due_a"), 1203);
 	CHECK_INT(entries(), 1203);
 	close_fleet(f);
@@ -627,7 +631,7 @@ static void due_entry_says_which_trade(void)
 	sql("INSERT INTO users (telegram_id) VALUES (77); INSERT INTO escrows (public_id, buyer_id, amount, currency, "
 	    "expires_at) SELECT 'T1', max(id), 1, 'USD', now() FROM users");
 	f = open_fleet(jobs);
-	CHECK(reached("due_b", "done", 1, 20000));
+	CHECK(reached("due_b", "done", 1));
 	close_fleet(f);
 	for (int i = 0; i < 2; i++) {
 		c = redisConnect("127.0.0.1", i ? shard_process.port : redis_process.port);
@@ -657,10 +661,10 @@ static void shard_that_is_away_fails_the_run(void)
 	    "FROM generate_series(1, 39) i");
 	redis_server_kill(&shard_process);
 	f = open_fleet(jobs);
-	CHECK(reached("due_c", "failed", 1, 20000));
+	CHECK(reached("due_c", "failed", 1));
 	redis_server_run(&shard_process);
 	wait_up();
-	CHECK(reached("due_c", "done", 1, 20000)); /* what was missing comes with the next run */
+	CHECK(reached("due_c", "done", 1)); /* what was missing comes with the next run */
 	CHECK_INT(entries(), 39);
 	close_fleet(f);
 }

@@ -7,6 +7,7 @@
 #include "shoal/base/metrics.h"
 #include "shoal/io/loop.h"
 #include "shoal/io/pg.h"
+#include "standstill.h"
 
 /* What one pg_exec came to. */
 struct call {
@@ -710,17 +711,17 @@ int main(void)
 	RUN(an_error_spoils_nothing_else);
 	RUN(faults_are_told_apart);
 	RUN(lost_names_and_stale_plans);
-	RUN(statement_timeout);
-	RUN(a_stalled_server);
-	RUN(idle_connections_are_pinged);
-	RUN(a_read_only_server);
-	RUN(killed_under_load);
-	RUN(shut_down_under_load);
-	RUN(appears_later);
-	RUN(more_than_it_can_hold);
-	RUN(closed_with_work_under_way);
-	RUN(hosts_by_name);
-	RUN(connection_strings);
+	RUN_STEADILY(statement_timeout);
+	RUN_STEADILY(a_stalled_server);
+	RUN_STEADILY(idle_connections_are_pinged);
+	RUN_STEADILY(a_read_only_server);
+	RUN_STEADILY(killed_under_load);
+	RUN_STEADILY(shut_down_under_load);
+	RUN_STEADILY(appears_later);
+	RUN_STEADILY(more_than_it_can_hold);
+	RUN_STEADILY(closed_with_work_under_way);
+	RUN_STEADILY(hosts_by_name);
+	RUN_STEADILY(connection_strings);
 	RUN(metrics_tell);
 	timer_release(&limit);
 	loop_free(loop);

@@ -1,6 +1,7 @@
 /* links: base io store */
 #include "check.h"
 #include "servers.h"
+#include "standstill.h"
 
 #include <stdarg.h>
 
@@ -8,6 +9,8 @@
 #include "shoal/base/log.h"
 #include "shoal/io/loop.h"
 #include "shoal/store/queue.h"
+
+#define PATIENCE_MS 30000 /* for what has to come, however busy the machine is */
 
 #define ENTRIES_MAX 4000
 #define LANES 20
@@ -368,7 +371,7 @@ static void hold(int n)
 	for (int i = 0; i < n; i++)
 		append(i);
 	want_in_hand = n;
-	CHECK(until(first_has, 5000));
+	CHECK(until(first_has, PATIENCE_MS));
 }
 
 static void settle_all(struct user *u)
@@ -391,8 +394,8 @@ static void test_everything_once_and_in_order(void)
 			append((i * 7 + j * j) % LANES);
 		run_for(2);
 	}
-	CHECK(until(all_settled, 20000));
-	CHECK(until(queue_empty, 5000));
+	CHECK(until(all_settled, PATIENCE_MS));
+	CHECK(until(queue_empty, PATIENCE_MS));
 	CHECK_INT(users[0].given + users[1].given + users[2].given, 900);
 	CHECK_INT(users[0].again + users[1].again + users[2].again, 0);
 	CHECK_INT(users[0].lost + users[1].lost + users[2].lost, 0);
@@ -410,14 +413,14 @@ static void doorbell(unsigned places, int held)
 	for (int i = 0; i < held; i++)
 		append(i);
 	want_in_hand = held;
-	CHECK(until(first_has, 5000));
+	CHECK(until(first_has, PATIENCE_MS));
 	int slow = 0;
 	for (int i = 0; i < 8; i++) {
 		run_for(150 + i * 40);
 		int64_t began = clock_ms();
 		append(10);
 		want_in_hand = held + 1;
-		CHECK(until(first_has, 2000));
+		CHECK(until(first_has, PATIENCE_MS));
 		slow += users[0].given_ms - began > 120;
 		for (unsigned k = 0; k < users[0].n; k++)
 			if (!strcmp(users[0].hand[k]->id, known[nknown - 1].id)) {
@@ -445,7 +448,7 @@ static void test_no_busy_loop(void)
 {
 	fresh();
 	start(0, 64, false);
-	CHECK(until(first_ready, 5000));
+	CHECK(until(first_ready, PATIENCE_MS));
 	run_for(200);
 	turns();
 	run_for(2000);
@@ -455,7 +458,7 @@ static void test_no_busy_loop(void)
 	for (int i = 0; i < 4; i++)
 		append(i);
 	want_in_hand = 4;
-	CHECK(until(first_has, 5000));
+	CHECK(until(first_has, PATIENCE_MS));
 	run_for(50);
 	turns();
 	run_for(2000);
@@ -481,7 +484,7 @@ static void test_no_busy_loop(void)
 	users[0].room = 4;
 	for (int i = 0; i < 200; i++)
 		append(i % LANES);
-	CHECK(until(first_has, 5000));
+	CHECK(until(first_has, PATIENCE_MS));
 	run_for(50);
 	turns();
 	run_for(2000);
@@ -507,7 +510,7 @@ static void test_an_entry_as_it_came(void)
 	freeReplyObject(ask("XADD shoal:{0}:updates * %b evil %b evil x y lane good body %b bot persona bot other",
 	                    "lane\0z", (size_t)6, "bot\0", (size_t)4, "a\0b", (size_t)3));
 	want_in_hand = 1;
-	CHECK(until(first_has, 5000));
+	CHECK(until(first_has, PATIENCE_MS));
 	if (!users[0].n)
 		return;
 	struct queue_entry *e = users[0].hand[0];
@@ -518,7 +521,7 @@ static void test_an_entry_as_it_came(void)
 	CHECK(span_is(e->key, e->id)); /* for want of its own */
 	CHECK(!e->again && !e->retries && !e->takeovers && !e->sent);
 	settle(&users[0], e);
-	CHECK(until(queue_empty, 2000));
+	CHECK(until(queue_empty, PATIENCE_MS));
 	check_empty();
 	stop(0);
 }
@@ -540,9 +543,9 @@ static void test_retry_later_dead(void)
 		else
 			queue_dead(e, NULL, true);
 	}
-	CHECK(until(one_letter, 2000));
+	CHECK(until(one_letter, PATIENCE_MS));
 	want_in_hand = 2;
-	CHECK(until(first_has, 2000));
+	CHECK(until(first_has, PATIENCE_MS));
 	CHECK_INT(users[0].again, 2);
 	for (int i = 0; i < 2 && users[0].n; i++) { /* the third attempt is the last */
 		struct queue_entry *e = users[0].hand[0];
@@ -553,15 +556,15 @@ static void test_retry_later_dead(void)
 		known[find(e->id)].holder = NULL;
 		queue_retry(e, 0, "again", false);
 		if (i == 0)
-			CHECK(until(first_has, 2000));
+			CHECK(until(first_has, PATIENCE_MS));
 	}
 	run_for(100);
 	CHECK_INT(number("XLEN shoal:{0}:dead"), 2);
 	CHECK_INT(users[0].dead, 0); /* its owner knows what it reported */
 	freeReplyObject(ask("XADD shoal:{0}:updates * bot persona lane l"));
-	CHECK(until(first_dead, 2000)); /* but not what the script itself put aside */
+	CHECK(until(first_dead, PATIENCE_MS)); /* but not what the script itself put aside */
 	settle_all(&users[0]);
-	CHECK(until(queue_empty, 2000));
+	CHECK(until(queue_empty, PATIENCE_MS));
 	check_empty();
 	stop(0);
 }
@@ -579,7 +582,7 @@ static void test_marks_and_questions_are_answered_once(void)
 		u->yes = u->no = 0;
 		queue_sent(u->hand[0], 3, on_marked, u->hand[0]);
 		queue_confirm(u->hand[1], on_marked, u->hand[1]);
-		CHECK(until(first_answered, 2000));
+		CHECK(until(first_answered, PATIENCE_MS));
 		soon = clock_ms() - began < 200;
 	}
 	CHECK(soon);
@@ -600,16 +603,16 @@ static void test_marks_and_questions_are_answered_once(void)
 	freeReplyObject(ask("DEL shoal:{0}:workers"));
 	want_in_hand = 4; /* and all come again */
 	u->given = 0;
-	CHECK(until(first_answered, 2000));
+	CHECK(until(first_answered, PATIENCE_MS));
 	run_for(300);
-	CHECK(until(first_has, 2000));
+	CHECK(until(first_has, PATIENCE_MS));
 	CHECK_INT(u->yes, 2);
 	CHECK_INT(u->no, 2);
 	CHECK_INT(u->lost, 1);
 	CHECK_INT(u->given, 4);
 	CHECK_INT(u->again, 4);
 	settle_all(u);
-	CHECK(until(queue_empty, 2000));
+	CHECK(until(queue_empty, PATIENCE_MS));
 	check_empty();
 	stop(0);
 }
@@ -626,7 +629,7 @@ static void test_connections_cut_all_the_time(void)
 		if (i % 4 == 0)
 			freeReplyObject(ask("CLIENT KILL TYPE normal SKIPME yes"));
 	}
-	CHECK(until(queue_empty, 20000));
+	CHECK(until(queue_empty, PATIENCE_MS));
 	for (int i = 0; i < nknown; i++)
 		CHECK(known[i].settled >= 1);
 	CHECK_INT(disorder, 0);
@@ -650,7 +653,7 @@ static void test_a_cut_connection_keeps_what_is_in_hand(void)
 	CHECK_INT(users[1].given, 0);
 	CHECK_INT(number("ZCARD shoal:{0}:workers"), 2); /* old names are signed off */
 	settle_all(&users[0]);
-	CHECK(until(queue_empty, 3000));
+	CHECK(until(queue_empty, PATIENCE_MS));
 	check_empty();
 	stop(0);
 	stop(1);
@@ -663,7 +666,7 @@ static void test_redis_dies_and_comes_back(void)
 	settle(&users[0], users[0].hand[0]);
 	run_for(30);
 	redis_server_kill(&server);
-	CHECK(until(first_down, 5000));
+	CHECK(until(first_down, PATIENCE_MS));
 	settle(&users[0], users[0].hand[0]); /* while it is away */
 	for (unsigned i = 0; i < 2; i++)
 		users[0].hand[i]->user = &users[0];
@@ -675,13 +678,13 @@ static void test_redis_dies_and_comes_back(void)
 	CHECK_INT(users[0].lost + users[0].yes + users[0].no, 0);
 	redis_server_run(&server);
 	connect_control();
-	CHECK(until(first_answered, 8000));
+	CHECK(until(first_answered, PATIENCE_MS));
 	CHECK(queue_trouble(users[0].q) == NULL);
 	CHECK_INT(users[0].yes, 2);
 	CHECK_INT(users[0].lost, 0);
 	CHECK_INT(users[0].n, 4);
 	settle_all(&users[0]);
-	CHECK(until(queue_empty, 3000));
+	CHECK(until(queue_empty, PATIENCE_MS));
 	CHECK_INT(users[0].given, 6);
 	check_empty();
 	stop(0);
@@ -705,9 +708,9 @@ static void test_redis_comes_back_empty(void)
 	CHECK_INT(u->no, 1);
 	append(1);
 	want_in_hand = 1;
-	CHECK(until(first_has, 3000));
+	CHECK(until(first_has, PATIENCE_MS));
 	settle_all(u);
-	CHECK(until(queue_empty, 3000));
+	CHECK(until(queue_empty, PATIENCE_MS));
 	check_empty();
 	stop(0);
 }
@@ -728,7 +731,7 @@ static void test_redis_stands_still(void)
 	run_for(1500);
 	CHECK_INT(users[0].yes + users[0].no, 0);
 	kill(server.pid, SIGCONT);
-	CHECK(until(first_answered, 3000));
+	CHECK(until(first_answered, PATIENCE_MS));
 	run_for(1000);
 	CHECK_INT(users[0].yes, 2);
 	CHECK_INT(users[0].n, 5);
@@ -736,7 +739,7 @@ static void test_redis_stands_still(void)
 	CHECK_INT(users[1].given, 0); /* nobody is to blame */
 	CHECK(queue_certain(users[0].q));
 	settle_all(&users[0]);
-	CHECK(until(queue_empty, 3000));
+	CHECK(until(queue_empty, PATIENCE_MS));
 	check_empty();
 	stop(0);
 	stop(1);
@@ -775,7 +778,7 @@ static void test_leave_gives_back_at_once(void)
 	CHECK_INT(u->left, 1);
 	CHECK_INT(number("ZCARD shoal:{0}:workers"), 1);
 	settle_all(&users[1]);
-	CHECK(until(queue_empty, 3000));
+	CHECK(until(queue_empty, PATIENCE_MS));
 	check_empty();
 	stop(0);
 	stop(1);
@@ -788,14 +791,14 @@ static void test_leave_through_a_cut_connection(void)
 		fresh();
 		hold(3);
 		start(1, 64, true);
-		CHECK(until(second_ready, 5000));
+		CHECK(until(second_ready, PATIENCE_MS));
 		queue_leave(users[0].q, on_left, &users[0]); /* its turn is not sent yet */
 		settle_all(&users[0]);
 		run_for(round);
 		freeReplyObject(ask("CLIENT KILL TYPE normal SKIPME yes"));
 		CHECK(until(first_left, 7000));
 		CHECK_INT(users[0].lost, 0);
-		CHECK(until(queue_empty, 3000));
+		CHECK(until(queue_empty, PATIENCE_MS));
 		CHECK_INT(users[1].given, 0);
 		check_empty();
 		stop(0);
@@ -811,12 +814,12 @@ static void test_leave_when_nobody_answers(void)
 	u->hand[0]->user = u;
 	queue_confirm(u->hand[0], on_marked, u->hand[0]);
 	redis_server_kill(&server);
-	CHECK(until(first_down, 5000));
+	CHECK(until(first_down, PATIENCE_MS));
 	queue_leave(u->q, on_left, u);
 	queue_poke(u->q);
 	redis_server_run(&server);
 	connect_control();
-	CHECK(until(first_left, 3000));
+	CHECK(until(first_left, 7000));
 	queue_poke(u->q);
 	run_for(600);
 	CHECK_INT(u->left, 1);
@@ -861,13 +864,13 @@ static void test_the_dead_are_taken_over(void)
 	stop(0); /* as if it had died */
 	int64_t began = clock_ms();
 	want_in_hand = 5;
-	CHECK(until(second_has, 15000));
+	CHECK(until(second_has, PATIENCE_MS));
 	CHECK(clock_ms() - began > 2000);
 	for (unsigned i = 0; i < users[1].n; i++)
 		CHECK(users[1].hand[i]->again && users[1].hand[i]->takeovers == 1);
 	CHECK_INT(disorder, 0);
 	settle_all(&users[1]);
-	CHECK(until(queue_empty, 3000));
+	CHECK(until(queue_empty, PATIENCE_MS));
 	check_empty();
 	stop(1);
 }
@@ -901,23 +904,23 @@ int main(void)
 	redis_server_start(&server, durable);
 	connect_control();
 	loop = loop_new();
-	RUN(test_everything_once_and_in_order);
-	RUN(test_the_doorbell_rings_an_idle_worker);
-	RUN(test_the_doorbell_rings_a_worker_with_few_places);
-	RUN(test_no_busy_loop);
-	RUN(test_an_entry_as_it_came);
-	RUN(test_retry_later_dead);
-	RUN(test_marks_and_questions_are_answered_once);
-	RUN(test_connections_cut_all_the_time);
-	RUN(test_a_cut_connection_keeps_what_is_in_hand);
-	RUN(test_redis_dies_and_comes_back);
-	RUN(test_redis_comes_back_empty);
-	RUN(test_redis_stands_still);
-	RUN(test_leave_gives_back_at_once);
-	RUN(test_leave_through_a_cut_connection);
-	RUN(test_leave_when_nobody_answers);
-	RUN(test_the_dead_are_taken_over);
-	RUN(test_close_in_the_middle);
+	RUN_STEADILY(test_everything_once_and_in_order);
+	RUN_STEADILY(test_the_doorbell_rings_an_idle_worker);
+	RUN_STEADILY(test_the_doorbell_rings_a_worker_with_few_places);
+	RUN_STEADILY(test_no_busy_loop);
+	RUN_STEADILY(test_an_entry_as_it_came);
+	RUN_STEADILY(test_retry_later_dead);
+	RUN_STEADILY(test_marks_and_questions_are_answered_once);
+	RUN_STEADILY(test_connections_cut_all_the_time);
+	RUN_STEADILY(test_a_cut_connection_keeps_what_is_in_hand);
+	RUN_STEADILY(test_redis_dies_and_comes_back);
+	RUN_STEADILY(test_redis_comes_back_empty);
+	RUN_STEADILY(test_redis_stands_still);
+	RUN_STEADILY(test_leave_gives_back_at_once);
+	RUN_STEADILY(test_leave_through_a_cut_connection);
+	RUN_STEADILY(test_leave_when_nobody_answers);
+	RUN_STEADILY(test_the_dead_are_taken_over);
+	RUN_STEADILY(test_close_in_the_middle);
 	loop_free(loop);
 	redisFree(control);
 	redis_server_stop(&server);

@@ -1,6 +1,7 @@
 /* links: base io */
 #include "check.h"
 #include "servers.h"
+#include "standstill.h"
 
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
@@ -544,16 +545,16 @@ static void a_callback_may_close_drop_and_call(void)
 int main(void)
 {
 	log_init(LOG_ERROR, LOG_TEXT, "test", "redis");
-	RUN(answers_come_in_the_order_of_the_calls);
-	RUN(a_subscription_delivers_pushes);
-	RUN(it_comes_back_after_the_server_died);
-	RUN(a_silent_server_is_given_up);
-	RUN(answers_nobody_asked_for_end_the_connection);
-	RUN(credentials_are_sent_and_refusals_reported);
-	RUN(scripts_survive_a_flush);
-	RUN(a_full_server_is_full_not_lost);
-	RUN(a_replica_counts_as_down);
-	RUN(a_loading_server_is_waited_for);
-	RUN(a_callback_may_close_drop_and_call);
+	RUN_STEADILY(answers_come_in_the_order_of_the_calls);
+	RUN_STEADILY(a_subscription_delivers_pushes);
+	RUN_STEADILY(it_comes_back_after_the_server_died);
+	RUN_STEADILY(a_silent_server_is_given_up);
+	RUN_STEADILY(answers_nobody_asked_for_end_the_connection);
+	RUN_STEADILY(credentials_are_sent_and_refusals_reported);
+	RUN_STEADILY(scripts_survive_a_flush);
+	RUN_STEADILY(a_full_server_is_full_not_lost);
+	RUN_STEADILY(a_replica_counts_as_down);
+	RUN_STEADILY(a_loading_server_is_waited_for);
+	RUN_STEADILY(a_callback_may_close_drop_and_call);
 	DONE();
 }

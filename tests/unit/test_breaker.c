@@ -1,5 +1,6 @@
 /* links: base model bots wire io store worker */
 #include "check.h"
+#include "standstill.h"
 
 #include "shoal/base/clock.h"
 #include "shoal/worker/breaker.h"
@@ -149,10 +150,10 @@ static void hurries_on_request(void)
 int main(void)
 {
 	loop = loop_new();
-	RUN(opens_after_failures_in_a_row);
-	RUN(probes_with_growing_pauses_until_it_serves);
-	RUN(fails_again_soon_pauses_longer);
-	RUN(hurries_on_request);
+	RUN_STEADILY(opens_after_failures_in_a_row);
+	RUN_STEADILY(probes_with_growing_pauses_until_it_serves);
+	RUN_STEADILY(fails_again_soon_pauses_longer);
+	RUN_STEADILY(hurries_on_request);
 	loop_free(loop);
 	DONE();
 }
