@@ -5,6 +5,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 mkdir -p build/log
+rm -f build/log/failures
 passed=0 failed=0 began=$(date +%s)
 jobs=$(nproc 2>/dev/null || echo 2)
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
@@ -35,6 +36,7 @@ check() {
 	if [ "$not" -gt 0 ]; then
 		grep -n -B 12 '^not ok ' "$out" | tail -60
 		tail -15 "$out"
+		grep '^not ok ' "$out" | sed "s|^|$title: |" >>build/log/failures
 	fi
 }
 
@@ -100,6 +102,9 @@ if [ -z "${FAST:-}" ]; then
 	export SHOAL_TEST_LIGHT
 	total_passed=$passed total_failed=$failed
 	suite build/san "asan "
+fi
+if [ -s build/log/failures ]; then # once more where one looks first
+	cut -c1-300 build/log/failures
 fi
 echo "took $(($(date +%s) - began)) s"
 echo "$passed passed, $failed failed"
