@@ -68,6 +68,12 @@ const char *ladder_typed(struct arena *a, const struct update *u, const char *na
 	return arena_strndup(a, s, n);
 }
 
+/* The person goes on as soon as they are answered: the next command has to know what this one changed. */
+static void forget_player(const struct update *u, struct decision *d)
+{
+	decision_invalidate(d, "player", arena_printf(d->arena, "%lld", (long long)u->from.id));
+}
+
 /* ---- /termsofservice */
 
 void ladder_terms(const struct update *u, const struct facts *f, struct decision *d)
@@ -87,6 +93,7 @@ void ladder_accept(const struct update *u, const struct facts *f, struct decisio
 		return;
 	}
 	params_i64(decision_commit(d, "ladder_accept"), u->from.id);
+	forget_player(u, d);
 	answer(d, u, TEXT_ACCEPTED);
 }
 
@@ -115,6 +122,7 @@ void ladder_setup(const struct update *u, const struct facts *f, struct decision
 	params_text(p, name);
 	params_text(p, ladder_typed(d->arena, u, "country"));
 	params_text(p, ladder_typed(d->arena, u, "region"));
+	forget_player(u, d);
 	ladder_answer_about(d, u, texts[TEXT_SET_UP], name);
 }
 
@@ -134,5 +142,6 @@ void ladder_country(const struct update *u, const struct facts *f, struct decisi
 	p = decision_commit(d, "ladder_country");
 	params_i64(p, u->from.id);
 	params_text(p, country);
+	forget_player(u, d);
 	ladder_answer_about(d, u, texts[TEXT_COUNTRY], country);
 }

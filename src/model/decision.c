@@ -9,6 +9,7 @@ void decision_init(struct decision *d, struct arena *a)
 {
 	*d = (struct decision){.arena = a, .params.arena = a};
 	d->last = &d->replies;
+	d->last_errand = &d->errands;
 }
 
 void decision_ignore(struct decision *d)
@@ -35,6 +36,28 @@ struct params *decision_commit(struct decision *d, const char *statement)
 	ENSURE(!d->commit);
 	d->commit = statement;
 	return &d->params;
+}
+
+void decision_errand(struct decision *d, const char *what, ...)
+{
+	struct errand *o = arena_new(d->arena, struct errand);
+	const char *word;
+	va_list ap;
+
+	*o = (struct errand){.what = what};
+	va_start(ap, what);
+	while ((word = va_arg(ap, const char *)) && o->n < ERRAND_WORDS)
+		o->words[o->n++] = word;
+	va_end(ap);
+	if (word)
+		fail(d, ERR_INTERNAL, "an errand with too many words");
+	*d->last_errand = o;
+	d->last_errand = &o->next;
+}
+
+void decision_invalidate(struct decision *d, const char *cache, const char *key)
+{
+	decision_errand(d, "forget", cache, key, NULL);
 }
 
 static struct reply *add_reply(struct decision *d, enum reply_kind kind, int64_t chat_id, int64_t message_id)

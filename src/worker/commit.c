@@ -28,7 +28,7 @@ static void committed(void *arg, enum err err, PGresult *res, const struct pg_fa
 static void commit_send(struct job *j)
 {
 	const struct decision *d = &j->decision;
-	struct span effects = calls_encode(j->calls, j->ncalls, &j->arena);
+	struct span effects = effects_encode(&j->effects, &j->arena);
 	struct pg_params p = {.n = (int)d->params.n + 2, .v = {span_of(j->update.key), effects}};
 	memcpy(p.v + 2, d->params.v, d->params.n * sizeof(d->params.v[0]));
 	j->op_err = ERR_OK;

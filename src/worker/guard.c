@@ -15,8 +15,8 @@ static void guard_found(void *arg, enum err err, PGresult *res, const struct pg_
 		j->error = arena_printf(&j->arena, "guard_find: %s %s", fault->sqlstate, fault->message);
 	if (err == ERR_OK && j->guarded) {
 		struct span text = {PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0)};
-		j->ncalls = 0; /* nothing is stored where the person was erased */
-		if (!PQgetisnull(res, 0, 0) && calls_decode(text, &j->arena, &j->calls, &j->ncalls) != ERR_OK)
+		j->effects = (struct effects){0}; /* nothing is stored where the person was erased */
+		if (!PQgetisnull(res, 0, 0) && effects_decode(text, &j->arena, &j->effects) != ERR_OK)
 			job_op_failed(j, ERR_PROTOCOL);
 	}
 	PQclear(res);

@@ -1,7 +1,9 @@
-/* The stage that sends what was decided, one message after the other, within the flood budget. */
+/* The stage that sees to the effects: first the errands, then what is to be sent, one message after the other, within
+ * the flood budget. */
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
 #include "shoal/wire/stream.h"
+#include "shoal/worker/errands.h"
 #include "shoal/worker/reach.h"
 #include "shoal/worker/send.h"
 #include "shoal/worker/stages.h"
@@ -14,7 +16,17 @@
 #define LOOK_MS 60000       /* an entry given back looks again after so long, however long a block is said to last */
 #define OUTAGE_MAX_MS 10000 /* who fails cannot know when that will be over: its word counts for so long */
 
-enum reply_step { REPLY_NEXT, REPLY_WAY, REPLY_FENCE, REPLY_BUDGET, REPLY_SENT, REPLY_TOLD, REPLY_OVER };
+enum reply_step {
+	REPLY_ERRANDS,
+	REPLY_DONE,
+	REPLY_NEXT,
+	REPLY_WAY,
+	REPLY_FENCE,
+	REPLY_BUDGET,
+	REPLY_SENT,
+	REPLY_TOLD,
+	REPLY_OVER
+};
 
 static void budget(void *arg, enum err err, const struct flood_answer *a)
 {
@@ -72,7 +84,7 @@ static const char *const waits_for[] = {
 
 static void budget_ask(struct job *j)
 {
-	const struct call *c = &j->calls[j->sent];
+	const struct call *c = &j->effects.calls[j->sent];
 	int64_t left = (outlet_sit(j) ? WAIT_MS : MOMENT_MS) - j->waited_ms;
 	const struct flood_message m = {.bot = j->bot->name,
 	                                .chat_id = c->chat_id,
@@ -133,11 +145,11 @@ static void budget_tell(struct job *j)
 	struct flood *f = j->worker->flood;
 	const char *bot = j->bot->name;
 	const struct ruling *r = &j->ruling;
-	bool counts = r->limited && !j->calls[j->sent].token;
+	bool counts = r->limited && !j->effects.calls[j->sent].token;
 	if (counts && !r->scoped)
-		flood_limited(f, bot, j->calls[j->sent].chat_id, r->wait_ms, j->flood.doubt);
+		flood_limited(f, bot, j->effects.calls[j->sent].chat_id, r->wait_ms, j->flood.doubt);
 	else if (counts && !r->whole_bot)
-		flood_chat_limited(f, bot, j->calls[j->sent].chat_id, r->wait_ms, j->flood.doubt);
+		flood_chat_limited(f, bot, j->effects.calls[j->sent].chat_id, r->wait_ms, j->flood.doubt);
 	else if (j->flood.doubt[0])
 		flood_tested(f, bot, j->flood.doubt, went_through[r->verdict]);
 	if (r->verdict == CALL_LATER && r->whole_bot && r->wait_ms > 0)
@@ -163,14 +175,41 @@ static enum step platform_there(struct job *j)
 	return why ? job_later(j, jitter_ms(JOB_OUTAGE_MS), why) : STEP_NEXT;
 }
 
+/* Where a message has gone out they were done before it. */
+static enum step reply_errands(struct job *j)
+{
+	const char *why;
+
+	if (!j->effects.errands || j->entry->sent) {
+		j->step = REPLY_NEXT;
+		return STEP_NEXT;
+	}
+	if (job_must_confirm(j))
+		return STEP_WAIT;
+	j->step = REPLY_DONE;
+	j->op_err = ERR_OK;
+	why = errands_begin(j);
+	return why ? job_retry(j, why) : STEP_WAIT;
+}
+
+static enum step reply_done(struct job *j)
+{
+	if (job_is_outage(j->op_err))
+		return job_outage(j, "errands", j->op_err);
+	if (j->op_err != ERR_OK)
+		return job_retry(j, arena_printf(&j->arena, "errands: %s", err_text(j->op_err)));
+	j->step = REPLY_NEXT;
+	return STEP_NEXT;
+}
+
 static enum step reply_next(struct job *j)
 {
 	if (j->sent == 0 && j->entry->sent)
-		j->sent = j->entry->sent < j->ncalls ? j->entry->sent : j->ncalls;
+		j->sent = j->entry->sent < j->effects.ncalls ? j->entry->sent : j->effects.ncalls;
 	j->waited_ms = 0;
 	j->asked = 0;
 	j->booked = false;
-	j->step = j->sent < j->ncalls ? REPLY_WAY : REPLY_OVER;
+	j->step = j->sent < j->effects.ncalls ? REPLY_WAY : REPLY_OVER;
 	return j->step == REPLY_WAY ? platform_there(j) : STEP_NEXT;
 }
 
@@ -184,7 +223,7 @@ static enum step send_now(struct job *j)
 {
 	j->step = REPLY_SENT;
 	outlet_stand(j); /* seats are for those who stand still */
-	send_call(j, &j->calls[j->sent]);
+	send_call(j, &j->effects.calls[j->sent]);
 	return STEP_WAIT;
 }
 
@@ -194,7 +233,7 @@ static enum step reply_fence(struct job *j)
 		return STEP_FAIL;
 	if (job_must_confirm(j))
 		return STEP_WAIT;
-	if (j->calls[j->sent].token) { /* no budget concerns it, but a block of the whole address */
+	if (j->effects.calls[j->sent].token) { /* no budget concerns it, but a block of the whole address */
 		if (!flood_bot_blocked(j->worker->flood, j->bot->name))
 			return send_now(j);
 		outlet_leave(j, false);
@@ -221,7 +260,7 @@ static enum step reply_over(struct job *j)
 {
 	j->sent++;
 	j->step = REPLY_NEXT;
-	if (j->sent == j->ncalls)
+	if (j->sent == j->effects.ncalls)
 		return STEP_NEXT;
 	job_begin(j);
 	queue_sent(j->entry, (unsigned)j->sent, marked, j);
@@ -230,7 +269,7 @@ static enum step reply_over(struct job *j)
 
 static enum step reply_sent(struct job *j)
 {
-	const struct call *c = &j->calls[j->sent];
+	const struct call *c = &j->effects.calls[j->sent];
 	const struct ruling *r = &j->ruling;
 	outlet_leave(j, false);
 	budget_tell(j);
@@ -267,8 +306,9 @@ static enum step reply_told(struct job *j)
 enum step reply(struct job *j)
 {
 	static enum step (*const steps[REPLY_OVER])(struct job *) = {
-	    [REPLY_NEXT] = reply_next,     [REPLY_WAY] = reply_way,   [REPLY_FENCE] = reply_fence,
-	    [REPLY_BUDGET] = reply_budget, [REPLY_SENT] = reply_sent, [REPLY_TOLD] = reply_told};
+	    [REPLY_ERRANDS] = reply_errands, [REPLY_DONE] = reply_done,   [REPLY_NEXT] = reply_next,
+	    [REPLY_WAY] = reply_way,         [REPLY_FENCE] = reply_fence, [REPLY_BUDGET] = reply_budget,
+	    [REPLY_SENT] = reply_sent,       [REPLY_TOLD] = reply_told};
 	enum step s = STEP_NEXT;
 	while (s == STEP_NEXT && j->step != REPLY_OVER)
 		s = steps[j->step](j);

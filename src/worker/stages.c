@@ -62,10 +62,11 @@ static enum step encode_replies(struct job *j)
 	const char *why = "";
 	for (const struct reply *r = j->decision.replies; r; r = r->next)
 		n++;
-	j->calls = arena_array(&j->arena, struct call, n);
-	j->ncalls = 0;
+	j->effects.errands = j->decision.errands;
+	j->effects.calls = arena_array(&j->arena, struct call, n);
+	j->effects.ncalls = 0;
 	for (const struct reply *r = j->decision.replies; r; r = r->next)
-		if (j->platform->encode(r, &j->arena, &j->calls[j->ncalls++], &why) != ERR_OK)
+		if (j->platform->encode(r, &j->arena, &j->effects.calls[j->effects.ncalls++], &why) != ERR_OK)
 			return job_retry(j, arena_printf(&j->arena, "%s: reply: %s", j->command->name, why));
 	return STEP_NEXT;
 }

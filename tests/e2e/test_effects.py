@@ -112,6 +112,39 @@ def stored(w):
           w.blocked(gone) and not w.blocked(other) and not w.blocked(own))
 
 
+def errands(w):
+    """Stored errands are done before what is stored to be said, and again after a crash in between."""
+    own, r = w.new(), w.stack.redis.client()
+    kept, lease = "shoal:{cache}:v:player:5", "shoal:{cache}:l:player:5"
+    for number in (1900000010, 1900000011):
+        r.mset({kept: "a-1|", lease: "a lease"})
+        w.stack.pg.rows("INSERT INTO guards (key, effects) VALUES (%s, %s)", "telegram:persona:%d" % number, json.dumps(
+            [{"w": ["player", "5"], "o": "forget"},
+             {"m": "sendMessage", "c": own, "g": False, "b": {"chat_id": own, "text": "said %d" % number}}]))
+        post(w, own, number, "not to be stored")
+        check("errands: what was to be said is said", wait_for(lambda: "said %d" % number in w.heard(own)), w.heard(own))
+        check("errands: what was to be forgotten is forgotten before", not r.exists(kept) and not r.exists(lease))
+    w.at_rest("errands")
+
+
+def unknown_errand(w):
+    """An errand that this release does not know, or whose words make no sense, is not passed over."""
+    own = w.new()
+    for number, errand in ((1900000012, {"o": "juggle", "w": ["player", "5"]}),
+                           (1900000013, {"o": "forget", "w": ["player"]}),
+                           (1900000014, {"o": "forget", "w": ["jester", "5"]}),
+                           (1900000015, {"o": "forget", "w": ["player", ""]})):
+        dead = w.stack.queue()["dead"]
+        w.stack.pg.rows("INSERT INTO guards (key, effects) VALUES (%s, %s)", "telegram:persona:%d" % number, json.dumps(
+            [errand, {"m": "sendMessage", "c": own, "g": False, "b": {"chat_id": own, "text": "not to be said"}}]))
+        post(w, own, number, "x")
+        check("unknown errand %s: a dead letter" % errand, wait_for(lambda: w.stack.queue()["dead"] == dead + 1))
+        letter = w.stack.redis.client(decode_responses=True).xrevrange("shoal:{0}:dead", count=1)[0][1]
+        check("unknown errand %s: it says so, and may be retried" % errand, "no errand" in letter["error"]
+              and letter["maybe_applied"] == "1", letter)
+    check("unknown errand: nothing is said", w.heard(own) == ["first"], w.heard(own))
+
+
 def broken_off(w):
     """Postgres breaks transactions off (40001), more often than an update loads again at once."""
     user = w.new()
@@ -217,7 +250,8 @@ def same_id(w):
 def main():
     w = World()
     began = time.monotonic()
-    for run in (answer_lost, request_lost, stored, broken_off, conflict, unreadable, erased, guard_fails, same_id):
+    for run in (answer_lost, request_lost, stored, errands, broken_off, conflict, unreadable, unknown_errand, erased, guard_fails,
+                same_id):
         run(w)
     print("# took %.1f s" % (time.monotonic() - began))
     finish()

@@ -409,6 +409,16 @@ static void say_write(struct lines *out, const struct decision *d)
 		broken(d->commit, d->params.n, "the statement wants more parameters than it was given", "");
 }
 
+/* "do forget: player 5"; an empty word as nothing. */
+static void say_errand(struct lines *out, const struct errand *e)
+{
+	const char *line = arena_printf(&scratch, "do %s:", e->what);
+
+	for (size_t i = 0; i < e->n; i++)
+		line = arena_printf(&scratch, "%s %s", line, e->words[i][0] ? e->words[i] : "nothing");
+	say(out, line);
+}
+
 static void say_reply(struct lines *out, const struct reply *r)
 {
 	static const char *const verbs[] = {"send to", "edit in", "disarm in", "reply", "then reply"};
@@ -441,6 +451,8 @@ static void say_decision(struct lines *out, const struct decision *d)
 		say_write(out, d);
 	else
 		say(out, "write nothing");
+	for (const struct errand *e = d->errands; e; e = e->next)
+		say_errand(out, e);
 	for (const struct reply *r = d->replies; r; r = r->next)
 		say_reply(out, r);
 }
@@ -449,8 +461,9 @@ static void say_decision(struct lines *out, const struct decision *d)
 
 static bool heads_block(const char *line)
 {
-	static const char *const heads[] = {"write ",         "send to ", "edit in ", "disarm in ", "reply by ",
-	                                    "then reply by ", "ignore",   "fail: ",   "command ",   "code "};
+	static const char *const heads[] = {
+	    "write ", "send to ", "edit in ", "disarm in ", "reply by ", "then reply by ",
+	    "ignore", "fail: ",   "command ", "code ",      "do "};
 
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
 		if (strncmp(line, heads[i], strlen(heads[i])) == 0)

@@ -722,7 +722,7 @@ static void refusals(void)
 	CHECK(strstr(moved.why, "-1001"));
 }
 
-static void stored_calls(void)
+static void stored_effects(void)
 {
 	struct call calls[] = {{.method = "sendMessage",
 	                        .chat_id = INT64_MIN,
@@ -734,26 +734,39 @@ static void stored_calls(void)
 	                                     "[7]",
 	                                     "[{}]",
 	                                     "[{\"m\":\"a\",\"c\":1,\"g\":false}]",
+	                                     "[{\"o\":\"forget\"}]",
+	                                     "[{\"o\":\"forget\",\"w\":[1]}]",
+	                                     "[{\"o\":7,\"w\":[]}]",
 	                                     "[{\"m\":\"../x\",\"c\":1,\"g\":false,\"b\":{}}]",
 	                                     "[{\"m\":\"a\",\"c\":\"1\",\"g\":false,\"b\":{}}]"};
-	struct span text = calls_encode(calls, 2, &arena);
-	struct call *back = NULL;
-	size_t n = 0;
+	struct errand leave = {.what = "leave", .n = 1, .words = {"7"}};
+	struct errand forget = {.what = "forget", .n = 2, .words = {"player", "\"\x01\xc3\xa4"}, .next = &leave};
+	struct span text = effects_encode(&(struct effects){.calls = calls, .ncalls = 2}, &arena);
+	struct effects back;
 
 	CHECK(span_is(text, "[{\"m\":\"sendMessage\",\"c\":-9223372036854775808,\"g\":true,\"b\":"
 	                    "{\"chat_id\":9007199254740993,\"text\":\"\\u001f\"}},"
 	                    "{\"m\":\"editOriginal\",\"c\":0,\"g\":false,\"t\":\"a\\\"\\u0001/b\",\"b\":{}}]"));
-	CHECK_INT(calls_decode(text, &arena, &back, &n), ERR_OK);
-	CHECK_INT(n, 2);
-	CHECK_STR(back[0].method, "sendMessage");
-	CHECK(back[0].chat_id == INT64_MIN && back[0].group && !back[0].token);
-	CHECK_STR(back[1].token, "a\"\x01/b");
-	CHECK(span_eq(back[0].body, calls[0].body));
-	CHECK(span_eq(back[1].body, calls[1].body));
-	CHECK_INT(calls_decode(calls_encode(NULL, 0, &arena), &arena, &back, &n), ERR_OK);
-	CHECK_INT(n, 0);
+	CHECK_INT(effects_decode(text, &arena, &back), ERR_OK);
+	CHECK(!back.errands);
+	CHECK_INT(back.ncalls, 2);
+	CHECK_STR(back.calls[0].method, "sendMessage");
+	CHECK(back.calls[0].chat_id == INT64_MIN && back.calls[0].group && !back.calls[0].token);
+	CHECK_STR(back.calls[1].token, "a\"\x01/b");
+	CHECK(span_eq(back.calls[0].body, calls[0].body));
+	CHECK(span_eq(back.calls[1].body, calls[1].body));
+	CHECK_INT(effects_decode(effects_encode(&(struct effects){0}, &arena), &arena, &back), ERR_OK);
+	CHECK(back.ncalls == 0 && !back.errands);
+	text = effects_encode(&(struct effects){.errands = &forget, .calls = calls, .ncalls = 1}, &arena);
+	CHECK_INT(effects_decode(text, &arena, &back), ERR_OK);
+	CHECK_INT(back.ncalls, 1);
+	CHECK_STR(back.errands->what, "forget");
+	CHECK_INT(back.errands->n, 2);
+	CHECK_STR(back.errands->words[1], "\"\x01\xc3\xa4");
+	CHECK_STR(back.errands->next->words[0], "7");
+	CHECK(!back.errands->next->next);
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
-		CHECK_INT(calls_decode(span_of(broken[i]), &arena, &back, &n), ERR_INVALID);
+		CHECK_INT(effects_decode(span_of(broken[i]), &arena, &back), ERR_INVALID);
 }
 
 static void batches(void)
@@ -826,7 +839,7 @@ int main(void)
 	RUN(limits_of_buttons);
 	RUN(rulings);
 	RUN(refusals);
-	RUN(stored_calls);
+	RUN(stored_effects);
 	RUN(batches);
 	RUN(what_a_bot_asks_for);
 	arena_release(&arena);

@@ -1,4 +1,4 @@
-/* What a bot decided: at most one commit, replies. Built in the job's arena; the builders fail
+/* What a bot decided: at most one commit, errands to Redis, replies. Built in the job's arena; the builders fail
  * stickily (decision.failed) and the worker checks once. */
 #ifndef SHOAL_MODEL_DECISION_H
 #define SHOAL_MODEL_DECISION_H
@@ -64,12 +64,25 @@ struct reply {
 	struct reply *next;
 };
 
+/* Something to be done in Redis once the commit is made, before the replies. Stored with the commit, and done again
+ * after a crash, maybe long after: a second time it must change nothing, whatever has happened since. What there is,
+ * and with which words: worker/errands.h. */
+#define ERRAND_WORDS 12
+struct errand {
+	const char *what; /* "forget" */
+	size_t n;
+	const char *words[ERRAND_WORDS];
+	struct errand *next;
+};
+
 struct decision {
 	struct arena *arena;
 	enum outcome outcome;
-	const char *commit;    /* statement in sql/queries; its $1 and $2 are the idempotency key and the effects, which
-	                          the worker fills in; NULL: nothing to write */
-	struct params params;  /* $3 and on */
+	const char *commit;   /* statement in sql/queries; its $1 and $2 are the idempotency key and the effects, which
+	                         the worker fills in; NULL: nothing to write */
+	struct params params; /* $3 and on */
+	struct errand *errands; /* in order */
+	struct errand **last_errand;
 	struct reply *replies; /* in sending order */
 	struct reply **last;
 	enum err failed;
@@ -80,6 +93,12 @@ void decision_init(struct decision *d, struct arena *a);
 void decision_ignore(struct decision *d);
 /* Begins the commit; the caller adds parameters to the result. */
 struct params *decision_commit(struct decision *d, const char *statement);
+/* Ends with NULL; more than ERRAND_WORDS words fail the decision. */
+void decision_errand(struct decision *d, const char *what, ...) __attribute__((sentinel));
+/* The commit changes what a cache holds under this key (SPEC 6), so that it must be forgotten before the answer is
+ * seen.
+ */
+void decision_invalidate(struct decision *d, const char *cache, const char *key);
 /* A message to a chat. html must have something to see; over 4,096 UTF-16 units, counted as the platform shows it (tags
  * not at all, an entity as one), fails the decision: cut what comes from people with text_fit, then escape it. */
 struct reply *decision_send(struct decision *d, int64_t chat_id, const char *html);

@@ -75,11 +75,17 @@ extern const struct platform platform_telegram, platform_discord;
 /* NULL: not spoken by this program. */
 const struct platform *platform_of(enum platform_id id);
 
-/* Calls as they are stored with a commit: a JSON array of {"m","c","g","t","b"}, t only where there is a token; and
- * back (ERR_INVALID: not of that form). Whoever stores the text may reorder members and white space. */
-struct span calls_encode(const struct call *calls, size_t n, struct arena *a);
-enum err calls_decode(struct span text, struct arena *a, struct call **calls, size_t *n)
-    __attribute__((warn_unused_result));
+/* What a decision leads to beside its commit. */
+struct effects {
+	const struct errand *errands; /* first */
+	struct call *calls;
+	size_t ncalls;
+};
+/* As they are stored with a commit: a JSON array of {"o","w"}, what and words of an errand, and {"m","c","g","t","b"},
+ * a call, t only where there is a token; and back (ERR_INVALID: not of that form). Whoever stores the text may reorder
+ * members and white space. */
+struct span effects_encode(const struct effects *e, struct arena *a);
+enum err effects_decode(struct span text, struct arena *a, struct effects *out) __attribute__((warn_unused_result));
 
 /* Body of the entry by which the fleet tells itself that a chat refused (decodes to UPDATE_REFUSED). */
 struct span refused_encode(int64_t chat_id, struct arena *a);

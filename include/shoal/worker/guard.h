@@ -4,8 +4,8 @@
 
 #include "shoal/worker/job.h"
 
-/* One operation of the job. A row that is found sets j->guarded and makes j->calls the stored ones; what fails goes to
- * j->op_err. */
+/* One operation of the job. A row that is found sets j->guarded and makes j->effects the stored ones; what fails goes
+ * to j->op_err. */
 void guard_ask(struct job *j);
 
 #endif

@@ -82,8 +82,8 @@ struct job {
 	bool maybe_applied;
 
 	unsigned statements, conflicts;
-	struct call *calls;
-	size_t ncalls, sent; /* sent: delivered, or refused for good */
+	struct effects effects;
+	size_t sent;         /* of its calls: delivered, or refused for good */
 	const char *sending; /* method of the call under way */
 
 	/* results that callbacks left for the stage */
