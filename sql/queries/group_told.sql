@@ -10,4 +10,6 @@ WITH guard AS (
 	ON CONFLICT (bot, chat_id) DO NOTHING
 	RETURNING chat_id
 )
-SELECT expect(1, count(*), 'told_before') FROM told
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'told_before')
+FROM told

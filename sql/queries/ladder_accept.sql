@@ -11,4 +11,6 @@ WITH guard AS (
 	INSERT INTO player_action_logs (discord_uid, action, idempotency_key)
 	SELECT discord_uid, 'accepted terms of service', $1::text FROM player
 )
-SELECT expect(1, count(*), 'accepted') FROM player
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'accepted')
+FROM player

@@ -13,4 +13,6 @@ WITH guard AS (
 	INSERT INTO player_action_logs (discord_uid, action, details, idempotency_key)
 	SELECT discord_uid, 'changed country', jsonb_build_object('country', country), $1::text FROM player
 )
-SELECT expect(1, count(*), 'country') FROM player
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'country')
+FROM player

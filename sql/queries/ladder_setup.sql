@@ -19,4 +19,6 @@ WITH guard AS (
 		jsonb_build_object('name', player_name, 'country', country, 'region', region), $1::text
 	FROM player
 )
-SELECT expect(1, count(*), 'place') FROM player
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'place')
+FROM player

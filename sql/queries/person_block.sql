@@ -13,4 +13,6 @@ WITH guard AS (
 	ON CONFLICT (bot, user_id) DO UPDATE SET blocked_at = excluded.blocked_at
 	RETURNING user_id
 )
-SELECT expect(1, count(*), 'changed') FROM marked
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'changed')
+FROM marked

@@ -17,4 +17,6 @@ WITH guard AS (
 	WHERE bot = $7::text AND user_id = person.id AND blocked_at IS NOT NULL
 	RETURNING user_id
 )
-SELECT expect(1, count(*), 'changed') FROM unblocked
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'changed')
+FROM unblocked

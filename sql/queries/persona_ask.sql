@@ -22,6 +22,7 @@ WITH guard AS (
 	UPDATE bot_users SET blocked_at = NULL FROM person
 	WHERE bot = $7::text AND user_id = person.id AND blocked_at IS NOT NULL
 )
-SELECT expect(1, count(*), 'changed'),
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'changed'),
 	sum(CASE WHEN $8::text IS NOT NULL THEN use_code($9::bigint, person.id) END)
 FROM person

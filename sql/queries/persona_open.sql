@@ -47,7 +47,8 @@ WITH guard AS (
 	WHERE chats.id = $12::bigint AND chats.user_id = somebody.id AND chats.persona_id = $11::bigint
 	RETURNING chats.id
 )
-SELECT expect(1, count(*), 'changed'),
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'changed'),
 	expect(num_nonnulls($11::bigint), (SELECT count(*) FROM made) + (SELECT count(*) FROM opened), 'changed'),
 	sum(CASE WHEN $8::text IS NOT NULL THEN use_code($9::bigint, somebody.id) END)
 FROM somebody

@@ -46,4 +46,5 @@ WITH guard AS (
 	SELECT person.id, (now() AT TIME ZONE 'UTC')::date, 1 FROM person
 	ON CONFLICT (user_id, day) DO UPDATE SET messages = a.messages + 1
 )
-SELECT expect(1, (SELECT count(*) FROM chat), 'changed')
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, (SELECT count(*) FROM chat), 'changed')

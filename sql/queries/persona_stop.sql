@@ -21,4 +21,6 @@ WITH guard AS (
 	WHERE chats.user_id = person.id AND chats.opened_at IS NOT NULL
 	RETURNING chats.id
 )
-SELECT expect(1, count(*), 'changed') FROM left_chats WHERE id = $8::bigint
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'changed')
+FROM left_chats WHERE id = $8::bigint

@@ -76,6 +76,17 @@ static void same_update_never_commits_twice(void)
 	        "FROM users), (SELECT count(*) FROM bot_users), (SELECT count(*) FROM conversations))"),
 	    "2 1 1 0 0");
 	CHECK_STR(get("SELECT effects FROM guards WHERE key = 'k2'"), "[]");
+	/* also where nobody could do any of it any more */
+	CHECK_STR(COMMIT("group_told", "k3", "persona", "-5"), "ok");
+	must("UPDATE users SET suspended_at = now()");
+	CHECK_STR(COMMIT("persona_say", "k", ANN, "1", "1", "9", "f", "hi", "two"), "23505 guards_pkey");
+	CHECK_STR(COMMIT("persona_open", "k", ANN, NONE, NONE, "f", "1", "9"), "23505 guards_pkey");
+	CHECK_STR(COMMIT("persona_open", "k", ANN, NONE, NONE, "t", "1", NONE), "23505 guards_pkey");
+	CHECK_STR(COMMIT("persona_ask", "k", ANN, NONE, NONE), "23505 guards_pkey");
+	CHECK_STR(COMMIT("persona_stop", "k", "99", "X", NONE, NONE, "persona", "1"), "23505 guards_pkey");
+	CHECK_STR(COMMIT("person_touch", "k", "99", "X", NONE, NONE, "persona"), "23505 guards_pkey");
+	CHECK_STR(COMMIT("person_block", "k", "99", "persona", "t"), "23505 guards_pkey");
+	CHECK_STR(COMMIT("group_told", "k", "persona", "-5"), "23505 guards_pkey");
 }
 
 static void first_code_is_the_source_for_good(void)
