@@ -13,7 +13,7 @@ class Proxy:
         self.to, self.pairs, self.lock = to_port, set(), threading.Lock()
         self.listener = None
         self.port = free_port()
-        self.losing = None  # (bytes that the request holds, whether it still arrives)
+        self.losing = None  # (bytes that the request holds, whether it still arrives, whether the answer is waited for)
         self.mend()
 
     def mend(self):
@@ -66,6 +66,7 @@ class Proxy:
                         self.losing = None
                         if losing[1]:
                             far.sendall(data)
+                        if all(losing[1:]):
                             far.recv(65536)
                         return
                     (far if s is near else near).sendall(data)

@@ -9,6 +9,18 @@
 
 #define CONFLICTS_MAX 3
 
+/* What is to be written; NULL: nothing. A redelivery that was decided to write nothing writes its guard all the same:
+ * an earlier run's commit may have been on its way while this one asked for the guard, and have made the facts that
+ * this one was decided on. Then it is found now, and what was decided first counts; else it comes too late. */
+static const char *statement_of(const struct job *j)
+{
+	if (j->outcome == JOB_UNDECIDED && j->decision.commit)
+		return j->decision.commit;
+	if (j->entry->again && j->command && (j->outcome == JOB_UNDECIDED || j->outcome == JOB_IGNORED))
+		return "guard_alone";
+	return NULL;
+}
+
 static void committed(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
 {
 	struct job *j = arg;
@@ -19,9 +31,9 @@ static void committed(void *arg, enum err err, PGresult *res, const struct pg_fa
 	if (err == ERR_EXISTS && !strcmp(fault->constraint, "guards_pkey"))
 		j->guarded = true;
 	else if (err != ERR_OK)
-		j->error = err == ERR_CONFLICT ? arena_strdup(&j->arena, fault->message)
-		                               : arena_printf(&j->arena, "%s: %s %s", j->decision.commit,
-		                                              fault->sqlstate, fault->message);
+		j->error = err == ERR_CONFLICT
+		               ? arena_strdup(&j->arena, fault->message)
+		               : arena_printf(&j->arena, "%s: %s %s", statement_of(j), fault->sqlstate, fault->message);
 	job_end(j);
 }
 
@@ -34,7 +46,7 @@ static void commit_send(struct job *j)
 	j->op_err = ERR_OK;
 	job_begin(j);
 	j->statements++;
-	pg_exec(j->worker->pg, sql_get(d->commit), &p, committed, j);
+	pg_exec(j->worker->pg, sql_get(statement_of(j)), &p, committed, j);
 }
 
 static enum step commit_result(struct job *j)
@@ -62,7 +74,7 @@ enum commit_step { COMMIT_FENCE, COMMIT_SEND, COMMIT_RESULT, COMMIT_STORED };
 
 enum step commit(struct job *j)
 {
-	if (j->outcome != JOB_UNDECIDED || !j->decision.commit)
+	if (!statement_of(j))
 		return STEP_NEXT;
 	switch ((enum commit_step)j->step) {
 	case COMMIT_FENCE:
@@ -87,8 +99,10 @@ enum step commit(struct job *j)
 			return job_outage(j, "stored effects", j->op_err);
 		if (j->op_err != ERR_OK)
 			return job_retry(j, j->error ? j->error : "stored effects: not as they were stored");
-		if (j->guarded)
+		if (j->guarded) {
+			j->outcome = JOB_DONE;
 			return STEP_NEXT;
+		}
 		if (++j->conflicts > CONFLICTS_MAX)
 			return job_outage(j, "stored effects", ERR_CONFLICT);
 		return STEP_AGAIN; /* removed between the two statements */

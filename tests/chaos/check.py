@@ -318,11 +318,13 @@ def judge_guards(data, chats, v):
     for key in wanted - count.keys():
         v["lost"].breaks("no guard of " + key)
     clicks = {KEY % u["id"] for c in chats.values() for u in c.extra}
+    # what writes nothing else has one where it was delivered again
+    alone = {KEY % u["id"] for c in chats.values() for u in c.presses if u["verb"] != "y"}
     excused = {KEY % number for c in chats.values() for number in c.excused}
     for key, times in count.items():
         if key in clicks:
             v["twice"].breaks("a second click had an effect: " + key)
-        elif key not in wanted and key not in excused:
+        elif key not in wanted and key not in excused and key not in alone:
             v["foreign"].breaks("guard of " + key)
         elif times > 1:
             v["twice"].breaks("guard of %s, %d times" % (key, times))

@@ -4,6 +4,7 @@ that Postgres breaks off use no attempt."""
 import json
 import os
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -90,6 +91,31 @@ def request_lost(w):
     w.at_rest("request lost")
     check("request lost: the effects are there once", w.lines(user) == ["hello", "first", "once", "second"]
           and w.heard(user) == ["first", "second"], (w.lines(user), w.heard(user)))
+
+
+def overtaken(w):
+    """A commit whose answer is lost is still at work when the update comes again, and is made just after the guard was asked
+    for: what it decided counts, though the facts are its own doing by then."""
+    user, sql = w.new(), w.stack.pg.connect
+    holder, barrier = sql(), sql()
+    with holder.cursor() as cur:
+        cur.execute("SELECT FROM chats WHERE user_id = (SELECT id FROM users WHERE telegram_id = %s) FOR UPDATE", (user,))
+    w.proxy.losing = (b"persona_stop", True, False)
+    w.stack.say(user, "/stop")
+    waits = ("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s")
+    check("overtaken: the commit waits", wait_for(lambda: w.stack.pg.rows(waits, "%left_chats%") == [(1,)]))
+    stopped = threading.Thread(target=lambda: barrier.cursor().execute("LOCK TABLE chats"))
+    stopped.start()
+    check("overtaken: the guard was not there when it came again", wait_for(
+        lambda: w.stack.pg.rows(waits, "%fallback_chat_id%") == [(1,)]))
+    holder.rollback()
+    stopped.join()
+    barrier.rollback()
+    w.at_rest("overtaken")
+    check("overtaken: the reply that was decided came, once", len(w.heard(user)) == 2 and "You have left" in w.heard(user)[1],
+          w.heard(user))
+    holder.close()
+    barrier.close()
 
 
 def stored(w):
@@ -250,8 +276,8 @@ def same_id(w):
 def main():
     w = World()
     began = time.monotonic()
-    for run in (answer_lost, request_lost, stored, errands, broken_off, conflict, unreadable, unknown_errand, erased, guard_fails,
-                same_id):
+    for run in (answer_lost, request_lost, overtaken, stored, errands, broken_off, conflict, unreadable, unknown_errand, erased,
+                guard_fails, same_id):
         run(w)
     print("# took %.1f s" % (time.monotonic() - began))
     finish()

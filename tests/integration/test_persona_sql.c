@@ -76,6 +76,7 @@ static void same_update_never_commits_twice(void)
 	        "FROM users), (SELECT count(*) FROM bot_users), (SELECT count(*) FROM conversations))"),
 	    "2 1 1 0 0");
 	CHECK_STR(get("SELECT effects FROM guards WHERE key = 'k2'"), "[]");
+	CHECK_STR(COMMIT("guard_alone", "k"), "23505 guards_pkey");
 	/* also where nobody could do any of it any more */
 	CHECK_STR(COMMIT("group_told", "k3", "persona", "-5"), "ok");
 	must("UPDATE users SET suspended_at = now()");
