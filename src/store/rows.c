@@ -15,6 +15,21 @@ struct column {
 #define AT(member) offsetof(struct facts, member)
 
 static const struct column columns[] = {
+    {"match_id", COLUMN_ID, AT(match.id), 0},
+    {"match_player_1", COLUMN_ID, AT(match.player_1), 0},
+    {"match_player_2", COLUMN_ID, AT(match.player_2), 0},
+    {"match_name_1", COLUMN_TEXT, AT(match.name_1), 0},
+    {"match_name_2", COLUMN_TEXT, AT(match.name_2), 0},
+    {"match_report_1", COLUMN_TEXT, AT(match.report_1), 0},
+    {"match_report_2", COLUMN_TEXT, AT(match.report_2), 0},
+    {"match_result", COLUMN_TEXT, AT(match.result), 0},
+    {"match_channel_1", COLUMN_ID, AT(match.channel_1), 0},
+    {"match_channel_2", COLUMN_ID, AT(match.channel_2), 0},
+    {"match_mmr_1", COLUMN_ID, AT(match.mmr_1), 0},
+    {"match_mmr_2", COLUMN_ID, AT(match.mmr_2), 0},
+    {"match_if_1", COLUMN_ID, AT(match.if_1), 0},
+    {"match_if_2", COLUMN_ID, AT(match.if_2), 0},
+    {"match_if_draw", COLUMN_ID, AT(match.if_draw), 0},
     {"user_id", COLUMN_ID, AT(user.id), AT(user.known)},
     {"user_age_verified", COLUMN_BOOL, AT(user.age_verified), 0},
     {"user_suspended", COLUMN_BOOL, AT(user.suspended), 0},
@@ -59,7 +74,7 @@ static const struct column columns[] = {
 };
 
 #undef AT
-#define AT(member) offsetof(struct fact_line, member)
+#define AT(member) offsetof(struct fact_said, member)
 static const struct column history_columns[] = {
     {"history_text", COLUMN_TEXT, AT(text), 0},
     {"history_out", COLUMN_BOOL, AT(out), 0},
@@ -84,6 +99,13 @@ static const struct column listed_columns[] = {
     {"listed_mine", COLUMN_BOOL, AT(mine), 0},
 };
 #undef AT
+#define AT(member) offsetof(struct fact_choice, member)
+static const struct column choice_columns[] = {
+    {"choice_kind", COLUMN_TEXT, AT(kind), 0}, {"choice_code", COLUMN_TEXT, AT(code), 0},
+    {"choice_name", COLUMN_TEXT, AT(name), 0}, {"choice_last", COLUMN_BOOL, AT(last), 0},
+    {"choice_mmr", COLUMN_ID, AT(mmr), 0},
+};
+#undef AT
 
 /* What comes as several rows: an element of a list in each row whose first column is not NULL, nor then any other. */
 static const struct list {
@@ -96,9 +118,10 @@ static const struct list {
 		columns, sizeof(columns) / sizeof((columns)[0]), sizeof(type), offsetof(struct facts, member.n),       \
 		    offsetof(struct facts, member.pointer)                                                             \
 	}
-    LIST(history_columns, struct fact_line, history, lines),
+    LIST(history_columns, struct fact_said, history, lines),
     LIST(wallet_columns, struct fact_wallet, wallets, v),
     LIST(listed_columns, struct fact_listed, listing, v),
+    LIST(choice_columns, struct fact_choice, choices, v),
 };
 
 static const struct column *find_column(const char *name)

@@ -46,6 +46,36 @@ struct fact_player {
 	int64_t tos_ms, setup_ms;            /* when terms were accepted and setup was completed; 0: not yet */
 };
 
+/* A match of the ladder; of one that is about to be made, only who plays. */
+struct fact_match {
+	int64_t id;                 /* 0: there is none */
+	int64_t player_1, player_2; /* 0: no player any more */
+	const char *name_1, *name_2;
+	const char *report_1, *report_2, *result; /* "1", "2", "draw"; result "conflict", too; NULL: none yet */
+	int64_t channel_1, channel_2;             /* where they are told; 0: nowhere */
+	int64_t mmr_1, mmr_2;                     /* now; and what player 1 would gain and player 2 lose: */
+	int64_t if_1, if_2, if_draw;
+};
+
+/* What a player may choose, or a match may be played as, on or where. */
+struct fact_choice {
+	const char *kind; /* "race", "map", "region" */
+	const char *code, *name;
+	bool last;   /* chosen last time; of a map: vetoed */
+	int64_t mmr; /* the player's with this race */
+};
+
+struct fact_choices {
+	size_t n;
+	const struct fact_choice *v; /* by kind, then by code */
+};
+
+/* The player who acts in the line of those who wait for an opponent. */
+struct fact_line {
+	const char *state; /* "waiting", "paired", "left", "over"; NULL: not known there */
+	int64_t serial;    /* of the update that made it so */
+};
+
 /* A chat of a person with a persona. */
 struct fact_chat {
 	bool found;
@@ -53,14 +83,14 @@ struct fact_chat {
 	int64_t turns; /* answers given so far: the next of `replies` is turns modulo their number */
 };
 
-struct fact_line {
+struct fact_said {
 	bool out; /* said by the persona */
 	const char *text;
 };
 
 struct fact_history {
 	size_t n;
-	const struct fact_line *lines; /* oldest first */
+	const struct fact_said *lines; /* oldest first */
 };
 
 /* Of the person, one for each currency that there is. Amounts are in its smallest unit. */
@@ -130,13 +160,16 @@ struct facts {
 	struct fact_persona persona;      /* of `chat`, or the default one where there is no chat */
 	struct fact_persona fallback;     /* the default persona: key `default`, else the lowest active id */
 	struct fact_player player;        /* who acts; not found: no player yet */
-	struct fact_chat chat;            /* the chat opened last */
-	struct fact_chat code_chat;       /* the chat with code_persona, if there is one */
-	struct fact_chat fallback_chat;   /* the chat with fallback, if there is one */
-	struct fact_history history;      /* of `chat` */
-	const char *answer;               /* the responder's; NULL: not configured, or it failed */
-	bool conversation_known;          /* a conversations row for this bot and chat */
-	const char *conversation;         /* its state as JSON */
+	struct fact_match match;
+	struct fact_choices choices;
+	struct fact_line line;
+	struct fact_chat chat;          /* the chat opened last */
+	struct fact_chat code_chat;     /* the chat with code_persona, if there is one */
+	struct fact_chat fallback_chat; /* the chat with fallback, if there is one */
+	struct fact_history history;    /* of `chat` */
+	const char *answer;             /* the responder's; NULL: not configured, or it failed */
+	bool conversation_known;        /* a conversations row for this bot and chat */
+	const char *conversation;       /* its state as JSON */
 	struct fact_wallets wallets;
 	struct fact_draft draft;
 	struct fact_trade trade;

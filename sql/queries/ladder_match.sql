@@ -1,0 +1,21 @@
+-- Two players who were paired have a match: once for their pairing.
+-- $1 key   $2 effects
+-- $3 player_1
+-- $4 player_2
+-- $5 race_1
+-- $6 race_2
+-- $7 map
+-- $8 region
+-- $9 channel_1: where player 1 is told
+-- $10 channel_2
+WITH guard AS (
+	INSERT INTO guards (key, effects) VALUES ($1::text, $2::text) RETURNING key
+), match AS (
+	INSERT INTO matches_1v1 (player_1, player_2, race_1, race_2, map, region, channel_id, channel_1, channel_2,
+		idempotency_key)
+	SELECT $3::bigint, $4::bigint, $5::text, $6::text, $7::text, $8::text, $9::bigint, $9::bigint, $10::bigint, key
+	FROM guard
+	ON CONFLICT (idempotency_key) DO NOTHING
+	RETURNING id
+)
+SELECT expect(1, count(*), 'made') FROM match
