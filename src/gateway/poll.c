@@ -210,7 +210,8 @@ static void on_answer(void *arg, enum err err, const struct http_response *res)
 		pause(p, -1);
 		return;
 	}
-	platform_telegram.judge(res->status, res->body, res->retry_after_ms, &p->arena, &ruling);
+	const struct response heard = {res->status, res->body, res->retry_after_ms, NULL};
+	platform_telegram.judge(&heard, &p->arena, &ruling);
 	if (ruling.verdict == CALL_DONE) {
 		p->trouble[0] = '\0';
 		read_batch(p, res->body);

@@ -32,6 +32,8 @@ struct http_call {
 	bool head_complete; /* curl is content with half a head */
 	int status;
 	int64_t retry_after_ms;
+	const char *const *keep;
+	char *kept[HTTP_KEEP_MAX];
 	TAILQ_ENTRY(http_call) link; /* on active or ready */
 };
 TAILQ_HEAD(call_list, http_call);
@@ -134,6 +136,24 @@ static int64_t retry_after(CURL *e)
 	return value > (double)RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S * 1000 : (int64_t)(value * 1000);
 }
 
+static void keep_headers(struct http_call *c)
+{
+	struct curl_header *h;
+	size_t len;
+
+	for (size_t i = 0; c->keep && c->keep[i]; i++) {
+		if (curl_easy_header(c->easy, c->keep[i], 0, CURLH_HEADER, -1, &h) == CURLHE_OK)
+			(void)curl_easy_header(c->easy, c->keep[i], h->amount - 1, CURLH_HEADER, -1, &h);
+		else
+			h = NULL;
+		len = h ? strcspn(h->value, "\r\n") : 0; /* of an empty one curl leaves the line's end */
+		if (h && len <= HTTP_KEPT_BYTES) {
+			c->kept[i] = mem_strdup(h->value);
+			c->kept[i][len] = '\0';
+		}
+	}
+}
+
 static void call_ready(struct http_call *c, enum err err)
 {
 	c->err = err;
@@ -180,6 +200,7 @@ static void call_complete(struct http_call *c, CURLcode code)
 		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 		c->status = (int)status;
 		c->retry_after_ms = retry_after(c->easy);
+		keep_headers(c);
 	} else {
 		curl_off_t began = 0;
 		curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &sent);
@@ -210,6 +231,8 @@ static void collect(struct http *h)
 
 static void call_free(struct http_call *c)
 {
+	for (size_t i = 0; i < HTTP_KEEP_MAX; i++)
+		free(c->kept[i]);
 	free(c->request_body);
 	buf_release(&c->body);
 	free(c);
@@ -217,8 +240,12 @@ static void call_free(struct http_call *c)
 
 static void call_deliver(struct http_call *c)
 {
-	struct http_response res = {c->status, c->body.len ? buf_span(&c->body) : SPAN(""), c->retry_after_ms};
+	struct http_response res = {.status = c->status,
+	                            .body = c->body.len ? buf_span(&c->body) : SPAN(""),
+	                            .retry_after_ms = c->retry_after_ms};
 
+	for (size_t i = 0; i < HTTP_KEEP_MAX; i++)
+		res.headers[i] = c->kept[i];
 	TAILQ_REMOVE(&c->h->ready, c, link);
 	c->fn(c->arg, c->err, c->err == ERR_OK ? &res : NULL);
 	call_free(c);
@@ -396,10 +423,13 @@ struct http_call *http_send(struct http *h, const struct http_request *req, http
 	c->h = h;
 	c->easy = handle_take(h);
 	c->peer = req->peer;
+	c->keep = req->keep;
 	c->fn = fn;
 	c->arg = arg;
 	c->retry_after_ms = -1;
 	buf_init(&c->body, h->opts.max_body);
+	for (size_t i = 0; c->keep && c->keep[i]; i++)
+		ENSURE(i < HTTP_KEEP_MAX);
 	TAILQ_INSERT_TAIL(&h->active, c, link);
 	set_route(c->easy, req->url);
 	set_method(c, req);

@@ -1,6 +1,8 @@
 /* The calls of Discord's API that Shoal makes. */
+#include <stdio.h>
 #include <string.h>
 
+#include "shoal/base/siphash.h"
 #include "shoal/wire/discord.h"
 
 #define BODY_MAX (64 * 1024)
@@ -11,21 +13,38 @@ enum { STYLE_LINK = 5 };
 
 static const unsigned char styles[] = {[BUTTON_PLAIN] = 2, [BUTTON_MAIN] = 1, [BUTTON_GOOD] = 3, [BUTTON_BAD] = 4};
 
-/* How each call is made: in its path, # is the chat, $ the update's token, ! the application. */
+/* How each call is made: in its path, # is the chat, % the message, $ the update's token, ! the application. Each is a
+ * route of its own, by which Discord counts. */
 static const struct method {
 	const char *name;
 	const char *verb, *path;
-	bool bot; /* in the name of the bot; else the token in the path is enough */
+	bool bot;  /* in the name of the bot; else the token in the path is enough */
+	bool bare; /* has no body, whatever was stored */
 } methods[] = {
-    {"createMessage", "POST", "/channels/#/messages", true},
-    {"editOriginal", "PATCH", "/webhooks/!/$/messages/@original", false},
-    {"followUp", "POST", "/webhooks/!/$", false},
-    {"setCommands", "PUT", "/applications/!/commands", true},
-    {"getMe", "GET", "/users/@me", true},
+    {"createMessage", "POST", "/channels/#/messages", true, false},
+    {"editMessage", "PATCH", "/channels/#/messages/%", true, false},
+    {"editOriginal", "PATCH", "/webhooks/!/$/messages/@original", false, false},
+    {"deleteOriginal", "DELETE", "/webhooks/!/$/messages/@original", false, true},
+    {"followUp", "POST", "/webhooks/!/$", false, false},
+    {"setCommands", "PUT", "/applications/!/commands", true, false},
+    {"getCommands", "GET", "/applications/!/commands", true, true},
+    {"getMe", "GET", "/users/@me", true, true},
 };
 
-static const char *const names[REPLY_KIND_COUNT] = {
-    [REPLY_SEND] = "createMessage", [REPLY_ANSWER] = "editOriginal", [REPLY_MORE] = "followUp"};
+/* What each kind of reply is, and what it needs. */
+static const struct {
+	const char *method;
+	bool message, token; /* else the chat */
+	bool text;
+	bool rows; /* told also when there are none: an edit takes away what stood there only where it says so */
+	bool once; /* the platform can be told to take it once */
+} kinds[REPLY_KIND_COUNT] = {
+    [REPLY_SEND] = {"createMessage", .text = true, .once = true},
+    [REPLY_EDIT] = {"editMessage", .message = true, .text = true, .rows = true},
+    [REPLY_DISARM] = {"editMessage", .message = true, .rows = true},
+    [REPLY_ANSWER] = {"editOriginal", .token = true, .text = true, .rows = true},
+    [REPLY_MORE] = {"followUp", .token = true, .text = true},
+};
 
 /* ---- messages */
 
@@ -130,43 +149,69 @@ static const char *check_text(const char *content)
 	return too_long(content, DISCORD_CONTENT_UNITS) ? "the message text is longer than 2000 characters" : NULL;
 }
 
-static void put_message(struct json_writer *w, const struct reply *r, const char *content)
+/* Of two messages with one nonce within some minutes the platform makes one (API v10, "Create Message"; 25 characters
+ * at most): the one in flight when its worker died is not seen twice. */
+static void put_nonce(struct json_writer *w, const char *once)
+{
+	static const struct siphash_seed seed = {{UINT64_C(0x736861646f776564), UINT64_C(0x6f6e63652d6f6e6c)}};
+	char nonce[17];
+
+	snprintf(nonce, sizeof(nonce), "%016llx", (unsigned long long)siphash(&seed, span_of(once)));
+	json_kv_str(w, "nonce", nonce);
+	json_kv_bool(w, "enforce_nonce", true);
+}
+
+/* content: NULL: it stays. */
+static void put_message(struct json_writer *w, const struct reply *r, const char *content, const char *once)
 {
 	json_begin_obj(w);
-	json_kv_str(w, "content", content);
-	json_kv_i64(w, "flags", FLAG_NO_EMBEDS | (r->hidden ? FLAG_EPHEMERAL : 0));
-	discord_put_nobody(w);
-	/* an edit takes away what stood there only where it says so */
-	if (r->nrows > 0 || r->kind == REPLY_ANSWER)
+	if (content) {
+		json_kv_str(w, "content", content);
+		json_kv_i64(w, "flags", FLAG_NO_EMBEDS | (r->hidden ? FLAG_EPHEMERAL : 0));
+		discord_put_nobody(w);
+	}
+	if (kinds[r->kind].once)
+		put_nonce(w, once);
+	if (r->nrows > 0 || kinds[r->kind].rows)
 		put_rows(w, r);
 	json_end_obj(w);
 }
 
 static const char *check_reply(const struct reply *r)
 {
-	if ((unsigned)r->kind >= REPLY_KIND_COUNT || !names[r->kind])
+	if ((unsigned)r->kind >= REPLY_KIND_COUNT || !kinds[r->kind].method)
 		return "a reply of a kind that Discord does not have";
-	if (r->kind == REPLY_SEND ? r->chat_id <= 0 : !r->token || !*r->token)
+	if (kinds[r->kind].token ? !r->token || !*r->token : r->chat_id <= 0)
 		return "the reply names no chat, or has no token";
-	return r->html ? check_rows(r) : "the message has no text";
+	if (kinds[r->kind].message && r->message_id <= 0)
+		return "the reply names no message";
+	if (kinds[r->kind].text && !r->html)
+		return "the message has no text";
+	return !kinds[r->kind].text && r->nrows > 0 ? "buttons on a reply that takes them off" : check_rows(r);
 }
 
-static enum err discord_encode(const struct reply *r, struct arena *a, struct call *out, const char **why)
+static enum err discord_encode(const struct reply *r, const char *once, struct arena *a, struct call *out,
+                               const char **why)
 {
 	struct buf text, body;
 	struct json_writer w;
+	bool has_text;
 
 	*why = check_reply(r);
 	if (*why)
 		return ERR_INVALID;
+	has_text = kinds[r->kind].text;
 	buf_init(&text, BODY_MAX);
 	buf_init(&body, BODY_MAX);
-	if (discord_markdown(r->html, &text, why) && !text.failed)
+	if (has_text && discord_markdown(r->html, &text, why) && !text.failed)
 		*why = check_text(text.ptr);
 	if (!*why && !text.failed) {
 		json_writer_init(&w, &body);
-		put_message(&w, r, text.ptr);
-		*out = (struct call){.method = names[r->kind], .chat_id = r->chat_id, .token = r->token};
+		put_message(&w, r, has_text ? text.ptr : NULL, once);
+		*out = (struct call){.method = kinds[r->kind].method,
+		                     .chat_id = r->chat_id,
+		                     .message_id = r->message_id,
+		                     .token = r->token};
 		out->body = body.failed ? (struct span){0} : arena_span(a, buf_span(&body));
 	}
 	if (!*why && (text.failed || body.failed))
@@ -174,6 +219,11 @@ static enum err discord_encode(const struct reply *r, struct arena *a, struct ca
 	buf_release(&text);
 	buf_release(&body);
 	return *why ? ERR_INVALID : ERR_OK;
+}
+
+static void discord_dismiss(const char *token, struct call *out)
+{
+	*out = (struct call){.method = "deleteOriginal", .token = token, .body = SPAN("{}")};
 }
 
 /* ---- requests */
@@ -195,6 +245,8 @@ static void put_path(struct buf *b, const char *path, const struct credentials *
 	for (; *path; path++) {
 		if (*path == '#')
 			buf_add_i64(b, c->chat_id);
+		else if (*path == '%')
+			buf_add_i64(b, c->message_id);
 		else if (*path == '$')
 			put_segment(b, c->token ? c->token : "");
 		else if (*path == '!')
@@ -221,7 +273,9 @@ static void discord_request(const struct credentials *who, const struct call *c,
 	buf_adds(&b, who->api);
 	put_path(&b, m->path, who, c);
 	ENSURE(!b.failed);
-	*out = (struct request){.method = m->verb, .url = arena_strndup(a, b.ptr, b.len), .body = c->body};
+	*out = (struct request){.method = m->verb, .url = arena_strndup(a, b.ptr, b.len)};
+	if (!m->bare)
+		out->body = c->body;
 	if (m->bot)
 		out->headers[0] = arena_printf(a, "Authorization: Bot %s", who->token);
 	buf_release(&b);
@@ -233,6 +287,9 @@ const struct platform platform_discord = {
     .decode = discord_decode,
     .probe = "getMe",
     .encode = discord_encode,
+    .dismiss = discord_dismiss,
+    .buckets = true,
     .request = discord_request,
+    .headers = discord_headers,
     .judge = discord_judge,
 };

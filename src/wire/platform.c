@@ -38,6 +38,8 @@ static void put_call(struct json_writer *w, const struct call *c)
 	json_kv_str(w, "m", c->method);
 	json_kv_i64(w, "c", c->chat_id);
 	json_kv_bool(w, "g", c->group);
+	if (c->message_id)
+		json_kv_i64(w, "i", c->message_id);
 	if (c->token)
 		json_kv_str(w, "t", c->token);
 	json_key(w, "b");
@@ -56,7 +58,7 @@ static size_t longest(const struct effects *e)
 			max += strlen(o->words[i]) * 6 + 3;
 	}
 	for (size_t i = 0; i < e->ncalls; i++)
-		max += e->calls[i].body.len + 128 + (e->calls[i].token ? strlen(e->calls[i].token) * 6 : 0);
+		max += e->calls[i].body.len + 160 + (e->calls[i].token ? strlen(e->calls[i].token) * 6 : 0);
 	return max;
 }
 
@@ -98,6 +100,7 @@ static bool call_decode(const cJSON *stored, size_t max, struct arena *a, struct
 
 	c->method = json_str(stored, "m");
 	c->token = json_str(stored, "t");
+	json_i64(stored, "i", &c->message_id);
 	if (!is_method(c->method) || !body || !json_i64(stored, "c", &c->chat_id) || !json_bool(stored, "g", &c->group))
 		return false;
 	buf_init(&b, max);

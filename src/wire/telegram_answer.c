@@ -107,18 +107,18 @@ static void judge_rest(const struct answer *an, int status, struct arena *a, str
 	}
 }
 
-void telegram_judge(int status, struct span body, int64_t retry_after_ms, struct arena *a, struct ruling *out)
+void telegram_judge(const struct response *res, struct arena *a, struct ruling *out)
 {
 	size_t i = 0, n = sizeof(verdicts) / sizeof(verdicts[0]);
 	struct answer an;
 
-	answer_read(&an, status, body, a);
-	*out = (struct ruling){.verdict = CALL_OUTAGE, .wait_ms = wait_of(&an, retry_after_ms)};
-	out->why = an.description ? an.description : arena_printf(a, "HTTP status %d", status);
+	answer_read(&an, res->status, res->body, a);
+	*out = (struct ruling){.verdict = CALL_OUTAGE, .wait_ms = wait_of(&an, res->retry_after_ms)};
+	out->why = an.description ? an.description : arena_printf(a, "HTTP status %d", res->status);
 	while (i < n && !fits(&an, verdicts[i].code, verdicts[i].text))
 		i++;
 	if (i == n) {
-		judge_rest(&an, status, a, out);
+		judge_rest(&an, res->status, a, out);
 	} else {
 		out->verdict = verdicts[i].verdict;
 		out->limited = verdicts[i].limited;

@@ -172,8 +172,10 @@ static void probed(void *arg, enum err err, const struct http_response *res)
 	arena_init(&a);
 	snprintf(status, sizeof(status), "%d", err == ERR_OK ? res->status : 0);
 	series_add(SERIES(s->reach->requests, p->name, p->probe, status), 1);
-	if (err == ERR_OK)
-		p->judge(res->status, res->body, res->retry_after_ms, &a, &ruling);
+	if (err == ERR_OK) {
+		const struct response heard_of = {res->status, res->body, res->retry_after_ms, res->headers};
+		p->judge(&heard_of, &a, &ruling);
+	}
 	heard(s, err, &ruling);
 	if ((err != ERR_OK || ruling.verdict == CALL_OUTAGE) && breaker_is_open(&s->breaker))
 		breaker_failed(&s->breaker, err == ERR_OK ? ruling.why : err_text(err));
@@ -195,6 +197,7 @@ static void probe_bot(void *arg)
 	                                 .url = r.url,
 	                                 .headers = r.headers,
 	                                 .body = r.body,
+	                                 .keep = p->headers,
 	                                 .timeout_ms = PROBE_TIMEOUT_MS,
 	                                 .peer = p->name};
 	s->probe = http_send(s->reach->opts.http, &req, probed, s);

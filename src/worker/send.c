@@ -17,7 +17,8 @@ static void answered(void *arg, enum err err, const struct http_response *res)
 	series_add(SERIES(j->worker->platform_requests, j->platform->name, j->sending, status), 1);
 	j->ruling = (struct ruling){.verdict = CALL_OUTAGE, .wait_ms = -1, .why = err_text(err)};
 	if (err == ERR_OK) {
-		j->platform->judge(res->status, res->body, res->retry_after_ms, &j->arena, &j->ruling);
+		const struct response heard = {res->status, res->body, res->retry_after_ms, res->headers};
+		j->platform->judge(&heard, &j->arena, &j->ruling);
 	} else if (err == ERR_TOO_LONG) { /* the call arrived: sent again, it would be answered the same way */
 		j->ruling.verdict = CALL_FINAL;
 		j->ruling.why = "the answer is too long to be read";
@@ -37,6 +38,7 @@ void send_call(struct job *j, const struct call *c)
 	                                 .url = r.url,
 	                                 .headers = r.headers,
 	                                 .body = r.body,
+	                                 .keep = j->platform->headers,
 	                                 .timeout_ms = PLATFORM_TIMEOUT_MS,
 	                                 .peer = j->platform->name};
 

@@ -65,9 +65,12 @@ static enum step encode_replies(struct job *j)
 	j->effects.errands = j->decision.errands;
 	j->effects.calls = arena_array(&j->arena, struct call, n);
 	j->effects.ncalls = 0;
-	for (const struct reply *r = j->decision.replies; r; r = r->next)
-		if (j->platform->encode(r, &j->arena, &j->effects.calls[j->effects.ncalls++], &why) != ERR_OK)
+	for (const struct reply *r = j->decision.replies; r; r = r->next) {
+		struct call *c = &j->effects.calls[j->effects.ncalls];
+		const char *once = arena_printf(&j->arena, "%s#%zu", j->update.key, j->effects.ncalls++);
+		if (j->platform->encode(r, once, &j->arena, c, &why) != ERR_OK)
 			return job_retry(j, arena_printf(&j->arena, "%s: reply: %s", j->command->name, why));
+	}
 	return STEP_NEXT;
 }
 

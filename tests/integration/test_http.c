@@ -85,6 +85,46 @@ static void connection_is_reused(void)
 	bad_close(b);
 }
 
+static void note_headers(void *arg, enum err err, const struct http_response *res)
+{
+	char *out = arg;
+
+	CHECK_INT(err, ERR_OK);
+	for (size_t i = 0; res && i < HTTP_KEEP_MAX; i++) {
+		snprintf(out + strlen(out), 1000 - strlen(out), "%s;", res->headers[i] ? res->headers[i] : "-");
+	}
+}
+
+/* Those that were asked for, and of no other request. */
+static void headers_are_kept(void)
+{
+	static const char *const wanted[] = {"X-One", "X-Two", "X-None", "X-Long", "X-Empty", NULL};
+	static char answer[1024];
+	char long_value[HTTP_KEPT_BYTES + 2], out[1000] = "";
+	struct http_request req = {.method = "GET", .keep = wanted, .timeout_ms = 20000, .peer = "test"};
+	struct bad *b;
+
+	memset(long_value, 'l', sizeof(long_value));
+	long_value[sizeof(long_value) - 1] = 0;
+	snprintf(answer, sizeof(answer),
+	         "HTTP/1.1 200 OK\r\nx-one: 1.5\r\nX-Two: a\r\nX-Two: b\r\nX-Long: %s\r\nX-Empty:\r\n"
+	         "Content-Length: 0\r\n\r\n",
+	         long_value);
+	b = bad_open(answer);
+	open_client(4, 4096);
+	req.url = url_of(b->port, "/");
+	http_send(http, &req, note_headers, out);
+	CHECK(SPIN_UNTIL(*out));
+	CHECK_STR(out, "1.5;b;-;-;;-;-;-;");
+	out[0] = 0;
+	req.keep = NULL;
+	http_send(http, &req, note_headers, out);
+	CHECK(SPIN_UNTIL(*out));
+	CHECK_STR(out, "-;-;-;-;-;-;-;-;");
+	http_close(http);
+	bad_close(b);
+}
+
 static void methods_on_one_handle(void)
 {
 	static const struct {
@@ -434,6 +474,7 @@ int main(void)
 	log_init(LOG_WARN, LOG_JSON, "test", "1");
 	loop = loop_new();
 	RUN(connection_is_reused);
+	RUN(headers_are_kept);
 	RUN(methods_on_one_handle);
 	RUN(answers_of_all_kinds);
 	RUN(too_long_and_endless);

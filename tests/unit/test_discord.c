@@ -362,7 +362,7 @@ static const char *encoded(const struct reply *r)
 	const char *why = NULL;
 
 	fresh();
-	if (platform_discord.encode(r, &arena, &call, &why) != ERR_OK)
+	if (platform_discord.encode(r, "k#0", &arena, &call, &why) != ERR_OK)
 		return arena_printf(&arena, "!%s", why);
 	return arena_strndup(&arena, call.body.ptr, call.body.len);
 }
@@ -393,8 +393,43 @@ static void messages(void)
 	r.hidden = true;
 	CHECK_STR(encoded(&r), "{\"content\":\"**x** \\\\<3\",\"flags\":68," NOBODY "}");
 	CHECK_STR(call.method, "followUp");
-	r = (struct reply){.kind = REPLY_SEND, .chat_id = 5, .html = "x"};
-	CHECK_STR(encoded(&r), "{\"content\":\"x\",\"flags\":4," NOBODY "}");
+	r = (struct reply){.kind = REPLY_EDIT, .chat_id = 5, .message_id = 6, .html = "x"};
+	CHECK_STR(encoded(&r), "{\"content\":\"x\",\"flags\":4," NOBODY ",\"components\":[]}");
+	CHECK_STR(call.method, "editMessage");
+	CHECK(call.chat_id == 5 && call.message_id == 6 && !call.token);
+	r = (struct reply){.kind = REPLY_DISARM, .chat_id = 5, .message_id = 6};
+	CHECK_STR(encoded(&r), "{\"components\":[]}");
+	CHECK_STR(call.method, "editMessage");
+	CHECK(call.chat_id == 5 && call.message_id == 6 && !call.token);
+	platform_discord.dismiss("to", &call);
+	CHECK_STR(call.method, "deleteOriginal");
+	CHECK_STR(call.token, "to");
+}
+
+/* "nonce" of a message with this text to this chat */
+static const char *nonce_of(const char *once, const char *html, int64_t chat_id)
+{
+	static char nonces[3][32];
+	static unsigned at;
+	struct reply r = {.kind = REPLY_SEND, .chat_id = chat_id, .html = html};
+	char *out = nonces[at++ % 3];
+	const char *why = NULL, *head = "{\"content\":\"x\",\"flags\":4," NOBODY ",\"nonce\":\"", *body;
+
+	fresh();
+	CHECK_INT(platform_discord.encode(&r, once, &arena, &call, &why), ERR_OK);
+	body = arena_strndup(&arena, call.body.ptr, call.body.len);
+	CHECK(strncmp(body, head, strlen(head)) == 0);
+	snprintf(out, sizeof(nonces[0]), "%.*s", (int)strcspn(body + strlen(head), "\""), body + strlen(head));
+	CHECK_STR(body + strlen(head) + strlen(out), "\",\"enforce_nonce\":true}");
+	return out;
+}
+
+static void a_message_that_comes_again(void)
+{
+	CHECK_STR(nonce_of("discord:ladder:1#0", "x", 5), nonce_of("discord:ladder:1#0", "x", 5));
+	CHECK(strcmp(nonce_of("discord:ladder:1#0", "x", 5), nonce_of("discord:ladder:1#1", "x", 5)) != 0);
+	CHECK(strcmp(nonce_of("discord:ladder:1#0", "x", 5), nonce_of("discord:ladder:2#0", "x", 5)) != 0);
+	CHECK_INT(strlen(nonce_of("discord:ladder:1#0", "x", 5)), 16);
 	CHECK_STR(call.method, "createMessage");
 	CHECK(call.chat_id == 5 && !call.token);
 }
@@ -444,6 +479,16 @@ static void limits_of_messages(void)
 	CHECK(refused(&r));
 	r.token = "t";
 	r.kind = REPLY_EDIT;
+	CHECK(refused(&r));
+	r.chat_id = 5;
+	CHECK(refused(&r));
+	r.message_id = 6;
+	CHECK(!refused(&r));
+	r.html = NULL;
+	CHECK(refused(&r));
+	r.kind = REPLY_DISARM;
+	CHECK(!refused(&r));
+	r.nrows = 1;
 	CHECK(refused(&r));
 	r.kind = (enum reply_kind)77;
 	CHECK(refused(&r));
@@ -508,6 +553,15 @@ static void requests(void)
 	     "POST",
 	     "https://d.example/api/v10/webhooks/77/a%2F%2E%2E%2Fb%3F%23%C3%A9",
 	     false},
+	    {{.method = "editMessage", .chat_id = 5, .message_id = 9223372036854775807},
+	     "PATCH",
+	     "https://d.example/api/v10/channels/5/messages/9223372036854775807",
+	     true},
+	    {{.method = "deleteOriginal", .token = "aW5", .body = SPAN("{}")},
+	     "DELETE",
+	     "https://d.example/api/v10/webhooks/77/aW5/messages/@original",
+	     false},
+	    {{.method = "getCommands"}, "GET", "https://d.example/api/v10/applications/77/commands", true},
 	    {{.method = "setCommands"}, "PUT", "https://d.example/api/v10/applications/77/commands", true},
 	    {{.method = "getMe"}, "GET", "https://d.example/api/v10/users/@me", true},
 	    {{.method = "ofTomorrow"}, "GET", "https://d.example/api/v10/unknown", false},
@@ -523,6 +577,7 @@ static void requests(void)
 		CHECK_STR(r.url, cases[i].url);
 		CHECK_STR(r.headers[0], cases[i].bot ? "Authorization: Bot T.o-k" : NULL);
 		CHECK(!r.headers[1]);
+		CHECK_INT(r.body.len, 0);
 	}
 }
 
@@ -572,7 +627,8 @@ static void rulings(void)
 		struct ruling r;
 
 		fresh();
-		platform_discord.judge(cases[i].status, span_of(cases[i].body), cases[i].header_ms, &arena, &r);
+		platform_discord.judge(
+		    &(struct response){cases[i].status, span_of(cases[i].body), cases[i].header_ms, NULL}, &arena, &r);
 		if (r.verdict != cases[i].verdict || r.wait_ms != cases[i].wait_ms)
 			printf("# %d %s\n", cases[i].status, cases[i].body);
 		CHECK_INT(r.verdict, cases[i].verdict);
@@ -580,8 +636,62 @@ static void rulings(void)
 		CHECK_INT(r.limited, cases[i].limited);
 		CHECK_INT(r.scoped, cases[i].limited);
 		CHECK_INT(r.whole_bot, cases[i].whole_bot);
-		CHECK(r.why && *r.why);
+		CHECK_INT(r.refused, cases[i].status == 401 || cases[i].status == 403 || cases[i].status == 429);
+		CHECK(r.why && *r.why && !r.quota.bucket);
 	}
+}
+
+static struct ruling judged(int status, const char *body, const char *const *headers)
+{
+	struct ruling r;
+
+	fresh();
+	platform_discord.judge(&(struct response){status, span_of(body), -1, headers}, &arena, &r);
+	return r;
+}
+
+#define HEADERS(...) ((const char *const[]){__VA_ARGS__})
+
+static void what_headers_tell(void)
+{
+	static const char limit[] = "{\"message\":\"limited\",\"retry_after\":1.5,\"global\":false}";
+	struct ruling r = judged(200, "{}", HEADERS("ab_-12", "5", "4", "1.2345", NULL, NULL));
+
+	CHECK_STR(platform_discord.headers[0], "X-RateLimit-Bucket");
+	CHECK(!platform_discord.headers[6]);
+	CHECK_INT(r.verdict, CALL_DONE);
+	CHECK_STR(r.quota.bucket, "ab_-12");
+	CHECK(r.quota.limit == 5 && r.quota.left == 4 && r.quota.reset_ms == 1235);
+	r = judged(429, limit, HEADERS("ab", "5", "0", "1.5", "user", NULL));
+	CHECK(r.quota.bucket && r.quota.left == 0 && r.quota.reset_ms == 1500);
+	CHECK(r.limited && !r.whole_bot && r.refused);
+	r = judged(429, limit, HEADERS(NULL, NULL, NULL, NULL, "shared", NULL));
+	CHECK(r.limited && !r.whole_bot && !r.refused && r.wait_ms == 1500);
+	r = judged(429, limit, HEADERS(NULL, NULL, NULL, NULL, "global", NULL));
+	CHECK(r.limited && r.whole_bot && r.refused);
+	r = judged(429, limit, HEADERS(NULL, NULL, NULL, NULL, NULL, "true"));
+	CHECK(r.limited && r.whole_bot && r.refused);
+	CHECK(judged(403, "{\"message\":\"no\"}", HEADERS(NULL, NULL, NULL, NULL, "shared", NULL)).refused);
+}
+
+static void headers_that_are_none(void)
+{
+	static const char *const wrong[][4] = {
+	    {NULL, "5", "4", "1"},    {"a", NULL, "4", "1"},  {"a", "5", NULL, "1"},  {"a", "5", "4", NULL},
+	    {"", "5", "4", "1"},      {"a b", "5", "4", "1"}, {"a", "0", "0", "1"},   {"a", "-5", "-6", "1"},
+	    {"a", "5", "6", "1"},     {"a", "5", "-1", "1"},  {"a", "5.0", "4", "1"}, {"a", "1000001", "4", "1"},
+	    {"a", "5", "4", "-1"},    {"a", "5", "4", "nan"}, {"a", "5", "4", "inf"}, {"a", "5", "4", "1e300"},
+	    {"a", "5", "4", "86401"}, {"a", "5", "4", "1s"},  {"a", "5", "4", ""},
+	};
+	char longest[66];
+
+	memset(longest, 'b', sizeof(longest));
+	longest[65] = 0;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		CHECK(!judged(200, "{}", HEADERS(wrong[i][0], wrong[i][1], wrong[i][2], wrong[i][3], NULL, NULL))
+		           .quota.bucket);
+	CHECK(!judged(200, "{}", HEADERS(longest, "5", "4", "1", NULL, NULL)).quota.bucket);
+	CHECK_STR(judged(200, "{}", HEADERS(longest + 1, "5", "5", "0", NULL, NULL)).quota.bucket, longest + 1);
 }
 
 /* ---- what is answered at once */
@@ -774,9 +884,12 @@ int main(void)
 	RUN(entries);
 	RUN(markup);
 	RUN(messages);
+	RUN(a_message_that_comes_again);
 	RUN(limits_of_messages);
 	RUN(requests);
 	RUN(rulings);
+	RUN(what_headers_tell);
+	RUN(headers_that_are_none);
 	RUN(first_answers);
 	RUN(pressed_messages);
 	RUN(forms);

@@ -412,7 +412,7 @@ static const char *encoded(const struct reply *r)
 
 	arena_release(&arena);
 	arena_init(&arena);
-	if (platform_telegram.encode(r, &arena, &c, &why) == ERR_OK)
+	if (platform_telegram.encode(r, "k#0", &arena, &c, &why) == ERR_OK)
 		snprintf(out, sizeof(out), "%s %.*s", c.method, (int)c.body.len, c.body.ptr);
 	else
 		snprintf(out, sizeof(out), "! %s", why);
@@ -453,7 +453,7 @@ static void scope_of_a_call(void)
 	struct call c;
 	const char *why;
 
-	CHECK_INT(platform_telegram.encode(&r, &arena, &c, &why), ERR_OK);
+	CHECK_INT(platform_telegram.encode(&r, "k#0", &arena, &c, &why), ERR_OK);
 	CHECK_INT(c.chat_id, -5);
 	CHECK(c.group);
 	platform_telegram.answer_press("12", "Saved", &arena, &c);
@@ -571,6 +571,13 @@ static void limits_of_buttons(void)
 	free(more);
 }
 
+static void judge(int status, const char *body, int64_t retry_after_ms, struct ruling *out)
+{
+	const struct response res = {status, span_of(body), retry_after_ms, NULL};
+
+	platform_telegram.judge(&res, &arena, out);
+}
+
 static void rulings(void)
 {
 	static const struct {
@@ -637,7 +644,7 @@ static void rulings(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct ruling r;
 
-		platform_telegram.judge(cases[i].status, span_of(cases[i].body), cases[i].header_ms, &arena, &r);
+		judge(cases[i].status, cases[i].body, cases[i].header_ms, &r);
 		if (r.verdict != cases[i].verdict || r.wait_ms != cases[i].wait_ms || r.whole_bot != cases[i].whole_bot)
 			printf("# case %zu: %d %s\n", i, cases[i].status, cases[i].body);
 		CHECK_INT(r.verdict, cases[i].verdict);
@@ -702,7 +709,7 @@ static void refusals(void)
 
 		snprintf(body, sizeof(body), "{\"ok\":false,\"error_code\":%d,\"description\":\"%s\"}", cases[i].code,
 		         cases[i].description);
-		platform_telegram.judge(cases[i].code, span_of(body), 5000, &arena, &r);
+		judge(cases[i].code, body, 5000, &r);
 		if (r.verdict != cases[i].verdict)
 			printf("# case %zu: %d %s\n", i, cases[i].code, cases[i].description);
 		CHECK_INT(r.verdict, cases[i].verdict);
@@ -710,14 +717,14 @@ static void refusals(void)
 		CHECK(!r.limited);
 		/* the same words of something that stands before the Bot API decide nothing */
 		snprintf(body, sizeof(body), "<h1>%s</h1>", cases[i].description);
-		platform_telegram.judge(cases[i].code, span_of(body), -1, &arena, &r);
+		judge(cases[i].code, body, -1, &r);
 		CHECK_INT(r.verdict, cases[i].code == 409 ? CALL_LATER : CALL_OUTAGE);
 	}
 	struct ruling moved;
-	platform_telegram.judge(400,
-	                        SPAN("{\"ok\":false,\"error_code\":400,\"description\":\"Bad Request: group chat was "
-	                             "upgraded to a supergroup chat\",\"parameters\":{\"migrate_to_chat_id\":-1001}}"),
-	                        -1, &arena, &moved);
+	judge(400,
+	      "{\"ok\":false,\"error_code\":400,\"description\":\"Bad Request: group chat was upgraded to a supergroup "
+	      "chat\",\"parameters\":{\"migrate_to_chat_id\":-1001}}",
+	      -1, &moved);
 	CHECK_INT(moved.verdict, CALL_FINAL);
 	CHECK(strstr(moved.why, "-1001"));
 }
@@ -728,7 +735,8 @@ static void stored_effects(void)
 	                        .chat_id = INT64_MIN,
 	                        .group = true,
 	                        .body = SPAN("{\"chat_id\":9007199254740993,\"text\":\"\\u001f\"}")},
-	                       {.method = "editOriginal", .token = "a\"\x01/b", .body = SPAN("{}")}};
+	                       {.method = "editOriginal", .token = "a\"\x01/b", .body = SPAN("{}")},
+	                       {.method = "editMessage", .chat_id = 7, .message_id = INT64_MAX, .body = SPAN("{}")}};
 	static const char *const broken[] = {"",
 	                                     "{}",
 	                                     "[7]",
@@ -741,15 +749,17 @@ static void stored_effects(void)
 	                                     "[{\"m\":\"a\",\"c\":\"1\",\"g\":false,\"b\":{}}]"};
 	struct errand leave = {.what = "leave", .n = 1, .words = {"7"}};
 	struct errand forget = {.what = "forget", .n = 2, .words = {"player", "\"\x01\xc3\xa4"}, .next = &leave};
-	struct span text = effects_encode(&(struct effects){.calls = calls, .ncalls = 2}, &arena);
+	struct span text = effects_encode(&(struct effects){.calls = calls, .ncalls = 3}, &arena);
 	struct effects back;
 
 	CHECK(span_is(text, "[{\"m\":\"sendMessage\",\"c\":-9223372036854775808,\"g\":true,\"b\":"
 	                    "{\"chat_id\":9007199254740993,\"text\":\"\\u001f\"}},"
-	                    "{\"m\":\"editOriginal\",\"c\":0,\"g\":false,\"t\":\"a\\\"\\u0001/b\",\"b\":{}}]"));
+	                    "{\"m\":\"editOriginal\",\"c\":0,\"g\":false,\"t\":\"a\\\"\\u0001/b\",\"b\":{}},"
+	                    "{\"m\":\"editMessage\",\"c\":7,\"g\":false,\"i\":9223372036854775807,\"b\":{}}]"));
 	CHECK_INT(effects_decode(text, &arena, &back), ERR_OK);
 	CHECK(!back.errands);
-	CHECK_INT(back.ncalls, 2);
+	CHECK_INT(back.ncalls, 3);
+	CHECK(back.calls[0].message_id == 0 && back.calls[2].message_id == INT64_MAX);
 	CHECK_STR(back.calls[0].method, "sendMessage");
 	CHECK(back.calls[0].chat_id == INT64_MIN && back.calls[0].group && !back.calls[0].token);
 	CHECK_STR(back.calls[1].token, "a\"\x01/b");

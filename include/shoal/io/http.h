@@ -17,12 +17,17 @@ struct http_opts {
 	const char *user_agent;
 };
 
+#define HTTP_KEEP_MAX 8
+#define HTTP_KEPT_BYTES 255
+
 struct http_request {
 	const char *method; /* GET POST PATCH PUT DELETE */
 	const char *url;    /* http or https; redirects are answers. A proxy of the environment is used for https only,
 	                     * never for this machine. Never logged: it can hold a token */
 	const char *const *headers; /* "Name: value", ends with NULL; may be NULL */
 	struct span body;           /* copied; sent as application/json unless the headers say otherwise */
+	const char *const *keep;    /* names of the answer's headers that are handed out: literals, at most
+	                               HTTP_KEEP_MAX, ends with NULL; may be NULL */
 	unsigned timeout_ms;        /* of the whole request */
 	const char *peer;           /* literal for shoal_errors_total{peer} */
 };
@@ -31,6 +36,9 @@ struct http_response {
 	int status;
 	struct span body;       /* NUL-terminated; valid during the callback */
 	int64_t retry_after_ms; /* from Retry-After, -1 without */
+	/* Of the request's `keep`, in its order: the last of that name; NULL: it has none, or one that is too long.
+	 * Valid during the callback. */
+	const char *headers[HTTP_KEEP_MAX];
 };
 
 /* ERR_OK: an answer came, whatever its status. ERR_UNREACHABLE: no connection, nothing was sent. ERR_UNKNOWN,

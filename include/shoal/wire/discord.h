@@ -49,7 +49,8 @@ bool discord_snowflake(const cJSON *obj, const char *name, int64_t *out);
 /* The entries of platform_discord that lie in other files than the table. */
 enum err discord_decode(const struct bot *bot, struct span body, const char *key, int64_t at_ms, struct arena *a,
                         struct update *out, const char **why);
-void discord_judge(int status, struct span body, int64_t retry_after_ms, struct arena *a, struct ruling *out);
+extern const char *const discord_headers[];
+void discord_judge(const struct response *res, struct arena *a, struct ruling *out);
 
 /* Adds html, in the subset that replies are written in, as Markdown. False with *why (a literal): unknown or crossed
  * tags, or ill-formed UTF-8. */

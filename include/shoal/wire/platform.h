@@ -16,8 +16,9 @@ struct call {
 	const char *method; /* "sendMessage": metrics label */
 	int64_t chat_id;    /* scope of the flood budget; 0: none (answers to presses) */
 	bool group;
-	const char *token; /* the update's own way to be answered, which no budget concerns; NULL: none */
-	struct span body;  /* JSON; empty: there is none */
+	int64_t message_id; /* where the platform names it beside the body; else 0 */
+	const char *token;  /* the update's own way to be answered, which no budget concerns; NULL: none */
+	struct span body;   /* JSON; empty: there is none */
 };
 
 /* What it takes to speak for a bot. */
@@ -33,6 +34,22 @@ struct request {
 	struct span body;
 };
 
+/* An answer, as it came. */
+struct response {
+	int status;
+	struct span body;
+	int64_t retry_after_ms;     /* from Retry-After; -1: not told */
+	const char *const *headers; /* of the platform's `headers`, in that order, each NULL where it is not there;
+	                               NULL: none are known */
+};
+
+/* What the platform tells of the bucket that a call counts in: so many in a window. */
+struct quota {
+	const char *bucket; /* its name for the bucket, the same for all calls that share it; NULL: nothing is told */
+	int64_t limit, left;
+	int64_t reset_ms; /* until all are there again */
+};
+
 /* What the answer to a call means. */
 enum verdict {
 	CALL_DONE,
@@ -46,9 +63,11 @@ enum verdict {
 struct ruling {
 	enum verdict verdict;
 	int64_t wait_ms;
-	bool limited;    /* CALL_LATER: there were too many calls (429); wait_ms is known then */
-	bool scoped;     /* of these: whose limit that is, is said */
-	bool whole_bot;  /* CALL_LATER: it is the bot's, not the chat's */
+	bool limited;   /* CALL_LATER: there were too many calls (429); wait_ms is known then */
+	bool scoped;    /* of these: whose limit that is, is said */
+	bool whole_bot; /* CALL_LATER: it is the bot's, not the chat's */
+	bool refused;   /* one of the refusals of which the platform bears so many before it shuts the address out */
+	struct quota quota;
 	const char *why; /* description from the platform, in the arena; never NULL, holds no secret */
 };
 
@@ -62,13 +81,19 @@ struct platform {
 	const char *probe; /* method that asks whether a token is served, and changes nothing */
 	/* The bot's user name in the probe's answer; NULL: it has none that a link could hold. */
 	const char *(*name_in)(struct span answer, struct arena *a);
-	/* Reply to call. ERR_INVALID when it breaks a limit of the platform. */
-	enum err (*encode)(const struct reply *r, struct arena *a, struct call *out, const char **why);
+	/* Reply to call. once: names this message among all, so that the platform knows it when it comes again, where
+	 * it can. ERR_INVALID when it breaks a limit of the platform. */
+	enum err (*encode)(const struct reply *r, const char *once, struct arena *a, struct call *out,
+	                   const char **why);
 	/* Answer to a press (toast may be ""). NULL: the gateway has answered it, always. */
 	void (*answer_press)(const char *press_id, const char *toast, struct arena *a, struct call *out);
+	/* Takes back the promise of an answer that the gateway gave to an update with this token. NULL: it gives none.
+	 */
+	void (*dismiss)(const char *token, struct call *out);
+	bool buckets; /* it tells its limits call by call: ruling.quota */
 	void (*request)(const struct credentials *who, const struct call *c, struct arena *a, struct request *out);
-	/* HTTP status and body to a ruling. */
-	void (*judge)(int status, struct span body, int64_t retry_after_ms, struct arena *a, struct ruling *out);
+	const char *const *headers; /* of its answers that the ruling needs; ends with NULL; may be NULL */
+	void (*judge)(const struct response *res, struct arena *a, struct ruling *out);
 };
 
 extern const struct platform platform_telegram, platform_discord;
@@ -81,9 +106,9 @@ struct effects {
 	struct call *calls;
 	size_t ncalls;
 };
-/* As they are stored with a commit: a JSON array of {"o","w"}, what and words of an errand, and {"m","c","g","t","b"},
- * a call, t only where there is a token; and back (ERR_INVALID: not of that form). Whoever stores the text may reorder
- * members and white space. */
+/* As they are stored with a commit: a JSON array of {"o","w"}, what and words of an errand, and
+ * {"m","c","g","i","t","b"}, a call, i and t only where there is a message or a token; and back (ERR_INVALID: not of
+ * that form). Whoever stores the text may reorder members and white space. */
 struct span effects_encode(const struct effects *e, struct arena *a);
 enum err effects_decode(struct span text, struct arena *a, struct effects *out) __attribute__((warn_unused_result));
 

@@ -45,7 +45,7 @@ void telegram_locate(const cJSON *update, struct telegram_place *out);
 enum err telegram_decode(const struct bot *bot, struct span body, const char *key, int64_t at_ms, struct arena *a,
                          struct update *out, const char **why);
 const char *telegram_name_in(struct span answer, struct arena *a);
-void telegram_judge(int status, struct span body, int64_t retry_after_ms, struct arena *a, struct ruling *out);
+void telegram_judge(const struct response *res, struct arena *a, struct ruling *out);
 
 /* UTF-16 units of a text in Telegram's HTML subset once tags are gone and entities are characters. False with *why (a
  * literal): a tag that Telegram does not know, closes wrongly or does not end, or ill-formed UTF-8. */
