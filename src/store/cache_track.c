@@ -61,10 +61,15 @@ static void release(struct cache_track *t)
 	free(t);
 }
 
-static void refuse(struct cache_track *t, const redisReply *reply)
+/* The greeting failed. Where the connection went, on_down follows, and it is greeted anew. */
+static void refuse(struct cache_track *t, enum err err, const redisReply *reply)
 {
+	if (err == ERR_UNREACHABLE || err == ERR_UNKNOWN || err == ERR_TIMEOUT)
+		return;
 	log_error("redis does not track keys for this worker: its memory is of no use",
-	          LOG_STR("reason", reply ? reply->str : NULL));
+	          LOG_STR("reason", err == ERR_REFUSED ? reply->str
+	                            : err == ERR_OK    ? "an answer makes no sense"
+	                                               : err_text(err)));
 	t->state = REFUSED;
 	timer_set(&t->ask, REFUSED_MS);
 }
@@ -150,7 +155,7 @@ static void on_subscribed(void *arg, enum err err, const redisReply *reply)
 	if (t->state != SETTING)
 		return;
 	if (err != ERR_OK) {
-		refuse(t, reply);
+		refuse(t, err, reply);
 		return;
 	}
 	t->state = TRACKING;
@@ -164,7 +169,7 @@ static void on_tracked(void *arg, enum err err, const redisReply *reply)
 	if (t->state != SETTING)
 		return;
 	if (err != ERR_OK)
-		refuse(t, reply);
+		refuse(t, err, reply);
 	else
 		redis_call(t->conn, on_subscribed, t, 2, (struct span[]){SPAN("SUBSCRIBE"), SPAN(CHANNEL)});
 }
@@ -175,7 +180,7 @@ static void on_info(void *arg, enum err err, const redisReply *reply)
 
 	if (t->state == SETTING && (err != ERR_OK || reply->type != REDIS_REPLY_STRING ||
 	                            !cache_gen_ident((struct span){reply->str, reply->len}, t->ident)))
-		refuse(t, reply);
+		refuse(t, err, reply);
 }
 
 static void on_id(void *arg, enum err err, const redisReply *reply)
@@ -186,7 +191,7 @@ static void on_id(void *arg, enum err err, const redisReply *reply)
 	if (t->state != SETTING)
 		return;
 	if (err != ERR_OK || reply->type != REDIS_REPLY_INTEGER) {
-		refuse(t, reply);
+		refuse(t, err, reply);
 		return;
 	}
 	snprintf(id, sizeof(id), "%lld", reply->integer);
