@@ -4,6 +4,7 @@
 
 #include "shoal/base/clock.h"
 #include "shoal/cli/long_work.h"
+#include "shoal/store/cache_key.h"
 
 static void close_redis(void *redis)
 {
@@ -156,7 +157,8 @@ bool caches_tally_look(struct caches_link *l, struct arena *a, enum cache_kind k
 	if (!r || !caches_link_done(l, cache_look_read(r, out, n)))
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		t->n[out[i].holds]++;
+		if (!span_is(keys[i], CACHE_WHOLE)) /* nobody has put that in */
+			t->n[out[i].holds]++;
 		t->bytes += out[i].bytes;
 	}
 	return true;

@@ -42,7 +42,7 @@ struct caches_walk {
 enum caches_walked { CACHES_WALKED, CACHES_WALK_OVER_BUDGET, CACHES_WALK_STOPPED, CACHES_WALK_FAILED };
 enum caches_walked caches_walk(const struct caches_walk *w);
 
-/* Of a cache: how many keys there are by what they hold, and their bytes in Redis. */
+/* Of a cache: how many keys there are by what they hold, without its list of all keys, and all their bytes in Redis. */
 struct caches_tally {
 	int64_t n[CACHE_HOLDS_VALUE + 1], bytes;
 };
