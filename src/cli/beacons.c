@@ -17,7 +17,7 @@ static redisReply *ask(struct session *s, redisContext *redis, size_t argc, cons
 	redisReply *r = redisCommandArgv(redis, (int)argc, argv, NULL);
 
 	if (!r) {
-		session_fail(s, EXIT_NO_SERVER, "Redis did not answer: %s", redis->errstr);
+		session_fail(s, EXIT_NO_SERVER, "Redis did not answer: %s", redis_trouble_now(redis));
 		return NULL;
 	}
 	arena_defer(s->a, release, r);

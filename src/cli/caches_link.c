@@ -53,7 +53,7 @@ bool caches_link_done(struct caches_link *l, enum err err)
 	if (err == ERR_OK)
 		return true;
 	if (l->redis->err)
-		session_fail(l->s, EXIT_NO_SERVER, "Redis did not answer: %s", l->redis->errstr);
+		session_fail(l->s, EXIT_NO_SERVER, "Redis did not answer: %s", redis_trouble_now(l->redis));
 	else if (err == ERR_DENIED)
 		session_fail(l->s, EXIT_FAILED, "Redis does not let this user do it, or does not say who it is (INFO)");
 	else if (err == ERR_FULL)

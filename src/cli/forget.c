@@ -34,7 +34,7 @@ static bool is_theirs(const redisReply *entry, const char *id)
 static bool failed(redisContext *c, const redisReply *r, struct arena *a, const char **why)
 {
 	if (!r)
-		*why = arena_strdup(a, c->errstr);
+		*why = arena_strdup(a, redis_trouble_now(c));
 	else if (r->type == REDIS_REPLY_ERROR)
 		*why = arena_strdup(a, r->str);
 	return *why != NULL;

@@ -26,7 +26,7 @@ static enum err ask(struct shard_set *set, struct shard *shard, struct queue_sta
 
 	if (shard->redis && err != ERR_OK)
 		shard_fail(set, shard, (int)exit_code_of(err), "%s",
-		           shard->redis->err ? shard->redis->errstr : err_text(err));
+		           shard->redis->err ? redis_trouble_now(shard->redis) : err_text(err));
 	return err;
 }
 

@@ -12,6 +12,9 @@
 #include "shoal/store/cache_void.h"
 #include "shoal/store/sql.h"
 
+/* What is done is done: its note is not waited for as long as for what somebody wants to know. */
+enum { NOTE_S = 3 };
+
 void session_open(struct session *s, struct arena *a, const struct args *args)
 {
 	*s = (struct session){.a = a, .args = args, .verb = args->verb, .json = args_has(args, "json")};
@@ -69,7 +72,7 @@ static bool connect_to(struct session *s, const char *name, const char *url)
 		session_fail(s, EXIT_FAILED, "%s: %s", name, why);
 		return false;
 	}
-	s->pg = pg_connect_now(url, "shoal cli", s->a, &why);
+	s->pg = pg_connect_now(url, "shoal cli", 0, s->a, &why);
 	if (s->pg)
 		return true;
 	session_fail(s, EXIT_NO_SERVER, "cannot reach PostgreSQL (%s): %s", name, why);
@@ -271,15 +274,22 @@ static void not_noted(const struct session *s, const char *why)
 void session_note(struct session *s, const char *action, const char *target, const char *details)
 {
 	const char *why = NULL;
-	PGconn *pg = pg_connect_now(s->conf.postgres_url, "shoal cli", s->a, &why);
+	PGconn *pg = pg_connect_now(s->conf.postgres_url, "shoal cli", NOTE_S, s->a, &why);
 	PGresult *res;
 
 	if (!pg) {
 		not_noted(s, why);
 		return;
 	}
-	res = sql_run(pg, "cli_audit", PARAMS(session_actor(s), span_of(action), span_of(target), span_of(details)));
-	if (PQresultStatus(res) != PGRES_COMMAND_OK)
+	res =
+	    sql_run_within(pg, "cli_audit",
+	                   PARAMS(session_actor(s), span_of(action), span_of(target), span_of(details)), NOTE_S * 1000);
+	if (!res && PQstatus(pg) == CONNECTION_OK)
+		fprintf(stderr,
+		        "shoal %s: it is done; whether it is noted in admin_audit is not known: "
+		        "PostgreSQL said nothing for %d s\n",
+		        s->verb, NOTE_S);
+	else if (PQresultStatus(res) != PGRES_COMMAND_OK)
 		not_noted(s, PQerrorMessage(pg));
 	PQclear(res);
 	PQfinish(pg);
@@ -303,7 +313,7 @@ int session_tell(struct session *s, enum cache_kind kind, const struct span *key
 
 	if (c) {
 		err = forget(c, kind, keys, n);
-		why = c->err ? arena_strdup(s->a, c->errstr) : err_text(err);
+		why = c->err ? arena_strdup(s->a, redis_trouble_now(c)) : err_text(err);
 		redisFree(c);
 	}
 	if (err == ERR_OK)

@@ -45,7 +45,7 @@ void shard_fail(struct shard_set *set, const struct shard *shard, int code, cons
 
 static void lose(struct shard_set *set, struct shard *shard, const char *what)
 {
-	shard_fail(set, shard, EXIT_NO_SERVER, "%s: %s", what, shard->redis->errstr);
+	shard_fail(set, shard, EXIT_NO_SERVER, "%s: %s", what, redis_trouble_now(shard->redis));
 	redisFree(shard->redis);
 	shard->redis = NULL;
 }

@@ -181,7 +181,7 @@ static const char *tell_one(struct session *s, const char *id, int64_t telegram_
 	}
 	r = redisCommandArgv(c, (int)n, words, lengths);
 	if (!r)
-		why = arena_strdup(s->a, c->errstr);
+		why = arena_strdup(s->a, redis_trouble_now(c));
 	else if (r->type == REDIS_REPLY_ERROR)
 		why = arena_strdup(s->a, r->str);
 	if (r)

@@ -416,14 +416,19 @@ struct pg_dial *pg_dial(struct loop *l, const struct pg_target *t, unsigned firs
 	return d;
 }
 
-PGconn *pg_connect_now(const char *url, const char *application_name, struct arena *a, const char **why)
+PGconn *pg_connect_now(const char *url, const char *application_name, unsigned most_s, struct arena *a,
+                       const char **why)
 {
 	struct pg_target *t = pg_target_parse(a, url, application_name, 0, why);
+	int64_t seconds;
 	PGconn *c;
 
 	if (t == NULL)
 		return NULL;
-	target_set(t, "connect_timeout", arena_printf(a, "%lld", (long long)t->timeout_ms / 1000));
+	seconds = t->timeout_ms / 1000;
+	if (most_s > 0 && seconds > most_s)
+		seconds = most_s;
+	target_set(t, "connect_timeout", arena_printf(a, "%lld", (long long)seconds));
 	c = target_connect(t, (const char *const[3]){t->host, t->hostaddr, t->port}, PQconnectdbParams);
 	if (c == NULL || PQstatus(c) != CONNECTION_OK) {
 		*why = pg_message(a, c);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,20 @@
 #include "shoal/io/redis_url.h"
 
 #define TIMEOUT_S 5
+#define TEXT(x) #x
+#define TEXT_OF(x) TEXT(x)
+
+/* hiredis has only the system's word for a time that ran out. */
+const char *redis_trouble_now(const redisContext *c)
+{
+	return strcmp(c->errstr, strerror(EAGAIN)) == 0 ? "it said nothing for " TEXT_OF(TIMEOUT_S) " s" : c->errstr;
+}
 
 static bool succeeds(redisContext *c, int argc, const char **argv, struct arena *a, const char **why)
 {
 	redisReply *reply = redisCommandArgv(c, argc, argv, NULL);
 	if (!reply)
-		*why = arena_strdup(a, c->errstr);
+		*why = arena_strdup(a, redis_trouble_now(c));
 	else if (reply->type == REDIS_REPLY_ERROR)
 		*why = arena_strdup(a, reply->str);
 	if (reply)
@@ -43,7 +52,7 @@ static redisContext *connect_to(const struct redis_url *u, struct arena *a, cons
 	                          : redisConnectWithTimeout(u->host, u->port, timeout);
 	ENSURE(c);
 	if (c->err || redisSetTimeout(c, timeout) != REDIS_OK || (u->tls && !redis_tls_start(c, u->host)))
-		*why = arena_strdup(a, c->errstr);
+		*why = arena_strdup(a, redis_trouble_now(c));
 	else
 		greet(c, u, a, why);
 	if (!*why)

@@ -1,10 +1,12 @@
 #include "shoal/store/sql.h"
 
 #include <ctype.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shoal/base/arena.h"
+#include "shoal/base/clock.h"
 #include "shoal/base/embed.h"
 #include "shoal/base/err.h"
 
@@ -146,20 +148,58 @@ const struct pg_stmt *sql_get(const char *name)
 	return s;
 }
 
-PGresult *sql_run(PGconn *conn, const char *name, const struct pg_params *params)
+/* The statement, and its parameters as libpq wants them. */
+static const struct pg_stmt *prepare(const char *name, const struct pg_params *params, struct arena *a,
+                                     const char *values[PG_PARAMS_MAX])
 {
 	const struct pg_stmt *s = sql_get(name);
-	const char *values[PG_PARAMS_MAX] = {0};
 	int n = params ? params->n : 0;
-	struct arena a;
-	PGresult *res;
 
 	if (n != s->nparams)
 		BUG("%s wants %d parameters, not %d", name, s->nparams, n);
-	arena_init(&a);
 	for (int i = 0; i < n; i++)
-		values[i] = params->v[i].ptr ? arena_span(&a, params->v[i]).ptr : NULL;
-	res = PQexecParams(conn, s->sql, n, NULL, values, NULL, NULL, 0);
+		values[i] = params->v[i].ptr ? arena_span(a, params->v[i]).ptr : NULL;
+	return s;
+}
+
+PGresult *sql_run(PGconn *conn, const char *name, const struct pg_params *params)
+{
+	const char *values[PG_PARAMS_MAX];
+	const struct pg_stmt *s;
+	struct arena a;
+	PGresult *res;
+
+	arena_init(&a);
+	s = prepare(name, params, &a, values);
+	res = PQexecParams(conn, s->sql, s->nparams, NULL, values, NULL, NULL, 0);
 	arena_release(&a);
 	return res;
+}
+
+static bool is_here(PGconn *conn, int64_t until_ms)
+{
+	while (PQisBusy(conn)) {
+		int64_t left = until_ms - clock_ms();
+
+		if (left <= 0)
+			return false;
+		(void)poll(&(struct pollfd){.fd = PQsocket(conn), .events = POLLIN}, 1, (int)left);
+		if (PQconsumeInput(conn) != 1)
+			return true; /* the connection went: that is the result */
+	}
+	return true;
+}
+
+PGresult *sql_run_within(PGconn *conn, const char *name, const struct pg_params *params, unsigned ms)
+{
+	const char *values[PG_PARAMS_MAX];
+	const struct pg_stmt *s;
+	struct arena a;
+	bool sent;
+
+	arena_init(&a);
+	s = prepare(name, params, &a, values);
+	sent = PQsendQueryParams(conn, s->sql, s->nparams, NULL, values, NULL, NULL, 0) == 1;
+	arena_release(&a);
+	return sent && is_here(conn, clock_ms() + ms) ? PQgetResult(conn) : NULL;
 }

@@ -144,7 +144,7 @@ static PGconn *step_connect(const struct sql_step *step, struct arena *a)
 	                                      "PGTZ",      "PGPASSFILE", "PGREQUIREPEER", "PGCHANNELBINDING"};
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
 		unsetenv(foreign[i]);
-	c = pg_connect_now(step->url, "shoal up", a, &why);
+	c = pg_connect_now(step->url, "shoal up", 0, a, &why);
 	if (!c)
 		fprintf(stderr, "%s\n", why);
 	return c;

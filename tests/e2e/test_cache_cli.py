@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -406,6 +407,28 @@ def refuses():
     r.delete(bad)
 
 
+def silent_servers():
+    """Both take connections and say nothing; how long is waited for them is the verb's own matter, but bounded."""
+    mute = socket.create_server(("127.0.0.1", lib.free_port()))
+    port = mute.getsockname()[1]
+    postgres = "postgresql://x@127.0.0.1:%d/shoal" % port
+    began = time.monotonic()
+    on_redis, on_postgres = begin("list", SHOAL_CACHE_REDIS_URL="redis://127.0.0.1:%d/0" % port), begin(
+        "invalidate", "persona", "1", SHOAL_POSTGRES_URL=postgres)
+    blocker = stack.pg.connect()
+    blocker.cursor().execute("LOCK TABLE admin_audit")
+    locked = begin("invalidate", "persona", "2")
+    ran = end(locked)
+    expect("silent: a note that waits for a lock is waited for no longer", ran, DONE, "forgotten; ",
+           "whether it is noted in admin_audit is not known: PostgreSQL said nothing for 3 s")
+    blocker.close()
+    expect("silent: a note that no server takes", end(on_postgres), DONE, "forgotten; ", "not noted in admin_audit: ")
+    print("# the notes took %.1f s" % (time.monotonic() - began))
+    expect("silent: Redis, and how long it was waited for", end(on_redis), NO_SERVER, "cannot reach Redis: redis://127.0.0.1:",
+           "it said nothing for 5 s")
+    mute.close()
+
+
 def without_servers():
     nobody = "redis://127.0.0.1:%d/0" % lib.free_port()
     nowhere = "postgresql://x@127.0.0.1:%d/shoal" % lib.free_port()
@@ -503,7 +526,7 @@ def main():
     began = time.monotonic()
     prepare()
     for run in (forgets_keys_and_patterns_and_all, a_stopped_worker_holds_nobody_up, stats_add_up, lists, gets, refuses,
-                without_servers, a_full_redis, much):
+                without_servers, silent_servers, a_full_redis, much):
         run()
         print("# %s: %.1f s" % (run.__name__, time.monotonic() - began))
     finish()

@@ -664,11 +664,11 @@ static void connection_strings(void)
 	CHECK(strstr(why, "swordfish") == NULL);
 	CHECK_INT(pg_check_url("host=h password=swordfish nosuch=1", &a, &why), ERR_INVALID);
 	CHECK(strstr(why, "swordfish") == NULL);
-	c = pg_connect_now(server.url, "cli", &a, &why);
+	c = pg_connect_now(server.url, "cli", 0, &a, &why);
 	CHECK(c != NULL);
 	PQfinish(c);
 	why = NULL;
-	c = pg_connect_now("host=/nowhere password=swordfish", "cli", &a, &why);
+	c = pg_connect_now("host=/nowhere password=swordfish", "cli", 0, &a, &why);
 	CHECK(c == NULL && why != NULL && strchr(why, '\n') == NULL && strstr(why, "swordfish") == NULL);
 	arena_release(&a);
 	o.url = "no such thing";

@@ -78,7 +78,9 @@ enum err pg_check_url(const char *url, struct arena *a, const char **why) __attr
 /* SQLSTATE to err, as above: the one place for it. */
 enum err pg_classify(const char *sqlstate);
 
-/* Blocking client for the CLI and migrations. NULL with *why (in a) when it cannot be reached. */
-PGconn *pg_connect_now(const char *url, const char *application_name, struct arena *a, const char **why);
+/* Blocking client for the CLI and migrations. NULL with *why (in a) when it cannot be reached: within the string's
+ * connect_timeout (10 s where it has none), and within most_s where that is not 0, of each host. */
+PGconn *pg_connect_now(const char *url, const char *application_name, unsigned most_s, struct arena *a,
+                       const char **why);
 
 #endif

@@ -68,8 +68,11 @@ void redis_eval(struct redis *r, struct redis_script *s, redis_fn *fn, void *arg
 
 /* Blocking client for the CLI (same URLs, 5 s timeout). NULL with *why set (in a) when it cannot be reached. */
 redisContext *redis_connect_now(const char *url, struct arena *a, const char **why);
+/* Of one whose err is not 0: what is wrong, for people. Valid as long as the context. */
+const char *redis_trouble_now(const redisContext *c);
 /* Runs a script on it. *reply is the caller's to free with freeReplyObject; NULL where no answer came (the reason is in
- * c->errstr). The errors are those of redis_fn, by the same rules; ERR_UNKNOWN: it may have been done, or not. */
+ * redis_trouble_now). The errors are those of redis_fn, by the same rules; ERR_UNKNOWN: it may have been done, or not.
+ */
 enum err redis_eval_now(redisContext *c, struct redis_script *s, size_t nkeys, size_t argc, const struct span *argv,
                         redisReply **reply) __attribute__((warn_unused_result));
 

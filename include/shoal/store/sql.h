@@ -15,5 +15,7 @@ int sql_count_params(const char *sql);
 /* For the CLI, blocking: runs it with text parameters (NULL: it has none); another number of them than the statement
  * wants is a BUG(). The result is looked at and cleared as any PGresult. */
 PGresult *sql_run(PGconn *conn, const char *name, const struct pg_params *params);
+/* The same, for so long: NULL when no answer came, and the connection is of no more use. */
+PGresult *sql_run_within(PGconn *conn, const char *name, const struct pg_params *params, unsigned ms);
 
 #endif
