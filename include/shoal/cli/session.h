@@ -64,9 +64,8 @@ struct span session_actor(struct session *s);
  * ERASED". */
 bool session_confirm(struct session *s, const char *question, const char *what, const char *done);
 
-/* A line in admin_audit for what was done outside PostgreSQL. That it could not be written is said, and no failure; it is
- * waited for some seconds at most.
- * details: JSON. */
+/* A line in admin_audit for what was done outside PostgreSQL. That it could not be written is said, and no failure; it
+ * is waited for some seconds at most. details: JSON. */
 void session_note(struct session *s, const char *action, const char *target, const char *details);
 
 /* After a change has committed: all workers are to forget these keys of this cache (n 0: all of them), and have when it
