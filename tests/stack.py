@@ -66,9 +66,9 @@ class Stack:
         self.programs.append(p)
         return p
 
-    def shoal(self, *argv, fails=False):
+    def shoal(self, *argv, fails=False, **env):
         """Runs a verb to its end; its output."""
-        p = self.start("cli-" + argv[0], list(argv))
+        p = self.start("cli-" + argv[0], list(argv), **env)
         code = p.wait()
         if code != 0 and not fails:
             raise RuntimeError("shoal %s ended with %s:\n%s" % (" ".join(argv), code, p.output()[-1500:]))

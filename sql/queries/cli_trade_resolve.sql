@@ -1,7 +1,8 @@
--- An admin decides a dispute: the money goes to one of the two. Where it was decided in the same way before, says so.
+-- An admin decides a dispute: the money goes to one of the two, and both are to be told. `before`: it was decided in the
+-- same way already.
 -- $1 public_id   $2 status that it becomes: released or refunded   $3 note   $4 actor
 WITH before AS (
-	SELECT id, status, buyer_id, seller_id FROM escrows WHERE public_id = $1::text FOR NO KEY UPDATE
+	SELECT id, status, buyer_id, seller_id, changed_by FROM escrows WHERE public_id = $1::text FOR NO KEY UPDATE
 ), trade AS (
 	UPDATE escrows e SET status = $2::text, changed_by = NULL FROM before
 	WHERE e.id = before.id AND before.status = 'disputed'
@@ -11,6 +12,9 @@ WITH before AS (
 			currency, amount, 'held', buyer_id, 'available',
 			CASE $2::text WHEN 'released' THEN seller_id ELSE buyer_id END) AS transaction_id
 	FROM trade
+), notices AS (
+	INSERT INTO escrow_notices (escrow_id, user_id)
+	SELECT trade.id, person.id FROM trade, unnest(ARRAY[trade.buyer_id, trade.seller_id]) person (id)
 ), audit AS (
 	INSERT INTO admin_audit (actor, action, target, details)
 	SELECT $4::text, 'trade.resolve', 'trade:' || public_id,
@@ -18,8 +22,7 @@ WITH before AS (
 	FROM booked
 )
 SELECT before.status, b.telegram_id AS buyer, s.telegram_id AS seller, (SELECT count(*) FROM booked) AS resolved,
-	(SELECT count(*) FROM admin_audit a WHERE a.target = 'trade:' || $1::text AND a.action = 'trade.resolve'
-		AND a.details ->> 'outcome' = $2::text) AS decided_before
+	(before.status = $2::text AND before.changed_by IS NULL)::int AS before
 FROM before
 JOIN users b ON b.id = before.buyer_id
 LEFT JOIN users s ON s.id = before.seller_id

@@ -24,6 +24,8 @@ WITH theirs AS (
 	DELETE FROM conversations WHERE chat_id = $2::bigint
 ), no_invitations AS (
 	UPDATE invitations SET telegram_id = NULL WHERE telegram_id = $2::bigint
+), no_notices AS (
+	DELETE FROM escrow_notices WHERE user_id = $1::bigint
 ), no_terms AS (
 	UPDATE escrows SET terms = NULL WHERE buyer_id = $1::bigint AND terms IS NOT NULL
 ), nobody AS (

@@ -183,7 +183,7 @@ void trade_deed(const struct talk *t)
 	}
 }
 
-/* --- what comes due. Where the database's clock says that it is not, a conflict says so, and it comes again. */
+/* --- what comes due. A conflict says that it is not: by the database's clock not yet, or it was told already. */
 
 static void expire_now(const struct talk *t, const struct fact_trade *trade)
 {
@@ -191,6 +191,15 @@ static void expire_now(const struct talk *t, const struct fact_trade *trade)
 
 	card_notice(t, ESCROW_TOLD_EXPIRE_BUYER, &after, ROLE_BUYER);
 	card_notice(t, ESCROW_TOLD_EXPIRE_SELLER, &after, ROLE_INVITED);
+}
+
+static void tell_resolved(const struct talk *t, const struct fact_trade *trade, enum role role)
+{
+	struct params *p = decision_commit(t->d, "escrow_told");
+
+	params_i64(p, trade->id);
+	params_i64(p, t->u->chat_id);
+	card_notice(t, ESCROW_TOLD_RESOLVED, trade, role);
 }
 
 void trade_due(const struct talk *t)
@@ -201,8 +210,8 @@ void trade_due(const struct talk *t)
 	if (strcmp(t->u->word, ESCROW_DUE_EXPIRE) == 0 && trade->found && trade_is(trade, "pending") && !t->f->conflict)
 		expire_now(t, trade);
 	else if (strcmp(t->u->word, ESCROW_DUE_RESOLVED) == 0 && (role == ROLE_BUYER || role == ROLE_SELLER) &&
-	         (trade_is(trade, "released") || trade_is(trade, "refunded")))
-		card_notice(t, ESCROW_TOLD_RESOLVED, trade, role);
+	         (trade_is(trade, "released") || trade_is(trade, "refunded")) && !t->f->conflict)
+		tell_resolved(t, trade, role);
 	else
 		decision_ignore(t->d);
 }

@@ -152,7 +152,7 @@ static int show(struct session *s)
 
 /* --- resolve */
 
-/* Appends to the queue that one of the two is to be told, once however often it is said. NULL, or why not. */
+/* Appends to the queue that one of the two is to be told: the fleet does it too, a little later. NULL, or why not. */
 static const char *tell_one(struct session *s, const char *id, int64_t telegram_id)
 {
 	const char *cause = arena_printf(s->a, "%s:%s", ESCROW_DUE_RESOLVED, id), *why = NULL, **urls;
@@ -190,7 +190,7 @@ static const char *tell_one(struct session *s, const char *id, int64_t telegram_
 	return why;
 }
 
-static int tell(struct session *s, const char *id, const PGresult *res, int done)
+static void tell(struct session *s, const char *id, const PGresult *res)
 {
 	static const char *const people[] = {"buyer", "seller"};
 
@@ -200,13 +200,11 @@ static int tell(struct session *s, const char *id, const PGresult *res, int done
 		if (!telegram_id) /* they were erased */
 			continue;
 		why = tell_one(s, id, number(telegram_id));
-		if (why)
-			return session_fail(s, EXIT_NO_SERVER,
-			                    "it is decided, and stays so, but the %s could not be told: %s\n"
-			                    "The same command again tells them.",
-			                    people[i], why);
+		if (why) {
+			fprintf(stderr, "shoal trade: note: the fleet will tell the two when it can: %s\n", why);
+			return;
+		}
 	}
-	return done;
 }
 
 static int resolve(struct session *s)
@@ -231,12 +229,13 @@ static int resolve(struct session *s)
 		return s->code;
 	if (PQntuples(res) == 0)
 		return no_trade(s, id);
-	if (cell_i64(res, "resolved") > 0)
-		return tell(s, id, res, out_done(s->json, "trade %s is %s", id, release ? "released" : "refunded"));
-	if (cell_i64(res, "decided_before") > 0)
-		return tell(s, id, res,
-		            out_done(s->json, "trade %s was %s by such a decision before", id,
-		                     release ? "released" : "refunded"));
+	if (cell_i64(res, "resolved") > 0) {
+		tell(s, id, res);
+		return out_done(s->json, "trade %s is %s", id, release ? "released" : "refunded");
+	}
+	if (cell_i64(res, "before") > 0)
+		return out_done(s->json, "trade %s was %s by such a decision before: nothing was done now", id,
+		                release ? "released" : "refunded");
 	return session_fail(s, EXIT_FAILED, "trade %s is %s: only one that is disputed can be decided", id,
 	                    cell(res, 0, "status"));
 }

@@ -165,6 +165,7 @@ void fleet_step_failed(struct fleet_run *run, enum err err, const char *why)
 static void begin_run(struct runner *r)
 {
 	r->run.at = 0;
+	r->run.from[0] = '\0';
 	r->rows = 0;
 	r->began_ms = clock_ms();
 	step(r);

@@ -12,8 +12,15 @@
 #include "shoal/wire/platform.h"
 #include "shoal/wire/stream.h"
 
-#define BATCH 500               /* the LIMIT of the statement */
+#define BATCH 500               /* the LIMIT of the statements */
 #define AGAIN_AFTER_MS "600000" /* an entry that is not settled yet is not appended again so soon */
+
+/* What is due, by whom to ask for it: rows of the trade, the person in whose lane it is, and where the next batch
+ * begins. */
+static const struct {
+	const char *what, *statement;
+} due[] = {{ESCROW_DUE_EXPIRE, "fleet_due_trades"}, {ESCROW_DUE_RESOLVED, "fleet_untold"}};
+#define DUE (sizeof(due) / sizeof(due[0]))
 
 /* One batch on its way to the stream. */
 struct appending {
@@ -50,18 +57,17 @@ static void on_appended(void *arg, enum err err, const redisReply *reply)
 
 static struct redis_script append_script = {.name = "lua/append_once.lua"};
 
-/* In the buyer's lane, so that it comes in order with what the buyer does. */
-static void append(struct appending *batch, const char *public_id, int64_t buyer, struct arena *a)
+/* In the person's lane, so that it comes in order with what the person does. */
+static void append(struct appending *batch, const char *what, const char *public_id, int64_t person, struct arena *a)
 {
-	const char *cause = arena_printf(a, "%s:%s", ESCROW_DUE_EXPIRE, public_id);
+	const char *cause = arena_printf(a, "%s:%s", what, public_id);
 	char key[QUEUE_KEY_MAX], mark[QUEUE_KEY_MAX];
 	struct entry e;
 	struct span *xadd, *argv;
 	unsigned shard;
 	size_t n;
 
-	entry_internal(&bot_escrow, buyer, cause, due_encode(ESCROW_DUE_EXPIRE, public_id, buyer, a), clock_wall_ms(),
-	               a, &e);
+	entry_internal(&bot_escrow, person, cause, due_encode(what, public_id, person, a), clock_wall_ms(), a, &e);
 	shard = lane_shard(span_of(e.lane), batch->run->nshards);
 	queue_key(key, shard, "updates");
 	queue_key(mark, shard, "once");
@@ -77,10 +83,17 @@ static void append(struct appending *batch, const char *public_id, int64_t buyer
 	redis_eval(batch->run->shards[shard], &append_script, on_appended, batch, 2, n, argv);
 }
 
-/* Where this batch ended: "EXPIRES_AT ID". */
-static void remember(struct fleet_run *run, const PGresult *res, int last)
+/* Where this batch ended, or that the next one is of the next kind. */
+static void remember(struct fleet_run *run, const PGresult *res)
 {
-	int n = snprintf(run->from, sizeof(run->from), "%s|%s", PQgetvalue(res, last, 2), PQgetvalue(res, last, 3));
+	int last = PQntuples(res) - 1, n;
+
+	if (PQntuples(res) < BATCH) {
+		run->from[0] = '\0';
+		run->at++;
+		return;
+	}
+	n = snprintf(run->from, sizeof(run->from), "%s|%s", PQgetvalue(res, last, 2), PQgetvalue(res, last, 3));
 
 	ENSURE(n > 0 && (size_t)n < sizeof(run->from));
 }
@@ -99,16 +112,16 @@ static void on_due(void *arg, enum err err, PGresult *res, const struct pg_fault
 	arena_init(&a);
 	n = PQntuples(res);
 	batch = mem_alloc(sizeof(*batch));
-	*batch = (struct appending){.run = run, .left = 1, .err = ERR_OK, .more = n == BATCH};
+	*batch = (struct appending){.run = run, .left = 1, .err = ERR_OK};
 	for (int i = 0; i < n; i++) {
-		int64_t buyer = 0; /* erased: then it is in nobody's lane */
+		int64_t person = 0; /* erased: then it is in nobody's lane */
 
-		if (!PQgetisnull(res, i, 1) && !span_i64(span_of(PQgetvalue(res, i, 1)), &buyer))
+		if (!PQgetisnull(res, i, 1) && !span_i64(span_of(PQgetvalue(res, i, 1)), &person))
 			BUG("telegram_id %s", PQgetvalue(res, i, 1));
-		append(batch, PQgetvalue(res, i, 0), buyer, &a);
+		append(batch, due[run->at].what, PQgetvalue(res, i, 0), person, &a);
 	}
-	if (n > 0)
-		remember(run, res, n - 1);
+	remember(run, res);
+	batch->more = run->at < DUE;
 	PQclear(res);
 	arena_release(&a);
 	one_less(batch);
@@ -116,15 +129,12 @@ static void on_due(void *arg, enum err err, PGresult *res, const struct pg_fault
 
 void fleet_trades_step(struct fleet_run *run)
 {
-	const char *bar;
+	const char *bar = strchr(run->from, '|');
 	struct pg_params p = {.n = 2};
 
-	if (run->at++ == 0)
-		run->from[0] = '\0';
-	bar = strchr(run->from, '|');
 	if (bar) {
 		p.v[0] = (struct span){run->from, (size_t)(bar - run->from)};
 		p.v[1] = span_of(bar + 1);
 	}
-	pg_exec(run->pg, sql_get("fleet_due_trades"), &p, on_due, run);
+	pg_exec(run->pg, sql_get(due[run->at].statement), &p, on_due, run);
 }

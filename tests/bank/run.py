@@ -226,6 +226,10 @@ class Bank:
             states.get(s) for s in ("released", "refunded", "cancelled", "expired")), states)
         q = self.stack.queue()
         check("no update became a dead letter", q["dead"] == 0, self.stack.shoal("dead", "list", "--json", fails=True)[:1500])
+        untold = "SELECT count(*) FROM escrow_notices"
+        self.stack.redis.client().delete("shoal:job:due_trades:last")
+        check("everybody was told what an admin decided (%d times)" % self.resolved, wait_for(
+            lambda: self.stack.pg.rows(untold) == [(0,)]), self.stack.pg.rows(untold))
         twice = self.stack.pg.rows("SELECT count(*) - count(DISTINCT key) FROM guards")[0][0]
         check("and none was committed twice", twice == 0)
         print("# trades %s; updates %d, of them %d repeated, %d hostile; refused for a while %d; resolved %d; faults %s" % (

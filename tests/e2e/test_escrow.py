@@ -7,7 +7,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import PATIENCE, check, finish, http, wait_for  # noqa: E402
+from lib import PATIENCE, check, finish, free_port, http, wait_for  # noqa: E402
 from stack import Stack, binary_from_argv, light  # noqa: E402
 
 EVIL = "<b>Eve</b> https://evil.example/x @evilbot /start"
@@ -410,7 +410,12 @@ def decided(w):
         w.press(ann, "release", trade=trade)
         check("a disputed trade is nobody's to end", w.status(trade) == "disputed")
         before = {p: len(w.messages(p)) for p in (ann, bob)}
-        w.stack.shoal("trade", "resolve", trade, outcome, "--note", "so it is")
+        # one command reaches the queue; after the other nobody would hear of it but by the fleet
+        w.stack.shoal("trade", "resolve", trade, outcome, "--note", "so it is",
+                    **({} if outcome == "release" else {"SHOAL_REDIS_URL": "redis://127.0.0.1:%d/0" % free_port()}))
+        if outcome == "refund":
+            w.stack.redis.client().delete("shoal:job:due_trades:last")
+            wait_for(lambda: w.one("SELECT count(*) FROM escrow_notices") == 0)
         w.rest()
         check("an admin's %s: the money is where it belongs" % outcome, w.status(trade) == status
               and w.wallet(ann) == hers and w.wallet(bob) == his, (w.wallet(ann), w.wallet(bob)))
@@ -420,6 +425,7 @@ def decided(w):
         w.rest()
         check("an admin's %s again: nobody is told again" % outcome, all(
             len(w.messages(p)) == before[p] + 1 for p in (ann, bob)))
+    check("nobody is left to be told", w.one("SELECT count(*) FROM escrow_notices") == 0)
     check("the books balance after the decisions", w.books() == [], w.books())
 
 

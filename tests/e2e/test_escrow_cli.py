@@ -158,16 +158,17 @@ check("trade_show_tells_who_decided", [(e["status"], e["by"]) for e in trade["ev
     ("disputed", "seller"), ("released", "system")] and trade["audit"][0]["details"]["note"] == "the parcel came"
     and [e["kind"] for e in trade["ledger"]] == ["hold", "hold", "release", "release"], trade)
 expect("trade_resolve_again", shoal("trade", "resolve", "ONE1", "release", "--note", "again"), DONE, "before")
+check("trade_resolve_again_tells_nobody", r.xlen("shoal:{0}:updates") == 2)
 expect("trade_resolve_otherwise", shoal("trade", "resolve", "ONE1", "refund", "--note", "again"), FAILED, "is released")
 check("trade_decided_once", wallet(BOB) == ("10.10", "0.00")
       and one("select count(*) from admin_audit where action = 'trade.resolve'") == 1)
 nowhere = "redis://127.0.0.1:%d/0" % lib.free_port()
 expect("trade_resolve_without_redis", shoal("trade", "resolve", "TWO2", "refund", "--note", "n", SHOAL_REDIS_URL=nowhere),
-       NO_SERVER, "it is decided, and stays so", "buyer could not be told")
+       DONE, "TWO2 is refunded", "the fleet will tell the two")
 check("trade_resolve_without_redis_stands", wallet(ANN) == ("80.00", "10.00"))
-before = r.xlen("shoal:{0}:updates")
-expect("trade_the_same_command_tells_them", shoal("trade", "resolve", "TWO2", "refund", "--note", "n"), DONE, "before")
-check("trade_they_are_told_then", r.xlen("shoal:{0}:updates") == before + 2)
+check("trade_who_is_to_be_told_is_written_down", pg.rows("select public_id, user_id from escrow_notices join escrows on id = "
+                                                         "escrow_id order by 1, 2") == [
+    ("ONE1", 1), ("ONE1", 2), ("TWO2", 1), ("TWO2", 2)])
 
 # --- erasing somebody with money
 
@@ -193,6 +194,7 @@ check("erase_keeps_the_ledger_unnamed", pg.rows("select user_id, currency, avail
       and pg.rows("select telegram_id, first_name from users where id = 1") == [(None, None)])
 check("erase_removes_their_words", one("select count(*) from escrows where terms is not null") == 0
       and one("select count(*) from invitations where telegram_id = %s", ANN) == 0
+      and pg.rows("select distinct user_id from escrow_notices") == [(2,)]
       and pg.rows("select key, effects is null from guards order by key") == [("g1", True), ("g2", False)])
 expect("erased_have_no_wallet_to_show", shoal("wallet", "show", ANN), NOT_THERE)
 lib.finish()

@@ -18,9 +18,9 @@ static const char *const statuses[] = {"pending", "active", "disputed", "release
  * ledger. */
 static void clean(void)
 {
-	static const char *const tables[] = {"guards",      "conversations", "admin_audit",    "bot_users",
-	                                     "invitations", "escrow_events", "ledger_entries", "ledger_transactions",
-	                                     "escrows",     "wallets",       "users"};
+	static const char *const tables[] = {
+	    "guards",        "conversations",  "admin_audit",         "bot_users", "invitations", "escrow_notices",
+	    "escrow_events", "ledger_entries", "ledger_transactions", "escrows",   "wallets",     "users"};
 	char sql[200];
 
 	must("SET session_replication_role = replica");
@@ -580,6 +580,42 @@ static void money_that_is_not_held_is_not_given(void)
 	CHECK_STR(wallet(1, "USD"), "10000/0");
 }
 
+/* --- an admin decides */
+
+static const char *resolve(const char *status)
+{
+	static char out[512];
+	const char *v[] = {"T1", status, "a note", "somebody"};
+
+	return run_on(db, out, sizeof(out), "cli_trade_resolve", v, 4);
+}
+
+static void decision_moves_the_money_and_is_told_once(void)
+{
+	for (size_t i = 0; i < STATUSES; i++) {
+		char before[4096];
+
+		trade(statuses[i]);
+		snprintf(before, sizeof(before), "%s", everything());
+		CHECK_STR(resolve("released"), "ok");
+		if (strcmp(statuses[i], "disputed") != 0)
+			CHECK_STR(everything(), before);
+		CHECK_STR(books(), "");
+	}
+	trade("disputed");
+	CHECK_STR(resolve("refunded"), "ok");
+	CHECK_STR(wallet(1, "USD"), "10000/0");
+	CHECK_STR(get("SELECT changed_by IS NULL FROM escrows"), "t");
+	CHECK_STR(COMMIT("escrow_told", "t1", "1", "43"), "ok");
+	CHECK_STR(COMMIT("escrow_told", "t1", "1", "43"), "23505 guards_pkey");
+	CHECK_STR(COMMIT("escrow_told", "t2", "1", "43"), "SH001 told");
+	CHECK_STR(COMMIT("escrow_told", "t2", "1", "44"), "SH001 told");
+	CHECK_STR(get("SELECT string_agg(user_id::text, ' ') FROM escrow_notices"), "1");
+	CHECK_STR(resolve("refunded"), "ok");
+	CHECK_STR(get("SELECT string_agg(user_id::text, ' ') FROM escrow_notices"), "1");
+	CHECK_STR(get("SELECT count(*) FROM admin_audit"), "1");
+}
+
 /* --- at once */
 
 struct racer {
@@ -634,6 +670,28 @@ static void two_at_once_have_one_winner(void)
 		CHECK_STR(wallet(2, "USD"), strcmp(status(), "released") == 0 ? "1000/0" : "");
 	}
 	CHECK_INT(released + refunded, 60);
+	PQfinish(one);
+	PQfinish(two);
+}
+
+static void two_admins_decide_once(void)
+{
+	PGconn *one = pgserver_connect(&server), *two = pgserver_connect(&server);
+
+	for (int round = 0; round < 20; round++) {
+		struct racer racers[] = {RACER(one, "cli_trade_resolve", "T1", "released", "n", "a"),
+		                         RACER(two, "cli_trade_resolve", "T1", "refunded", "n", "b")};
+
+		trade("disputed");
+		run_racers(racers, 2);
+		CHECK_STR(racers[0].result, "ok");
+		CHECK_STR(racers[1].result, "ok");
+		CHECK_STR(books(), "");
+		CHECK_STR(get("SELECT count(*) FROM admin_audit"), "1");
+		CHECK_STR(get("SELECT count(*) FROM escrow_notices"), "2");
+		CHECK_STR(get("SELECT details ->> 'outcome' FROM admin_audit"), status());
+		CHECK_STR(wallet(2, "USD"), strcmp(status(), "released") == 0 ? "1000/0" : "");
+	}
 	PQfinish(one);
 	PQfinish(two);
 }
@@ -871,6 +929,7 @@ static void many_trades(const char *n)
 	must("INSERT INTO conversations (bot, chat_id) SELECT 'escrow', 100000 + i FROM generate_series(1, 10000) i");
 	must("INSERT INTO bot_users SELECT 'escrow', id, NULL FROM users");
 	must("INSERT INTO guards (key) SELECT 'g' || i FROM generate_series(1, 10000) i");
+	must("INSERT INTO escrow_notices SELECT id, buyer_id FROM escrows WHERE id % 4 = 0");
 	must("ANALYZE");
 }
 
@@ -897,6 +956,13 @@ static void everything_goes_by_index(void)
 		plan("escrow_ask", 13, "'k', '[]', '100005', 'a', NULL, NULL, 'escrow', NULL, 's', 'a', 'c', 't', 'm'");
 		plan("fleet_due_trades", 2, "NULL, NULL");
 		plan("fleet_due_trades", 2, "'2026-01-01', '77'");
+		plan("fleet_untold", 2, "NULL, NULL");
+		plan("fleet_untold", 2, "'77', '5'");
+		plan("escrow_told", 4, "'k', '[]', '77', '100005'");
+		plan("cli_trade_resolve", 4, "'P77', 'released', 'n', 'a'");
+		plan("cli_wallet_show", 1, "'100005'");
+		plan("cli_wallet_credit", 5, "'100005', 'USD', '5', 'k', 'a'");
+		plan("cli_wallet_debit", 5, "'100005', 'USD', '5', 'k', 'a'");
 	}
 	must("RESET plan_cache_mode");
 	CHECK(index_serves("users_telegram_id_key", "SELECT FROM users WHERE telegram_id = 100005"));
@@ -933,7 +999,9 @@ int main(void)
 	RUN(suspended_person_does_nothing);
 	RUN(time_runs_out);
 	RUN(money_that_is_not_held_is_not_given);
+	RUN(decision_moves_the_money_and_is_told_once);
 	RUN(two_at_once_have_one_winner);
+	RUN(two_admins_decide_once);
 	RUN(crowd_opens_an_invitation);
 	RUN(opposite_directions_do_not_block);
 	RUN(load_tells_what_there_is);

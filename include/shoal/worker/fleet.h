@@ -25,7 +25,7 @@ struct fleet_run {
 	unsigned nshards;
 	unsigned at;   /* the steps' own note of how far the run is; 0 at its start */
 	int64_t found; /* and of what they found out */
-	char from[64]; /* and of where the next batch begins */
+	char from[64]; /* and of where the next batch begins; "" at its start */
 };
 
 struct fleet_job {
