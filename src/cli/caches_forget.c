@@ -1,5 +1,7 @@
 #include "shoal/cli/caches_forget.h"
 
+#include "shoal/cli/long_work.h"
+
 enum { COUNT_MS = 1000 }; /* for which the end of a generation waits until its values are counted */
 
 struct counting {
@@ -34,10 +36,13 @@ bool caches_forget_all(struct caches_link *l, enum cache_kind kind, struct cache
 
 	*out = (struct caches_forgotten){0};
 	walked = walk(&before, kind, "counting", COUNT_MS);
-	if (walked == CACHES_WALK_STOPPED)
+	if (walked != CACHES_WALK_FAILED && long_work_stopping()) {
 		session_fail(l->s, EXIT_FAILED, "stopped before anything was forgotten");
-	if (walked == CACHES_WALK_STOPPED || walked == CACHES_WALK_FAILED)
 		return false;
+	}
+	if (walked == CACHES_WALK_FAILED)
+		return false;
+	out->begun = true;
 	if (!caches_link_done(l, cache_gen_end_now(l->redis, kind)) || !caches_link_fence(l, &out->heard))
 		return false;
 	walked = walk(&after, kind, "removing", 0);

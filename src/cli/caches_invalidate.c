@@ -5,6 +5,7 @@
 #include "shoal/base/json.h"
 #include "shoal/cli/caches.h"
 #include "shoal/cli/caches_forget.h"
+#include "shoal/cli/long_work.h"
 #include "shoal/store/cache_key.h"
 
 enum { NOTED_MAX = 100 };
@@ -24,7 +25,8 @@ struct work {
 	const char *const *operands; /* behind the cache */
 	size_t n;
 	bool all, dry;
-	bool counts; /* the first pass */
+	bool complete; /* it was not stopped, and did not fail */
+	bool counts;   /* the first pass */
 	struct caches_tally tally;
 	struct caches_forgotten forgotten;
 };
@@ -51,6 +53,7 @@ static bool forget(struct work *w, const struct span *keys, size_t n)
 		size_t some = n - i < CACHE_VOID_KEYS ? n - i : CACHE_VOID_KEYS;
 		int64_t values;
 
+		w->forgotten.begun = true;
 		if (!caches_link_done(&w->link, cache_void_now(w->link.redis, w->kind, keys + i, some, &values)))
 			return false;
 	}
@@ -127,13 +130,14 @@ static bool forget_patterns(struct work *w)
  * first one met. */
 static bool forget_named(struct work *w)
 {
+	bool good;
+
 	w->counts = true;
-	if (!forget_keys(w) || !forget_patterns(w))
-		return false;
+	good = forget_keys(w) && forget_patterns(w);
 	w->counts = false;
-	if (!w->dry && !w->forgotten.stopped && !forget_patterns(w))
-		return false;
 	w->forgotten.values = caches_tally_believed(&w->tally);
+	if (!good || (!w->dry && !w->forgotten.stopped && !forget_patterns(w)))
+		return false;
 	return w->dry || caches_link_fence(&w->link, &w->forgotten.heard);
 }
 
@@ -148,7 +152,7 @@ static bool count_all(struct work *w)
 
 /* --- telling */
 
-/* {"all":false,"values":2,"keys":["1","default"]}; of many the first. */
+/* {"all":false,"values":2,"complete":true,"keys":["1","default"]}; of many the first. */
 static const char *details(const struct work *w)
 {
 	struct json_writer out;
@@ -160,6 +164,7 @@ static const char *details(const struct work *w)
 	json_begin_obj(&out);
 	json_kv_bool(&out, "all", w->all);
 	json_kv_i64(&out, "values", w->forgotten.values);
+	json_kv_bool(&out, "complete", w->complete);
 	json_key(&out, "keys");
 	json_begin_arr(&out);
 	for (size_t i = 0; i < w->n && i < NOTED_MAX; i++)
@@ -231,6 +236,19 @@ static bool read_operands(struct work *w)
 	return true;
 }
 
+static int forget_and_tell(struct work *w)
+{
+	if (!w->all ? forget_named(w) : w->dry ? count_all(w) : caches_forget_all(&w->link, w->kind, &w->forgotten)) {
+		w->complete = !w->forgotten.stopped;
+		return tell(w);
+	}
+	if (w->forgotten.begun)
+		session_fail(
+		    w->s, w->s->code,
+		    "some of it may be forgotten, and not every worker may have heard: call it again to be sure");
+	return w->s->code;
+}
+
 int caches_invalidate(struct session *s)
 {
 	struct work w = {.s = s,
@@ -242,11 +260,11 @@ int caches_invalidate(struct session *s)
 
 	if (!read_operands(&w) || !caches_link_open(&w.link, s))
 		return s->code;
-	if (!(!w.all ? forget_named(&w) : w.dry ? count_all(&w) : caches_forget_all(&w.link, w.kind, &w.forgotten)))
-		return s->code;
-	code = tell(&w);
-	if (!w.dry)
+	long_work_hold();
+	code = forget_and_tell(&w);
+	if (w.forgotten.begun)
 		session_note(s, "cache.invalidate", arena_printf(s->a, "cache:%s", cache_defs[w.kind].name),
 		             details(&w));
+	long_work_let_go();
 	return code;
 }

@@ -128,7 +128,7 @@ enum caches_walked caches_walk(const struct caches_walk *w)
 		arena_init(&a);
 		if (!go(w, &a, &cursor, &found))
 			walked = CACHES_WALK_FAILED;
-		else if (!long_work_step(&work, (int64_t)found))
+		else if (!long_work_step(&work, (int64_t)found) && cursor)
 			walked = CACHES_WALK_STOPPED;
 		else if (cursor && clock_ms() >= deadline)
 			walked = CACHES_WALK_OVER_BUDGET;

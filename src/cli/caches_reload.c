@@ -3,10 +3,11 @@
 #include "shoal/cli/caches.h"
 #include "shoal/cli/caches_forget.h"
 #include "shoal/cli/caches_loaded.h"
+#include "shoal/cli/long_work.h"
 #include "shoal/io/loop.h"
 #include "shoal/store/cache_load.h"
 
-enum { SERVERS_MS = 10000, LOAD_MS = 30000, STATEMENT_MS = 20000, TRIES = 3 };
+enum { SERVERS_MS = 10000, LOAD_MS = 30000, STATEMENT_MS = 20000, LOOK_MS = 50, TRIES = 3 };
 
 static const struct out_col columns[] = {{"cache", OUT_TEXT},
                                          {"values", OUT_INT},
@@ -25,7 +26,7 @@ struct loading {
 	struct redis *redis;
 	struct pg *pg;
 	struct cache_load *load;
-	struct timer patience;
+	struct timer patience, look;
 	bool redis_came, begun, over;
 	enum err err;
 	size_t keys;
@@ -80,10 +81,23 @@ static void out_of_patience(void *arg)
 	end(l, l->begun ? ERR_TIMEOUT : ERR_UNREACHABLE);
 }
 
+/* Ctrl-C interrupts a loop's wait, and does not end it. */
+static void look(void *arg)
+{
+	struct loading *l = arg;
+
+	if (long_work_stopping())
+		end(l, ERR_UNKNOWN);
+	else
+		timer_set(&l->look, LOOK_MS);
+}
+
 static void open_servers(struct loading *l)
 {
 	const struct conf *conf = &l->s->conf;
 
+	timer_init(&l->look, l->loop, look, l);
+	timer_set(&l->look, LOOK_MS);
 	timer_init(&l->patience, l->loop, out_of_patience, l);
 	timer_set(&l->patience, SERVERS_MS);
 	l->pg = pg_open(l->loop, &(struct pg_opts){.url = conf->postgres_url,
@@ -104,7 +118,7 @@ static void open_servers(struct loading *l)
 	                                                    .code_ttl_s = conf->code_ttl_s});
 }
 
-/* False after saying why Postgres was not read. */
+/* False after saying why Postgres was not read, unless it was stopped. */
 static bool load(struct session *s, enum cache_kind kind, size_t *keys)
 {
 	struct loading l = {.s = s, .kind = kind, .loop = loop_new()};
@@ -116,10 +130,11 @@ static bool load(struct session *s, enum cache_kind kind, size_t *keys)
 	redis_close(l.redis);
 	pg_close(l.pg);
 	timer_release(&l.patience);
+	timer_release(&l.look);
 	loop_free(l.loop);
 	*keys = l.keys;
-	if (l.err == ERR_OK)
-		return true;
+	if (l.err == ERR_OK || long_work_stopping())
+		return l.err == ERR_OK;
 	session_fail(s, (int)exit_code_of(l.err),
 	             "%s is forgotten, but could not be loaded: %s; the workers load it with the next question",
 	             cache_defs[kind].name, err_text(l.err));
@@ -180,7 +195,8 @@ static int tell(struct session *s, enum cache_kind kind, const struct told *t)
 
 static const char *details(struct session *s, const struct told *t)
 {
-	return arena_printf(s->a, "{\"values\":%lld,\"keys\":%zu}", (long long)t->forgotten.values, t->keys);
+	return arena_printf(s->a, "{\"values\":%lld,\"loaded\":\"%s\",\"keys\":%zu}", (long long)t->forgotten.values,
+	                    t->loaded.how ? t->loaded.how : "no", t->keys);
 }
 
 /* Again where it was changed while it was read. */
@@ -190,6 +206,8 @@ static bool load_until_held(struct caches_link *link, enum cache_kind kind, stru
 	int64_t ttl_s = cache_ttl_s(kind, s->conf.player_ttl_s, s->conf.code_ttl_s);
 
 	for (int i = 0; i < TRIES; i++) {
+		if (long_work_stopping())
+			return false;
 		if (cache_defs[kind].all && !load(s, kind, &t->keys))
 			return false;
 		if (!caches_loaded_ask(link, kind, ttl_s, &t->loaded))
@@ -200,6 +218,21 @@ static bool load_until_held(struct caches_link *link, enum cache_kind kind, stru
 	return true;
 }
 
+static int forget_and_load(struct caches_link *link, enum cache_kind kind, struct told *t)
+{
+	struct session *s = link->s;
+
+	if (!caches_forget_all(link, kind, &t->forgotten))
+		return s->code;
+	if (load_until_held(link, kind, t))
+		return tell(s, kind, t);
+	if (!long_work_stopping())
+		return s->code;
+	return session_fail(s, EXIT_FAILED,
+	                    "%s; stopped before it was loaded: the workers load it with the next question",
+	                    caches_forgotten_text(s->a, &t->forgotten));
+}
+
 int caches_reload(struct session *s)
 {
 	struct told t = {0};
@@ -208,10 +241,12 @@ int caches_reload(struct session *s)
 	int code;
 
 	/* without Postgres nothing is to be forgotten */
-	if (!caches_operand(s, &kind) || (cache_defs[kind].all && !session_pg(s)) || !caches_link_open(&link, s) ||
-	    !caches_forget_all(&link, kind, &t.forgotten))
+	if (!caches_operand(s, &kind) || (cache_defs[kind].all && !session_pg(s)) || !caches_link_open(&link, s))
 		return s->code;
-	code = load_until_held(&link, kind, &t) ? tell(s, kind, &t) : s->code;
-	session_note(s, "cache.reload", arena_printf(s->a, "cache:%s", cache_defs[kind].name), details(s, &t));
+	long_work_hold();
+	code = forget_and_load(&link, kind, &t);
+	if (t.forgotten.begun)
+		session_note(s, "cache.reload", arena_printf(s->a, "cache:%s", cache_defs[kind].name), details(s, &t));
+	long_work_let_go();
 	return code;
 }

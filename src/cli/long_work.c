@@ -9,6 +9,7 @@
 enum { TERMINAL_MS = 100, LINE_MS = 5000 };
 
 static volatile sig_atomic_t stop_asked;
+static unsigned held;
 
 static void on_signal(int number)
 {
@@ -25,12 +26,30 @@ static void catch_signals(void (*fn)(int))
 	sigaction(SIGTERM, &sa, NULL);
 }
 
+void long_work_hold(void)
+{
+	if (held++ > 0)
+		return;
+	stop_asked = 0;
+	catch_signals(on_signal);
+}
+
+bool long_work_stopping(void)
+{
+	return stop_asked;
+}
+
+void long_work_let_go(void)
+{
+	if (--held == 0)
+		catch_signals(SIG_DFL);
+}
+
 void long_work_begin(struct long_work *w, const char *what, int64_t total)
 {
 	*w = (struct long_work){.what = what, .total = total, .terminal = isatty(STDERR_FILENO)};
 	w->shown_ms = clock_ms();
-	stop_asked = 0;
-	catch_signals(on_signal);
+	long_work_hold();
 }
 
 static void show(struct long_work *w)
@@ -59,7 +78,7 @@ bool long_work_step(struct long_work *w, int64_t more)
 
 void long_work_end(struct long_work *w)
 {
-	catch_signals(SIG_DFL);
+	long_work_let_go();
 	if (w->terminal && w->shown)
 		fputs("\r\033[K", stderr);
 }

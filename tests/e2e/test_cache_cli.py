@@ -506,6 +506,42 @@ def much():
     r.flushdb()
 
 
+def interrupted():
+    """Ctrl-C at the worst moment, when it is void and a worker has not heard yet, or while it is being loaded: each says
+    how far it came, and notes it."""
+    pipe = r.pipeline(transaction=False)
+    verb("invalidate", "player", "--all")
+    generation = r.get(value("player"))
+    for n in range(MANY):
+        pipe.set(value("player", str(n)), generation + b'|{"name":null}')
+    pipe.execute()
+    before = {kind: r.get(value(kind)) for kind in ("player", "static", "persona")}
+    stack.pg.rows("DELETE FROM admin_audit")
+    r.zadd("shoal:{cache}:trusts", {"ghost": int(r.time()[0] * 1000 + 2500)})
+    blocker = stack.pg.connect()
+    blocker.cursor().execute("LOCK TABLE personas")
+    running = [begin("invalidate", "player", "--all"), begin("reload", "static"), begin("reload", "persona")]
+    void = wait_for(lambda: all(r.get(value(kind)) != was for kind, was in before.items()), PATIENCE)
+    for p in running[:2]:
+        p.send_signal(signal.SIGINT)
+    loading = wait_for(lambda: stack.pg.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+                                             "application_name = 'shoal cli'"), PATIENCE)
+    running[2].send_signal(signal.SIGINT)
+    ran = [end(p) for p in running]
+    blocker.close()
+    check("interrupted: all of them were under way", void and loading)
+    expect("interrupted: all are void, not all removed", ran[0], FAILED, "%d values forgotten" % MANY,
+           "all are void, and what was not removed goes with its time")
+    check("interrupted: some were not removed", 0 < len(keys_of("player")) < MANY, len(keys_of("player")))
+    expect("interrupted: before it was loaded", ran[1], FAILED, "forgotten", "stopped before it was loaded")
+    expect("interrupted: while it was loaded", ran[2], FAILED, "forgotten", "stopped before it was loaded")
+    audit = stack.pg.rows("SELECT action, target, details->>'complete', details->>'loaded' FROM admin_audit ORDER BY 2")
+    check("interrupted: all is noted", audit == [
+        ("cache.reload", "cache:persona", None, "no"), ("cache.invalidate", "cache:player", "false", None),
+        ("cache.reload", "cache:static", None, "no")], audit)
+    r.zrem("shoal:{cache}:trusts", "ghost")
+
+
 def end_of(p, leader):
     err = b""
     while True:
@@ -526,7 +562,8 @@ def main():
     began = time.monotonic()
     prepare()
     for run in (forgets_keys_and_patterns_and_all, a_stopped_worker_holds_nobody_up, stats_add_up, lists, gets, refuses,
-                without_servers, silent_servers, a_full_redis, much):
+                without_servers, silent_servers, a_full_redis, much,
+                interrupted):
         run()
         print("# %s: %.1f s" % (run.__name__, time.monotonic() - began))
     finish()

@@ -7,11 +7,12 @@
 struct caches_forgotten {
 	int64_t values; /* that were believed */
 	struct cache_heard heard;
+	bool begun;   /* some may be void, also where it failed */
 	bool stopped; /* at Ctrl-C; what was voided until then is, and the workers have heard */
 };
 
-/* All values are void, and every worker has heard, when it returns. Then what is void goes from Redis, in steps with
- * progress. False after saying what was wrong. */
+/* Between long_work_hold and its end. All values are void, and every worker has heard, when it returns. Then what is
+ * void goes from Redis, in steps with progress. False after saying what was wrong. */
 bool caches_forget_all(struct caches_link *l, enum cache_kind kind, struct caches_forgotten *out)
     __attribute__((warn_unused_result));
 

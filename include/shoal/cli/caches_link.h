@@ -38,7 +38,7 @@ struct caches_walk {
 	caches_step_fn *step;
 	void *arg;
 };
-/* FAILED: it was said why. STOPPED: by Ctrl-C, nothing was said yet. */
+/* FAILED: it was said why. STOPPED: by Ctrl-C before the end, nothing was said yet. */
 enum caches_walked { CACHES_WALKED, CACHES_WALK_OVER_BUDGET, CACHES_WALK_STOPPED, CACHES_WALK_FAILED };
 enum caches_walked caches_walk(const struct caches_walk *w);
 

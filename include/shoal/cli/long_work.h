@@ -13,6 +13,12 @@ struct long_work {
 	bool terminal, shown;
 };
 
+/* Around several works and what lies between them, where that too is to end with a word of how far it came: the first
+ * Ctrl-C or SIGTERM then only makes long_work_stopping true. */
+void long_work_hold(void);
+bool long_work_stopping(void);
+void long_work_let_go(void);
+
 void long_work_begin(struct long_work *w, const char *what, int64_t total);
 /* So many more are done. False: it shall stop. */
 bool long_work_step(struct long_work *w, int64_t more);
