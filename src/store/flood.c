@@ -7,10 +7,15 @@
 #include "shoal/base/arena.h"
 #include "shoal/base/clock.h"
 #include "shoal/store/flood_own.h"
+#include "shoal/store/flood_route.h"
 
 /* A connection that goes is back within this time where nothing else is wrong. */
 #define PLAIN_MS 300
 #define FAILURES_APART_MS 10000 /* failures so far apart are not of one outage */
+/* All calls of a bot where the platform counts by routes: Discord takes 50 a second (API v10, "Global Rate Limit"). A
+ * bucket of 10 that fills at 40 a second lets no more than 50 leave in any second. */
+#define ROUTES_COUNT 10
+#define ROUTES_MS 250
 
 /* What the platform said of a limit, until Redis has it: the others must not miss it for a connection that went. */
 struct word {
@@ -19,6 +24,7 @@ struct word {
 	struct span what;
 	char bot[32];
 	int64_t chat_id, until_ms; /* clock_ms() */
+	char route[32];            /* "": whatever the route */
 	char doubt[FLOOD_DOUBT_LEN];
 };
 
@@ -79,14 +85,18 @@ static void state_key(char *out, const char *bot)
 	snprintf(out, KEY_LEN, "shoal:flood:{%s}:state", bot);
 }
 
-static void block_key(char *out, const char *bot, int64_t chat_id)
+/* route: NULL or "": of all that goes to the chat. */
+static void block_key(char *out, const char *bot, int64_t chat_id, const char *route)
 {
-	snprintf(out, KEY_LEN, "shoal:flood:{%s}:%lld:block", bot, (long long)chat_id);
+	bool any = !route || !*route;
+	snprintf(out, KEY_LEN, "shoal:flood:{%s}:%lld%s%s:block", bot, (long long)chat_id, any ? "" : ":",
+	         any ? "" : route);
 }
 
 struct ask {
 	struct flood *f;
 	struct flood_message message;
+	struct flood_answer answer;
 	flood_fn *fn;
 	void *arg;
 };
@@ -122,19 +132,40 @@ static void answer_ourselves(struct flood *f, const struct flood_message *m, str
 		*a = (struct flood_answer){.what = FLOOD_AGAIN, .wait_ms = plain_ms - now, .own = true};
 }
 
+static void end(struct ask *ask, enum err err)
+{
+	heard(ask->f, err);
+	if (err == ERR_OK)
+		flood_own_heard(ask->f->own, &ask->message, &ask->answer, clock_ms());
+	else
+		answer_ourselves(ask->f, &ask->message, &ask->answer);
+	ask->fn(ask->arg, err, &ask->answer);
+	free(ask);
+}
+
+static void route_answered(void *arg, enum err err, enum flood_what what, int64_t wait_ms)
+{
+	struct ask *ask = arg;
+	struct flood_answer *a = &ask->answer;
+	if (err == ERR_OK && what != FLOOD_BOOKED) {
+		if (a->doubt[0]) /* the test is not sent: somebody else's shall be */
+			flood_tested(ask->f, ask->message.bot, a->doubt, false);
+		*a = (struct flood_answer){.what = what, .wait_ms = wait_ms};
+	}
+	end(ask, err);
+}
+
 static void answered(void *arg, enum err err, const redisReply *reply)
 {
-	struct ask ask = *(struct ask *)arg;
-	struct flood_answer a = {0};
-	free(arg);
-	if (err == ERR_OK && !read_answer(reply, &a))
+	struct ask *ask = arg;
+	struct flood_answer *a = &ask->answer;
+	if (err == ERR_OK && !read_answer(reply, a))
 		err = ERR_PROTOCOL;
-	heard(ask.f, err);
-	if (err == ERR_OK)
-		flood_own_heard(ask.f->own, &ask.message, &a, clock_ms());
+	bool goes = err == ERR_OK && (a->what == FLOOD_TEST || (a->what == FLOOD_BOOKED && a->wait_ms == 0));
+	if (goes && ask->message.route)
+		flood_route_ask(ask->f->redis, &ask->message, route_answered, ask);
 	else
-		answer_ourselves(ask.f, &ask.message, &a);
-	ask.fn(ask.arg, err, &a);
+		end(ask, err);
 }
 
 void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, void *arg)
@@ -143,33 +174,35 @@ void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, voi
 	    [FLOOD_NEW] = SPAN("new"), [FLOOD_BACK] = SPAN("back"), [FLOOD_HAS_PLACE] = SPAN("booked")};
 	char keys[4][KEY_LEN], numbers[5][NUMBER_LEN];
 	struct rate chat = m->group ? f->group : f->chat;
-	if (!m->chat_id)
+	int64_t bot_count = m->route ? ROUTES_COUNT : f->bot.count;
+	int64_t bot_ms = m->route ? ROUTES_MS : f->bot.seconds * 1000;
+	if (!m->chat_id || m->route)
 		chat.count = 0;
 	snprintf(keys[0], KEY_LEN, "shoal:flood:{%s}", m->bot);
 	snprintf(keys[1], KEY_LEN, "shoal:flood:{%s}:%lld", m->bot, (long long)m->chat_id);
 	state_key(keys[2], m->bot);
-	block_key(keys[3], m->bot, m->chat_id);
+	block_key(keys[3], m->bot, m->chat_id, m->route);
 	const struct span argv[] = {span_of(keys[0]),
 	                            span_of(keys[1]),
 	                            span_of(keys[2]),
 	                            span_of(keys[3]),
 	                            number(numbers[0], m->max_wait_ms),
 	                            standings[m->standing],
-	                            number(numbers[1], f->bot.count),
-	                            number(numbers[2], f->bot.seconds * 1000),
+	                            number(numbers[1], bot_count),
+	                            number(numbers[2], bot_ms),
 	                            number(numbers[3], chat.count),
 	                            number(numbers[4], chat.seconds * 1000)};
 	struct ask *ask = mem_alloc(sizeof(*ask));
-	*ask = (struct ask){f, *m, fn, arg};
+	*ask = (struct ask){.f = f, .message = *m, .fn = fn, .arg = arg};
 	redis_eval(f->redis, &flood_script, answered, ask, 4, sizeof(argv) / sizeof(argv[0]), argv);
 }
 
-static void say(struct flood *f, const char *bot, struct span what, int64_t chat_id, int64_t ms, const char *doubt,
-                redis_fn *fn, void *arg)
+static void say(struct flood *f, const char *bot, struct span what, int64_t chat_id, const char *route, int64_t ms,
+                const char *doubt, redis_fn *fn, void *arg)
 {
 	char keys[2][KEY_LEN], numbers[2][NUMBER_LEN];
 	state_key(keys[0], bot);
-	block_key(keys[1], bot, chat_id);
+	block_key(keys[1], bot, chat_id, route);
 	const struct span argv[] = {
 	    span_of(keys[0]), span_of(keys[1]), what, number(numbers[0], chat_id), number(numbers[1], ms < 1 ? 1 : ms),
 	    span_of(doubt)};
@@ -203,15 +236,16 @@ static void word_said(void *arg, enum err err, const redisReply *reply)
 
 static void word_say(struct word *w)
 {
-	say(w->f, w->bot, w->what, w->chat_id, w->until_ms - clock_ms(), w->doubt, word_said, w);
+	say(w->f, w->bot, w->what, w->chat_id, w->route, w->until_ms - clock_ms(), w->doubt, word_said, w);
 }
 
-static void limit_said(struct flood *f, const char *bot, struct span what, int64_t chat_id, int64_t ms,
-                       const char *doubt)
+static void limit_said(struct flood *f, const char *bot, struct span what, int64_t chat_id, const char *route,
+                       int64_t ms, const char *doubt)
 {
 	struct word *w = mem_zalloc(sizeof(*w));
 	*w = (struct word){.f = f, .what = what, .chat_id = chat_id, .until_ms = clock_ms() + ms};
 	snprintf(w->bot, sizeof(w->bot), "%s", bot);
+	ENSURE(snprintf(w->route, sizeof(w->route), "%s", route) < (int)sizeof(w->route));
 	snprintf(w->doubt, sizeof(w->doubt), "%s", doubt);
 	word_say(w);
 }
@@ -229,24 +263,31 @@ void flood_redis_came(struct flood *f)
 void flood_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms, const char *doubt)
 {
 	flood_own_limited(f->own, bot, chat_id, ms, clock_ms());
-	limit_said(f, bot, SPAN("chat"), chat_id, ms, doubt);
+	limit_said(f, bot, SPAN("chat"), chat_id, "", ms, doubt);
 }
 
-void flood_chat_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms, const char *doubt)
+void flood_chat_limited(struct flood *f, const char *bot, int64_t chat_id, const char *route, int64_t ms,
+                        const char *doubt)
 {
 	flood_own_limited(f->own, bot, chat_id, ms, clock_ms());
-	limit_said(f, bot, SPAN("only"), chat_id, ms, doubt);
+	limit_said(f, bot, SPAN("only"), chat_id, route, ms, doubt);
 }
 
 void flood_bot_limited(struct flood *f, const char *bot, int64_t ms)
 {
 	flood_own_bot_limited(f->own, bot, ms, clock_ms());
-	limit_said(f, bot, SPAN("bot"), 0, ms, "");
+	limit_said(f, bot, SPAN("bot"), 0, "", ms, "");
+}
+
+void flood_route_told(struct flood *f, const char *bot, const char *route, int64_t chat_id,
+                      const struct flood_told *told)
+{
+	flood_route_tell(f->redis, bot, route, chat_id, told);
 }
 
 void flood_tested(struct flood *f, const char *bot, const char *doubt, bool went_through)
 {
-	say(f, bot, went_through ? SPAN("well") : SPAN("void"), 0, 1, doubt, NULL, NULL);
+	say(f, bot, went_through ? SPAN("well") : SPAN("void"), 0, "", 1, doubt, NULL, NULL);
 }
 
 /* ---- incoming */

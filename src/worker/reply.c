@@ -80,6 +80,8 @@ static const char *const waits_for[] = {
     [FLOOD_DOUBT] = "whether the platform limits the bot is being found out",
     [FLOOD_CHAT_BLOCKED] = "the platform limits the chat (429)",
     [FLOOD_BOT_BLOCKED] = "the platform limits the bot (429)",
+    [FLOOD_ROUTE_EMPTY] = "the platform's limit for such calls of the chat is used up",
+    [FLOOD_ROUTE_FIRST] = "the platform's limit for such calls of the chat is being found out",
 };
 
 static void budget_ask(struct job *j)
@@ -89,6 +91,7 @@ static void budget_ask(struct job *j)
 	const struct flood_message m = {.bot = j->bot->name,
 	                                .chat_id = c->chat_id,
 	                                .group = c->group,
+	                                .route = j->platform->buckets ? c->method : NULL,
 	                                .standing = j->booked         ? FLOOD_HAS_PLACE
 	                                            : j->entry->again ? FLOOD_BACK
 	                                                              : FLOOD_NEW,
@@ -109,12 +112,14 @@ static enum step budget_wait(struct job *j)
 {
 	int64_t ms = j->flood.wait_ms;
 	const char *why = waits_for[j->flood.what];
-	if (j->flood.what == FLOOD_DOUBT && j->asked < 8 && DOUBT_MS << (j->asked - 1) < DOUBT_MAX_MS)
+	bool found_out = j->flood.what == FLOOD_DOUBT || j->flood.what == FLOOD_ROUTE_FIRST;
+	if (found_out && j->asked < 8 && DOUBT_MS << (j->asked - 1) < DOUBT_MAX_MS)
 		ms = DOUBT_MS << (j->asked - 1);
-	else if (j->flood.what == FLOOD_DOUBT)
+	else if (found_out)
 		ms = DOUBT_MAX_MS;
 	series_observe(j->worker->flood_wait, (double)ms / 1e3);
-	j->booked = j->booked || j->flood.what == FLOOD_BOOKED;
+	/* the bot's own limits come before the route's */
+	j->booked = j->booked || j->flood.what == FLOOD_BOOKED || j->flood.what >= FLOOD_ROUTE_EMPTY;
 	bool stay = j->waited_ms + ms <= longest_wait(j);
 	outlet_leave(j, stay && j->waited_ms + ms > MOMENT_MS);
 	if (!stay) {
@@ -145,15 +150,20 @@ static void budget_tell(struct job *j)
 	struct flood *f = j->worker->flood;
 	const char *bot = j->bot->name;
 	const struct ruling *r = &j->ruling;
-	bool counts = r->limited && !j->effects.calls[j->sent].token;
+	const struct call *c = &j->effects.calls[j->sent];
+	bool counts = r->limited && !c->token;
 	if (counts && !r->scoped)
-		flood_limited(f, bot, j->effects.calls[j->sent].chat_id, r->wait_ms, j->flood.doubt);
+		flood_limited(f, bot, c->chat_id, r->wait_ms, j->flood.doubt);
 	else if (counts && !r->whole_bot)
-		flood_chat_limited(f, bot, j->effects.calls[j->sent].chat_id, r->wait_ms, j->flood.doubt);
+		flood_chat_limited(f, bot, c->chat_id, c->method, r->wait_ms, j->flood.doubt);
 	else if (j->flood.doubt[0])
 		flood_tested(f, bot, j->flood.doubt, went_through[r->verdict]);
 	if (r->verdict == CALL_LATER && r->whole_bot && r->wait_ms > 0)
 		flood_bot_limited(f, bot, told_wait(r));
+	if (j->platform->buckets && !c->token && (r->quota.bucket || went_through[r->verdict]))
+		flood_route_told(
+		    f, bot, c->method, c->chat_id,
+		    &(struct flood_told){r->quota.bucket, r->quota.limit, r->quota.left, r->quota.reset_ms});
 	j->flood.doubt[0] = 0;
 }
 

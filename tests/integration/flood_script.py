@@ -6,57 +6,15 @@
 import heapq
 import os
 import random
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
 
-import redis
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import script_rig as rig  # noqa: E402
+from script_rig import after, eq, fresh  # noqa: E402
 
-REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 AGAIN, BOOKED, TEST, DOUBT, CHAT, BOT = range(6)
 BUCKET, STATE = "shoal:flood:{b}", "shoal:flood:{b}:state"
 OFF = (0, 1)
-
-r = None
-now = 0  # us
-last = stall = 0.0  # s, of the real clock
-ask_sha = word_sha = None
-
-
-def script(name):
-    """The script with a clock that the test sets."""
-    text = open(os.path.join(REPO, "lua", name)).read()
-    real = "redis.call('TIME')"
-    assert text.count(real) == 1, name
-    return r.script_load(text.replace(real, "{redis.call('HGET', 'clock', 's'), redis.call('HGET', 'clock', 'us')}"))
-
-
-def set_clock(us):
-    """Redis keeps a key's end as a time of day, so a stepping clock moves the ends, too."""
-    global now
-    for key in r.keys("shoal:*"):
-        left = r.pttl(key)
-        assert left > 0, "%s would stay for ever" % key
-        left -= (us - now) // 1000
-        if left <= 0:
-            r.delete(key)
-        else:
-            r.pexpire(key, left)
-    now = us
-    r.hset("clock", mapping={"s": us // 1000000, "us": us % 1000000})
-
-
-def after(seconds):
-    set_clock(now + int(seconds * 1e6))
-
-
-def fresh():
-    global now
-    r.flushall()
-    now = 0
-    set_clock(1700000000 * 1000000)
 
 
 class Answer:
@@ -67,25 +25,14 @@ class Answer:
         return "(%s, %d ms, %r)" % ("again booked test doubt chat bot".split()[self.what], self.ms, self.doubt)
 
 
-def note_stall():
-    """Keys end by the real clock, which the test's does not stop: a test in which the machine stood still proves nothing."""
-    global last, stall
-    stall, last = max(stall, time.monotonic() - last), time.monotonic()
-
-
 def ask(chat=1, bot=OFF, per_chat=OFF, kind="new", longest=2000):
-    note_stall()
     keys = [BUCKET, "%s:%d" % (BUCKET, chat), STATE, "%s:%d:block" % (BUCKET, chat)]
-    return Answer(r.evalsha(ask_sha, 4, *keys, longest, kind, bot[0], int(bot[1] * 1000), per_chat[0],
-                            int(per_chat[1] * 1000)))
+    return Answer(rig.run("flood.lua", 4, *keys, longest, kind, bot[0], int(bot[1] * 1000), per_chat[0],
+                          int(per_chat[1] * 1000)))
 
 
 def word(what, chat=1, seconds=1.0, doubt=""):
-    return r.evalsha(word_sha, 2, STATE, "%s:%d:block" % (BUCKET, chat), what, chat, int(seconds * 1000), doubt)
-
-
-def eq(got, want):
-    assert got == want, "%r, want %r" % (got, want)
+    return rig.run("flood_word.lua", 2, STATE, "%s:%d:block" % (BUCKET, chat), what, chat, int(seconds * 1000), doubt)
 
 
 def is_what(answer, what, ms=None, slack=1):
@@ -98,16 +45,16 @@ def is_what(answer, what, ms=None, slack=1):
 def test_nothing_is_written_without_limits():
     fresh()
     is_what(ask(), BOOKED, 0)
-    eq(r.keys("shoal:*"), [])
+    eq(rig.r.keys("shoal:*"), [])
 
 
 def test_cost_without_a_429():
     fresh()
     ask(per_chat=(20, 20))
-    before = r.info("commandstats")
+    before = rig.r.info("commandstats")
     ask(per_chat=(20, 20))
     calls = {}
-    for name, stat in r.info("commandstats").items():
+    for name, stat in rig.r.info("commandstats").items():
         calls[name[8:]] = stat["calls"] - before.get(name, {"calls": 0})["calls"]
     # two looks for blocks, the chat's bucket read and written; one HGET pair is the test's clock
     eq({n: calls.get(n, 0) for n in ("hmget", "get", "set", "pttl", "hset")},
@@ -131,7 +78,7 @@ def test_a_chat_that_is_limited_holds_up_no_other():
     is_what(ask(1), CHAT, 50)
     after(0.06)
     is_what(ask(1), BOOKED, 0)
-    eq(r.keys("shoal:*"), [])
+    eq(rig.r.keys("shoal:*"), [])
 
 
 def test_the_whole_bot():
@@ -152,7 +99,7 @@ def test_the_whole_bot():
     eq(word("well", doubt=again.doubt), 1)
     is_what(ask(4), BOOKED, 0)
     after(0.6)
-    eq(r.keys("shoal:*"), [])
+    eq(rig.r.keys("shoal:*"), [])
 
 
 def test_the_whole_bot_still():
@@ -311,7 +258,7 @@ def test_a_later_word_for_a_chat_makes_no_block_shorter():
 def test_a_call_to_no_chat():
     fresh()
     word("chat", 0, 5)
-    eq(r.exists(BUCKET + ":0:block"), 0)
+    eq(rig.r.exists(BUCKET + ":0:block"), 0)
     is_what(ask(1), TEST)
 
 
@@ -419,20 +366,6 @@ def test_who_dies_costs_one_place():
     is_what(ask(1, per_chat=(20, 20)), BOOKED, 0)
 
 
-def whatever_the_machine_does(fn):
-    global last, stall
-    for _ in range(5):
-        last, stall = time.monotonic(), 0.0
-        try:
-            fn()
-            return
-        except AssertionError:
-            note_stall()
-            if stall < 0.2:
-                raise
-    fn()
-
-
 def rate_holds(sent, limit, window):
     """GCRA: in any time t not more than limit + t / window * limit."""
     for i in range(len(sent)):
@@ -444,30 +377,30 @@ def rate_holds(sent, limit, window):
 def crowd(messages, limit, seed=1, arrive=0.0):
     """All want to go out through one bot: each asks, comes back when told. -> when each was sent, how often each asked."""
     rng = random.Random(seed)
-    queue = [(now + int(n * arrive * 1e6), n, n, "new") for n in range(messages)]
+    queue = [(rig.now() + int(n * arrive * 1e6), n, n, "new") for n in range(messages)]
     heapq.heapify(queue)
     sent, asked, turn = {}, [0] * messages, messages
     while queue:
         at, _, n, kind = heapq.heappop(queue)
-        if at > now:
-            set_clock(at)
+        if at > rig.now():
+            rig.set_clock(at)
         a = ask(n, bot=limit, kind=kind)
         asked[n] += 1
         turn += 1
         if a.what == BOOKED and a.ms == 0:
-            sent[n] = now
+            sent[n] = rig.now()
         elif a.what == BOOKED:
             asked[n] -= 1
-            heapq.heappush(queue, (now + a.ms * 1000, turn, n, "booked"))
+            heapq.heappush(queue, (rig.now() + a.ms * 1000, turn, n, "booked"))
         else:
             jitter = rng.randrange(a.ms // 16 + 10)
-            heapq.heappush(queue, (now + (a.ms + jitter) * 1000, turn, n, "back"))
+            heapq.heappush(queue, (rig.now() + (a.ms + jitter) * 1000, turn, n, "back"))
     return sent, asked
 
 
 def test_a_crowd_is_told_to_come_one_by_one():
     fresh()
-    start = now
+    start = rig.now()
     sent, asked = crowd(1500, (30, 1))
     rate_holds(sorted(sent.values()), 30, 1)
     took = (max(sent.values()) - start) / 1e6
@@ -477,7 +410,7 @@ def test_a_crowd_is_told_to_come_one_by_one():
 
 def test_a_crowd_beyond_the_line():
     fresh()
-    start = now
+    start = rig.now()
     sent, asked = crowd(4000, (30, 1))
     rate_holds(sorted(sent.values()), 30, 1)
     took = (max(sent.values()) - start) / 1e6
@@ -487,7 +420,7 @@ def test_a_crowd_beyond_the_line():
 
 def test_new_ones_do_not_push_in():
     fresh()
-    start = now
+    start = rig.now()
     sent, asked = crowd(1200, (30, 1), arrive=1 / 60)  # twice what may go out, for 20 s
     rate_holds(sorted(sent.values()), 30, 1)
     late = [sent[n] - start - n * 1e6 / 60 for n in range(1200)]  # how long each waited
@@ -539,68 +472,31 @@ def test_the_clock_steps_forward():
     word("chat", 1, 30)
     after(3600)
     is_what(ask(1, per_chat=(20, 20)), BOOKED, 0)  # the platform says so again if it must
-    eq([k for k in r.keys("shoal:*") if "block" in k or "state" in k], [])
+    eq([k for k in rig.r.keys("shoal:*") if "block" in k or "state" in k], [])
 
 
 def test_a_line_of_the_future_is_not_believed():
     fresh()
-    far = now + 86400 * 1000000
-    r.set(BUCKET, "%d %d" % (far, far), px=86400000)
+    far = rig.now() + 86400 * 1000000
+    rig.r.set(BUCKET, "%d %d" % (far, far), px=86400000)
     a = ask(1, bot=(30, 1))
     is_what(a, BOOKED, 34)
-    r.set(BUCKET, "%d %d" % (now, now + 50 * 1000000), px=60000)
+    rig.r.set(BUCKET, "%d %d" % (rig.now(), rig.now() + 50 * 1000000), px=60000)
     is_what(ask(1, bot=(30, 1)), AGAIN, 50000)  # as far as a line may go
     is_what(ask(1, bot=(30, 1), kind="back"), BOOKED, 0)
 
 
 def test_rubbish_in_a_key_is_no_limit():
     fresh()
-    r.set(BUCKET, "x", px=10000)
-    r.set(BUCKET + ":1", "1 2 3", px=10000)
-    r.set(BUCKET + ":1:block", "soon", px=10000)
-    r.hset(STATE, mapping={"from": "a", "till": "b", "doubt": "c", "test": "d"})
-    r.pexpire(STATE, 10000)
+    rig.r.set(BUCKET, "x", px=10000)
+    rig.r.set(BUCKET + ":1", "1 2 3", px=10000)
+    rig.r.set(BUCKET + ":1:block", "soon", px=10000)
+    rig.r.hset(STATE, mapping={"from": "a", "till": "b", "doubt": "c", "test": "d"})
+    rig.r.pexpire(STATE, 10000)
     is_what(ask(1, bot=(30, 1), per_chat=(20, 20)), BOOKED, 0)
     word("chat", 1, 5)
     is_what(ask(1), CHAT, 5000)
 
 
-def main():
-    global r, ask_sha, word_sha
-    only = sys.argv[2:]
-    where = tempfile.mkdtemp(prefix="shoal-flood-")
-    sock = os.path.join(where, "s")
-    server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", sock, "--save", "", "--appendonly", "no",
-                               "--dir", where], stdout=subprocess.DEVNULL)
-    failed = 0
-    try:
-        r = redis.Redis(unix_socket_path=sock, decode_responses=True)
-        for _ in range(500):
-            try:
-                r.ping()
-                break
-            except redis.exceptions.ConnectionError:
-                time.sleep(0.02)
-        ask_sha, word_sha = script("flood.lua"), script("flood_word.lua")
-        for name, fn in list(globals().items()):
-            if not name.startswith("test_") or (only and name not in only):
-                continue
-            try:
-                whatever_the_machine_does(fn)
-                print("ok " + name)
-            except Exception as e:  # a test fails by whatever it meets
-                import traceback
-                tb = traceback.extract_tb(e.__traceback__)
-                print("# line %s: %s: %s" % ([t.lineno for t in tb if t.filename == __file__], type(e).__name__, e))
-                print("not ok " + name)
-                failed += 1
-            sys.stdout.flush()
-    finally:
-        server.kill()
-        server.wait()
-        shutil.rmtree(where, ignore_errors=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(rig.main(globals(), "flood.lua", "flood_word.lua"))

@@ -24,7 +24,9 @@ enum flood_what {
 	FLOOD_TEST,         /* send now, and tell with flood_tested() or flood_limited() what came of it */
 	FLOOD_DOUBT,        /* a test is out that will say whether the bot is limited: ask again shortly */
 	FLOOD_CHAT_BLOCKED, /* by a 429, for the wait */
-	FLOOD_BOT_BLOCKED
+	FLOOD_BOT_BLOCKED,
+	FLOOD_ROUTE_EMPTY, /* the platform's bucket of this route and chat, for the wait */
+	FLOOD_ROUTE_FIRST, /* the call that will learn what that bucket holds is out: ask again shortly */
 };
 
 #define FLOOD_DOUBT_LEN 24
@@ -45,6 +47,7 @@ struct flood_message {
 	const char *bot;
 	int64_t chat_id; /* 0: to no chat */
 	bool group;
+	const char *route; /* of a platform that counts calls by routes and tells how they stand; NULL: it does not */
 	enum flood_standing standing;
 	int64_t max_wait_ms; /* no longer wait is booked; 2 s at most */
 };
@@ -59,8 +62,16 @@ void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, voi
 /* A 429: nobody sends to the chat for ms; a test to another chat will show whether the whole bot is limited. doubt: of
  * the test that this was, or "". */
 void flood_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms, const char *doubt);
-/* A 429 that says itself that it is meant for the chat alone. */
-void flood_chat_limited(struct flood *f, const char *bot, int64_t chat_id, int64_t ms, const char *doubt);
+/* A 429 that says itself that it is meant for the chat alone, or for a route of it alone. */
+void flood_chat_limited(struct flood *f, const char *bot, int64_t chat_id, const char *route, int64_t ms,
+                        const char *doubt);
+/* What an answer told of the bucket that its call counted in. bucket NULL: nothing. */
+struct flood_told {
+	const char *bucket;
+	int64_t limit, left, reset_ms;
+};
+void flood_route_told(struct flood *f, const char *bot, const char *route, int64_t chat_id,
+                      const struct flood_told *told);
 /* A refusal that says itself that it is meant for the whole bot. */
 void flood_bot_limited(struct flood *f, const char *bot, int64_t ms);
 /* Limits that Redis could not be told of are told now. */
