@@ -6,6 +6,10 @@
 #include "shoal/wire/discord.h"
 
 #define BODY_MAX (64 * 1024)
+/* Discord shuts an address out at 10,000 (API v10, "Invalid Request Limit"). What is on the wire when this is reached
+ * still counts, up to 64 calls of each worker, and so does what other programs do at the same address. */
+#define REFUSALS_MOST 8000
+#define TOKEN_LIFE_MS (15 * 60 * 1000)
 
 enum { FLAG_NO_EMBEDS = 1 << 2, FLAG_EPHEMERAL = 1 << 6 };
 enum { ROW = 1, BUTTON = 2 };
@@ -289,6 +293,8 @@ const struct platform platform_discord = {
     .encode = discord_encode,
     .dismiss = discord_dismiss,
     .buckets = true,
+    .refusals_most = REFUSALS_MOST,
+    .token_life_ms = TOKEN_LIFE_MS,
     .request = discord_request,
     .headers = discord_headers,
     .judge = discord_judge,

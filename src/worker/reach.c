@@ -7,6 +7,7 @@
 #include "shoal/base/log.h"
 #include "shoal/base/metrics.h"
 #include "shoal/bots/registry.h"
+#include "shoal/store/refusals.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/breaker.h"
 #include "shoal/worker/job.h"
@@ -36,7 +37,8 @@ struct api {
 	struct reach *reach;
 	const struct platform *platform;
 	struct breaker breaker;
-	struct served *asker; /* a bot with a token: probes with it */
+	struct refusals *refusals; /* NULL: the platform does not count them */
+	struct served *asker;      /* a bot with a token: probes with it */
 	char trouble[60];
 };
 
@@ -48,14 +50,21 @@ struct reach {
 	struct breaker reads, writes, redis, responder;
 	bool ask_responder; /* the one question that finds out whether it answers again */
 	char except[256];
-	struct metric *requests, *errors, *cut_off;
+	struct metric *requests, *errors, *cut_off, *refusals;
 };
 
 /* ---- what the worker can serve */
 
+static const char *api_trouble(const struct api *api)
+{
+	const char *why = refusals_trouble(api->refusals);
+
+	return why ? why : breaker_trouble(&api->breaker);
+}
+
 static const char *served_trouble(const struct served *s)
 {
-	const char *why = breaker_trouble(&s->api->breaker);
+	const char *why = api_trouble(s->api);
 
 	if (!why && s->missing)
 		why = s->trouble;
@@ -137,6 +146,8 @@ static void heard(struct served *s, enum err err, const struct ruling *ruling)
 	struct reach *r = s->reach;
 	const char *peer = s->api->platform->name;
 
+	if (err == ERR_OK && ruling->refused && s->api->refusals)
+		refusals_count(s->api->refusals);
 	if (err != ERR_OK) { /* counted by kind where it happened */
 		breaker_failed(&s->api->breaker, err_text(err));
 		return;
@@ -182,15 +193,28 @@ static void probed(void *arg, enum err err, const struct http_response *res)
 	arena_release(&a);
 }
 
+/* Another probe later. */
+static void put_off(struct breaker *b, const char *why)
+{
+	if (breaker_is_open(b))
+		breaker_failed(b, why);
+}
+
 static void probe_bot(void *arg)
 {
 	struct served *s = arg;
 	const struct platform *p = s->api->platform;
+	const char *stop = refusals_trouble(s->api->refusals);
 	struct request r;
 	struct arena a;
 
 	if (s->probe) /* its answer tells both, the platform's breaker and the token's */
 		return;
+	if (stop) {
+		put_off(&s->breaker, stop);
+		put_off(&s->api->breaker, stop);
+		return;
+	}
 	arena_init(&a);
 	p->request(&s->who, &(struct call){.method = p->probe}, &a, &r);
 	const struct http_request req = {.method = r.method,
@@ -362,7 +386,11 @@ static void set_gauges(void *arg)
 	struct reach *r = arg;
 
 	for (unsigned i = 0; i < r->napis; i++)
-		series_set(SERIES(r->cut_off, r->apis[i].platform->name), breaker_is_open(&r->apis[i].breaker));
+		series_set(SERIES(r->cut_off, r->apis[i].platform->name), api_trouble(&r->apis[i]) != NULL);
+	for (unsigned i = 0; i < r->napis; i++)
+		if (r->apis[i].refusals)
+			series_set(SERIES(r->refusals, r->apis[i].platform->name),
+			           (double)refusals_lately(r->apis[i].refusals));
 	if (r->opts.conf->responder_url)
 		series_set(SERIES(r->cut_off, "responder"), breaker_is_open(&r->responder));
 }
@@ -388,6 +416,13 @@ static struct api *api_of(struct reach *r, const struct bot *bot)
 	                                                   .probe = probe_api,
 	                                                   .changed = api_changed,
 	                                                   .arg = api});
+	if (platform->refusals_most)
+		api->refusals = refusals_open(&(struct refusals_opts){.loop = r->opts.loop,
+		                                                      .redis = r->opts.redis,
+		                                                      .platform = platform->name,
+		                                                      .most = platform->refusals_most,
+		                                                      .changed = api_changed,
+		                                                      .arg = api});
 	return api;
 }
 
@@ -447,6 +482,8 @@ struct reach *reach_open(const struct reach_opts *opts)
 	                             "Calls of the platforms' APIs; status 0: no answer");
 	r->errors = metric_counter("shoal_errors_total", "peer,kind", "Errors by peer and kind.");
 	r->cut_off = metric_gauge("shoal_cut_off", "peer", "1 while this peer does not serve");
+	r->refusals = metric_gauge("shoal_platform_refusals", "platform",
+	                           "Calls of the fleet that the platform refused in the last ten minutes");
 	for (const struct bot *const *b = bots_all; *b; b++)
 		if (conf_has_bot(opts->conf, (*b)->name))
 			bot_add(r, *b);
@@ -462,7 +499,7 @@ struct reach *reach_open(const struct reach_opts *opts)
 
 static const char *check_api(void *arg)
 {
-	return breaker_trouble(&((struct api *)arg)->breaker);
+	return api_trouble(arg);
 }
 
 static const char *check_bot(void *arg)
@@ -486,6 +523,8 @@ void reach_close(struct reach *r)
 {
 	for (unsigned i = 0; i < r->napis; i++)
 		breaker_release(&r->apis[i].breaker);
+	for (unsigned i = 0; i < r->napis; i++)
+		refusals_close(r->apis[i].refusals);
 	for (unsigned i = 0; i < r->nbots; i++)
 		breaker_release(&r->bots[i].breaker);
 	breaker_release(&r->reads);

@@ -1,5 +1,7 @@
 /* The stage that sees to the effects: first the errands, then what is to be sent, one message after the other, within
  * the flood budget. */
+#include <string.h>
+
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
 #include "shoal/wire/stream.h"
@@ -13,8 +15,9 @@
 #define MOMENT_MS 100 /* so long without a seat */
 #define DOUBT_MS 25   /* first pause while a test is out; doubles */
 #define DOUBT_MAX_MS 400
-#define LOOK_MS 60000       /* an entry given back looks again after so long, however long a block is said to last */
-#define OUTAGE_MAX_MS 10000 /* who fails cannot know when that will be over: its word counts for so long */
+#define LOOK_MS 60000         /* an entry given back looks again after so long, however long a block is said to last */
+#define OUTAGE_MAX_MS 10000   /* who fails cannot know when that will be over: its word counts for so long */
+#define CLOCKS_APART_MS 60000 /* of the gateway and of this machine */
 
 enum reply_step {
 	REPLY_ERRANDS,
@@ -212,6 +215,14 @@ static enum step reply_done(struct job *j)
 	return STEP_NEXT;
 }
 
+/* A call by a token that is dead for certain would only be one refusal more. */
+static bool ran_out(const struct job *j, const struct call *c)
+{
+	const struct update *u = &j->update;
+	return c->token && u->token && !strcmp(c->token, u->token) &&
+	       clock_wall_ms() - u->received_ms > j->platform->token_life_ms + CLOCKS_APART_MS;
+}
+
 static enum step reply_next(struct job *j)
 {
 	if (j->sent == 0 && j->entry->sent)
@@ -219,6 +230,11 @@ static enum step reply_next(struct job *j)
 	j->waited_ms = 0;
 	j->asked = 0;
 	j->booked = false;
+	while (j->sent < j->effects.ncalls && ran_out(j, &j->effects.calls[j->sent])) {
+		log_warn("reply not sent: its update's token has run out", LOG_STR("id", j->entry->id),
+		         LOG_STR("bot", j->bot->name), LOG_STR("method", j->effects.calls[j->sent].method));
+		j->sent++;
+	}
 	j->step = j->sent < j->effects.ncalls ? REPLY_WAY : REPLY_OVER;
 	return j->step == REPLY_WAY ? platform_there(j) : STEP_NEXT;
 }

@@ -374,7 +374,7 @@ static void open_all(struct worker *w, const char **urls)
 	                                           .arg = w});
 	w->flood = flood_open(w->redis, &w->conf);
 	w->http = http_open(w->loop, &(struct http_opts){OUTLET_CALLS, ANSWER_MAX, arena_strdup(&w->arena, agent)});
-	w->reach = reach_open(&(struct reach_opts){w->loop, &w->conf, w->http, w->pg, w->flood, poke_all, w});
+	w->reach = reach_open(&(struct reach_opts){w->loop, &w->conf, w->http, w->pg, w->flood, w->redis, poke_all, w});
 	w->names = names_open(w->loop, &w->conf, w->http, w->reach);
 	open_queues(w, urls);
 	struct redis **shards = arena_array(&w->arena, struct redis *, w->nshards);

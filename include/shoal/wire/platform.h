@@ -91,6 +91,10 @@ struct platform {
 	 */
 	void (*dismiss)(const char *token, struct call *out);
 	bool buckets; /* it tells its limits call by call: ruling.quota */
+	/* ruling.refused: after so many in ten minutes nothing more is to be sent, or it shuts the address out; 0: it
+	 * does not. */
+	unsigned refusals_most;
+	int64_t token_life_ms; /* an update can be answered by its token for so long */
 	void (*request)(const struct credentials *who, const struct call *c, struct arena *a, struct request *out);
 	const char *const *headers; /* of its answers that the ruling needs; ends with NULL; may be NULL */
 	void (*judge)(const struct response *res, struct arena *a, struct ruling *out);

@@ -12,6 +12,7 @@
 #include "shoal/io/health.h"
 #include "shoal/io/http.h"
 #include "shoal/io/pg.h"
+#include "shoal/io/redis.h"
 #include "shoal/model/bot.h"
 #include "shoal/store/flood.h"
 #include "shoal/wire/platform.h"
@@ -24,11 +25,12 @@ struct reach_opts {
 	struct http *http;
 	struct pg *pg;
 	struct flood *flood;
+	struct redis *redis;        /* of caches and limits */
 	void (*changed)(void *arg); /* more or less can be served than before */
 	void *arg;
 };
 
-/* What it was given outlives it until reach_close, but for http, pg and flood, which close before. */
+/* What it was given outlives it until reach_close, but for http, pg, redis and flood, which close before. */
 struct reach *reach_open(const struct reach_opts *opts);
 void reach_close(struct reach *r);
 /* Adds a line for each platform and each bot to /readyz. */
