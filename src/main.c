@@ -54,15 +54,19 @@ static const struct verb verbs[] = {
      "in\n"
      "hand (SHOAL_DRAIN_S), then it leaves.\n"},
     {"sim", PROGRAMS, verb_sim, "pretend to be the platforms",
-     "--listen --bot --limits --retry-scale --query-ttl-s --record",
+     "--listen --bot --limits --retry-scale --query-ttl-s --record --discord --discord-seed --answer-ms",
      "shoal sim [--listen HOST:PORT] [--bot NAME=TOKEN]... [--limits on|off] [--retry-scale F] [--query-ttl-s N]\n"
-     "          [--record FILE]\n\n"
+     "          [--record FILE] [--discord NAME=APP_ID:TOKEN [--discord-seed FILE] [--answer-ms N]]\n\n"
      "A simulator of the platforms' APIs, with a web page to chat with the bots. For development and tests.\n"
      "  --listen       127.0.0.1:8090 unless told otherwise\n"
      "  --limits       whether the platform's own flood limits count (on)\n"
      "  --retry-scale  shortens the pauses between deliveries of a webhook that fails, 0 to 1 (1)\n"
      "  --query-ttl-s  how long a button press may be answered (30)\n"
-     "  --record       appends every call to FILE, as JSON lines\n"},
+     "  --record       appends every call to FILE, as JSON lines\n"
+     "  --discord      plays Discord for this application; unless bots are named, the ladder of SHOAL_LADDER_APP_ID\n"
+     "                 and SHOAL_LADDER_TOKEN\n"
+     "  --discord-seed its private key, 64 hexadecimal digits in FILE (a new one)\n"
+     "  --answer-ms    how long the first response to an interaction may take (3000)\n"},
 
     {"migrate", ADMIN, verb_migrate, "bring the database's schema up to date", "--status --json",
      "shoal migrate [--status] [--json]\n\n"

@@ -6,6 +6,7 @@
 
 #include "shoal/base/json.h"
 #include "shoal/sim/control_show.h"
+#include "shoal/sim/discord_show.h"
 
 static const char *const no_store[] = {"Cache-Control", "no-store", NULL};
 
@@ -259,6 +260,10 @@ void control_handle(struct sim *s, struct httpd_request *r, const char *path)
 
 	if (foreign(r)) {
 		httpd_reply_error(r, 403, "forbidden", "requests from pages of another origin are refused");
+		return;
+	}
+	if (strncmp(path, "/sim/discord/", 13) == 0) {
+		dc_control_handle(s->discord, r, path);
 		return;
 	}
 	if (strcmp(verb, "DELETE") == 0 && strcmp(path, "/sim/faults") == 0) {

@@ -6,6 +6,7 @@
 #include "shoal/base/clock.h"
 #include "shoal/sim/call.h"
 #include "shoal/sim/control.h"
+#include "shoal/sim/discord_show.h"
 #include "shoal/sim/telegram.h"
 
 #define USERS_SHOWN 200
@@ -211,7 +212,7 @@ void show_calls(struct sim *s, int64_t after, int64_t limit)
 	json_end_obj(&w);
 }
 
-static void show_samples(struct json_writer *w, const char *name, const struct samples *m)
+void show_samples(struct json_writer *w, const char *name, const struct samples *m)
 {
 	json_key(w, name);
 	json_begin_obj(w);
@@ -259,5 +260,7 @@ void control_write_stats(struct sim *s, struct json_writer *w)
 	json_end_obj(w);
 	show_samples(w, "press_to_answer_ms", &s->press_to_answer);
 	show_samples(w, "message_to_reply_ms", &s->message_to_reply);
+	if (s->discord)
+		dc_show_stats(s->discord, w);
 	json_end_obj(w);
 }

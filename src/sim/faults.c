@@ -11,6 +11,9 @@ static const char *const kind_names[] = {
     [FAULT_DELAY] = "delay", [FAULT_429] = "429", [FAULT_500] = "500", [FAULT_RESET] = "reset",
     [FAULT_HANG] = "hang",   [FAULT_400] = "400", [FAULT_403] = "403",
 };
+static const char *const scope_names[] = {
+    [SCOPE_USER] = "user", [SCOPE_GLOBAL] = "global", [SCOPE_SHARED] = "shared", [SCOPE_ADDRESS] = "address"};
+#define SCOPES (sizeof(scope_names) / sizeof(scope_names[0]))
 #define KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
 
 static bool find_kind(const cJSON *spec, enum fault_kind *kind)
@@ -23,6 +26,19 @@ static bool find_kind(const cJSON *spec, enum fault_kind *kind)
 		}
 	}
 	return false;
+}
+
+static bool find_scope(const cJSON *spec, enum fault_scope *scope)
+{
+	const char *name = json_str(spec, "scope");
+
+	for (size_t i = 0; name && i < SCOPES; i++) {
+		if (strcmp(name, scope_names[i]) == 0) {
+			*scope = (enum fault_scope)i;
+			return true;
+		}
+	}
+	return !name;
 }
 
 static const char *check(const cJSON *spec, struct fault *f)
@@ -39,7 +55,7 @@ static const char *check(const cJSON *spec, struct fault *f)
 	if (f->after && (f->kind == FAULT_429 || f->kind == FAULT_400 || f->kind == FAULT_403))
 		return "when: a refusal has no effect before it; after goes with delay, 500, reset and hang";
 	json_i64(spec, "ms", &f->ms);
-	json_i64(spec, "retry_after", &f->retry_after_s);
+	json_num(spec, "retry_after", &f->retry_after_s);
 	json_i64(spec, "count", &f->left);
 	json_num(spec, "probability", &f->probability);
 	f->any_chat = !json_i64(spec, "chat_id", &f->chat_id);
@@ -47,7 +63,9 @@ static const char *check(const cJSON *spec, struct fault *f)
 		return "chat_id: an integer";
 	if (f->ms < 0 || f->ms > 3600000)
 		return "ms: 0 to 3600000";
-	if (f->retry_after_s < 0 || f->retry_after_s > 1000000)
+	if (!find_scope(spec, &f->scope))
+		return "scope: user, global, shared or address";
+	if (!(f->retry_after_s >= 0 && f->retry_after_s <= 1000000))
 		return "retry_after: 0 to 1000000 seconds";
 	if (f->left < -1)
 		return "count: how many calls; -1 or none for no end";
@@ -128,7 +146,8 @@ void faults_write(const struct faults *faults, struct json_writer *w)
 		json_kv_str(w, "kind", kind_names[f->kind]);
 		json_kv_str(w, "when", f->after ? "after" : "before");
 		json_kv_i64(w, "ms", f->ms);
-		json_kv_i64(w, "retry_after", f->retry_after_s);
+		json_kv_num(w, "retry_after", f->retry_after_s);
+		json_kv_str(w, "scope", scope_names[f->scope]);
 		json_kv_i64(w, "count", f->left);
 		json_kv_num(w, "probability", f->probability);
 		json_kv_i64(w, "hits", (int64_t)f->hits);

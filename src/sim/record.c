@@ -111,7 +111,7 @@ void record_write(struct json_writer *w, const struct record_entry *e)
 	json_key(w, "parameters");
 	json_put_raw(w, span_of(e->params));
 	json_kv_i64(w, "status", e->status);
-	json_kv_bool(w, "ok", e->status == 200);
+	json_kv_bool(w, "ok", e->status >= 200 && e->status < 300);
 	json_kv_bool(w, "applied", e->applied);
 	if (e->description)
 		json_kv_str(w, "description", e->description);

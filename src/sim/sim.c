@@ -12,6 +12,7 @@
 #include "shoal/base/log.h"
 #include "shoal/sim/call.h"
 #include "shoal/sim/control.h"
+#include "shoal/sim/discord_call.h"
 
 #define BODY_MAX (32u << 20)
 #define ANSWER_MAX (256u << 20)
@@ -22,13 +23,11 @@
 #define WEBHOOK_REPLY_MAX (256u << 10)
 
 static const struct arg_opt options[] = {
-    {"listen", true, false},
-    {"bot", true, true},
-    {"limits", true, false},
-    {"retry-scale", true, false},
-    {"query-ttl-s", true, false},
-    {"record", true, false},
-    {0},
+    {"listen", true, false},      {"bot", true, true},
+    {"limits", true, false},      {"retry-scale", true, false},
+    {"query-ttl-s", true, false}, {"record", true, false},
+    {"discord", true, false},     {"discord-seed", true, false},
+    {"answer-ms", true, false},   {0},
 };
 
 static void handle(void *arg, struct httpd_request *r)
@@ -38,6 +37,8 @@ static void handle(void *arg, struct httpd_request *r)
 
 	if (strncmp(path, "/bot", 4) == 0 && strchr(path + 4, '/'))
 		api_handle(s, r, path);
+	else if (strncmp(path, "/api/", 5) == 0 && s->discord)
+		dc_api_handle(s->discord, r, path);
 	else if (strncmp(path, "/sim/", 5) == 0)
 		control_handle(s, r, path);
 	else if (strcmp(path, "/healthz") == 0)
@@ -99,6 +100,73 @@ static bool add_default_bots(struct sim *s, const struct args *args)
 	return true;
 }
 
+/* 64 hex digits in a file: a key on the command line could be read by others. */
+static bool read_seed(struct sim *s, const struct args *args, const char *path)
+{
+	char text[80] = "";
+	FILE *f = path ? fopen(path, "re") : NULL;
+
+	if (path && !f) {
+		args_usage(args, "--discord-seed %s: it cannot be read", path);
+		return false;
+	}
+	if (f) {
+		text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+		text[strcspn(text, "\r\n")] = '\0';
+		fclose(f);
+	}
+	if (dc_key_make(s->discord, path ? text : NULL))
+		return true;
+	args_usage(args, "--discord-seed %s: 64 hexadecimal digits are expected in it", path);
+	return false;
+}
+
+/* NAME=APP_ID:TOKEN */
+static bool add_discord(struct sim *s, const struct args *args, const char *spec)
+{
+	const char *eq = strchr(spec, '='), *colon = eq ? strchr(eq, ':') : NULL;
+	char name[33];
+	int64_t id;
+
+	if (!colon || eq == spec || eq - spec > 32 || !colon[1] ||
+	    !span_i64((struct span){eq + 1, (size_t)(colon - eq - 1)}, &id) || id <= 0) {
+		args_usage(args, "--discord %s: NAME=APP_ID:TOKEN is expected", spec);
+		return false;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)(eq - spec), spec);
+	s->discord = discord_new(s, name, id, colon + 1);
+	return true;
+}
+
+/* The ladder, where its token and application are given; but not beside bots that were asked for by name. */
+static bool add_default_discord(struct sim *s, const struct args *args)
+{
+	const char *token = getenv("SHOAL_LADDER_TOKEN"), *id = getenv("SHOAL_LADDER_APP_ID");
+	char spec[512];
+
+	if (args_get(args, "bot") || !token || !*token || !id || !*id)
+		return true;
+	snprintf(spec, sizeof(spec), "ladder=%s:%s", id, token);
+	return add_discord(s, args, spec);
+}
+
+static bool read_discord(struct sim *s, const struct args *args)
+{
+	const char *spec = args_get(args, "discord"), *seed = args_get(args, "discord-seed");
+	int64_t answer_ms = DC_ANSWER_MS;
+
+	if (!(spec ? add_discord(s, args, spec) : add_default_discord(s, args)) ||
+	    !args_i64(args, "answer-ms", 1, 600000, &answer_ms))
+		return false;
+	if (!s->discord && (seed || args_get(args, "answer-ms"))) {
+		args_usage(args, "--discord-seed, --answer-ms: go with --discord NAME=APP_ID:TOKEN");
+		return false;
+	}
+	if (s->discord)
+		s->discord->answer_ms = answer_ms;
+	return !s->discord || read_seed(s, args, seed);
+}
+
 static bool read_options(struct sim *s, const struct args *args)
 {
 	const char *limits = args_get(args, "limits"), *scale = args_get(args, "retry-scale"), *bot;
@@ -128,7 +196,7 @@ static bool read_options(struct sim *s, const struct args *args)
 		if (!add_bot(s, args, bot))
 			return false;
 	}
-	return s->nbots > 0 || add_default_bots(s, args);
+	return read_discord(s, args) && (s->nbots > 0 || args_get(args, "discord") || add_default_bots(s, args));
 }
 
 /* --- the run */
@@ -172,7 +240,7 @@ static void run(struct sim *s)
 	loop_run(s->loop);
 	/* every request gets its end before what it hangs on goes */
 	httpd_stop_accepting(s->httpd);
-	api_drop_held(s);
+	held_drop_all(s);
 }
 
 static struct sim *sim_new(void)

@@ -1,5 +1,6 @@
 /* A bot method's way: token, method, parameters, faults, limits, effect, answer, record. */
 #include <ctype.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,6 @@
 #include "shoal/base/json.h"
 #include "shoal/sim/call.h"
 #include "shoal/sim/limits.h"
-
-#define HANG_MS (10 * 60 * 1000)
 
 static const struct method methods[] = {
     {"getMe", "", tg_get_me, false},
@@ -139,37 +138,11 @@ static void record(struct call *c, int status, bool applied)
 	record_add(&c->sim->record, &e);
 }
 
-static void let_go(struct call *c)
-{
-	timer_release(&c->timer);
-	LIST_REMOVE(c, held);
-}
-
 static void on_late_reply(void *arg)
 {
 	struct call *c = arg;
-	let_go(c);
+
 	reply(c->req, c->status, span_of(c->body), c->retry_after_s);
-}
-
-static void on_drop(void *arg)
-{
-	struct call *c = arg;
-	let_go(c);
-	httpd_drop(c->req);
-}
-
-static void later(struct call *c, void (*fn)(void *), int64_t ms)
-{
-	timer_init(&c->timer, c->sim->loop, fn, c);
-	timer_set(&c->timer, ms);
-	LIST_INSERT_HEAD(&c->sim->held, c, held);
-}
-
-void api_drop_held(struct sim *s)
-{
-	while (!LIST_EMPTY(&s->held))
-		on_drop(LIST_FIRST(&s->held));
 }
 
 /* The effect took place; the fault decides what the caller hears of it. */
@@ -181,7 +154,7 @@ static void answer_with_fault(struct call *c, bool applied)
 	case FAULT_DELAY:
 		record(c, c->status, applied);
 		c->body = arena_strndup(c->arena, out->ptr, out->len);
-		later(c, on_late_reply, c->fault.ms);
+		held_for(c->sim, &c->held, c->req, c->fault.ms, on_late_reply, c);
 		break;
 	case FAULT_500:
 		call_fail(c, 500, "Internal Server Error");
@@ -195,7 +168,7 @@ static void answer_with_fault(struct call *c, bool applied)
 		break;
 	case FAULT_HANG:
 		record(c, 0, applied);
-		later(c, on_drop, HANG_MS);
+		held_forever(c->sim, &c->held, c->req);
 		break;
 	default: record(c, c->status, applied); reply(c->req, c->status, buf_span(out), c->retry_after_s);
 	}
@@ -260,9 +233,7 @@ static void run(struct call *c)
 
 static void on_run(void *arg)
 {
-	struct call *c = arg;
-	let_go(c);
-	run(c);
+	run(arg);
 }
 
 static void refuse(struct call *c, int status, const char *fallback)
@@ -276,10 +247,10 @@ static void refuse(struct call *c, int status, const char *fallback)
 static void run_with_fault(struct call *c)
 {
 	switch (c->fault.after ? FAULT_NONE : c->fault.kind) {
-	case FAULT_DELAY: later(c, on_run, c->fault.ms); break;
+	case FAULT_DELAY: held_for(c->sim, &c->held, c->req, c->fault.ms, on_run, c); break;
 	case FAULT_429:
 		call_begin(c);
-		too_many(c, c->fault.retry_after_s);
+		too_many(c, (int64_t)ceil(c->fault.retry_after_s));
 		call_end(c);
 		break;
 	case FAULT_500: refuse(c, 500, "Internal Server Error"); break;
@@ -291,7 +262,7 @@ static void run_with_fault(struct call *c)
 		break;
 	case FAULT_HANG:
 		record(c, 0, false);
-		later(c, on_drop, HANG_MS);
+		held_forever(c->sim, &c->held, c->req);
 		break;
 	default: run(c);
 	}

@@ -9,6 +9,7 @@
 #include "shoal/base/clock.h"
 #include "shoal/base/json.h"
 #include "shoal/sim/control.h"
+#include "shoal/sim/discord.h"
 
 #define NOTE_STALE_US (60 * 1000000ll)
 
@@ -345,6 +346,8 @@ void sim_reset(struct sim *s)
 	for (size_t i = 0; (u = map_next(&s->users, &i)) != NULL;)
 		user_free(u);
 	map_release(&s->users);
+	if (s->discord)
+		discord_reset(s->discord);
 	faults_clear(&s->faults);
 	record_clear(&s->record);
 	samples_release(&s->press_to_answer);
@@ -379,6 +382,7 @@ void sim_free(struct sim *s)
 	for (size_t i = 0; i < s->nbots; i++)
 		bot_free(s->bots[i]);
 	free(s->bots);
+	discord_free(s->discord);
 	record_close(&s->record);
 	buf_release(&s->out);
 	buf_release(&s->scratch);

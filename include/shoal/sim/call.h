@@ -2,9 +2,7 @@
 #ifndef SHOAL_SIM_CALL_H
 #define SHOAL_SIM_CALL_H
 
-#include <sys/queue.h>
-
-#include "shoal/sim/world.h"
+#include "shoal/sim/held.h"
 
 struct method;
 
@@ -19,9 +17,8 @@ struct call {
 	char worker[32];
 	int64_t at_ms, at_us;
 	struct fault fault; /* what it suffers; a copy, without its texts */
-	struct timer timer; /* of a fault's delay */
+	struct held held;   /* by a fault */
 	char *body;         /* the finished answer, while it is held back */
-	LIST_ENTRY(call) held;
 
 	struct json_writer w; /* the result, onto sim->out */
 	int status;           /* 200 or the refusal's */
@@ -50,8 +47,6 @@ void call_end(struct call *c);
 void api_handle(struct sim *s, struct httpd_request *r, const char *path);
 /* {"sendMessage":{"ok":n,"refused":n},...} of the methods that were called. */
 void api_write_counts(const struct sim *s, struct json_writer *w);
-/* Cuts off the calls that faults hold back. */
-void api_drop_held(struct sim *s);
 /* A webhook's reply: {"method":...}; others are left alone. */
 void api_webhook_reply(struct bot *b, struct span body, const char *worker);
 /* "shoal-worker/ID" of a User-Agent, "" where there is none. */

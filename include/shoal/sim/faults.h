@@ -10,6 +10,14 @@
 
 enum fault_kind { FAULT_NONE, FAULT_DELAY, FAULT_429, FAULT_500, FAULT_RESET, FAULT_HANG, FAULT_400, FAULT_403 };
 
+/* Whom a 429 of Discord is meant for; Telegram does not tell. */
+enum fault_scope {
+	SCOPE_USER,
+	SCOPE_GLOBAL,
+	SCOPE_SHARED,
+	SCOPE_ADDRESS /* of the sender, by what stands before the API */
+};
+
 struct fault {
 	struct fault *next;
 	char *method, *bot; /* NULL: any */
@@ -18,8 +26,10 @@ struct fault {
 	int64_t chat_id;
 	enum fault_kind kind;
 	bool after; /* the effect takes place first */
-	int64_t ms, retry_after_s;
-	int64_t left; /* -1: no end */
+	enum fault_scope scope;
+	int64_t ms;
+	double retry_after_s; /* whole seconds on Telegram */
+	int64_t left;         /* -1: no end */
 	double probability;
 	uint64_t hits;
 };

@@ -141,13 +141,14 @@ struct sim {
 	int64_t epoch_ms; /* start or last reset */
 	int64_t started_ms;
 	struct faults faults;
-	LIST_HEAD(, call) held; /* calls that a fault holds back */
+	LIST_HEAD(, held) held; /* requests that are kept waiting */
 	struct record record;
 	struct method_count counts[METHODS_MAX];
 	struct samples press_to_answer, message_to_reply;
 	uint64_t messages_in, presses_in, messages_out;
-	struct buf out;     /* the answer being written */
-	struct buf scratch; /* a piece of it */
+	struct buf out;          /* the answer being written */
+	struct buf scratch;      /* a piece of it */
+	struct discord *discord; /* NULL: not played */
 };
 
 struct bot *sim_add_bot(struct sim *s, const char *name, const char *token);
