@@ -12,6 +12,7 @@ from lib import PATIENCE, Process, before_finish, check, clean_env, free_port, h
 
 TOKEN = "100000001:token-of-the-tests"
 SECRET = "secret-of-the-tests"
+APP_ID, APP_TOKEN = "1000003", "MTAwMDAwMw.token-of_the.tests"  # of the ladder, on Discord
 # what no log of a program may hold, whatever its exit code
 BROKEN = re.compile(r"(Address|Leak|Thread|UndefinedBehavior|Memory)Sanitizer|runtime error:")
 _stacks = []
@@ -20,7 +21,8 @@ _stacks = []
 class Stack:
     def __init__(self, binary, workers=1, sim_args=(), redis_conf=None, pg_conf=None, poll=False, webhook=True,
                  limits="off", bot="persona", **env):
-        """bot: the one that runs, and whom the people of this stack talk to."""
+        """bot: the one that runs, and whom the people of this stack talk to. The ladder's platform is Discord: with it
+        the simulator plays Discord, and with webhook its commands' endpoint is set as Discord does it."""
         _stacks.append(self)
         self.bot = bot
         self.programs = []
@@ -33,7 +35,8 @@ class Stack:
         self.gateway_url = "http://127.0.0.1:%d" % self.gateway_port
         values = {
             "SHOAL_REDIS_URL": self.redis.url, "SHOAL_POSTGRES_URL": self.pg.url, "SHOAL_BOTS": bot,
-            "SHOAL_%s_TOKEN" % bot.upper(): TOKEN, "SHOAL_TELEGRAM_API": self.sim_url, "SHOAL_WEBHOOK_SECRET": SECRET,
+            "SHOAL_%s_TOKEN" % bot.upper(): APP_TOKEN if bot == "ladder" else TOKEN, "SHOAL_WEBHOOK_SECRET": SECRET,
+            "SHOAL_TELEGRAM_API": self.sim_url, "SHOAL_DISCORD_API": self.sim_url + "/api/v10", "SHOAL_LADDER_APP_ID": APP_ID,
             "SHOAL_TELEGRAM_MODE": "poll" if poll else "webhook",
             "SHOAL_GATEWAY_LISTEN": "127.0.0.1:%d" % self.gateway_port, "SHOAL_METRICS_LISTEN": "0",
             "SHOAL_FLOOD_CHAT": "0", "SHOAL_FLOOD_GROUP": "0", "SHOAL_USER_RATE": "0", "SHOAL_LOG_FORMAT": "text"}
@@ -42,13 +45,21 @@ class Stack:
         self.shoal("migrate")
         self.record = os.path.join(self.folder, "calls.jsonl")
         self._calls, self._read, self._reading = [], 0, threading.Lock()
-        self.sim = self.start("sim", ["sim", "--listen", "127.0.0.1:%d" % self.sim_port, "--bot", "%s=%s" % (bot, TOKEN),
+        whom = ["--discord", "ladder=%s:%s" % (APP_ID, APP_TOKEN)] if bot == "ladder" else ["--bot", "%s=%s" % (bot, TOKEN)]
+        self.sim = self.start("sim", ["sim", "--listen", "127.0.0.1:%d" % self.sim_port, *whom,
                                       "--limits", limits, "--record", self.record, *sim_args])
         self.expect("simulator", lambda: http("GET", self.sim_url + "/healthz").status == 200)
+        if bot == "ladder":
+            self.env.setdefault("SHOAL_LADDER_PUBLIC_KEY", self.discord("GET", "app")["public_key"])
         self.workers, self.ports, self.seen = [], {}, 0
         self.gateway = self.start_gateway()
         self.start_workers(workers)
-        if webhook and not poll:
+        if webhook and bot == "ladder":
+            answer = self.rest("PATCH", "/applications/@me", {
+                "interactions_endpoint_url": self.gateway_url + "/discord/ladder"})
+            if answer.status != 200:
+                raise RuntimeError("the endpoint is not taken: %s" % (answer,))
+        elif webhook and not poll:
             answer = self.api("setWebhook", url=self.gateway_url + "/telegram/" + bot, secret_token=SECRET)
             if not answer.get("ok"):
                 raise RuntimeError("setWebhook: %s" % answer)
@@ -130,6 +141,32 @@ class Stack:
     def press(self, user, message, data, **more):
         return self.control("POST", "press", {"bot": self.bot, "user_id": user, "chat_id": user,
                                               "message_id": message, "data": data, **more})
+
+    # ---- Discord: people are ids; each deed returns its interaction as the simulator shows it
+
+    def rest(self, method, path, body=None, token=APP_TOKEN):
+        """A call of Discord's API, as the bot."""
+        headers = {"Content-Type": "application/json", **({"Authorization": "Bot " + token} if token else {})}
+        return http(method, self.sim_url + "/api/v10" + path, None if body is None else json.dumps(body), headers)
+
+    def discord(self, method, path, body=None):
+        return self.control(method, "discord/" + path, body)
+
+    def command(self, user, name, wait="done", **options):
+        return self.discord("POST", "command", {"user_id": str(user), "name": name, "options": options, "wait": wait})
+
+    def click(self, user, message, custom_id, wait="done", **more):
+        return self.discord("POST", "press", {"user_id": str(user), "message_id": message, "custom_id": custom_id,
+                                              "wait": wait, **more})
+
+    def submit(self, user, opened, wait="done", **fields):
+        """opened: the interaction that was answered with a modal."""
+        return self.discord("POST", "submit", {"user_id": str(user), "interaction_id": opened["id"], "fields": fields,
+                                               "wait": wait})
+
+    def feed(self, user):
+        """All messages that this person sees, oldest first."""
+        return self.discord("GET", "feed?user_id=%s" % user)["messages"]
 
     def chat(self, user):
         return self.control("GET", "chat?bot=%s&chat_id=%d" % (self.bot, user))
