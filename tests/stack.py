@@ -106,9 +106,9 @@ class Stack:
     def ready(self, worker):
         return http("GET", "http://127.0.0.1:%d/readyz" % self.ports[worker]).status == 200
 
-    def metrics(self, worker):
+    def metrics(self, worker, timeout=PATIENCE):
         """{'name{labels}': value} of a worker."""
-        text = http("GET", "http://127.0.0.1:%d/metrics" % self.ports[worker]).body.decode()
+        text = http("GET", "http://127.0.0.1:%d/metrics" % self.ports[worker], timeout=timeout).body.decode()
         return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
                 for line in text.splitlines() if line and not line.startswith("#")}
 

@@ -55,6 +55,10 @@ static void measure(const struct job *j, enum job_outcome outcome, double total)
 		if (j->spent[s].us)
 			series_observe(SERIES(w->stage_seconds, bot, job_stages[s].name), (double)j->spent[s].us / 1e6);
 	series_observe(SERIES(w->sql_per_update, bot), j->statements);
+	if (j->conflicts > 0)
+		series_add(SERIES(w->asked_again, bot, "conflict"), 1);
+	else if (j->entry->again || j->guarded)
+		series_add(SERIES(w->asked_again, bot, "redelivery"), 1);
 }
 
 static void log_line(const struct job *j, enum job_outcome outcome, double total)

@@ -275,6 +275,8 @@ static void metrics_init(struct worker *w)
 	w->takeovers = SERIES0(metric_counter("shoal_takeovers_total", "", "Entries taken over from dead workers"));
 	w->flood_wait =
 	    SERIES0(metric_histogram("shoal_flood_wait_seconds", "", "Waits for the flood budget", NULL, 0));
+	w->asked_again = metric_counter("shoal_asked_again_total", "bot,why",
+	                                "Updates that may have asked Postgres more than twice");
 	w->unasked = metric_counter("shoal_unasked_total", "what",
 	                            "Updates and messages that went on while Redis could not be asked for their limit");
 	w->cut_off = metric_gauge("shoal_cut_off", "peer", "1 while this peer does not serve");

@@ -53,7 +53,7 @@ struct worker {
 	int64_t started_ms;
 
 	struct metric *updates, *update_seconds, *stage_seconds, *sql_per_update, *platform_requests, *cut_off,
-	    *unasked;
+	    *unasked, *asked_again;
 	struct series *inflight, *takeovers, *flood_wait;
 };
 
