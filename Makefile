@@ -90,7 +90,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache
+.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache bench-press
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -138,5 +138,9 @@ bench-cache: $(B)/tests/bench/cache_memory $(B)/tests/bench/cache_policies
 # WORKERS, SEED, FAULTS
 bank: all
 	@TRADES=$(or $(TRADES),10000) /usr/bin/python3 tests/bank/run.py $(B)/shoal
+
+# how soon a button is answered and its message edited, at several loads. By environment: RATES, SECONDS, WORKERS, PEOPLE
+bench-press: all
+	@/usr/bin/python3 tests/bank/press.py $(B)/shoal
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
