@@ -52,12 +52,13 @@ for n, state in enumerate(STATES, 1):
     elif state != "pending":
         pg.rows("UPDATE invitations SET status = %s WHERE escrow_id = %s", "declined" if n == 6 else "expired", n)
     who = {"disputed": 1, "released": 1, "refunded": 2, "cancelled": 2}.get(state)
-    if state not in ("pending", "active"):
-        pg.rows("UPDATE escrows SET status = %s, changed_by = %s WHERE id = %s", state, who, n)
     kind = {"released": "release", "refunded": "refund", "cancelled": "cancel", "expired": "expire"}.get(state)
+    change = "WITH e AS (UPDATE escrows SET status = %s, changed_by = %s WHERE id = %s RETURNING id) SELECT "
     if kind:
-        pg.rows("SELECT book('trade:' || %s || ':end', %s, %s, 'USD', 1000, 'held', 1, 'available', %s)", n, kind, n,
-                2 if kind == "release" else 1)
+        pg.rows(change + "book('trade:' || id || ':end', %s, id, 'USD', 1000, 'held', 1, 'available', %s) FROM e", state, who, n,
+                kind, 2 if kind == "release" else 1)
+    elif state == "disputed":
+        pg.rows(change + "id FROM e", state, who, n)
 
 db = pg.connect()
 db.autocommit = True

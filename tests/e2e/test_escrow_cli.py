@@ -183,9 +183,8 @@ check("show_counts_trades", json.loads(shoal("user", "show", BOB, "--json")[2])[
 pg.rows("insert into invitations (escrow_id, token, telegram_id) select id, 'tok', %s from escrows where public_id = 'NEW3'", ANN)
 pg.rows("insert into guards (key, effects) values ('g1', '[{\"c\":43,\"b\":{\"text\":\"Ann released ONE1\"}}]'), "
         "('g2', '[{\"c\":43,\"b\":{\"text\":\"other\"}}]')")
-pg.rows("update escrows set status = 'cancelled', changed_by = 1 where public_id = 'NEW3'")
-pg.rows("select book('trade:' || id || ':end', 'cancel', id, 'USD', 1000, 'held', 1, 'available', 1) from escrows "
-        "where public_id = 'NEW3'")
+pg.rows("with e as (update escrows set status = 'cancelled', changed_by = 1 where public_id = 'NEW3' returning id) "
+        "select book('trade:' || id || ':end', 'cancel', id, 'USD', 1000, 'held', 1, 'available', 1) from e")
 before = pg.rows("select user_id, currency, available, held from wallets order by 1, 2")
 ledger = one("select md5(string_agg(l::text, ' ' order by id)) from ledger_entries l")
 expect("erase_with_money_says_so", shoal("user", "erase", ANN, "--yes"), DONE, "wallets are not empty")

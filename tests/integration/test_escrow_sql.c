@@ -131,11 +131,22 @@ static void trade(const char *state)
 	CHECK_STR(books(), "");
 }
 
+static const char *everything(void)
+{
+	return get("SELECT concat_ws(' ', (SELECT string_agg(concat_ws(',', status, seller_id, changed_by), ' ') FROM "
+	           "escrows), (SELECT string_agg(concat_ws(',', user_id, available, held), ' ' ORDER BY user_id) FROM "
+	           "wallets), (SELECT count(*) FROM ledger_entries), (SELECT string_agg(concat_ws(',', status, "
+	           "telegram_id), ' ') FROM invitations), (SELECT count(*) FROM guards), (SELECT count(*) FROM "
+	           "escrow_events))");
+}
+
 /* --- the schema against plain SQL */
 
 static void currencies_are_there(void)
 {
 	CHECK_STR(get("SELECT string_agg(code || scale, ' ' ORDER BY code) FROM currencies"), "BTC8 ETH8 USD2 USDT6");
+	CHECK_STR(try_sql("UPDATE currencies SET scale = 3 WHERE code = 'USD'"), "23514 currencies_scale");
+	CHECK_STR(try_sql("UPDATE currencies SET scale = 2 WHERE code = 'USD'"), "ok");
 }
 
 static void every_column_can_be_inserted(void)
@@ -264,6 +275,38 @@ static void trade_is_settled_once(void)
 	CHECK_STR(try_sql("SELECT book('z2', 'hold', 1, 'USD', 1000, 'available', 1, 'held', 1)"),
 	          "23505 ledger_transactions_escrow");
 	CHECK_STR(books(), "");
+}
+
+/* Who changes the one has to change the other with it. */
+static void money_follows_the_state(void)
+{
+#define ENDED(status) "UPDATE escrows SET status = '" status "';"
+#define BOOKED(kind, to) "SELECT book('end', '" kind "', 1, 'USD', 1000, 'held', 1, 'available', " to ");"
+	static const char *const attacks[] = {
+	    ENDED("released"),
+	    ENDED("refunded"),
+	    BOOKED("release", "2"),
+	    ENDED("released") BOOKED("release", "1"),
+	    ENDED("released") BOOKED("release", "3"),
+	    ENDED("refunded") BOOKED("refund", "2"),
+	    ENDED("disputed") BOOKED("refund", "1"),
+	    ENDED("refunded") "SELECT book('end', 'refund', 1, 'USD', 999, 'held', 1, 'available', 1)",
+	    ENDED("refunded") "SELECT book('end', 'refund', 1, 'USD', 1000, 'outside', 1, 'available', 1)",
+	};
+	char before[4096];
+
+	trade("active");
+	snprintf(before, sizeof(before), "%s", everything());
+	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
+		CHECK_STR(try_sql(attacks[i]), "23514 escrow_settled");
+		CHECK_STR(everything(), before);
+	}
+	CHECK_STR(try_sql(ENDED("released") BOOKED("release", "2")), "ok");
+	CHECK_STR(books(), "");
+	/* one that holds nothing: the books do not know it */
+	must("INSERT INTO escrows (public_id, buyer_id, seller_id, amount, currency, status) VALUES ('T2', 1, 2, 5, "
+	     "'USD', 'active')");
+	CHECK_STR(try_sql("UPDATE escrows SET status = 'refunded' WHERE public_id = 'T2'"), "ok");
 }
 
 static bool may_become(const char *from, const char *to)
@@ -490,15 +533,6 @@ static const char *act_by(const struct act *a, int who)
 	if (who == 0)
 		return COMMIT(a->statement, "act", ANN, "1");
 	return who == 1 ? COMMIT(a->statement, "act", BOB, "1") : COMMIT(a->statement, "act", CAT, "1");
-}
-
-static const char *everything(void)
-{
-	return get("SELECT concat_ws(' ', (SELECT string_agg(concat_ws(',', status, seller_id, changed_by), ' ') FROM "
-	           "escrows), (SELECT string_agg(concat_ws(',', user_id, available, held), ' ' ORDER BY user_id) FROM "
-	           "wallets), (SELECT count(*) FROM ledger_entries), (SELECT string_agg(concat_ws(',', status, "
-	           "telegram_id), ' ') FROM invitations), (SELECT count(*) FROM guards), (SELECT count(*) FROM "
-	           "escrow_events))");
 }
 
 static void each_act_by_the_right_one_in_the_right_state(void)
@@ -988,6 +1022,7 @@ int main(void)
 	RUN(ledger_only_grows);
 	RUN(entries_sum_to_zero);
 	RUN(trade_is_settled_once);
+	RUN(money_follows_the_state);
 	RUN(trades_go_legal_ways_only);
 	RUN(trades_stay_what_was_agreed_on);
 	RUN(invitations_are_used_once);
