@@ -1,7 +1,7 @@
 -- The ladder's play: ratings, what players chose last, and matches. Codes of races, maps and regions are not references
 -- here: what was played stays when a map goes, and a reference would lock the same few rows in every match.
 
-CREATE INDEX players_name ON players (lower(player_name));
+CREATE INDEX players_name ON players (lower(player_name), discord_uid);
 
 CREATE TABLE mmrs_1v1 (
 	discord_uid  bigint NOT NULL REFERENCES players ON DELETE CASCADE,

@@ -37,6 +37,15 @@ static const struct form setup_form = {.verb = LADDER_SETUP, .title = "Who are y
 static const struct form_field country_fields[] = {
     {.name = "country", .label = "Your country", .required = true, .max = LADDER_PLACE_MAX, .table = "countries"}};
 
+static const struct form_field profile_fields[] = {
+    {.name = "player", .label = "Whose: a name, a mention or an id; yours if left out", .max = LADDER_PLACE_MAX}};
+
+static const struct form_field board_fields[] = {
+    {.name = "race", .label = "Of one race only", .max = LADDER_PLACE_MAX, .table = "races"},
+    {.name = "region", .label = "Of one region only", .max = LADDER_PLACE_MAX, .table = "regions"},
+    {.name = "country", .label = "Of one country only", .max = LADDER_PLACE_MAX, .table = "countries"},
+};
+
 /* ---- the table */
 
 /* A command of the menu. */
@@ -44,6 +53,10 @@ static const struct form_field country_fields[] = {
 	{                                                                                                              \
 		.name = command, .kinds = UPDATE_SLASH, .word = command, __VA_ARGS__                                   \
 	}
+
+#define BOARD                                                                                                          \
+	.needs = NEED_BOARD, .board = ladder_board_key, .load = "ladder_ranks", .ask = ladder_ask_ranks,               \
+	.decide = ladder_board
 
 static const struct command commands[] = {
     ON_SLASH("help", .about = "What the ladder can do", .first = FIRST_PRIVATE, .decide = decide_help),
@@ -59,6 +72,11 @@ static const struct command commands[] = {
      .decide = ladder_setup},
     ON_SLASH("setcountry", .about = "Change your country", FIELDS(country_fields), .first = FIRST_PRIVATE,
              .needs = NEED_PLAYER, .decide = ladder_country),
+    ON_SLASH("profile", .about = "A player's ratings", FIELDS(profile_fields), .first = FIRST_PRIVATE,
+             .needs = NEED_PLAYER, .load = "ladder_profile", .ask = ladder_ask_profile, .decide = ladder_profile),
+    ON_SLASH("leaderboard", .about = "The best, of all or of a race, region or country", FIELDS(board_fields),
+             .first = FIRST_PRIVATE, BOARD),
+    {.name = "press_board", .kinds = UPDATE_PRESS, .word = LADDER_BOARD, BOARD},
 };
 
 const struct bot bot_ladder = {

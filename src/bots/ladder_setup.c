@@ -55,6 +55,13 @@ bool ladder_may_play(const struct update *u, const struct facts *f, struct decis
 	return false;
 }
 
+const char *ladder_quote(struct arena *a, const char *text, size_t units)
+{
+	const char *tame = text_fit(a, text_tame(a, text, false), units);
+
+	return arena_printf(a, "<code>%s</code>", text_escape(a, text_blank(tame) ? "?" : tame));
+}
+
 const char *ladder_typed(struct arena *a, const struct update *u, const char *name)
 {
 	const struct option *o = update_option(u, name);

@@ -18,7 +18,7 @@ static const char *names(struct arena *a)
 {
 	const char *text = cache_defs[0].name;
 
-	for (int kind = 1; kind < CACHE_KINDS; kind++)
+	for (int kind = 1; kind < CACHE_NAMED; kind++)
 		text = arena_printf(a, "%s, %s", text, cache_defs[kind].name);
 	return text;
 }
@@ -27,7 +27,7 @@ bool caches_operand(struct session *s, enum cache_kind *kind)
 {
 	const char *operand = s->args->operands[0];
 
-	if (cache_kind_find(span_of(operand), kind))
+	if (cache_kind_find(span_of(operand), kind) && *kind < CACHE_NAMED)
 		return true;
 	session_fail(s, EXIT_NOT_THERE, "there is no cache %s, only: %s", shown(s->a, operand), names(s->a));
 	return false;
@@ -71,7 +71,7 @@ static bool is_static(struct arena *a, const char *key)
 	return false;
 }
 
-static bool (*const fits[CACHE_KINDS])(struct arena *a, const char *key) = {
+static bool (*const fits[CACHE_NAMED])(struct arena *a, const char *key) = {
     [CACHE_STARTCODE] = is_startcode,
     [CACHE_PERSONA] = is_persona,
     [CACHE_PLAYER] = is_player,

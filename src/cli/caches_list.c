@@ -48,11 +48,11 @@ int caches_list(struct session *s)
 
 	if (!caches_link_open(&link, s) || !caches_tally_all(&link, tally))
 		return s->code;
-	for (int kind = 0; kind < CACHE_KINDS; kind++)
+	for (int kind = 0; kind < CACHE_NAMED; kind++)
 		if (!caches_loaded_ask(&link, (enum cache_kind)kind, ttl_of(s, kind), &loaded[kind]))
 			return s->code;
 	out_begin(&o, s->json, columns);
-	for (int kind = 0; kind < CACHE_KINDS; kind++)
+	for (int kind = 0; kind < CACHE_NAMED; kind++)
 		put(s, &o, kind, &tally[kind], &loaded[kind]);
 	return out_end(&o, NULL);
 }

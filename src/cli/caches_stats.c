@@ -92,7 +92,7 @@ static int by_worker(struct session *s, const struct beacons *alive)
 	for (size_t i = 0; i < alive->n; i++) {
 		cache_report_init(reports);
 		cache_report_add(reports, json_get(alive->v[i], "caches"));
-		for (int kind = 0; kind < CACHE_KINDS; kind++)
+		for (int kind = 0; kind < CACHE_NAMED; kind++)
 			if (reports[kind].workers)
 				put_worker(&o, json_str(alive->v[i], "id"), kind, &reports[kind]);
 	}
@@ -147,7 +147,7 @@ static bool look(struct caches_link *l, const struct beacons *alive, struct flee
 		cache_report_add(f->reports, json_get(alive->v[i], "caches"));
 	if (!caches_tally_all(l, f->tally))
 		return false;
-	for (int kind = 0; kind < CACHE_KINDS; kind++)
+	for (int kind = 0; kind < CACHE_NAMED; kind++)
 		if (!caches_loaded_ask(l, (enum cache_kind)kind, ttl_of(l->s, f, kind), &f->loaded[kind]))
 			return false;
 	return true;
@@ -171,7 +171,7 @@ static int of_fleet(struct caches_link *l, const struct beacons *alive)
 	if (!look(l, alive, &f))
 		return l->s->code;
 	out_begin(&o, l->s->json, l->s->json ? columns_json : columns_table);
-	for (int kind = 0; kind < CACHE_KINDS; kind++)
+	for (int kind = 0; kind < CACHE_NAMED; kind++)
 		for (int layer = 0; layer < CACHE_LAYERS; layer++)
 			put_layer(l->s, &o, &f, kind, (enum cache_layer)layer);
 	code = out_end(&o, NULL);

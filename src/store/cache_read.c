@@ -246,6 +246,70 @@ static struct cache_value *read_static(struct span key, struct span text, struct
 	return cache_build_end(&b);
 }
 
+/* --- pages of the leaderboard */
+
+static bool read_entries(const cJSON *list, struct fact_entry *v, size_t *bytes)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, list)
+	{
+		v->race = json_str(item, "race");
+		if (!v->race || !read_text(item, "name", &v->name) || !read_text(item, "country", &v->country) ||
+		    !json_i64(item, "place", &v->place) || !json_i64(item, "mmr", &v->mmr) ||
+		    !json_i64(item, "games", &v->played))
+			return false;
+		*bytes += cache_build_text_bytes(v->name) + cache_build_text_bytes(v->country) +
+		          cache_build_text_bytes(v->race);
+		v++;
+	}
+	return true;
+}
+
+static bool read_board_json(const cJSON *obj, struct fact_board *p, const char **texts[7])
+{
+	static const char *const names[] = {"unknown",   "race",        "region",      "country",
+	                                    "race_name", "region_name", "country_name"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!read_text(obj, names[i], texts[i]))
+			return false;
+	}
+	return json_i64(obj, "page", &p->page) && json_i64(obj, "pages", &p->pages) &&
+	       json_i64(obj, "total", &p->total);
+}
+
+static struct cache_value *read_board(struct span key, struct span text, struct arena *a)
+{
+	const char *why;
+	const cJSON *obj = json_parse(a, text, &why), *list = json_arr(obj, "entries");
+	struct fact_board p = {.known = true, .n = (size_t)cJSON_GetArraySize(list)}, *to;
+	const char **texts[] = {&p.unknown,   &p.race,        &p.region,      &p.country,
+	                        &p.race_name, &p.region_name, &p.country_name};
+	struct fact_entry *v = arena_array(a, struct fact_entry, p.n), *entries;
+	size_t bytes = 0;
+	struct cache_build b;
+
+	(void)key;
+	if (!cJSON_IsObject(obj) || !list || !read_board_json(obj, &p, texts) || !read_entries(list, v, &bytes))
+		return NULL;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		bytes += cache_build_text_bytes(*texts[i]);
+	b = cache_build_begin(CACHE_BOARD, true, sizeof(p) + p.n * sizeof(*v) + bytes);
+	to = cache_build_take(&b, sizeof(*to));
+	p.v = entries = cache_build_take(&b, p.n * sizeof(*v));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		*texts[i] = cache_build_text(&b, *texts[i]);
+	for (size_t i = 0; i < p.n; i++) {
+		entries[i] = v[i];
+		entries[i].name = cache_build_text(&b, v[i].name);
+		entries[i].country = cache_build_text(&b, v[i].country);
+		entries[i].race = cache_build_text(&b, v[i].race);
+	}
+	*to = p;
+	return cache_build_end(&b);
+}
+
 /* --- all keys of a cache */
 
 static int by_text(const void *a, const void *b)
@@ -314,10 +378,8 @@ static struct cache_value *read_directory(enum cache_kind kind, struct span text
 /* --- all kinds */
 
 static struct cache_value *(*const readers[CACHE_KINDS])(struct span key, struct span text, struct arena *a) = {
-    [CACHE_STARTCODE] = read_startcode,
-    [CACHE_PERSONA] = read_persona,
-    [CACHE_PLAYER] = read_player,
-    [CACHE_STATIC] = read_static,
+    [CACHE_STARTCODE] = read_startcode, [CACHE_PERSONA] = read_persona, [CACHE_PLAYER] = read_player,
+    [CACHE_STATIC] = read_static,       [CACHE_BOARD] = read_board,
 };
 
 struct cache_value *cache_value_read(enum cache_kind kind, struct span key, struct span text, bool found)

@@ -106,6 +106,24 @@ static const struct column choice_columns[] = {
     {"choice_mmr", COLUMN_ID, AT(mmr), 0},
 };
 #undef AT
+#define AT(member) offsetof(struct fact_rating, member)
+static const struct column rating_columns[] = {
+    {"profile_uid", COLUMN_ID, AT(uid), 0},           {"profile_name", COLUMN_TEXT, AT(name), 0},
+    {"profile_country", COLUMN_TEXT, AT(country), 0}, {"profile_region", COLUMN_TEXT, AT(region), 0},
+    {"profile_set_up", COLUMN_BOOL, AT(set_up), 0},   {"profile_races", COLUMN_TEXT, AT(races), 0},
+    {"profile_vetoes", COLUMN_TEXT, AT(vetoes), 0},   {"profile_race", COLUMN_TEXT, AT(race), 0},
+    {"profile_mmr", COLUMN_ID, AT(mmr), 0},           {"profile_played", COLUMN_ID, AT(played), 0},
+    {"profile_won", COLUMN_ID, AT(won), 0},           {"profile_lost", COLUMN_ID, AT(lost), 0},
+    {"profile_drawn", COLUMN_ID, AT(drawn), 0},
+};
+#undef AT
+#define AT(member) offsetof(struct fact_rank, member)
+static const struct column rank_columns[] = {
+    {"rank_race", COLUMN_TEXT, AT(race), 0},
+    {"rank_mmr", COLUMN_ID, AT(mmr), 0},
+    {"rank_place", COLUMN_ID, AT(place), 0},
+};
+#undef AT
 
 /* What comes as several rows: an element of a list in each row whose first column is not NULL, nor then any other. */
 static const struct list {
@@ -118,10 +136,9 @@ static const struct list {
 		columns, sizeof(columns) / sizeof((columns)[0]), sizeof(type), offsetof(struct facts, member.n),       \
 		    offsetof(struct facts, member.pointer)                                                             \
 	}
-    LIST(history_columns, struct fact_said, history, lines),
-    LIST(wallet_columns, struct fact_wallet, wallets, v),
-    LIST(listed_columns, struct fact_listed, listing, v),
-    LIST(choice_columns, struct fact_choice, choices, v),
+    LIST(history_columns, struct fact_said, history, lines), LIST(wallet_columns, struct fact_wallet, wallets, v),
+    LIST(listed_columns, struct fact_listed, listing, v),    LIST(choice_columns, struct fact_choice, choices, v),
+    LIST(rating_columns, struct fact_rating, ratings, v),    LIST(rank_columns, struct fact_rank, ranks, v),
 };
 
 static const struct column *find_column(const char *name)

@@ -10,12 +10,15 @@
 
 #define LOOK_MS 10000 /* or the job's period, where that is shorter */
 #define LOCK_LIFE_MS 15000
+#define OPEN_MS 10000            /* a patient job's connection comes in this time */
+#define PATIENCE_MS (10 * 60000) /* and bears such statements */
 #define PAUSE_MS 50 /* between two steps, but at least twice the time of the last: others need the servers too */
 
 /* IDLE ──the timer: is it due?──> ASKING ──due──> WAITING for the lock ──held: still due?──> ASKING ──due──> STEPPING
  * STEPPING ──more──> PAUSING ──the timer──> STEPPING. From anywhere back to IDLE, or after fleet_stop to STOPPED.
- * It asks twice, because another worker may have run the job while this one waited. */
-enum state { IDLE, ASKING, WAITING, STEPPING, PAUSING, STOPPED };
+ * It asks twice, because another worker may have run the job while this one waited. A patient job is OPENING its
+ * connection before its first step. */
+enum state { IDLE, ASKING, WAITING, OPENING, STEPPING, PAUSING, STOPPED };
 
 static const char *const outcomes[] = {"done", "failed", "stopped"};
 enum outcome { DONE, FAILED, GIVEN_UP };
@@ -28,6 +31,7 @@ struct runner {
 	struct timer timer;
 	char lock_name[80], last_key[80];
 	struct lock *lock; /* NULL: not wanted, or lost */
+	struct pg *own;    /* of a patient job's run */
 	int64_t began_ms, step_ms, rows;
 	struct series *rows_total, *runs_total[3];
 };
@@ -109,6 +113,16 @@ static void note_run(struct runner *r)
 	redis_call(r->fleet->opts.redis, on_noted, r, sizeof(argv) / sizeof(argv[0]), argv);
 }
 
+/* What is under way on it fails, which ends the run. */
+static void close_own(struct runner *r)
+{
+	struct pg *own = r->own;
+
+	r->own = NULL;
+	if (own)
+		pg_close(own);
+}
+
 /* A run that was given up is not noted: another worker goes on with it. */
 static void end_run(struct runner *r, enum outcome outcome)
 {
@@ -117,6 +131,7 @@ static void end_run(struct runner *r, enum outcome outcome)
 	series_add(r->runs_total[outcome], 1);
 	LOG_AT(r->rows > 0 ? LOG_INFO : LOG_DEBUG, "fleet job ended", LOG_STR("job", r->job->name),
 	       LOG_STR("outcome", outcomes[outcome]), LOG_INT("rows", r->rows), LOG_NUM("ms", ms));
+	close_own(r);
 	if (outcome != GIVEN_UP)
 		note_run(r);
 	drop_lock(r); /* after the note, on the same connection */
@@ -162,13 +177,52 @@ void fleet_step_failed(struct fleet_run *run, enum err err, const char *why)
 	end_run(r, r->lock ? FAILED : GIVEN_UP);
 }
 
+static void own_changed(void *arg, bool up)
+{
+	struct runner *r = arg;
+
+	if (!up || r->state != OPENING)
+		return;
+	timer_stop(&r->timer);
+	step(r);
+}
+
+/* It prepares nothing, and so asks for nothing that a pooler could not give it. */
+static void open_own(struct runner *r)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "shoal %s", r->job->name);
+	move(r, OPENING);
+	timer_set(&r->timer, OPEN_MS);
+	r->run.pg = r->own = pg_open(r->fleet->opts.loop, &(struct pg_opts){.url = r->fleet->opts.pg_url,
+	                                                                    .application_name = name,
+	                                                                    .connections = 1,
+	                                                                    .writes = true,
+	                                                                    .statement_timeout_ms = PATIENCE_MS,
+	                                                                    .slow_ms = PATIENCE_MS,
+	                                                                    .on_change = own_changed,
+	                                                                    .arg = r});
+}
+
+static void open_failed(struct runner *r)
+{
+	log_warn("a fleet job has no connection of its own; it comes again after its period",
+	         LOG_STR("job", r->job->name), LOG_STR("why", pg_trouble(r->own)),
+	         LOG_INT("period_s", r->job->period_s));
+	end_run(r, FAILED);
+}
+
 static void begin_run(struct runner *r)
 {
 	r->run.at = 0;
 	r->run.from[0] = '\0';
 	r->rows = 0;
 	r->began_ms = clock_ms();
-	step(r);
+	if (r->job->patient)
+		open_own(r);
+	else
+		step(r);
 }
 
 /* ---- who runs it, and when */
@@ -187,7 +241,7 @@ static void on_lost(void *arg)
 
 	log_warn("a fleet job's lock was lost", LOG_STR("job", r->job->name));
 	drop_lock(r);
-	if (r->state == PAUSING) {
+	if (r->state == PAUSING || r->state == OPENING) {
 		timer_stop(&r->timer);
 		end_run(r, GIVEN_UP);
 	}
@@ -236,6 +290,8 @@ static void on_timer(void *arg)
 
 	if (r->state == PAUSING)
 		step(r);
+	else if (r->state == OPENING)
+		open_failed(r);
 	else if (fit(r->fleet))
 		ask(r);
 	else
@@ -281,7 +337,7 @@ struct fleet *fleet_open(const struct fleet_opts *opts)
 static void runner_stop(struct runner *r)
 {
 	timer_stop(&r->timer);
-	if (r->state == PAUSING) {
+	if (r->state == PAUSING || r->state == OPENING) {
 		end_run(r, GIVEN_UP);
 		return;
 	}
@@ -305,8 +361,10 @@ void fleet_stop(struct fleet *f, void (*fn)(void *arg), void *arg)
 void fleet_free(struct fleet *f)
 {
 	task_cancel(&f->told);
-	for (size_t i = 0; i < f->n; i++)
+	for (size_t i = 0; i < f->n; i++) {
+		close_own(&f->runners[i]);
 		timer_release(&f->runners[i].timer);
+	}
 	free(f->runners);
 	free(f);
 }

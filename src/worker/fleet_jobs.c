@@ -3,6 +3,7 @@
 
 #include "shoal/base/arena.h"
 #include "shoal/base/clock.h"
+#include "shoal/base/log.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/fleet.h"
@@ -96,8 +97,30 @@ static void old_keys_step(struct fleet_run *run)
 	pg_exec(run->pg, sql_get(old_keys[run->at]), &p, on_batch, run);
 }
 
+/* ---- the leaderboard, made anew while it is read */
+
+static void on_refreshed(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	struct fleet_run *run = arg;
+
+	if (err != ERR_OK) {
+		fleet_step_failed(run, err, fault->message);
+		return;
+	}
+	if (!PQgetisnull(res, 0, 0)) /* else nothing had changed */
+		log_debug("leaderboard refreshed", LOG_STR("entries", PQgetvalue(res, 0, 0)));
+	PQclear(res);
+	fleet_step_done(run, 0, false);
+}
+
+static void leaderboard_step(struct fleet_run *run)
+{
+	pg_exec(run->pg, sql_get("fleet_leaderboard"), NULL, on_refreshed, run);
+}
+
 const struct fleet_job fleet_jobs[] = {
     {.name = "old_keys", .period_s = 3600, .step = old_keys_step},
     {.name = "due_trades", .period_s = 30, .step = fleet_trades_step},
+    {.name = "leaderboard", .period_s = 60, .patient = true, .step = leaderboard_step},
     {0},
 };

@@ -87,6 +87,8 @@ static enum step load_first(struct job *j)
 	}
 	if (j->command->needs & NEED_PLAYER)
 		recall_player(j, u->from.id);
+	if (j->command->needs & NEED_BOARD)
+		recall_board(j, j->command->board(u, &j->arena));
 	return STEP_NEXT;
 }
 

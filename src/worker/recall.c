@@ -1,6 +1,7 @@
 #include "shoal/worker/recall.h"
 
 #include "shoal/store/cache.h"
+#include "shoal/store/cache_key.h"
 #include "shoal/worker/worker.h"
 
 typedef void got_fn(struct job *j, const struct cache_value *v);
@@ -102,4 +103,16 @@ static void got_player(struct job *j, const struct cache_value *v)
 void recall_player(struct job *j, int64_t uid)
 {
 	recall(j, CACHE_PLAYER, id_key(j, uid), got_player);
+}
+
+static void got_board(struct job *j, const struct cache_value *v)
+{
+	if (v->found)
+		j->facts.board = v->board;
+}
+
+void recall_board(struct job *j, const char *key)
+{
+	if (key && cache_key_valid(span_of(key)))
+		recall(j, CACHE_BOARD, key, got_board);
 }

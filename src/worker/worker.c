@@ -387,6 +387,7 @@ static void open_all(struct worker *w, const char **urls)
 	                                           .redis = w->redis,
 	                                           .shards = shards,
 	                                           .nshards = w->nshards,
+	                                           .pg_url = w->conf.postgres_direct_url,
 	                                           .jobs = fleet_jobs});
 }
 

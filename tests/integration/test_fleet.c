@@ -107,8 +107,13 @@ static void fresh(void)
 
 static struct fleet *open_fleet(const struct fleet_job *jobs)
 {
-	return fleet_open(
-	    &(struct fleet_opts){.loop = loop, .pg = pg, .redis = redis, .shards = shards, .nshards = 2, .jobs = jobs});
+	return fleet_open(&(struct fleet_opts){.loop = loop,
+	                                       .pg = pg,
+	                                       .redis = redis,
+	                                       .shards = shards,
+	                                       .nshards = 2,
+	                                       .pg_url = postgres.url,
+	                                       .jobs = jobs});
 }
 
 static void on_stopped(void *arg)
@@ -192,7 +197,7 @@ static void slow(struct fleet_run *run)
 
 static void what_is_old_goes_in_batches_and_the_rest_stays(void)
 {
-	static const struct fleet_job jobs[] = {{"keys_a", 1, clean_up}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "keys_a", .period_s = 1, .step = clean_up}, {0}};
 	struct fleet *f;
 
 	fresh();
@@ -250,7 +255,7 @@ static void add_guards(void)
  * its guard and has a younger id. */
 static void what_an_unsettled_entry_may_ask_for_stays(void)
 {
-	static const struct fleet_job jobs[] = {{"keys_e", 1, clean_up}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "keys_e", .period_s = 1, .step = clean_up}, {0}};
 	struct fleet *f;
 
 	fresh();
@@ -273,7 +278,7 @@ static void what_an_unsettled_entry_may_ask_for_stays(void)
 
 static void nothing_is_removed_while_a_shard_cannot_be_asked(void)
 {
-	static const struct fleet_job jobs[] = {{"keys_f", 1, clean_up}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "keys_f", .period_s = 1, .step = clean_up}, {0}};
 	struct fleet *f;
 
 	fresh();
@@ -355,7 +360,7 @@ static void a_batch_reads_indexes_only(void)
 
 static void a_job_runs_once_a_period_however_many_look(void)
 {
-	static const struct fleet_job jobs[] = {{"often", 2, two_steps}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "often", .period_s = 2, .step = two_steps}, {0}};
 	struct fleet *f[4];
 	int64_t began = clock_ms();
 	int n, most;
@@ -376,7 +381,7 @@ static void a_job_runs_once_a_period_however_many_look(void)
 
 static void what_ran_not_long_ago_is_left_alone(void)
 {
-	static const struct fleet_job jobs[] = {{"recent", 1, two_steps}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "recent", .period_s = 1, .step = two_steps}, {0}};
 	struct fleet *f;
 
 	fresh();
@@ -393,7 +398,7 @@ static void what_ran_not_long_ago_is_left_alone(void)
 /* The other one ends its run while this one waits for the lock. */
 static void who_waited_for_the_lock_asks_again(void)
 {
-	static const struct fleet_job jobs[] = {{"other", 1, two_steps}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "other", .period_s = 1, .step = two_steps}, {0}};
 	struct fleet *f;
 
 	fresh();
@@ -414,7 +419,7 @@ static void who_waited_for_the_lock_asks_again(void)
 
 static void a_lost_lock_ends_the_run_after_the_step(void)
 {
-	static const struct fleet_job jobs[] = {{"robbed", 1, never_ending}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "robbed", .period_s = 1, .step = never_ending}, {0}};
 	struct fleet *f;
 	int before;
 
@@ -439,7 +444,9 @@ static void a_lost_lock_ends_the_run_after_the_step(void)
 
 static void stopping_gives_the_lock_back_and_begins_nothing(void)
 {
-	static const struct fleet_job jobs[] = {{"drained", 1, never_ending}, {"idle", 3600, two_steps}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "drained", .period_s = 1, .step = never_ending},
+	                                        {.name = "idle", .period_s = 3600, .step = two_steps},
+	                                        {0}};
 	struct fleet *f;
 	bool stopped = false;
 	int before;
@@ -466,7 +473,7 @@ static void stopping_gives_the_lock_back_and_begins_nothing(void)
 
 static void a_step_under_way_at_the_stop_is_the_last(void)
 {
-	static const struct fleet_job jobs[] = {{"slow", 1, slow}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "slow", .period_s = 1, .step = slow}, {0}};
 	struct fleet *f;
 	bool stopped = false;
 
@@ -491,7 +498,7 @@ static void a_step_under_way_at_the_stop_is_the_last(void)
 /* The pool goes while a batch is under way and the worker ends. */
 static void ending_with_a_step_under_way_is_safe(void)
 {
-	static const struct fleet_job jobs[] = {{"keys_b", 1, clean_up}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "keys_b", .period_s = 1, .step = clean_up}, {0}};
 	struct pg *own = pg_open(loop, &(struct pg_opts){.url = postgres.url, .connections = 1, .prepare = true});
 	PGconn *blocker = pgserver_connect(&postgres);
 	struct fleet *f;
@@ -519,7 +526,7 @@ static void ending_with_a_step_under_way_is_safe(void)
 
 static void what_fails_comes_again_after_its_period(void)
 {
-	static const struct fleet_job jobs[] = {{"keys_c", 3, clean_up}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "keys_c", .period_s = 3, .step = clean_up}, {0}};
 	struct fleet *f;
 	int64_t failed;
 
@@ -541,7 +548,7 @@ static void what_fails_comes_again_after_its_period(void)
 
 static void nothing_begins_without_its_servers(void)
 {
-	static const struct fleet_job jobs[] = {{"keys_d", 1, clean_up}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "keys_d", .period_s = 1, .step = clean_up}, {0}};
 	struct fleet *f;
 
 	fresh();
@@ -564,7 +571,7 @@ static void nothing_begins_without_its_servers(void)
 
 static void stopping_without_redis_ends_too(void)
 {
-	static const struct fleet_job jobs[] = {{"cut", 1, never_ending}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "cut", .period_s = 1, .step = never_ending}, {0}};
 	struct fleet *f;
 
 	fresh();
@@ -591,7 +598,7 @@ static long long entries(void)
 
 static void trades_that_are_due_come_once_each_in_their_buyers_lanes(void)
 {
-	static const struct fleet_job jobs[] = {{"due_a", 1, due_trades}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "due_a", .period_s = 1, .step = due_trades}, {0}};
 	struct fleet *f;
 
 	fresh();
@@ -621,7 +628,7 @@ static void trades_that_are_due_come_once_each_in_their_buyers_lanes(void)
 
 static void due_entry_says_which_trade(void)
 {
-	static const struct fleet_job jobs[] = {{"due_b", 1, due_trades}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "due_b", .period_s = 1, .step = due_trades}, {0}};
 	struct fleet *f;
 	redisContext *c;
 	redisReply *r;
@@ -651,7 +658,7 @@ static void due_entry_says_which_trade(void)
 
 static void shard_that_is_away_fails_the_run(void)
 {
-	static const struct fleet_job jobs[] = {{"due_c", 1, due_trades}, {0}};
+	static const struct fleet_job jobs[] = {{.name = "due_c", .period_s = 1, .step = due_trades}, {0}};
 	struct fleet *f;
 
 	fresh();
@@ -669,10 +676,109 @@ static void shard_that_is_away_fails_the_run(void)
 	close_fleet(f);
 }
 
+/* ---- patient jobs */
+
+static const struct pg_stmt sleeping = {"sleeping", "SELECT pg_sleep(3)", 0}, failing = {"failing", "SELECT 1 / 0", 0};
+
+static void on_statement(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	steps++;
+	PQclear(res);
+	if (err == ERR_OK)
+		fleet_step_done(arg, 0, false);
+	else
+		fleet_step_failed(arg, err, fault->message);
+}
+
+static void asleep(struct fleet_run *run)
+{
+	pg_exec(run->pg, &sleeping, NULL, on_statement, run);
+}
+
+static void dividing(struct fleet_run *run)
+{
+	CHECK(run->pg != pg);
+	pg_exec(run->pg, &failing, NULL, on_statement, run);
+}
+
+static void leaderboard(struct fleet_run *run)
+{
+	fleet_jobs[2].step(run);
+}
+
+static long long connections(const char *job)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shoal %s'", job);
+	return number(text);
+}
+
+/* Turns the loop until this SQL gives that number. */
+static bool becomes(const char *text, long long wanted)
+{
+	for (int64_t end = clock_ms() + PATIENCE_MS; number(text) != wanted && clock_ms() < end;)
+		run_for(50);
+	return number(text) == wanted;
+}
+
+static void patient_job_has_a_connection_while_it_runs(void)
+{
+	static const struct fleet_job jobs[] = {{.name = "patient_a", .period_s = 1, .patient = true, .step = dividing},
+	                                        {0}};
+	struct fleet *f;
+
+	fresh();
+	f = open_fleet(jobs);
+	CHECK(reached("patient_a", "failed", 2));
+	CHECK(becomes("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shoal patient_a'", 0));
+	close_fleet(f);
+}
+
+static void patient_job_ends_with_its_worker(void)
+{
+	static const struct fleet_job jobs[] = {{.name = "patient_b", .period_s = 1, .patient = true, .step = asleep},
+	                                        {0}};
+	struct fleet *f;
+
+	fresh();
+	steps = 0;
+	f = open_fleet(jobs);
+	for (int64_t end = clock_ms() + PATIENCE_MS; connections("patient_b") == 0 && clock_ms() < end;)
+		run_for(20);
+	close_fleet(f); /* it opens still, or sleeps */
+	CHECK_INT(runs("patient_b", "done"), 0);
+	CHECK_INT(runs("patient_b", "failed"), 0);
+	CHECK_INT(runs("patient_b", "stopped"), 1);
+}
+
+static void leaderboard_is_made_anew_when_something_has_changed(void)
+{
+	static const struct fleet_job jobs[] = {
+	    {.name = "board_a", .period_s = 1, .patient = true, .step = leaderboard}, {0}};
+	char refreshed[64];
+	struct fleet *f;
+
+	fresh();
+	sql("INSERT INTO players (discord_uid, player_name) VALUES (1, 'Ann'), (2, 'Bob'); "
+	    "INSERT INTO mmrs_1v1 (discord_uid, race, mmr) VALUES (1, 'sc2_zerg', 1600), (2, 'bw_zerg', 1500)");
+	f = open_fleet(jobs);
+	CHECK(becomes("SELECT count(*) FROM leaderboard_1v1", 2));
+	CHECK(becomes("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shoal board_a'", 0));
+	CHECK(becomes("SELECT changes FROM leaderboard_1v1_state", 4)); /* as soon as they are counted */
+	snprintf(refreshed, sizeof(refreshed), "%s", sql("SELECT refreshed_at FROM leaderboard_1v1_state"));
+	CHECK(reached("board_a", "done", runs("board_a", "done") + 2));
+	CHECK_STR(sql("SELECT refreshed_at FROM leaderboard_1v1_state"), refreshed);
+	sql("UPDATE mmrs_1v1 SET mmr = 1700 WHERE discord_uid = 2");
+	CHECK(becomes("SELECT discord_uid FROM leaderboard_1v1 ORDER BY below LIMIT 1", 2));
+	close_fleet(f);
+}
+
 static void the_programs_table_is_sound(void)
 {
 	CHECK_STR(fleet_jobs[0].name, "old_keys");
 	CHECK_STR(fleet_jobs[1].name, "due_trades");
+	CHECK_STR(fleet_jobs[2].name, "leaderboard");
 	for (const struct fleet_job *j = fleet_jobs; j->name; j++)
 		CHECK(j->step && j->period_s >= 1 && strlen(j->name) < 40);
 }
@@ -720,6 +826,9 @@ int main(void)
 	RUN(trades_that_are_due_come_once_each_in_their_buyers_lanes);
 	RUN(due_entry_says_which_trade);
 	RUN(shard_that_is_away_fails_the_run);
+	RUN(patient_job_has_a_connection_while_it_runs);
+	RUN(patient_job_ends_with_its_worker);
+	RUN(leaderboard_is_made_anew_when_something_has_changed);
 	pg_close(pg);
 	redis_close(redis);
 	redis_close(shards[0]);

@@ -1,6 +1,9 @@
 /* links: base model io store */
-/* The ladder's tables and statements against a real PostgreSQL. */
+/* The ladder's tables and statements against a real PostgreSQL. PLAYERS: how many there are for the plans. */
 #include "sqlcheck.h"
+
+#include "shoal/base/arena.h"
+#include "shoal/store/cache_value.h"
 
 /* Players 1 to 4, and nothing else. */
 static void clean(void)
@@ -84,12 +87,271 @@ static void settled_is_settled(void)
 	CHECK_STR(try_sql("UPDATE matches_1v1 SET channel_id = 5, map = 'x'"), "ok");
 }
 
+/* --- who a player is */
+
+static void load_into(const char *name, struct facts *f, struct arena *a, const char *const *v)
+{
+	struct pg_params p = {.n = sql_get(name)->nparams};
+	const char *why = "";
+	PGresult *r;
+
+	for (int i = 0; i < p.n; i++)
+		p.v[i] = v[i] ? span_of(v[i]) : (struct span){0};
+	r = sql_run(db, name, &p);
+	memset(f, 0, sizeof(*f));
+	if (PQresultStatus(r) != PGRES_TUPLES_OK)
+		printf("# %s", PQerrorMessage(db));
+	CHECK_INT(rows_to_facts(r, a, f, &why), ERR_OK);
+	CHECK_STR(why, "");
+	PQclear(r);
+}
+#define LOAD(name, ...) load_into(name, &f, &a, (const char *const[]){__VA_ARGS__})
+
+static void profile_is_one_query(void)
+{
+	struct arena a;
+	struct facts f;
+
+	arena_init(&a);
+	clean();
+	LOAD("ladder_profile", "1", NONE); /* nothing played yet */
+	CHECK_INT(f.ratings.n, 1);
+	CHECK_STR(f.ratings.v[0].name, "Ann");
+	CHECK_STR(f.ratings.v[0].country, "Austria");
+	CHECK_STR(f.ratings.v[0].region, "Western Europe");
+	CHECK(f.ratings.v[0].set_up && f.ratings.v[0].uid == 1);
+	CHECK_STR(f.ratings.v[0].race, "");
+	CHECK_STR(f.ratings.v[0].races, "");
+	must("INSERT INTO mmrs_1v1 VALUES (1, 'sc2_zerg', 1612, 6, 3, 2, 1), (1, 'bw_zerg', 1700, 1, 1, 0, 0), "
+	     "(1, 'gone', 1400, 1, 0, 1, 0), (2, 'bw_zerg', 1, 0, 0, 0, 0)");
+	must("INSERT INTO preferences_1v1 VALUES (1, '{sc2_zerg,gone}', '{frostbound,away}')");
+	LOAD("ladder_profile", "1", "Ann"); /* meant twice, there once */
+	CHECK_INT(f.ratings.n, 3);
+	CHECK_STR(f.ratings.v[0].race, "Zerg (bw)");
+	CHECK(f.ratings.v[0].mmr == 1700 && f.ratings.v[1].mmr == 1612 && f.ratings.v[1].played == 6 &&
+	      f.ratings.v[1].won == 3 && f.ratings.v[1].lost == 2 && f.ratings.v[1].drawn == 1);
+	CHECK_STR(f.ratings.v[2].race, "gone");
+	CHECK_STR(f.ratings.v[0].races, "Zerg (sc2), gone");
+	CHECK_STR(f.ratings.v[0].vetoes, "Frostbound, away");
+	LOAD("ladder_profile", NONE, "aNN");
+	CHECK(f.ratings.n == 3 && f.ratings.v[0].uid == 1);
+	LOAD("ladder_profile", "4", NONE);
+	CHECK(f.ratings.n == 1 && !f.ratings.v[0].set_up);
+	CHECK_STR(f.ratings.v[0].name, "");
+	LOAD("ladder_profile", "9", "nobody");
+	CHECK_INT(f.ratings.n, 0);
+	LOAD("ladder_profile", NONE, NONE);
+	CHECK_INT(f.ratings.n, 0);
+	must("INSERT INTO players (discord_uid, player_name) SELECT 100 + i, 'BOB' FROM generate_series(1, 20) i");
+	LOAD("ladder_profile", NONE, "bob");
+	CHECK(f.ratings.n == 6 && f.ratings.v[0].uid == 2 && f.ratings.v[5].uid == 105);
+	/* who has another's id for a name */
+	must("UPDATE players SET player_name = '2' WHERE discord_uid = 3");
+	LOAD("ladder_profile", "2", "2");
+	CHECK(f.ratings.n == 2 && f.ratings.v[0].uid == 2 && f.ratings.v[1].uid == 3);
+	arena_release(&a);
+}
+
+/* --- the leaderboard */
+
+/* 30 entries of 20 players: Pn has the rating 2000 - n with Zerg; of every other one also 1000 - n with Terran. P1 to
+ * P5 are in AT and euw, P6 to P10 in AT and kor, the others in BR and kor, but P20 is nowhere. */
+static void some_players(void)
+{
+	must("TRUNCATE players, mmrs_1v1, preferences_1v1, matches_1v1");
+	must("INSERT INTO players (discord_uid, player_name, country, region) SELECT i, 'P' || i, "
+	     "CASE WHEN i <= 10 THEN 'AT' WHEN i < 20 THEN 'BR' END, CASE WHEN i <= 5 THEN 'euw' WHEN i < 20 THEN "
+	     "'kor' END "
+	     "FROM generate_series(1, 20) i");
+	must("INSERT INTO mmrs_1v1 (discord_uid, race, mmr) SELECT i, 'sc2_zerg', 2000 - i FROM generate_series(1, 20) "
+	     "i");
+	must("INSERT INTO mmrs_1v1 (discord_uid, race, mmr) SELECT i, 'bw_terran', 1000 - i FROM generate_series(2, "
+	     "20, 2) i");
+	must("SELECT leaderboard_refresh(true)");
+}
+
+/* "PAGE/PAGES of TOTAL: NAME NAME ...", or what means nothing. */
+static const char *page(const char *key)
+{
+	static char sql[16384];
+
+	snprintf(sql, sizeof(sql), "PREPARE board AS %s", sql_get("cache_board")->sql);
+	must(sql);
+	snprintf(sql, sizeof(sql), "EXECUTE board('%s')", key);
+	PGresult *r = PQexec(db, sql);
+
+	CHECK_STR(PQgetvalue(r, 0, 0), key);
+	/* the cache can read it */
+	struct cache_value *v = cache_value_read(CACHE_BOARD, span_of(key), span_of(PQgetvalue(r, 0, 1)), true);
+
+	CHECK(v && v->found && v->board.known);
+	if (!v)
+		return "";
+	int n = v->board.unknown ? snprintf(sql, sizeof(sql), "unknown %s", v->board.unknown)
+	                         : snprintf(sql, sizeof(sql), "%d/%d of %d:", (int)v->board.page, (int)v->board.pages,
+	                                    (int)v->board.total);
+
+	for (size_t i = 0; i < v->board.n; i++) {
+		CHECK_INT(v->board.v[i].place, (v->board.page - 1) * 10 + (int)i + 1);
+		n += snprintf(sql + n, sizeof(sql) - (size_t)n, " %s", v->board.v[i].name);
+	}
+	cache_value_unref(v);
+	PQclear(r);
+	must("DEALLOCATE board");
+	return sql;
+}
+
+static void pages_are_full_and_in_order(void)
+{
+	some_players();
+	CHECK_STR(page("|||1"), "1/3 of 30: P1 P2 P3 P4 P5 P6 P7 P8 P9 P10");
+	CHECK_STR(page("|||3"), "3/3 of 30: P2 P4 P6 P8 P10 P12 P14 P16 P18 P20");
+	CHECK_STR(page("sc2_zerg|||2"), "2/2 of 20: P11 P12 P13 P14 P15 P16 P17 P18 P19 P20");
+	CHECK_STR(page("bw_terran|euw||1"), "1/1 of 2: P2 P4");
+	CHECK_STR(page("|kor|AT|1"), "1/1 of 8: P6 P7 P8 P9 P10 P6 P8 P10");
+	CHECK_STR(page("sc2_zerg|kor|BR|1"), "1/1 of 9: P11 P12 P13 P14 P15 P16 P17 P18 P19");
+	CHECK_STR(page("bw_terran||AT|1"), "1/1 of 5: P2 P4 P6 P8 P10");
+	CHECK_STR(page("|euw||1"), "1/1 of 7: P1 P2 P3 P4 P5 P2 P4");
+}
+
+static void filters_are_taken_as_people_say_them(void)
+{
+	some_players();
+	CHECK_STR(page("SC2_ZERG|Western europe|austria|1"), "1/1 of 5: P1 P2 P3 P4 P5");
+	CHECK_STR(page("|EUW|at|1"), "1/1 of 7: P1 P2 P3 P4 P5 P2 P4");
+	CHECK_STR(page("|||99"), "3/3 of 30: P2 P4 P6 P8 P10 P12 P14 P16 P18 P20");
+	CHECK_STR(page("|||-5"), "1/3 of 30: P1 P2 P3 P4 P5 P6 P7 P8 P9 P10");
+	CHECK_STR(page("|||"), "1/3 of 30: P1 P2 P3 P4 P5 P6 P7 P8 P9 P10");
+	CHECK_STR(page("|||99999999999999999999"), "1/3 of 30: P1 P2 P3 P4 P5 P6 P7 P8 P9 P10");
+	CHECK_STR(page("bw_protoss|||1"), "1/1 of 0:");
+	CHECK_STR(page("||AQ|4"), "1/1 of 0:");
+	CHECK_STR(page("jedi|||1"), "unknown race");
+	CHECK_STR(page("zerg|||1"), "unknown race"); /* of which game? */
+	CHECK_STR(page("|nowhere||1"), "unknown region");
+	CHECK_STR(page("|euw|ZZ|1"), "unknown country");
+	/* codes that are too long for a button */
+	must("INSERT INTO races (code, name, game) VALUES ('the_longest_race_that_there_is', 'Longest', '')");
+	must("INSERT INTO mmrs_1v1 (discord_uid, race) VALUES (7, 'the_longest_race_that_there_is')");
+	must("SELECT leaderboard_refresh(true)");
+	CHECK_STR(page("longest|||1"), "1/1 of 1: P7");
+	char key[64];
+
+	snprintf(key, sizeof(key), "%s|||1", get("SELECT short_code('the_longest_race_that_there_is')"));
+	CHECK_INT(strlen(key), strlen("~12345678|||1"));
+	CHECK_STR(page(key), "1/1 of 1: P7");
+	must("DELETE FROM races WHERE code LIKE 'the_longest%'");
+}
+
+static void empty_leaderboard_is_a_page(void)
+{
+	must("TRUNCATE players, mmrs_1v1, preferences_1v1, matches_1v1");
+	CHECK_STR(get("SELECT leaderboard_refresh(true)"), "0");
+	CHECK_STR(page("|||1"), "1/1 of 0:");
+}
+
+/* "PLACE:MMR:RACE ..." */
+static const char *ranks(const char *uid, const char *race, const char *region, const char *country)
+{
+	static char out[1000];
+	struct arena a;
+	struct facts f;
+	size_t n = 0;
+
+	arena_init(&a);
+	out[0] = '\0';
+	LOAD("ladder_ranks", uid, race, region, country);
+	for (size_t i = 0; i < f.ranks.n; i++)
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s%d:%d:%s", i ? " " : "", (int)f.ranks.v[i].place,
+		                      (int)f.ranks.v[i].mmr, f.ranks.v[i].race);
+	arena_release(&a);
+	return out;
+}
+
+static void ranks_are_those_of_the_pages(void)
+{
+	some_players();
+	CHECK_STR(ranks("1", "", "", ""), "1:1999:Zerg (sc2)");
+	CHECK_STR(ranks("20", "", "", ""), "20:1980:Zerg (sc2) 30:980:Terran (bw)");
+	CHECK_STR(ranks("20", "bw_terran", "", ""), "10:980:Terran (bw)");
+	CHECK_STR(ranks("20", "", "kor", ""), "");
+	CHECK_STR(ranks("8", "", "kor", "Austria"), "3:1992:Zerg (sc2) 7:992:Terran (bw)");
+	CHECK_STR(ranks("8", "", "", "BR"), "");
+	CHECK_STR(ranks("8", "jedi", "", ""), "");
+	CHECK_STR(ranks("99", "", "", ""), "");
+	/* of equal ratings the older account first, on the pages as well */
+	must("UPDATE mmrs_1v1 SET mmr = 1500");
+	must("SELECT leaderboard_refresh(true)");
+	CHECK_STR(page("|||1"), "1/3 of 30: P1 P2 P2 P3 P4 P4 P5 P6 P6 P7");
+	CHECK_STR(ranks("4", "", "", ""), "5:1500:Terran (bw) 6:1500:Zerg (sc2)");
+}
+
+/* Steps are a thousand places apart: around them nothing may be missed or counted twice. */
+static void places_go_on_across_the_steps(void)
+{
+	must("TRUNCATE players, mmrs_1v1, preferences_1v1, matches_1v1");
+	must("INSERT INTO players (discord_uid, player_name, country, region) SELECT i, 'P' || i, "
+	     "(ARRAY['AT', 'BR', 'CA'])[1 + i % 3], (ARRAY['euw', 'kor'])[1 + i % 2] FROM generate_series(1, 4321) i");
+	must("INSERT INTO mmrs_1v1 (discord_uid, race, mmr) SELECT i, (ARRAY['sc2_zerg', 'bw_zerg'])[1 + i % 2], "
+	     "1500 + i % 50 FROM generate_series(1, 4321) i");
+	CHECK_STR(get("SELECT leaderboard_refresh(true)"), "4321");
+	/* every place of every filter, against a count that knows of no steps */
+	CHECK_STR(get("SELECT count(*) FROM leaderboard_1v1 e WHERE leaderboard_place(NULL, NULL, NULL, e) <> (SELECT "
+	              "count(*) FROM leaderboard_1v1 o WHERE (o.below, o.discord_uid, o.race) <= (e.below, "
+	              "e.discord_uid, e.race)) AND e.discord_uid % 10 = 0"),
+	          "0");
+	CHECK_STR(
+	    get("SELECT count(*) FROM leaderboard_1v1 e WHERE leaderboard_place(e.race, NULL, e.country, e) <> "
+	        "(SELECT count(*) FROM leaderboard_1v1 o WHERE o.race = e.race AND o.country = e.country AND "
+	        "(o.below, o.discord_uid, o.race) <= (e.below, e.discord_uid, e.race)) AND e.discord_uid % 10 = 1"),
+	    "0");
+	/* all pages one after the other are all entries in order */
+	CHECK_STR(
+	    get("SELECT count(*) FROM (SELECT e.discord_uid AS paged, row_number() OVER () AS n FROM "
+	        "generate_series(0, 432) p, LATERAL leaderboard_entries(NULL, NULL, NULL, p * 10 + 1, 10) e) pages "
+	        "FULL JOIN (SELECT discord_uid, row_number() OVER (ORDER BY below, discord_uid, race) AS n "
+	        "FROM leaderboard_1v1) sorted ON sorted.n = pages.n WHERE paged IS DISTINCT FROM discord_uid"),
+	    "0");
+}
+
+static void refresh_is_done_by_one_and_when_needed(void)
+{
+	PGconn *other = pgserver_connect(&server);
+
+	some_players();
+	PQclear(PQexec(other, "BEGIN"));
+	PQclear(PQexec(other, "SELECT leaderboard_refresh(true)"));
+	/* who only looks leaves it to the other one; readers see the old one meanwhile */
+	must("UPDATE mmrs_1v1 SET mmr = 3000 WHERE discord_uid = 20 AND race = 'sc2_zerg'");
+	CHECK_STR(get("SELECT leaderboard_refresh(false)"), "");
+	CHECK_STR(page("|||1"), "1/3 of 30: P1 P2 P3 P4 P5 P6 P7 P8 P9 P10");
+	PQclear(PQexec(other, "COMMIT"));
+	PQfinish(other);
+	CHECK_STR(get("SELECT leaderboard_refresh(true)"), "30");
+	CHECK_STR(page("|||1"), "1/3 of 30: P20 P1 P2 P3 P4 P5 P6 P7 P8 P9");
+	/* all workers forget their pages */
+	must("LISTEN shoal_cache");
+	must("SELECT leaderboard_refresh(true)");
+	PQconsumeInput(db);
+	PGnotify *told = PQnotifies(db);
+
+	CHECK(told && strncmp(told->extra, "board ", 6) == 0 && strcmp(strrchr(told->extra, ' '), " *") == 0);
+	PQfreemem(told);
+	must("UNLISTEN *");
+}
+
 int main(void)
 {
 	sqlcheck_begin();
 	RUN(every_column_can_be_inserted);
 	RUN(wrong_states_are_refused);
 	RUN(settled_is_settled);
+	RUN(profile_is_one_query);
+	RUN(pages_are_full_and_in_order);
+	RUN(filters_are_taken_as_people_say_them);
+	RUN(empty_leaderboard_is_a_page);
+	RUN(ranks_are_those_of_the_pages);
+	RUN(places_go_on_across_the_steps);
+	RUN(refresh_is_done_by_one_and_when_needed);
 	PQfinish(db);
 	DONE();
 }

@@ -120,6 +120,16 @@ static const struct field facts_fields[] = {
     F(TEXT, player.region),
     F(NUMBER, player.tos_ms),
     F(NUMBER, player.setup_ms),
+    F(FLAG, board.known),
+    F(TEXT, board.unknown),
+    F(TEXT, board.race),
+    F(TEXT, board.region),
+    F(TEXT, board.country),
+    F(TEXT, board.race_name),
+    F(TEXT, board.region_name),
+    F(TEXT, board.country_name),
+    F(NUMBER, board.page),
+    F(NUMBER, board.pages),
 };
 #undef F
 #define F(type, member)                                                                                                \
@@ -135,6 +145,28 @@ static const struct field wallet_fields[] = {F(TEXT, currency), F(NUMBER, scale)
 	}
 static const struct field listed_fields[] = {F(NUMBER, id),     F(TEXT, public_id), F(TEXT, status), F(NUMBER, amount),
                                              F(TEXT, currency), F(NUMBER, scale),   F(FLAG, mine)};
+#undef F
+#define F(type, member)                                                                                                \
+	{                                                                                                              \
+#member, type, offsetof(struct fact_rating, member)                                                    \
+	}
+static const struct field rating_fields[] = {F(NUMBER, uid),   F(TEXT, name),  F(TEXT, country), F(TEXT, region),
+                                             F(FLAG, set_up),  F(TEXT, races), F(TEXT, vetoes),  F(TEXT, race),
+                                             F(NUMBER, mmr),   F(NUMBER, won), F(NUMBER, lost),  F(NUMBER, drawn),
+                                             F(NUMBER, played)};
+#undef F
+#define F(type, member)                                                                                                \
+	{                                                                                                              \
+#member, type, offsetof(struct fact_entry, member)                                                     \
+	}
+static const struct field entry_fields[] = {F(NUMBER, place), F(TEXT, name), F(NUMBER, mmr), F(TEXT, race),
+                                            F(TEXT, country)};
+#undef F
+#define F(type, member)                                                                                                \
+	{                                                                                                              \
+#member, type, offsetof(struct fact_rank, member)                                                      \
+	}
+static const struct field rank_fields[] = {F(NUMBER, place), F(NUMBER, mmr), F(TEXT, race)};
 #undef F
 #define F(type, member)                                                                                                \
 	{                                                                                                              \
@@ -244,28 +276,42 @@ static bool add_element(const struct field *fields, size_t n, char *element, con
 	return !*v;
 }
 
-/* wallet = CURRENCY | SCALE | AVAILABLE | HELD */
-static bool add_wallet(struct facts *f, const char *v)
+/* "wallet = CURRENCY | SCALE | ...": one more element of that list, as its fields stand above. */
+static const struct {
+	const char *name;
+	const struct field *fields;
+	size_t nfields, element;
+	size_t n, v; /* in struct facts */
+} lists[] = {
+#define LIST(name, fields, type, member)                                                                               \
+	{                                                                                                              \
+		name, fields, sizeof(fields) / sizeof((fields)[0]), sizeof(type), offsetof(struct facts, member.n),    \
+		    offsetof(struct facts, member.v)                                                                   \
+	}
+    LIST("wallet", wallet_fields, struct fact_wallet, wallets),
+    LIST("listed", listed_fields, struct fact_listed, listing),
+    LIST("rating", rating_fields, struct fact_rating, ratings),
+    LIST("entry", entry_fields, struct fact_entry, board),
+    LIST("rank", rank_fields, struct fact_rank, ranks),
+};
+
+/* False: no list of that name, or no such values. */
+static bool add_to_list(struct facts *f, const char *name, const char *v)
 {
-	struct fact_wallet *list = arena_array(&scratch, struct fact_wallet, f->wallets.n + 1);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		size_t *n = (size_t *)((char *)f + lists[i].n), size = lists[i].element;
+		void **list = (void **)((char *)f + lists[i].v);
+		char *grown;
 
-	if (f->wallets.n)
-		memcpy(list, f->wallets.v, f->wallets.n * sizeof(*list));
-	f->wallets.v = list;
-	return add_element(wallet_fields, sizeof(wallet_fields) / sizeof(wallet_fields[0]),
-	                   (char *)&list[f->wallets.n++], v);
-}
-
-/* listed = ID | PUBLIC_ID | STATUS | AMOUNT | CURRENCY | SCALE | MINE */
-static bool add_listed(struct facts *f, const char *v)
-{
-	struct fact_listed *list = arena_array(&scratch, struct fact_listed, f->listing.n + 1);
-
-	if (f->listing.n)
-		memcpy(list, f->listing.v, f->listing.n * sizeof(*list));
-	f->listing.v = list;
-	return add_element(listed_fields, sizeof(listed_fields) / sizeof(listed_fields[0]),
-	                   (char *)&list[f->listing.n++], v);
+		if (strcmp(lists[i].name, name) != 0)
+			continue;
+		grown = arena_calloc(&scratch, *n + 1, size);
+		if (*n)
+			memcpy(grown, *list, *n * size);
+		*list = grown;
+		return add_element(lists[i].fields, lists[i].nfields, grown + size * (*n)++, v);
+	}
+	return false;
 }
 
 static void set_args(struct update *u, const char *v)
@@ -307,12 +353,9 @@ static bool set(struct update *u, struct facts *f, const char *name, const char 
 			return true;
 		}
 	}
-	if (strcmp(name, "wallet") == 0)
-		return add_wallet(f, v);
-	if (strcmp(name, "listed") == 0)
-		return add_listed(f, v);
 	if (strncmp(name, "update.", 7) != 0)
-		return set_field(facts_fields, sizeof(facts_fields) / sizeof(facts_fields[0]), (char *)f, name, v);
+		return add_to_list(f, name, v) ||
+		       set_field(facts_fields, sizeof(facts_fields) / sizeof(facts_fields[0]), (char *)f, name, v);
 	name += 7;
 	if (strcmp(name, "kind") == 0 || strcmp(name, "chat") == 0) {
 		int value = word_value(v);
@@ -394,19 +437,42 @@ static const char *on_one_line(const char *v)
 	return end ? arena_printf(&scratch, "%.*s\\n%s", (int)(end - v), v, on_one_line(end + 1)) : v;
 }
 
-static void say_write(struct lines *out, const struct decision *d)
+/* A statement's parameters, the first of which is its $first. */
+static void say_params(struct lines *out, const char *statement, const struct params *p, size_t first)
 {
-	const struct embed_file *f = embed_find(arena_printf(&scratch, "sql/queries/%s.sql", d->commit));
+	const struct embed_file *f = embed_find(arena_printf(&scratch, "sql/queries/%s.sql", statement));
 
-	say(out, arena_printf(&scratch, "write %s", d->commit));
-	for (size_t i = 0; i < d->params.n; i++) {
-		const char *v = d->params.v[i].ptr;
+	for (size_t i = 0; i < p->n; i++) {
+		const char *v = p->v[i].ptr;
 
 		v = !v ? "nothing" : strcmp(v, "t") == 0 ? "yes" : strcmp(v, "f") == 0 ? "no" : v;
-		say(out, arena_printf(&scratch, "%s = %s", param_name(d->commit, i + 3), on_one_line(v)));
+		say(out, arena_printf(&scratch, "%s =%s%s", param_name(statement, i + first), *v ? " " : "",
+		                      on_one_line(v)));
 	}
-	if (!f || strstr(f->data, arena_printf(&scratch, "$%zu", d->params.n + 3)))
-		broken(d->commit, d->params.n, "the statement wants more parameters than it was given", "");
+	if (!f || strstr(f->data, arena_printf(&scratch, "$%zu", p->n + first)))
+		broken(statement, p->n, "the statement wants more parameters than it was given", "");
+}
+
+static void say_write(struct lines *out, const struct decision *d)
+{
+	say(out, arena_printf(&scratch, "write %s", d->commit));
+	say_params(out, d->commit, &d->params, 3);
+}
+
+/* What is looked up before it is decided, where the case wants to know. */
+static void say_load(struct lines *out, const struct testcase *t, const struct command *c, const struct update *u,
+                     const struct facts *f)
+{
+	struct params p = {.arena = &scratch};
+	bool wanted = false;
+
+	for (size_t i = 0; i < t->then.n; i++)
+		wanted = wanted || strncmp(t->then.v[i], "load ", 5) == 0;
+	if (!wanted || !c->load)
+		return;
+	c->ask(u, f, &p);
+	say(out, arena_printf(&scratch, "load %s", c->load));
+	say_params(out, c->load, &p, 1);
 }
 
 /* "do forget: player 5"; an empty word as nothing. */
@@ -435,9 +501,10 @@ static void say_reply(struct lines *out, const struct reply *r)
 	say_text(out, r->html);
 	for (size_t i = 0; i < r->nrows; i++) {
 		for (size_t k = 0; k < r->rows[i].n; k++)
-			say(out, arena_printf(&scratch, "[%s] %s", r->rows[i].buttons[k].label,
+			say(out, arena_printf(&scratch, "[%s] %s%s", r->rows[i].buttons[k].label,
 			                      r->rows[i].buttons[k].url ? r->rows[i].buttons[k].url
-			                                                : r->rows[i].buttons[k].data));
+			                                                : r->rows[i].buttons[k].data,
+			                      r->rows[i].buttons[k].off ? ", off" : ""));
 	}
 }
 
@@ -462,8 +529,8 @@ static void say_decision(struct lines *out, const struct decision *d)
 static bool heads_block(const char *line)
 {
 	static const char *const heads[] = {
-	    "write ", "send to ", "edit in ", "disarm in ", "reply by ", "then reply by ",
-	    "ignore", "fail: ",   "command ", "code ",      "do "};
+	    "write ", "send to ", "edit in ", "disarm in ", "reply by ", "then reply by ", "ignore",
+	    "fail: ", "command ", "code ",    "do ",        "load ",     "board "};
 
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
 		if (strncmp(line, heads[i], strlen(heads[i])) == 0)
@@ -532,7 +599,13 @@ static void run(const struct testcase *t)
 
 		say(&got, arena_printf(&scratch, "code %s", code ? code : "none"));
 	}
+	if (c && c->board) {
+		const char *key = c->board(&u, &scratch);
+
+		say(&got, arena_printf(&scratch, "board %s", key ? key : "none"));
+	}
 	if (c) {
+		say_load(&got, t, c, &u, &f);
 		c->decide(&u, &f, &d);
 		say_decision(&got, &d);
 	}

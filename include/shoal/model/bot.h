@@ -17,6 +17,7 @@ enum need {
 	NEED_PERSONA = 1 << 1, /* fallback before the SELECT, persona after it */
 	NEED_ANSWER = 1 << 2,  /* the responder's answer, after the SELECT, where `wants_answer` says so */
 	NEED_PLAYER = 1 << 3,  /* the player who acts, from the cache: player */
+	NEED_BOARD = 1 << 4,   /* the page of the leaderboard that `board` names, from the cache: board */
 };
 
 /* What a slash command, a form or a press is answered with at once, before any work. */
@@ -44,6 +45,8 @@ struct command {
 	unsigned needs; /* enum need bits */
 	/* Start code looked up in the cache: as typed, or "#<id>"; NULL result: none. May be NULL. */
 	const char *(*code)(const struct update *u, struct arena *a);
+	/* "RACE|REGION|COUNTRY|PAGE", each filter as it was said or empty; NULL result: none. */
+	const char *(*board)(const struct update *u, struct arena *a);
 	/* The one SELECT: its name in sql/queries and its parameters, which may depend on cached facts. NULL: none. */
 	const char *load;
 	const char *load_history; /* NEED_ANSWER with a responder configured: instead of `load`, same parameters, also

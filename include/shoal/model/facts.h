@@ -146,6 +146,50 @@ struct fact_listing {
 	const struct fact_listed *v; /* newest first */
 };
 
+/* A player of the ladder, with one of their ratings. */
+struct fact_rating {
+	int64_t uid;
+	const char *name, *country, *region; /* "": not told yet; of country and region the names */
+	bool set_up;
+	const char *races, *vetoes; /* chosen last: names; "": none */
+	const char *race;           /* its name; "": no rating yet */
+	int64_t mmr, played, won, lost, drawn;
+};
+
+struct fact_ratings {
+	size_t n;
+	const struct fact_rating *v; /* by player */
+};
+
+/* A line of the leaderboard. */
+struct fact_entry {
+	int64_t place, mmr, played;
+	const char *name, *country; /* NULL: not told */
+	const char *race;           /* its name */
+};
+
+/* A page of the leaderboard, from the cache. */
+struct fact_board {
+	bool known;
+	const char *unknown;                                /* the filter that means nothing; NULL: none */
+	const char *race, *region, *country;                /* filters, as buttons name them; NULL: any */
+	const char *race_name, *region_name, *country_name; /* of these */
+	int64_t page, pages, total;
+	size_t n;
+	const struct fact_entry *v;
+};
+
+/* An entry of the asking player's on that leaderboard. */
+struct fact_rank {
+	const char *race; /* its name */
+	int64_t mmr, place;
+};
+
+struct fact_ranks {
+	size_t n;
+	const struct fact_rank *v; /* the best first */
+};
+
 #define FACTS_CHANCE 32
 
 struct facts {
@@ -174,6 +218,9 @@ struct facts {
 	struct fact_draft draft;
 	struct fact_trade trade;
 	struct fact_listing listing;
+	struct fact_ratings ratings;
+	struct fact_board board;
+	struct fact_ranks ranks;
 };
 
 #endif

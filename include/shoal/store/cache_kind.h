@@ -1,4 +1,6 @@
-/* The caches, by kind and by name (SPEC 2, "Caches by name"), and the statements that fill them. */
+/* The caches, by kind and by name (SPEC 2, "Caches by name"), and the statements that fill them. Pages of the
+ * leaderboard are kept in the same way, and end together when it is made anew, but are none of those that operators
+ * see. */
 #ifndef SHOAL_STORE_CACHE_KIND_H
 #define SHOAL_STORE_CACHE_KIND_H
 
@@ -7,7 +9,8 @@
 
 #include "shoal/base/str.h"
 
-enum cache_kind { CACHE_STARTCODE, CACHE_PERSONA, CACHE_PLAYER, CACHE_STATIC, CACHE_KINDS };
+enum cache_kind { CACHE_STARTCODE, CACHE_PERSONA, CACHE_PLAYER, CACHE_STATIC, CACHE_BOARD, CACHE_KINDS };
+#define CACHE_NAMED CACHE_BOARD /* those before it are called by name */
 
 struct cache_def {
 	const char *name; /* "startcode" */

@@ -7,6 +7,7 @@
  *   persona    <id>, default                       {"id","key","name","greeting","prompt","replies","active"}   persona
  *   player     <uid>                               {"name","country","region","tos_ms","setup_ms"}           player
  *   static     maps, races, regions, countries     [{"code","name","active","game"},...]                     table
+ *   board      RACE|REGION|COUNTRY|PAGE            as sql/queries/cache_board makes it                        board
  *   any        % (cache_key.h)                     ["KEY",...], or the word: many                            directory
  *
  * One thread: references are counted without locks. */
@@ -55,6 +56,7 @@ struct cache_value {
 		struct fact_persona persona;
 		struct fact_player player;
 		struct static_table table;
+		struct fact_board board;
 		const char *alias;
 		struct code_directory directory;
 	};

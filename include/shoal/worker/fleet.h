@@ -19,7 +19,7 @@ struct fleet;
 
 /* One run of a job, as its steps see it. */
 struct fleet_run {
-	struct pg *pg;
+	struct pg *pg; /* of a patient job: its own */
 	struct redis *redis;
 	struct redis *const *shards; /* of the queue: shard n's is shards[n] */
 	unsigned nshards;
@@ -31,6 +31,7 @@ struct fleet_run {
 struct fleet_job {
 	const char *name;  /* a literal: key, metrics label, log */
 	unsigned period_s; /* from a run's end to the next one, at least; also after a run that failed */
+	bool patient;      /* its statements may take minutes: each run has a connection of its own */
 	/* A small part of the work, such as one batch. Ends, in a later turn of the loop, with one of the calls below;
 	 * while there is more it is called again after a pause, unless the lock is lost or the worker drains. */
 	void (*step)(struct fleet_run *run);
@@ -48,7 +49,8 @@ struct fleet_opts {
 	struct pg *pg;       /* no job begins while it is down */
 	struct redis *redis; /* the same */
 	struct redis *const *shards;
-	unsigned nshards; /* at least 1 */
+	unsigned nshards;   /* at least 1 */
+	const char *pg_url; /* for patient jobs; not of a pooler */
 	const struct fleet_job *jobs;
 };
 

@@ -10,5 +10,7 @@ void recall_start(struct job *j, const char *code);
 void recall_persona(struct job *j, int64_t id);
 /* The fact player. */
 void recall_player(struct job *j, int64_t uid);
+/* The fact board. key: as of command.board; NULL, or what can be no key: none. */
+void recall_board(struct job *j, const char *key);
 
 #endif
