@@ -48,7 +48,10 @@ $(B)/obj/base/version.o: $(B)/version
 $(B)/obj/base/version.o: CPPFLAGS += -DSHOAL_VERSION='"$(VERSION)"'
 .PHONY: FORCE
 
-$(B)/embed.c: src/embed.sh $(EMBED)
+# the same for a file that was renamed or has gone
+$(B)/embed.list: FORCE
+	@mkdir -p $(@D); echo '$(EMBED)' | cmp -s - $@ || echo '$(EMBED)' > $@
+$(B)/embed.c: src/embed.sh $(B)/embed.list $(EMBED)
 	@mkdir -p $(@D)
 	$(V)sh src/embed.sh $(EMBED) > $@.part && mv $@.part $@
 $(B)/obj/embed.o: $(B)/embed.c
