@@ -7,7 +7,8 @@
 
 #define BODY_MAX (64 * 1024)
 /* Discord shuts an address out at 10,000 (API v10, "Invalid Request Limit"). What is on the wire when this is reached
- * still counts, up to 64 calls of each worker, and so does what other programs do at the same address. */
+ * still counts, up to 64 calls of each worker, which is room for some 25 of them; and so does what other programs do at
+ * the same address. */
 #define REFUSALS_MOST 8000
 #define TOKEN_LIFE_MS (15 * 60 * 1000)
 

@@ -3,6 +3,9 @@
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
 #include "shoal/bots/registry.h"
+#include "shoal/worker/courtesy.h"
+#include "shoal/worker/reach.h"
+#include "shoal/worker/send.h"
 #include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
 
@@ -92,16 +95,55 @@ static void release_press(struct worker *w, const char *bot, const struct update
 void settle_killer(struct worker *w, struct span bot_name, struct span key, struct span body)
 {
 	const struct bot *bot = bots_find(bot_name);
+	const struct platform *p;
 	struct arena a;
 	struct update u;
+	struct call sorry;
 	const char *why;
-	if (!bot)
+	if (!bot || !conf_has_bot(&w->conf, bot->name))
 		return;
+	p = platform_of(bot->platform);
 	arena_init(&a);
-	if (platform_of(bot->platform)->decode(bot, body, arena_strndup(&a, key.ptr, key.len), 0, &a, &u, &why) ==
-	    ERR_OK)
+	/* when it came is not told: not long ago, most likely */
+	if (p->decode(bot, body, arena_strndup(&a, key.ptr, key.len), clock_wall_ms(), &a, &u, &why) == ERR_OK) {
 		release_press(w, bot->name, &u);
+		if (!reach_bot_trouble(w->reach, bot) && courtesy_sorry(p, &u, &a, &sorry))
+			send_alone(w, bot, &sorry);
+	}
 	arena_release(&a);
+}
+
+/* ---- a dead letter's sender is told, before anybody else can have the entry */
+
+enum settle_step { SETTLE_BEGIN, SETTLE_SORRY, SETTLE_REPORT };
+
+static bool waits_in_vain(struct job *j, struct call *sorry)
+{
+	/* of what was told already nothing is taken back */
+	return outcome_of(j) == JOB_DEAD && j->bot && j->sent == 0 && j->entry->sent == 0 &&
+	       !reach_bot_trouble(j->worker->reach, j->bot) && !flood_bot_blocked(j->worker->flood, j->bot->name) &&
+	       courtesy_sorry(j->platform, &j->update, &j->arena, sorry);
+}
+
+/* STEP_WAIT while it is under way. What comes of it changes nothing. */
+static enum step say_sorry(struct job *j)
+{
+	struct call sorry;
+	switch ((enum settle_step)j->step) {
+	case SETTLE_BEGIN:
+		j->step = SETTLE_SORRY;
+		if (waits_in_vain(j, &sorry) && job_must_confirm(j))
+			return STEP_WAIT;
+		/* fall through */
+	case SETTLE_SORRY:
+		j->step = SETTLE_REPORT;
+		if (!waits_in_vain(j, &sorry))
+			return STEP_NEXT;
+		send_call(j, &sorry);
+		return STEP_WAIT;
+	case SETTLE_REPORT: return STEP_NEXT;
+	}
+	BUG("settle step %d", j->step);
 }
 
 enum step settle(struct job *j)
@@ -109,6 +151,8 @@ enum step settle(struct job *j)
 	struct worker *w = j->worker;
 	if (j->outcome == JOB_THROTTLED) /* its notice is worth no second try, which would pass as a fresh update */
 		j->failure = FAILURE_NONE;
+	if (say_sorry(j) == STEP_WAIT)
+		return STEP_WAIT;
 	enum job_outcome outcome = outcome_of(j);
 	double total = (double)(clock_us() - j->began_us) / 1e6;
 	if (outcome == JOB_DEAD && j->bot)

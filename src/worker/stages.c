@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "shoal/bots/registry.h"
+#include "shoal/worker/courtesy.h"
 #include "shoal/worker/reach.h"
 #include "shoal/worker/send.h"
 #include "shoal/worker/worker.h"
@@ -63,28 +64,23 @@ static enum step encode_replies(struct job *j)
 	for (const struct reply *r = j->decision.replies; r; r = r->next)
 		n++;
 	j->effects.errands = j->decision.errands;
-	j->effects.calls = arena_array(&j->arena, struct call, n);
+	j->effects.calls = arena_array(&j->arena, struct call, n + 1);
 	j->effects.ncalls = 0;
 	for (const struct reply *r = j->decision.replies; r; r = r->next) {
 		struct call *c = &j->effects.calls[j->effects.ncalls];
 		const char *once = arena_printf(&j->arena, "%s#%zu", j->update.key, j->effects.ncalls++);
 		if (j->platform->encode(r, once, &j->arena, c, &why) != ERR_OK)
-			return job_retry(j, arena_printf(&j->arena, "%s: reply: %s", j->command->name, why));
+			return job_retry(
+			    j, arena_printf(&j->arena, "%s: reply: %s", j->command ? j->command->name : "none", why));
 	}
+	courtesy_dismiss(j);
 	return STEP_NEXT;
 }
 
 static enum step decide(struct job *j)
 {
-	if (j->outcome == JOB_THROTTLED && j->notice && (j->update.token || j->update.chat_id)) {
-		static const char text[] = "You are faster than I can follow. Please wait a little.";
-		decision_init(&j->decision, &j->arena);
-		if (j->update.token && j->update.kind == UPDATE_PRESS) /* its answer would take the message's place */
-			decision_more(&j->decision, j->update.token, text, true);
-		else if (j->update.token)
-			decision_answer(&j->decision, j->update.token, text);
-		else
-			decision_send(&j->decision, j->update.chat_id, text);
+	if (j->outcome == JOB_THROTTLED || !j->command) {
+		courtesy_decide(j);
 		return encode_replies(j);
 	}
 	if (j->outcome != JOB_UNDECIDED)

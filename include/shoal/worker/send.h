@@ -6,5 +6,7 @@
 
 /* One operation of the job. What came of it is in j->ruling; no answer is CALL_OUTAGE. */
 void send_call(struct job *j, const struct call *c);
+/* Of no job: whatever comes of it. c is copied. */
+void send_alone(struct worker *w, const struct bot *bot, const struct call *c);
 
 #endif

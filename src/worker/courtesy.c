@@ -1,0 +1,62 @@
+#include "shoal/worker/courtesy.h"
+
+#include <string.h>
+
+#include "shoal/base/clock.h"
+
+static const char too_fast[] = "You are faster than I can follow. Please wait a little.";
+static const char no_such_thing[] = "I do not know this command any more.";
+static const char sorry[] =
+    "Something went wrong here, and this may not be done. It is noted for those who look after me. "
+    "Please look before you try again.";
+
+/* The gateway has promised an answer. A press was promised none: its message stands there all the time. */
+static bool promised(const struct platform *p, const struct update *u)
+{
+	return p->dismiss && u->token && (u->kind == UPDATE_SLASH || u->kind == UPDATE_FORM);
+}
+
+static void say(struct decision *d, const struct update *u, const char *text)
+{
+	if (u->token && u->kind == UPDATE_PRESS) /* its answer would take the message's place */
+		decision_more(d, u->token, text, true);
+	else if (u->token)
+		decision_answer(d, u->token, text);
+	else if (u->chat_id)
+		decision_send(d, u->chat_id, text);
+}
+
+void courtesy_decide(struct job *j)
+{
+	decision_init(&j->decision, &j->arena);
+	if (j->outcome == JOB_THROTTLED && j->notice)
+		say(&j->decision, &j->update, too_fast);
+	/* The gateway says so itself, but one of another version may know the command. */
+	else if (!j->command && promised(j->platform, &j->update))
+		say(&j->decision, &j->update, no_such_thing);
+}
+
+void courtesy_dismiss(struct job *j)
+{
+	const struct update *u = &j->update;
+
+	if (!promised(j->platform, u))
+		return;
+	for (const struct reply *r = j->decision.replies; r; r = r->next)
+		if (r->token && strcmp(r->token, u->token) == 0)
+			return;
+	j->platform->dismiss(u->token, &j->effects.calls[j->effects.ncalls++]);
+}
+
+bool courtesy_sorry(const struct platform *p, const struct update *u, struct arena *a, struct call *out)
+{
+	struct decision d;
+	const char *why;
+
+	if (!p->dismiss || !u->token || clock_wall_ms() - u->received_ms > p->token_life_ms ||
+	    !(u->kind & (UPDATE_SLASH | UPDATE_FORM | UPDATE_PRESS)))
+		return false;
+	decision_init(&d, a);
+	say(&d, u, sorry);
+	return d.replies && p->encode(d.replies, "", a, out, &why) == ERR_OK;
+}
