@@ -12,6 +12,7 @@
 #include "shoal/model/amount.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/shards.h"
+#include "shoal/wire/own.h"
 #include "shoal/wire/platform.h"
 #include "shoal/wire/stream.h"
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "shoal/wire/data.h"
+#include "shoal/wire/own.h"
 
 static const struct {
 	const char *name;
@@ -244,6 +245,15 @@ static void read_data(const cJSON *data, const struct discord_place *p, struct a
 	read_options(u, a, p->type == DISCORD_MODAL ? fill_form : fill_menu, data);
 }
 
+/* Discord's interactions, which the gateway takes in, all have a type. */
+static bool read_own(struct span body, struct arena *a, struct update *u)
+{
+	const char *why;
+	const cJSON *root = own_begins(body) ? json_parse(a, body, &why) : NULL;
+
+	return root && !json_get(root, "type") && own_read(root, a, u);
+}
+
 enum err discord_decode(const struct bot *bot, struct span body, const char *key, int64_t at_ms, struct arena *a,
                         struct update *u, const char **why)
 {
@@ -253,9 +263,12 @@ enum err discord_decode(const struct bot *bot, struct span body, const char *key
 	(void)bot;
 	*u = (struct update){
 	    .kind = UPDATE_OTHER, .kind_name = "unknown", .key = key, .received_ms = at_ms, .text = "", .payload = ""};
+	if (read_own(body, a, u))
+		return ERR_OK;
 	if (discord_locate(body, a, &p, why) != ERR_OK)
 		return ERR_INVALID;
 	read_place(&p, u);
+	u->serial = p.id;
 	discord_snowflake(json_obj(p.root, "message"), "id", &u->message_id);
 	data = json_obj(p.root, "data");
 	if (p.type == DISCORD_COMMAND || p.type == DISCORD_AUTOCOMPLETE)

@@ -151,24 +151,3 @@ enum err effects_decode(struct span text, struct arena *a, struct effects *out)
 	}
 	return ERR_OK;
 }
-
-struct span refused_encode(int64_t chat_id, struct arena *a)
-{
-	return span_of(arena_printf(a, "{\"shoal\":\"refused\",\"chat_id\":%lld}", (long long)chat_id));
-}
-
-struct span due_encode(const char *what, const char *of, int64_t chat_id, struct arena *a)
-{
-	struct buf b;
-	struct json_writer w;
-
-	buf_init(&b, 4096);
-	json_writer_init(&w, &b);
-	json_begin_obj(&w);
-	json_kv_str(&w, "shoal", "due");
-	json_kv_i64(&w, "chat_id", chat_id);
-	json_kv_str(&w, "what", what);
-	json_kv_str(&w, "of", of);
-	json_end_obj(&w);
-	return finish(&b, a);
-}

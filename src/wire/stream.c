@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "shoal/wire/discord.h"
+#include "shoal/wire/platform.h"
 #include "shoal/wire/telegram.h"
 
 #define UPDATE_ID_MAX (INT64_C(1) << 53)
@@ -70,7 +71,7 @@ void entry_internal(const struct bot *bot, int64_t chat_id, const char *cause, s
                     struct arena *a, struct entry *out)
 {
 	*out = (struct entry){.bot = bot->name, .at_ms = now_ms, .body = body, .kind_name = "refused", .update_id = -1};
-	out->lane = arena_printf(a, "telegram:%s:%lld", bot->name, (long long)chat_id);
+	out->lane = arena_printf(a, "%s:%s:%lld", platform_of(bot->platform)->name, bot->name, (long long)chat_id);
 	out->key = arena_printf(a, "shoal:%s:%lld:%s", bot->name, (long long)chat_id, cause);
 	if (strlen(out->key) > KEY_MAX)
 		out->key = arena_printf(a, "shoal:%s:%lld:#%016llx", bot->name, (long long)chat_id,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "shoal/wire/data.h"
+#include "shoal/wire/own.h"
 
 /* Every field of Update. What bots act on has a shape of its own; the rest is only placed. */
 static const struct telegram_kind kinds[] = {
@@ -38,9 +39,6 @@ static const struct telegram_kind unknown_kinds[] = {
     {"unknown", TELEGRAM_PLAIN, "chat", "from"},
     {"unknown", TELEGRAM_PLAIN, "message.chat", "user"},
 };
-
-static const struct telegram_kind refused_kind = {"refused", TELEGRAM_PLAIN, NULL, NULL};
-static const struct telegram_kind due_kind = {"due", TELEGRAM_PLAIN, NULL, NULL};
 
 /* Content of a message without text. The first that is there names it: those that Telegram doubles for old clients
  * (animation also as document, venue also as location, live photo also as photo) come before their doubles. */
@@ -325,36 +323,15 @@ static void read_member(const cJSON *m, struct update *u)
 	u->blocked = strcmp(status, "kicked") == 0 || strcmp(status, "left") == 0 || !inside;
 }
 
-static void read_own_place(int64_t chat_id, struct update *u)
+/* Telegram's updates, which the gateway takes in, all have an update_id. */
+static bool read_own(const cJSON *root, struct arena *a, struct update *u)
 {
-	u->chat_id = chat_id;
-	u->chat = chat_kind_of(NULL, chat_id);
+	if (json_get(root, "update_id") || !own_read(root, a, u))
+		return false;
+	if (u->kind == UPDATE_REFUSED)
+		u->chat = chat_kind_of(NULL, u->chat_id);
 	if (u->chat == CHAT_PRIVATE)
-		u->from.id = chat_id;
-}
-
-/* {"shoal":"refused","chat_id":N} and {"shoal":"due","chat_id":N,"what":W,"of":NAME}: only Shoal itself writes them.
- * Telegram's updates, which the gateway takes in, all have an update_id. */
-static bool read_own(const cJSON *root, struct update *u)
-{
-	const char *what = json_str(root, "shoal"), *word = json_str(root, "what"), *of = json_str(root, "of");
-	int64_t chat_id;
-
-	if (!what || json_get(root, "update_id") || !json_i64(root, "chat_id", &chat_id))
-		return false;
-	if (strcmp(what, "refused") == 0) {
-		u->kind = UPDATE_REFUSED;
-		u->kind_name = refused_kind.name;
-		read_own_place(chat_id, u);
-		return true;
-	}
-	if (strcmp(what, "due") != 0 || !word || !*word || !of)
-		return false;
-	u->kind = UPDATE_DUE;
-	u->kind_name = due_kind.name;
-	u->chat_id = chat_id; /* nobody did this: from stays empty */
-	u->word = word;
-	u->args[u->nargs++] = of;
+		u->from.id = u->chat_id;
 	return true;
 }
 
@@ -374,7 +351,7 @@ enum err telegram_decode(const struct bot *bot, struct span body, const char *ke
 		*why = "the body is not a JSON object";
 		return ERR_INVALID;
 	}
-	if (read_own(root, u))
+	if (read_own(root, a, u))
 		return ERR_OK;
 	telegram_locate(root, &p);
 	read_place(&p, u);

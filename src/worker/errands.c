@@ -4,6 +4,7 @@
 
 #include "shoal/store/cache.h"
 #include "shoal/store/cache_key.h"
+#include "shoal/store/line.h"
 #include "shoal/worker/reach.h"
 #include "shoal/worker/worker.h"
 
@@ -22,7 +23,7 @@ static bool forget_sound(const struct errand *e)
 {
 	enum cache_kind kind;
 
-	return cache_kind_find(span_of(e->words[0]), &kind) && cache_key_valid(span_of(e->words[1]));
+	return e->n == 2 && cache_kind_find(span_of(e->words[0]), &kind) && cache_key_valid(span_of(e->words[1]));
 }
 
 static void forget(struct job *j, const struct errand *e)
@@ -34,21 +35,68 @@ static void forget(struct job *j, const struct errand *e)
 	cache_invalidate(j->worker->cache, kind, span_of(e->words[1]), forgotten, j);
 }
 
+/* ---- the line */
+
+static void lined_up(void *arg, enum err err, const redisReply *reply)
+{
+	struct job *j = arg;
+
+	(void)reply; /* whoever has been taken out meanwhile hears of that */
+	job_op_failed(j, err);
+	job_end(j);
+}
+
+typedef void line_fn(struct redis *r, const struct span *words, size_t n, redis_fn *fn, void *arg);
+
+static void line_up(struct job *j, const struct errand *e, line_fn *fn)
+{
+	struct span words[ERRAND_WORDS];
+
+	for (size_t i = 0; i < e->n; i++)
+		words[i] = span_of(e->words[i]);
+	job_begin(j);
+	fn(queue_redis(j->worker->shards[0].queue), words, e->n, lined_up, j);
+}
+
+static bool enter_sound(const struct errand *e)
+{
+	int64_t number;
+
+	return e->n >= 4 && e->n % 2 == 0 && span_i64(span_of(e->words[0]), &number) &&
+	       span_i64(span_of(e->words[1]), &number) && span_i64(span_of(e->words[2]), &number);
+}
+
+static void enter(struct job *j, const struct errand *e)
+{
+	line_up(j, e, line_enter);
+}
+
+static bool paired_sound(const struct errand *e)
+{
+	return e->n >= 3 && e->n % 2 == 1;
+}
+
+static void paired(struct job *j, const struct errand *e)
+{
+	line_up(j, e, line_paired);
+}
+
 /* ---- all of them */
 
 static const struct errand_row {
 	const char *what;
-	size_t words;
 	bool (*sound)(const struct errand *e);
 	void (*begin)(struct job *j, const struct errand *e);
 } rows[] = {
-    {"forget", 2, forget_sound, forget},
+    {"forget", forget_sound, forget},
+    {"enter", enter_sound, enter},
+    {"paired", paired_sound, paired},
 };
 
 static const struct errand_row *find(const struct errand *e)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (strcmp(rows[i].what, e->what) == 0 && rows[i].words == e->n && rows[i].sound(e))
+		if (strcmp(rows[i].what, e->what) == 0 && rows[i].sound(e))
 			return &rows[i];
 	}
 	return NULL;

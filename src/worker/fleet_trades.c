@@ -9,6 +9,7 @@
 #include "shoal/bots/escrow.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/sql.h"
+#include "shoal/wire/own.h"
 #include "shoal/wire/platform.h"
 #include "shoal/wire/stream.h"
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "shoal/base/clock.h"
+#include "shoal/store/line.h"
 #include "shoal/store/rows.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/guard.h"
@@ -92,6 +93,27 @@ static enum step load_first(struct job *j)
 	return STEP_NEXT;
 }
 
+static void placed(void *arg, enum err err, const redisReply *reply)
+{
+	struct job *j = arg;
+	if (err == ERR_OK && !line_read(reply, &j->arena, &j->facts.line))
+		err = ERR_PROTOCOL;
+	job_op_failed(j, err);
+	if (err != ERR_OK && !j->error)
+		j->error = arena_printf(&j->arena, "line: %s", err_text(err));
+	job_end(j);
+}
+
+/* Whether somebody left or was paired just before is only known once they are out, so that comes before the decision.
+ */
+static void ask_line(struct job *j)
+{
+	const struct update *u = &j->update;
+	job_begin(j);
+	line_player(queue_redis(j->worker->shards[0].queue), u->from.id, j->command->needs & NEED_LEAVE ? u->serial : 0,
+	            placed, j);
+}
+
 static enum step load_select(struct job *j)
 {
 	if (j->op_err != ERR_OK)
@@ -106,6 +128,8 @@ static enum step load_select(struct job *j)
 		j->outcome = j->double_click ? JOB_DOUBLE_CLICK : JOB_THROTTLED;
 		return STEP_NEXT;
 	}
+	if (j->command->needs & (NEED_LINE | NEED_LEAVE))
+		ask_line(j);
 	if (!j->command->load)
 		return STEP_NEXT;
 	struct params p = {.arena = &j->arena};

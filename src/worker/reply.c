@@ -4,6 +4,7 @@
 
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
+#include "shoal/wire/own.h"
 #include "shoal/wire/stream.h"
 #include "shoal/worker/errands.h"
 #include "shoal/worker/reach.h"

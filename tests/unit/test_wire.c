@@ -1,6 +1,7 @@
 /* links: base model wire */
 #include "check.h"
 
+#include "shoal/wire/own.h"
 #include "shoal/wire/platform.h"
 #include "shoal/wire/telegram.h"
 

@@ -18,6 +18,8 @@ enum need {
 	NEED_ANSWER = 1 << 2,  /* the responder's answer, after the SELECT, where `wants_answer` says so */
 	NEED_PLAYER = 1 << 3,  /* the player who acts, from the cache: player */
 	NEED_BOARD = 1 << 4,   /* the page of the leaderboard that `board` names, from the cache: board */
+	NEED_LINE = 1 << 5,    /* how they stand in the line of those who wait: line */
+	NEED_LEAVE = 1 << 6,   /* the same, once they are taken out of it */
 };
 
 /* What a slash command, a form or a press is answered with at once, before any work. */

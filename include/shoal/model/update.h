@@ -23,7 +23,7 @@ enum update_kind {
 	UPDATE_FORM = 1 << 9,     /* a form was handed in: word, args, mark as of a press; its fields are options */
 	UPDATE_SUGGEST = 1 << 10, /* an option of a slash command is being typed: as UPDATE_SLASH, and focus. The
 	                            gateway answers it; it is never in the stream */
-	UPDATE_DUE = 1 << 11      /* from the fleet itself, in the lane of chat_id: word is due for args[0] */
+	UPDATE_DUE = 1 << 11      /* from the fleet itself, in the lane of chat_id: word is due for args[0]; options */
 };
 
 enum chat_kind { CHAT_NONE = 0, CHAT_PRIVATE = 1 << 0, CHAT_GROUP = 1 << 1, CHAT_CHANNEL = 1 << 2 };
@@ -49,6 +49,7 @@ struct update {
 	const char
 	    *kind_name;      /* the platform's own word, one of a fixed list: "message", "callback_query", "unknown" */
 	const char *key;     /* idempotency key (SPEC 4) */
+	int64_t serial;      /* the platform's number of it, larger than of any update before; 0: it has none */
 	int64_t received_ms; /* wall clock, when the gateway had it */
 	struct person from;
 	int64_t chat_id;  /* 0: none */

@@ -116,9 +116,4 @@ struct effects {
 struct span effects_encode(const struct effects *e, struct arena *a);
 enum err effects_decode(struct span text, struct arena *a, struct effects *out) __attribute__((warn_unused_result));
 
-/* Body of the entry by which the fleet tells itself that a chat refused (decodes to UPDATE_REFUSED). */
-struct span refused_encode(int64_t chat_id, struct arena *a);
-/* Body of an entry that says that something is due (decodes to UPDATE_DUE), in the lane of a chat. */
-struct span due_encode(const char *what, const char *of, int64_t chat_id, struct arena *a);
-
 #endif
