@@ -93,6 +93,10 @@ void dc_let_go(struct dc_interaction *i)
 	if (i->call)
 		http_cancel(i->call);
 	i->call = NULL;
+	if (i->late)
+		timer_release(&i->lateness);
+	free(i->late);
+	i->late = NULL;
 	if (i->wait)
 		wait_over(i->wait);
 }
@@ -177,11 +181,46 @@ void dc_end(struct dc_interaction *i, enum dc_state state, const char *why)
 	wake(i, is_owed(i) ? DC_UNTIL_FIRST : DC_UNTIL_DONE);
 }
 
+static void take(struct dc_interaction *i, struct span body)
+{
+	const char *why;
+	struct arena a;
+
+	arena_init(&a);
+	why = dc_take_response(i, body, &a);
+	dc_end(i, why ? DC_MALFORMED : DC_ANSWERED, why);
+	arena_release(&a);
+}
+
+static void on_late(void *arg)
+{
+	struct dc_interaction *i = arg;
+	char *body = i->late;
+
+	timer_release(&i->lateness);
+	i->late = NULL;
+	take(i, span_of(body));
+	free(body);
+}
+
+/* The real one, too, now and then knows of a response some time after it came. */
+static bool is_late(struct dc_interaction *i, struct span body)
+{
+	struct sim *s = i->discord->sim;
+	const struct fault *f =
+	    faults_hit(&s->faults, "interaction", i->discord->name, i->channel ? i->channel->id : 0);
+
+	if (!f || f->kind != FAULT_DELAY)
+		return false;
+	i->late = mem_strdup(body.ptr ? body.ptr : "");
+	timer_init(&i->lateness, s->loop, on_late, i);
+	timer_set(&i->lateness, f->ms);
+	return true;
+}
+
 static void on_response(void *arg, enum err err, const struct http_response *res)
 {
 	struct dc_interaction *i = arg;
-	const char *why;
-	struct arena a;
 
 	i->call = NULL;
 	if (err != ERR_OK) {
@@ -189,14 +228,10 @@ static void on_response(void *arg, enum err err, const struct http_response *res
 		return;
 	}
 	i->status = res->status;
-	if (res->status != 200) {
+	if (res->status != 200)
 		dc_end(i, DC_REFUSED, "answered with another status than 200");
-		return;
-	}
-	arena_init(&a);
-	why = dc_take_response(i, res->body, &a);
-	dc_end(i, why ? DC_MALFORMED : DC_ANSWERED, why);
-	arena_release(&a);
+	else if (!is_late(i, res->body))
+		take(i, res->body);
 }
 
 void dc_send(struct dc_interaction *i, struct span body)

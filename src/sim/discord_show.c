@@ -144,14 +144,21 @@ bool dc_feed_has(struct discord *d, const struct dc_user *u, int64_t after)
 	return has_news(d->channel, u, after) || has_news(u->dm, u, after);
 }
 
-static void write_channel(struct json_writer *w, struct discord *d, const struct dc_channel *c, const struct dc_user *u,
-                          int64_t after)
+/* Of two channels, in the order of their messages. */
+static void write_news(struct json_writer *w, struct discord *d, const struct dc_user *u, int64_t after)
 {
-	struct dc_message *m;
+	const struct dc_channel *channels[2] = {d->channel, u->dm};
+	size_t at[2] = {0, 0};
 
-	for (size_t n = 0; c && (m = shown(c, n)) != NULL; n++) {
-		if (is_news(u, m, after))
-			write_message(w, d, m);
+	for (;;) {
+		struct dc_message *a = shown(channels[0], at[0]), *b = channels[1] ? shown(channels[1], at[1]) : NULL;
+		bool second = !a || (b && b->id < a->id);
+
+		if (!a && !b)
+			return;
+		if (is_news(u, second ? b : a, after))
+			write_message(w, d, second ? b : a);
+		at[second]++;
 	}
 }
 
@@ -166,8 +173,7 @@ void dc_show_feed(struct discord *d, const struct dc_user *u, int64_t after)
 	write_user(&w, u);
 	json_key(&w, "messages");
 	json_begin_arr(&w);
-	write_channel(&w, d, d->channel, u, after);
-	write_channel(&w, d, u->dm, u, after);
+	write_news(&w, d, u, after);
 	json_end_arr(&w);
 	json_end_obj(&w);
 }

@@ -102,6 +102,8 @@ struct dc_interaction {
 	bool submitted;      /* a modal that was handed in */
 	unsigned edits, followups;
 	struct discord *discord;
+	char *late; /* a response that is held back, NULL: none */
+	struct timer lateness;
 	struct http_call *call; /* on its way */
 	struct dc_wait *wait;   /* a control request that waits for it */
 	TAILQ_ENTRY(dc_interaction) link;
