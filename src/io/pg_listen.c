@@ -24,8 +24,8 @@
  * WAITING without a timer: the connection string cannot be used. */
 enum listen_state { LISTEN_WAITING, LISTEN_DIALING, LISTEN_GREETING, LISTEN_UP, LISTEN_CLOSED };
 
-/* ECHOED: the answer is here, the end of its command is not. */
-enum question { QUESTION_NONE, QUESTION_ASKED, QUESTION_ECHOED };
+/* ASKED: by NOTIFY. ECHOED: its answer is here, the end of its command is not. LIGHT: the end is the answer. */
+enum question { QUESTION_NONE, QUESTION_ASKED, QUESTION_ECHOED, QUESTION_LIGHT };
 
 struct pg_listen {
 	struct loop *loop;
@@ -45,6 +45,7 @@ struct pg_listen {
 
 	enum question question;
 	uint64_t token; /* of the question, as its payload */
+	int answered;   /* by this process of the server, a light one */
 	int64_t asked_ms;
 	bool ask_again; /* after this one */
 	struct task soon;
@@ -111,8 +112,8 @@ static void complain(struct pg_listen *l, bool was_up)
 	l->unsaid = level == LOG_WARN ? 0 : l->unsaid + 1;
 }
 
-/* kind counts the loss in the metrics. on_down may close l. */
-static void cut(struct pg_listen *l, const char *kind, const char *reason)
+/* kind counts the loss in the metrics. */
+static void lose(struct pg_listen *l, const char *kind, const char *reason)
 {
 	bool was_up = l->state == LISTEN_UP;
 
@@ -129,6 +130,14 @@ static void cut(struct pg_listen *l, const char *kind, const char *reason)
 	l->state = LISTEN_WAITING;
 	timer_set(&l->timer, jitter_ms(l->backoff_ms));
 	l->backoff_ms = l->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : l->backoff_ms * 2;
+}
+
+/* on_down may close l. */
+static void cut(struct pg_listen *l, const char *kind, const char *reason)
+{
+	bool was_up = l->state == LISTEN_UP;
+
+	lose(l, kind, reason);
 	if (was_up && l->opts.on_down != NULL)
 		l->opts.on_down(l->opts.arg);
 }
@@ -144,6 +153,11 @@ static void cut_broken(struct pg_listen *l)
 	else
 		cut(l, "lost", pg_message(&a, l->pq));
 	arena_release(&a);
+}
+
+static void cut_moved(struct pg_listen *l)
+{
+	cut(l, "protocol", "another server session answers: a pooler stands between that does not keep ours");
 }
 
 /* The first one tells. */
@@ -180,15 +194,9 @@ static void flush(struct pg_listen *l)
 	}
 }
 
-/* before: what goes in the same transaction, ahead of the question. Only where none is open. */
-static void ask(struct pg_listen *l, const char *before)
+static void send_question(struct pg_listen *l, enum question question, const char *sql)
 {
-	char sql[384];
-	int len = snprintf(sql, sizeof(sql), "%sNOTIFY %s, '%" PRIu64 "'", before, l->echo, ++l->token);
-
-	ENSURE(len > 0 && (size_t)len < sizeof(sql));
-	l->ask_again = false;
-	l->question = QUESTION_ASKED;
+	l->question = question;
 	l->asked_ms = clock_ms(); /* before it can leave */
 	timer_set(&l->timer, l->opts.timeout_ms);
 	if (PQsendQuery(l->pq, sql) != 1)
@@ -197,16 +205,51 @@ static void ask(struct pg_listen *l, const char *before)
 		flush(l);
 }
 
+/* before: what goes in the same transaction, ahead of the question. Only where none is open. */
+static void ask(struct pg_listen *l, const char *before)
+{
+	char sql[384];
+	int len = snprintf(sql, sizeof(sql), "%sNOTIFY %s, '%" PRIu64 "'", before, l->echo, ++l->token);
+
+	ENSURE(len > 0 && (size_t)len < sizeof(sql));
+	l->ask_again = false;
+	send_question(l, QUESTION_ASKED, sql);
+}
+
+static void ask_by_the_clock(struct pg_listen *l)
+{
+	if (l->opts.light)
+		send_question(l, QUESTION_LIGHT, "SELECT pg_backend_pid() AS shoal_echo");
+	else
+		ask(l, "");
+}
+
+/* Those that light questions lead to, of several listeners, are not to come at one time. */
+static int64_t interval_ms(const struct pg_listen *l)
+{
+	return l->opts.light ? jitter_ms(l->opts.ping_ms) : l->opts.ping_ms;
+}
+
 /* A question ends with its command, as libpq takes the next one only then. */
 static void end_question(struct pg_listen *l)
 {
-	if (l->question != QUESTION_ECHOED || PQtransactionStatus(l->pq) != PQTRANS_IDLE)
+	bool light = l->question == QUESTION_LIGHT;
+
+	if ((!light && l->question != QUESTION_ECHOED) || PQtransactionStatus(l->pq) != PQTRANS_IDLE)
 		return;
 	l->question = QUESTION_NONE;
+	if (light && l->answered != l->backend) {
+		cut_moved(l);
+		return;
+	}
+	if (light && l->opts.on_alive != NULL)
+		l->opts.on_alive(l->opts.arg, l->asked_ms);
+	if (l->state != LISTEN_UP)
+		return;
 	if (l->ask_again)
 		loop_defer(l->loop, &l->soon);
 	else
-		timer_set(&l->timer, l->asked_ms + l->opts.ping_ms - clock_ms());
+		timer_set(&l->timer, l->asked_ms + interval_ms(l) - clock_ms());
 }
 
 static void on_soon(void *arg)
@@ -255,7 +298,7 @@ static void take_echo(struct pg_listen *l, const PGnotify *n)
 	if (l->state == LISTEN_GREETING) {
 		get_up(l, n->be_pid);
 	} else if (n->be_pid != l->backend) {
-		cut(l, "protocol", "another server session answers: a pooler stands between that does not keep ours");
+		cut_moved(l);
 		return;
 	}
 	if (l->state == LISTEN_UP && l->opts.on_pong != NULL)
@@ -283,7 +326,9 @@ static bool take_results(struct pg_listen *l)
 	bool ok = true;
 
 	while (ok && !PQisBusy(l->pq) && (res = PQgetResult(l->pq)) != NULL) {
-		ok = PQresultStatus(res) == PGRES_COMMAND_OK;
+		ok = PQresultStatus(res) == PGRES_COMMAND_OK || PQresultStatus(res) == PGRES_TUPLES_OK;
+		if (PQntuples(res) == 1)
+			l->answered = atoi(PQgetvalue(res, 0, 0));
 		if (!ok)
 			note_last_word(l, res);
 		PQclear(res);
@@ -384,7 +429,7 @@ static void on_timer(void *arg)
 	if (l->state == LISTEN_WAITING) {
 		dial(l);
 	} else if (l->question == QUESTION_NONE) {
-		ask(l, "");
+		ask_by_the_clock(l);
 	} else {
 		snprintf(reason, sizeof(reason), "no answer within %u ms", l->opts.timeout_ms);
 		cut(l, "timeout", reason);
@@ -429,6 +474,12 @@ void pg_listen_close(struct pg_listen *l)
 	timer_release(&l->timer);
 	l->state = LISTEN_CLOSED;
 	let_go(l);
+}
+
+void pg_listen_drop(struct pg_listen *l, const char *reason)
+{
+	if (l->state == LISTEN_UP)
+		lose(l, "dropped", reason);
 }
 
 bool pg_listen_up(const struct pg_listen *l)

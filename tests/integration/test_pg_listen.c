@@ -23,7 +23,7 @@ static struct pg_listen *listener;
 /* What the listener told. */
 static struct {
 	bool up;
-	int ups, downs, notices, pongs;
+	int ups, downs, notices, pongs, alives;
 	int last;         /* the last payload as a number */
 	int64_t asked_ms; /* of the last pong */
 	char why[200];    /* pg_listen_trouble in on_down */
@@ -104,6 +104,15 @@ static void on_pong(void *arg, int64_t asked_ms)
 	CHECK(asked_ms >= heard.asked_ms && asked_ms <= clock_ms());
 	heard.asked_ms = asked_ms;
 	heard.pongs++;
+	loop_stop(loop);
+}
+
+static void on_alive(void *arg, int64_t asked_ms)
+{
+	CHECK(arg == &heard);
+	CHECK(heard.up && asked_ms <= clock_ms());
+	heard.asked_ms = asked_ms;
+	heard.alives++;
 	loop_stop(loop);
 }
 
@@ -453,6 +462,57 @@ static void questions_by_the_clock(void)
 	close_listener();
 }
 
+/* Light ones cost no transaction number, and come after what was signalled before; others can be asked between. */
+static void light_questions_by_the_clock(void)
+{
+	struct pg_listen_opts o = options();
+	long long first;
+
+	o.light = true;
+	o.ping_ms = 20;
+	o.on_alive = on_alive;
+	open_up(&o);
+	first = atoll(pgserver_sql(&server, "SELECT pg_current_xact_id()"));
+	WAIT(heard.alives >= 20);
+	CHECK_INT(atoll(pgserver_sql(&server, "SELECT pg_current_xact_id()")), first + 1);
+	CHECK_INT(heard.pongs, 1);
+	for (int i = 1; i <= 20; i++) {
+		int64_t since;
+
+		pgserver_sql(&server, "NOTIFY news, 'x'");
+		since = clock_ms();
+		WAIT(heard.asked_ms > since);
+		CHECK_INT(heard.notices, i);
+	}
+	for (int i = 0; i < 20; i++) {
+		pgserver_sql(&server, "NOTIFY news, 'y'");
+		told();
+		CHECK_INT(heard.notices, 21 + i);
+	}
+	CHECK_INT(heard.pongs, 21);
+	CHECK_INT(heard.downs, 0);
+	close_listener();
+}
+
+static void dropped_on_demand(void)
+{
+	struct pg_listen_opts o = options();
+
+	open_listener(&o);
+	pg_listen_drop(listener, "not yet"); /* down: does nothing */
+	CHECK_STR(pg_listen_trouble(listener), "not connected yet");
+	WAIT(heard.up);
+	pg_listen_drop(listener, "for a reason");
+	CHECK(!pg_listen_up(listener));
+	CHECK_STR(pg_listen_trouble(listener), "for a reason");
+	CHECK_INT(heard.downs, 0);
+	heard.up = false;
+	WAIT(heard.up);
+	CHECK_INT(heard.ups, 2);
+	CHECK_STR(told(), "");
+	close_listener();
+}
+
 /* --- cases: losing the server */
 
 static void check_restart(int signum)
@@ -746,6 +806,17 @@ static bool fake_read(int fd, void *to, size_t len)
 	return recv(fd, to, len, MSG_WAITALL) == (ssize_t)len;
 }
 
+static void fake_row(struct buf *b, const char *value)
+{
+	static const char column[] = "\0\1pid\0\0\0\0\0\0\0\0\0\0\31\377\377\377\377\377\377\0"; /* one, of type text */
+	char row[7] = {0, 1, 0, 0, 0, 1, value[0]};
+
+	fake_put(b, 'T', column, sizeof(column));
+	fake_put(b, 'D', row, sizeof(row));
+	fake_put(b, 'C', "SELECT 1", 9);
+	fake_put(b, 'Z', "I", 1);
+}
+
 /* The text of a query; false when the client has left. */
 static bool fake_query(int fd, bool startup, char *text, size_t size)
 {
@@ -777,6 +848,11 @@ static void fake_serve(int fd, enum fake_mode mode)
 	fake_put(&b, 'Z', "I", 1);
 	fake_flush(fd, &b);
 	for (int i = 1; fake_query(fd, false, text, sizeof(text)); i++) {
+		if (mode == FAKE_POOLER && strncmp(text, "SELECT ", 7) == 0) {
+			fake_row(&b, i < 3 ? "7" : "8");
+			fake_flush(fd, &b);
+			continue;
+		}
 		at = strstr(text, "NOTIFY ");
 		if (at == NULL || sscanf(at, "NOTIFY %79[^,], '%39[^']'", channel, payload) != 2)
 			_exit(1);
@@ -866,6 +942,27 @@ static void a_pooler_moves_us(void)
 	CHECK(strstr(heard.why, "pooler") != NULL);
 	CHECK_INT(heard.pongs, 2);
 	WAIT(heard.ups == 2);
+	close_listener();
+	server_kill(&pid);
+}
+
+static void a_pooler_moves_us_between_light_questions(void)
+{
+	struct pg_listen_opts o = options();
+	int port = port_own();
+	pid_t pid = fake_start(FAKE_POOLER, port);
+	char url[200];
+
+	snprintf(url, sizeof(url), "host=127.0.0.1 port=%d user=u dbname=d sslmode=disable", port);
+	o.url = url;
+	o.light = true;
+	o.ping_ms = 20;
+	o.on_alive = on_alive;
+	open_up(&o);
+	WAIT(heard.downs > 0);
+	CHECK(strstr(heard.why, "pooler") != NULL);
+	CHECK_INT(heard.alives, 1);
+	CHECK_INT(heard.pongs, 1);
 	close_listener();
 	server_kill(&pid);
 }
@@ -1095,6 +1192,8 @@ int main(void)
 	RUN(pongs_among_many_commits);
 	RUN(questions_on_demand);
 	RUN(questions_by_the_clock);
+	RUN(light_questions_by_the_clock);
+	RUN(dropped_on_demand);
 	RUN(killed);
 	RUN(shut_down);
 	RUN(appears_later);
@@ -1108,6 +1207,7 @@ int main(void)
 	RUN(a_read_only_session);
 	RUN(the_echo_comes_late);
 	RUN(a_pooler_moves_us);
+	RUN(a_pooler_moves_us_between_light_questions);
 	RUN(the_next_host_takes_it);
 	RUN(a_flood_of_small_ones);
 	RUN(a_flood_of_large_ones);

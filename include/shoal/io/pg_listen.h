@@ -11,7 +11,9 @@
  * after the notice of everything that anyone could see when it was asked.
  * It costs a transaction number and, for some microseconds, the lock that all NOTIFYs of a server share; up to
  * Postgres 18 it also wakes the backend of every listener of the database: ask some times a second, not hundreds. While
- * another NOTIFY cannot finish its commit (its synchronous standby is away, say), no answer comes. */
+ * another NOTIFY cannot finish its commit (its synchronous standby is away, say), no answer comes.
+ * So where there are many listeners, those by the clock are light ones: a plain query, which wakes nobody and shows
+ * that the session lives and that all notices that were signalled before are here. */
 #ifndef SHOAL_IO_PG_LISTEN_H
 #define SHOAL_IO_PG_LISTEN_H
 
@@ -27,6 +29,7 @@ struct pg_listen_opts {
 	const char *url; /* libpq connection string or URI */
 	const char *application_name;
 	const char *channel; /* as it is, not folded to lower case; 1 to 63 bytes */
+	bool light;          /* what is asked by the clock, with jitter, is a plain query, and its answer on_alive */
 	unsigned ping_ms;    /* from one question to the next; a late answer makes it longer; not 0 */
 	unsigned timeout_ms; /* an answer later than this: the connection is dropped and made anew; not 0. So also in a
 	                        flood that takes longer: the new connection begins behind it. */
@@ -39,6 +42,8 @@ struct pg_listen_opts {
 	/* The notice of every change that was visible, to whomever, before asked_ms (of clock_ms) has been given to
 	 * on_notice, or was before on_up. */
 	void (*on_pong)(void *arg, int64_t asked_ms);
+	/* Of a light question: the notice of every change whose notice was signalled before asked_ms. */
+	void (*on_alive)(void *arg, int64_t asked_ms);
 	void *arg;
 };
 
@@ -53,5 +58,7 @@ const char *pg_listen_trouble(const struct pg_listen *l);
 /* Asks at the end of this turn instead of at the next time; while a question is open, right after its answer. So one
  * on_pong follows whose asked_ms is not before this call, for all calls until then. Does nothing while down. */
 void pg_listen_ping(struct pg_listen *l);
+/* Gives the connection up, without on_down, and dials anew as after a loss. Does nothing while down. */
+void pg_listen_drop(struct pg_listen *l, const char *reason);
 
 #endif
