@@ -44,8 +44,8 @@ struct pg_listen {
 	char kind[16];       /* of that, for the metrics */
 
 	enum question question;
-	uint64_t token; /* of the question, as its payload */
-	int answered;   /* by this process of the server, a light one */
+	uint64_t token;   /* of the question, as its payload */
+	int64_t answered; /* by this process of the server, a light one */
 	int64_t asked_ms;
 	bool ask_again; /* after this one */
 	struct task soon;
@@ -327,8 +327,8 @@ static bool take_results(struct pg_listen *l)
 
 	while (ok && !PQisBusy(l->pq) && (res = PQgetResult(l->pq)) != NULL) {
 		ok = PQresultStatus(res) == PGRES_COMMAND_OK || PQresultStatus(res) == PGRES_TUPLES_OK;
-		if (PQntuples(res) == 1)
-			l->answered = atoi(PQgetvalue(res, 0, 0));
+		if (PQntuples(res) == 1 && !span_i64(span_of(PQgetvalue(res, 0, 0)), &l->answered))
+			l->answered = 0;
 		if (!ok)
 			note_last_word(l, res);
 		PQclear(res);

@@ -583,6 +583,7 @@ struct cache *cache_open(const struct cache_opts *opts)
 	open_flights(c);
 	c->listen = cache_listen_open(&(struct cache_listen_opts){.loop = opts->loop,
 	                                                          .redis = opts->redis,
+	                                                          .pg = opts->pg,
 	                                                          .url = opts->listen_url,
 	                                                          .application_name = opts->id,
 	                                                          .changed = on_change,

@@ -10,7 +10,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import PATIENCE, check, finish, wait_for  # noqa: E402
+from lib import PATIENCE, check, finish, http, start_postgres, wait_for  # noqa: E402
+from proxy import Proxy  # noqa: E402
 from stack import Stack, binary_from_argv, light  # noqa: E402
 
 CHANGES = int(os.environ.get("CHANGES", "12" if light() else "60"))
@@ -218,6 +219,28 @@ def without_memory(stack):
     check("no memory: it was not asked", stack.total("shoal_cache_requests_total", 'layer="memory"') == 0)
 
 
+def another_database(stack):
+    """A listener that hears nothing of the database in which changes are made: it counts for nothing, and says so."""
+    other = start_postgres()
+    way = Proxy(stack.pg.port)
+    direct = stack.pg.url.replace(":%d/" % stack.pg.port, ":%d/" % way.port)
+    w = stack.add_worker(SHOAL_POSTGRES_DIRECT_URL=direct)
+    stack.expect("worker", lambda: stack.ready(w))
+    for to, said in ((other, False), (stack.pg, True), (other, False)):
+        way.to = to.port
+        way.cut()
+        way.mend()
+        told = lambda: b"SHOAL_POSTGRES_DIRECT_URL" in http("GET", "http://127.0.0.1:%d/readyz" % stack.ports[w]).body
+        check("another database: " + ("the right one again" if said else "not ready, with the variable that is wrong"),
+              wait_for(lambda: stack.ready(w) if said else told()))
+    check("another database: it is logged", "are not heard through SHOAL_POSTGRES_DIRECT_URL" in w.output())
+    w.stop()
+    # one that has never heard it begins all the same, and goes by what others hear
+    v = stack.add_worker(SHOAL_POSTGRES_DIRECT_URL=direct)
+    stack.expect("worker", lambda: b'"caches":"ok"' in http("GET", "http://127.0.0.1:%d/readyz" % stack.ports[v]).body)
+    other.stop()
+
+
 def main():
     stack = Stack(binary_from_argv(), workers=0, pg_conf={"log_statement": "all", "log_line_prefix": "%a|"},
                   SHOAL_INFLIGHT=4, SHOAL_LOG_UPDATES=0)
@@ -226,6 +249,7 @@ def main():
     a_cold_key_costs_one_query(stack)
     workers_that_join(stack)
     without_memory(stack)
+    another_database(stack)
     stack.stop()
 
 

@@ -262,7 +262,7 @@ static void nobody_can_tell(void)
 
 static void stop_listening(const char *who)
 {
-	sqlf("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%%NOTIFY shoal_echo%%' AND "
+	sqlf("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%%shoal_echo%%' AND "
 	     "pid <> pg_backend_pid() AND application_name LIKE '%s'",
 	     who);
 }
@@ -320,6 +320,26 @@ static void no_gap_where_another_one_listened(void)
 	CHECK_STR(command("GET shoal:{cache}:v:player"), before);
 }
 
+/* Of all workers together about one question a second wakes the listeners: it is what takes a transaction number. */
+static void few_questions_of_many_listeners(void)
+{
+	PGresult *r;
+	long long first, last;
+
+	calm();
+	run_ms(1200);
+	r = PQexec(hand, "SELECT pg_current_xact_id()");
+	first = atoll(PQgetvalue(r, 0, 0));
+	PQclear(r);
+	run_ms(4000);
+	r = PQexec(hand, "SELECT pg_current_xact_id()");
+	last = atoll(PQgetvalue(r, 0, 0));
+	PQclear(r);
+	printf("# %lld questions in 4 s, of 3 listeners\n", last - first - 1);
+	CHECK(last - first - 1 < 8);
+	CHECK(last - first > 1);
+}
+
 int main(void)
 {
 	rig_open("test_cache_away", NULL);
@@ -331,6 +351,7 @@ int main(void)
 	RUN(plain_sql_is_heard_by_all);
 	RUN(change_while_nobody_listens_is_seen);
 	RUN(no_gap_where_another_one_listened);
+	RUN(few_questions_of_many_listeners);
 	RUN(redis_comes_back_empty);
 	RUN(redis_comes_back_with_old_data);
 	RUN(redis_comes_back_as_it_was);

@@ -227,7 +227,7 @@ def cut_redis(t):
 
 
 def cut_listeners(t):
-    t.pg.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%%NOTIFY shoal_echo%%' "
+    t.pg.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%%shoal_echo%%' "
               "AND pid <> pg_backend_pid() AND random() < " + t.random.choice(["0.3", "1"]))
 
 

@@ -2,9 +2,12 @@
  * notify (sql/migrations/003_cache.sql), and every worker listens. One connection a worker and no job of the fleet:
  * nobody's death leaves a gap, and a worker's memory stays certain while Redis is away.
  *
+ * A listener that hears nothing may listen to the wrong database: it counts only once it has heard what was told
+ * through the pool (cache_probe.h).
+ *
  * What nobody heard: a connection that begins to listen asks Redis whether others listened without a break meanwhile.
- * They say so, once a second, in `shoal:{cache}:listening`: a time of Redis, such that every change that committed
- * before is void by now. Where nobody did, all generations end. */
+ * One of them says so, about once a second, in `shoal:{cache}:listening`: a time of Redis, such that every change that
+ * committed before is void by now. Where nobody did, all generations end. */
 #ifndef SHOAL_STORE_CACHE_LISTEN_H
 #define SHOAL_STORE_CACHE_LISTEN_H
 
@@ -12,6 +15,7 @@
 
 #include "shoal/base/str.h"
 #include "shoal/io/loop.h"
+#include "shoal/io/pg.h"
 #include "shoal/io/redis.h"
 
 struct cache_listen;
@@ -19,7 +23,8 @@ struct cache_listen;
 struct cache_listen_opts {
 	struct loop *loop;
 	struct redis *redis;
-	const char *url; /* of Postgres, not of a pooler */
+	struct pg *pg;   /* through which changes are made */
+	const char *url; /* of the same database, not of a pooler */
 	const char *application_name;
 	/* A change has committed; payload is "CACHE CHANGE KEY", KEY "*": anything. Its voids are to be called for
 	 * inside this call, on the same connection to Redis. */
@@ -40,7 +45,7 @@ void cache_listen_redis_came(struct cache_listen *l);
 /* A change could not be voided in Redis: what this worker heard proves nothing until `gap` has been answered. */
 void cache_listen_doubt(struct cache_listen *l);
 
-/* It listens, and the question whether there was a gap is answered. */
+/* It listens to the pool's database, and the question whether there was a gap is answered. */
 bool cache_listen_settled(const struct cache_listen *l);
 /* It listens, and does not know yet whether there was a gap, or knows of changes that are not void in Redis. */
 bool cache_listen_doubtful(const struct cache_listen *l);
