@@ -154,9 +154,9 @@ static int show(struct session *s)
 /* --- resolve */
 
 /* Appends to the queue that one of the two is to be told: the fleet does it too, a little later. NULL, or why not. */
-static const char *tell_one(struct session *s, const char *id, int64_t telegram_id)
+static const char *tell_one(struct session *s, const char *id, const char *role, int64_t telegram_id)
 {
-	const char *cause = arena_printf(s->a, "%s:%s", ESCROW_DUE_RESOLVED, id), *why = NULL, **urls;
+	const char *cause = arena_printf(s->a, "%s:%s:%s", ESCROW_DUE_RESOLVED, id, role), *why = NULL, **urls;
 	char key[QUEUE_KEY_MAX];
 	unsigned shards, shard;
 	struct entry e;
@@ -200,7 +200,7 @@ static void tell(struct session *s, const char *id, const PGresult *res)
 
 		if (!telegram_id) /* they were erased */
 			continue;
-		why = tell_one(s, id, number(telegram_id));
+		why = tell_one(s, id, people[i], number(telegram_id));
 		if (why) {
 			fprintf(stderr, "shoal trade: note: the fleet will tell the two when it can: %s\n", why);
 			return;

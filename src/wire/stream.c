@@ -72,10 +72,10 @@ void entry_internal(const struct bot *bot, int64_t chat_id, const char *cause, s
 {
 	*out = (struct entry){.bot = bot->name, .at_ms = now_ms, .body = body, .kind_name = "refused", .update_id = -1};
 	out->lane = arena_printf(a, "%s:%s:%lld", platform_of(bot->platform)->name, bot->name, (long long)chat_id);
-	out->key = arena_printf(a, "shoal:%s:%lld:%s", bot->name, (long long)chat_id, cause);
+	out->key = arena_printf(a, "shoal:%s:%s", bot->name, cause);
 	if (strlen(out->key) > KEY_MAX)
-		out->key = arena_printf(a, "shoal:%s:%lld:#%016llx", bot->name, (long long)chat_id,
-		                        (unsigned long long)fnv1a(cause, strlen(cause)));
+		out->key =
+		    arena_printf(a, "shoal:%s:#%016llx", bot->name, (unsigned long long)fnv1a(cause, strlen(cause)));
 }
 
 size_t entry_xadd(const struct entry *e, const char *stream_key, struct arena *a, struct span **argv)

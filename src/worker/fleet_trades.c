@@ -13,8 +13,10 @@
 #include "shoal/wire/platform.h"
 #include "shoal/wire/stream.h"
 
-#define BATCH 500               /* the LIMIT of the statements */
-#define AGAIN_AFTER_MS "600000" /* an entry that is not settled yet is not appended again so soon */
+#define BATCH 500 /* the LIMIT of the statements */
+/* An entry that is not settled yet is not appended again so soon. What is due for longer comes again under another key:
+ * what became of the first one, ignored by a clock that stood wrong or dead, counts for this long only. */
+#define AGAIN_AFTER_MS 600000
 
 /* What is due, by whom to ask for it: rows of the trade, the person in whose lane it is, and where the next batch
  * begins. */
@@ -58,17 +60,21 @@ static void on_appended(void *arg, enum err err, const redisReply *reply)
 
 static struct redis_script append_script = {.name = "lua/append_once.lua"};
 
-/* In the person's lane, so that it comes in order with what the person does. */
-static void append(struct appending *batch, const char *what, const char *public_id, int64_t person, struct arena *a)
+/* In the person's lane, so that it comes in order with what the person does. id: for which of all those to whom this
+ * may be due for the same trade. */
+static void append(struct appending *batch, const char *what, const char *public_id, const char *id, int64_t person,
+                   struct arena *a)
 {
-	const char *cause = arena_printf(a, "%s:%s", what, public_id);
+	const char *about = arena_printf(a, "%s:%s:%s", what, public_id, id);
+	int64_t now = clock_wall_ms();
+	const char *cause = arena_printf(a, "%s:%lld", about, (long long)(now / AGAIN_AFTER_MS));
 	char key[QUEUE_KEY_MAX], mark[QUEUE_KEY_MAX];
 	struct entry e;
 	struct span *xadd, *argv;
 	unsigned shard;
 	size_t n;
 
-	entry_internal(&bot_escrow, person, cause, due_encode(what, public_id, person, a), clock_wall_ms(), a, &e);
+	entry_internal(&bot_escrow, person, cause, due_encode(what, public_id, person, a), now, a, &e);
 	shard = lane_shard(span_of(e.lane), batch->run->nshards);
 	queue_key(key, shard, "updates");
 	queue_key(mark, shard, "once");
@@ -77,8 +83,8 @@ static void append(struct appending *batch, const char *what, const char *public
 	ENSURE(n > 3);
 	argv = arena_array(a, struct span, n);
 	argv[0] = span_of(key);
-	argv[1] = span_of(arena_printf(a, "%s:%s", mark, e.key));
-	argv[2] = SPAN(AGAIN_AFTER_MS);
+	argv[1] = span_of(arena_printf(a, "%s:%s:%s", mark, bot_escrow.name, about));
+	argv[2] = span_of(arena_printf(a, "%d", AGAIN_AFTER_MS));
 	memcpy(argv + 3, xadd + 3, (n - 3) * sizeof(*argv));
 	batch->left++;
 	redis_eval(batch->run->shards[shard], &append_script, on_appended, batch, 2, n, argv);
@@ -119,7 +125,7 @@ static void on_due(void *arg, enum err err, PGresult *res, const struct pg_fault
 
 		if (!PQgetisnull(res, i, 1) && !span_i64(span_of(PQgetvalue(res, i, 1)), &person))
 			BUG("telegram_id %s", PQgetvalue(res, i, 1));
-		append(batch, due[run->at].what, PQgetvalue(res, i, 0), person, &a);
+		append(batch, due[run->at].what, PQgetvalue(res, i, 0), PQgetvalue(res, i, 3), person, &a);
 	}
 	remember(run, res);
 	batch->more = run->at < DUE;

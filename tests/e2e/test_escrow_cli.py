@@ -151,7 +151,8 @@ check("trade_resolve_is_audited", pg.rows("select action, target, details->>'out
     ("trade.resolve", "trade:ONE1", "released", "the parcel came")])
 entries = [{k.decode(): v.decode() for k, v in e[1].items()} for e in r.xrange("shoal:{0}:updates")]
 check("trade_both_are_to_be_told", [(e["bot"], e["lane"], e["key"]) for e in entries] == [
-    ("escrow", "telegram:escrow:42", "shoal:escrow:42:resolved:ONE1"), ("escrow", "telegram:escrow:43", "shoal:escrow:43:resolved:ONE1")]
+    ("escrow", "telegram:escrow:42", "shoal:escrow:resolved:ONE1:buyer"),
+    ("escrow", "telegram:escrow:43", "shoal:escrow:resolved:ONE1:seller")]
     and json.loads(entries[1]["body"]) == {"shoal": "due", "chat_id": 43, "what": "resolved", "of": "ONE1"}, entries)
 trade = json.loads(shoal("trade", "show", "ONE1", "--json")[2])
 check("trade_show_tells_who_decided", [(e["status"], e["by"]) for e in trade["events"]] == [

@@ -140,7 +140,7 @@ static void entry_of_the_fleet(void)
 	arena_init(&a);
 	entry_internal(&bot, 77, "telegram:persona:12", SPAN("{}"), 5, &a, &e);
 	CHECK_STR(e.lane, "telegram:persona:77");
-	CHECK_STR(e.key, "shoal:persona:77:telegram:persona:12");
+	CHECK_STR(e.key, "shoal:persona:telegram:persona:12");
 	CHECK_INT(e.at_ms, 5);
 	memset(cause, 'k', sizeof(cause));
 	cause[399] = 0;

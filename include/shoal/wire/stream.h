@@ -33,7 +33,8 @@ struct discord_place;
 void entry_from_discord(const struct bot *bot, const struct discord_place *p, struct span body, int64_t now_ms,
                         struct arena *a, struct entry *out);
 
-/* Entry for an update that the fleet sends itself (refused_encode): lane of the chat, key derived from `cause`. */
+/* Entry for an update that the fleet sends itself (refused_encode): lane of the chat, key derived from `cause`, which
+ * names this one among all of the bot. Keys outlive people: no id of a platform belongs into one. */
 void entry_internal(const struct bot *bot, int64_t chat_id, const char *cause, struct span body, int64_t now_ms,
                     struct arena *a, struct entry *out);
 
