@@ -1,8 +1,9 @@
 -- What a decision of the escrow bot needs to know: the person, the question that is open with them, the trade that a
 -- button or an invitation names with both its people, and a row for each currency with their wallet, which repeats the
--- other columns. The seller of a pending trade is the person who opened its invitation, if anybody.
+-- other columns. The seller of a pending trade is the person who opened its invitation, if anybody. The time is this
+-- server's: whether a trade's time is over is decided by the clock by which it is written.
 -- $1 telegram_id   $2 bot   $3 public_id of a trade, or NULL   $4 token of an invitation, or NULL
-SELECT one.*, c.code AS wallet_currency, c.scale AS wallet_scale,
+SELECT floor(extract(epoch FROM now()) * 1000)::bigint AS now_ms, one.*, c.code AS wallet_currency, c.scale AS wallet_scale,
 	coalesce(w.available, 0) AS wallet_available, coalesce(w.held, 0) AS wallet_held
 FROM (
 	SELECT u.id AS user_id, u.suspended_at IS NOT NULL AS user_suspended, b.blocked_at IS NOT NULL AS user_blocked,

@@ -45,11 +45,9 @@ static const char *with_amount(const struct talk *t, enum escrow_text text, cons
 	            WORDS("amount", money(t, trade->amount, trade->scale, trade->currency)));
 }
 
-/* Its time is over, by this clock or, where accepting met a conflict, by the database's. */
 static bool is_late(const struct talk *t, const struct fact_trade *trade)
 {
-	return trade_is(trade, "pending") &&
-	       ((trade->expires_ms && trade->expires_ms <= t->f->now_ms) || t->f->conflict);
+	return trade_is(trade, "pending") && trade->expires_ms && trade->expires_ms <= t->f->now_ms;
 }
 
 static struct fact_trade expire(const struct talk *t, const struct fact_trade *trade)
@@ -183,7 +181,7 @@ void trade_deed(const struct talk *t)
 	}
 }
 
-/* --- what comes due. A conflict says that it is not: by the database's clock not yet, or it was told already. */
+/* --- what comes due. A conflict says that it is not: it was done or told a moment before. */
 
 static void expire_now(const struct talk *t, const struct fact_trade *trade)
 {
@@ -207,7 +205,7 @@ void trade_due(const struct talk *t)
 	const struct fact_trade *trade = &t->f->trade;
 	enum role role = role_of(trade, t->u->chat_id);
 
-	if (strcmp(t->u->word, ESCROW_DUE_EXPIRE) == 0 && trade->found && trade_is(trade, "pending") && !t->f->conflict)
+	if (strcmp(t->u->word, ESCROW_DUE_EXPIRE) == 0 && trade->found && is_late(t, trade) && !t->f->conflict)
 		expire_now(t, trade);
 	else if (strcmp(t->u->word, ESCROW_DUE_RESOLVED) == 0 && (role == ROLE_BUYER || role == ROLE_SELLER) &&
 	         (trade_is(trade, "released") || trade_is(trade, "refunded")) && !t->f->conflict)

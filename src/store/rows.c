@@ -15,6 +15,7 @@ struct column {
 #define AT(member) offsetof(struct facts, member)
 
 static const struct column columns[] = {
+    {"now_ms", COLUMN_ID, AT(now_ms), 0},
     {"match_id", COLUMN_ID, AT(match.id), 0},
     {"match_player_1", COLUMN_ID, AT(match.player_1), 0},
     {"match_player_2", COLUMN_ID, AT(match.player_2), 0},

@@ -851,6 +851,8 @@ static void load_tells_what_there_is(void)
 	CHECK_STR(f.trade.currency, "USD");
 	CHECK_STR(f.trade.terms, "an old bicycle");
 	CHECK_INT(f.trade.expires_ms / 1000, atoll(get("SELECT floor(extract(epoch FROM expires_at)) FROM escrows")));
+	CHECK(f.now_ms < f.trade.expires_ms &&
+	      f.now_ms > f.trade.expires_ms - 24 * 3600 * 1000); /* the server's time */
 	CHECK(f.trade.buyer.known && f.trade.buyer.id == 1 && f.trade.buyer.telegram_id == 42 && f.trade.buyer.blocked);
 	CHECK_STR(f.trade.buyer.first_name, "Ann");
 	CHECK_STR(f.trade.buyer.language_code, "en");

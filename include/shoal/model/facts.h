@@ -193,7 +193,7 @@ struct fact_ranks {
 #define FACTS_CHANCE 32
 
 struct facts {
-	int64_t now_ms;                     /* wall clock */
+	int64_t now_ms;                     /* wall clock; the database's, where the row tells it */
 	char mark[UPDATE_MARK_LEN + 1];     /* for buttons rendered by this decision */
 	unsigned char chance[FACTS_CHANCE]; /* from the kernel's generator, anew for every decision */
 	const char *bot_username;           /* on the platform, for links; NULL: it has not been told yet */
