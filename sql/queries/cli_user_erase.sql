@@ -1,7 +1,7 @@
 -- Erases a person who is held. The row stays without a name, for the counts and ledgers that refer to it. The guards of
 -- the last two days stay too, so that nothing is done twice, but lose the texts that they keep; calls_encode() writes
 -- the chat of a stored call as "c":ID.
--- $1 id   $2 telegram_id   $3 actor
+-- $1 id   $2 telegram_id   $3 actor   $4 what they gave up with their wallets, or NULL
 WITH theirs AS (
 	SELECT id FROM chats WHERE user_id = $1::bigint
 ), trades AS ( -- in what the other one was told their name may stand
@@ -36,6 +36,8 @@ WITH theirs AS (
 	SELECT (SELECT count(*) FROM no_chats) AS chats, lines.n AS messages FROM lines
 ), audit AS (
 	INSERT INTO admin_audit (actor, action, target, details)
-	SELECT $3::text, 'user.erase', 'user:' || $1::bigint, to_jsonb(counts) FROM counts
+	SELECT $3::text, 'user.erase', 'user:' || $1::bigint,
+		to_jsonb(counts) || jsonb_strip_nulls(jsonb_build_object('given_up', $4::text))
+	FROM counts
 )
 SELECT chats, messages FROM counts

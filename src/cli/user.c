@@ -8,7 +8,8 @@
 #include "shoal/cli/session.h"
 #include "shoal/cli/sub.h"
 
-static const struct arg_opt options[] = {{"json", false, false}, {"yes", false, false}, {0}};
+static const struct arg_opt options[] = {
+    {"json", false, false}, {"yes", false, false}, {"with-money", false, false}, {0}};
 
 static const struct out_col columns[] = {
     {"id", OUT_INT},
@@ -110,31 +111,38 @@ static bool confirmed(struct session *s, struct span id)
 	    "erasing", "erased");
 }
 
-/* An open trade is the other one's, too. */
-static bool may_go(struct session *s, struct span user, bool *money)
+/* An open trade is the other one's, too. And who is erased can be paid no more: nothing leads from a Telegram id to
+ * what they had. */
+static bool may_go(struct session *s, struct span id, struct span user, struct span *money)
 {
 	PGresult *res = session_run(s, "cli_user_trades", PARAMS(user));
 	int64_t open;
+	int column;
 
 	if (!res)
 		return false;
-	*money = strcmp(PQgetvalue(res, 0, PQfnumber(res, "money")), "t") == 0;
 	open = cell_i64(res, "open");
+	column = PQfnumber(res, "money");
+	*money = PQgetisnull(res, 0, column) ? (struct span){0} : span_of(PQgetvalue(res, 0, column));
 	if (open > 0)
 		session_fail(s, EXIT_FAILED,
 		             "refused: they are in %lld open %s (%s), in which another person's money may be: those "
-		             "must end first (`shoal trade list --user`)",
-		             (long long)open, open == 1 ? "trade" : "trades",
-		             PQgetvalue(res, 0, PQfnumber(res, "one")));
-	return open == 0;
+		             "must end first (`shoal trade list --user %s`)",
+		             (long long)open, open == 1 ? "trade" : "trades", PQgetvalue(res, 0, PQfnumber(res, "one")),
+		             id.ptr);
+	else if (money->ptr && !args_has(s->args, "with-money"))
+		session_fail(s, EXIT_FAILED,
+		             "refused: they have %s, which nobody could pay out any more: pay it and book it first "
+		             "(`shoal wallet debit %s`), or give it up with --with-money",
+		             money->ptr, id.ptr);
+	return s->code == EXIT_DONE;
 }
 
 /* In Postgres. Nobody there: *known is false. */
 static bool erase_stored(struct session *s, struct span id, bool *known)
 {
 	PGresult *res;
-	struct span user;
-	bool money;
+	struct span user, money;
 
 	if (!session_pg(s) || !session_begin(s) || !(res = session_run(s, "cli_user_lock", PARAMS(id))))
 		return false;
@@ -142,11 +150,9 @@ static bool erase_stored(struct session *s, struct span id, bool *known)
 	if (!*known)
 		return true;
 	user = span_i64_text(s->a, cell_i64(res, "id"));
-	if (!may_go(s, user, &money) || !(res = session_run(s, "cli_user_erase", PARAMS(user, id, session_actor(s)))) ||
-	    !session_commit(s))
+	if (!may_go(s, id, user, &money) ||
+	    !(res = session_run(s, "cli_user_erase", PARAMS(user, id, session_actor(s), money))) || !session_commit(s))
 		return false;
-	if (money)
-		fprintf(stderr, "shoal user: note: their wallets are not empty; what is in them is nobody's now\n");
 	if (!s->json)
 		printf("user %s erased: %lld chats with %lld messages, names and ids\n", id.ptr,
 		       (long long)cell_i64(res, "chats"), (long long)cell_i64(res, "messages"));
@@ -169,9 +175,12 @@ static int erase(struct session *s)
 }
 
 static const struct sub subs[] = {
-    {"show", "json", 1, 1, "TELEGRAM_ID", show},           {"suspend", "json", 1, 1, "TELEGRAM_ID", suspend},
-    {"unsuspend", "json", 1, 1, "TELEGRAM_ID", unsuspend}, {"export", "json", 1, 1, "TELEGRAM_ID", export},
-    {"erase", "json yes", 1, 1, "TELEGRAM_ID", erase},     {0},
+    {"show", "json", 1, 1, "TELEGRAM_ID", show},
+    {"suspend", "json", 1, 1, "TELEGRAM_ID", suspend},
+    {"unsuspend", "json", 1, 1, "TELEGRAM_ID", unsuspend},
+    {"export", "json", 1, 1, "TELEGRAM_ID", export},
+    {"erase", "json yes with-money", 1, 1, "TELEGRAM_ID", erase},
+    {0},
 };
 
 int verb_user(int argc, char **argv)

@@ -186,9 +186,15 @@ pg.rows("insert into guards (key, effects) values ('g1', '[{\"c\":43,\"b\":{\"te
         "('g2', '[{\"c\":43,\"b\":{\"text\":\"other\"}}]')")
 pg.rows("with e as (update escrows set status = 'cancelled', changed_by = 1 where public_id = 'NEW3' returning id) "
         "select book('trade:' || id || ':end', 'cancel', id, 'USD', 1000, 'held', 1, 'available', 1) from e")
+shoal("wallet", "credit", ANN, "BTC", "0.5", "--key", "coin")
 before = pg.rows("select user_id, currency, available, held from wallets order by 1, 2")
 ledger = one("select md5(string_agg(l::text, ' ' order by id)) from ledger_entries l")
-expect("erase_with_money_says_so", shoal("user", "erase", ANN, "--yes"), DONE, "wallets are not empty")
+expect("erase_with_money_is_refused", shoal("user", "erase", ANN, "--yes"), FAILED, "0.50000000 BTC, 90.00 USD", "wallet debit 42",
+       "--with-money")
+check("erase_with_money_changes_nothing", one("select first_name from users where telegram_id = %s", ANN) == "Ann")
+expect("erase_gives_money_up_where_told_to", shoal("user", "erase", ANN, "--yes", "--with-money"), DONE, "user 42 erased")
+check("erase_notes_what_was_given_up", one("select details->>'given_up' from admin_audit where action = 'user.erase'") ==
+      "0.50000000 BTC, 90.00 USD")
 check("erase_keeps_the_ledger_unnamed", pg.rows("select user_id, currency, available, held from wallets order by 1, 2") == before
       and one("select md5(string_agg(l::text, ' ' order by id)) from ledger_entries l") == ledger
       and pg.rows("select telegram_id, first_name from users where id = 1") == [(None, None)])
@@ -197,4 +203,9 @@ check("erase_removes_their_words", one("select count(*) from escrows where terms
       and pg.rows("select distinct user_id from escrow_notices") == [(2,)]
       and pg.rows("select key, effects is null from guards order by key") == [("g1", True), ("g2", False)])
 expect("erased_have_no_wallet_to_show", shoal("wallet", "show", ANN), NOT_THERE)
+for n, (currency, amount) in enumerate([("USD", "10.10"), ("BTC", "0.00000001")]):
+    shoal("wallet", "debit", BOB, currency, amount, "--key", "paid-%d" % n)
+expect("erase_of_who_was_paid", shoal("user", "erase", BOB, "--yes"), DONE, "user 43 erased")
+check("erase_of_who_was_paid_gives_nothing_up", pg.rows(
+    "select details ? 'given_up' from admin_audit where action = 'user.erase' order by id") == [(True,), (False,)])
 lib.finish()
