@@ -33,8 +33,9 @@
 #define LINGER_MS 5000
 #define ACCEPT_PAUSE_MS 100
 #define ERROR_BODY_MAX 4096
+#define STREAM_BACKLOG_MAX (256u << 10) /* bytes that a client has not read yet */
 
-enum conn_state { CONN_HEAD, CONN_BODY, CONN_HANDLING, CONN_WRITING, CONN_LINGERING };
+enum conn_state { CONN_HEAD, CONN_BODY, CONN_HANDLING, CONN_STREAMING, CONN_WRITING, CONN_LINGERING };
 
 struct conn {
 	struct httpd *h;
@@ -149,26 +150,40 @@ static bool header_safe(const char *s)
 	return s[strcspn(s, "\r\n")] == '\0';
 }
 
-static void conn_answer(struct conn *c, int status, const char *content_type, struct span body,
-                        const char *const *headers, bool head_only)
+static void add_headers(struct evbuffer *out, const char *const *headers)
 {
-	struct evbuffer *out = bufferevent_get_output(c->bev);
-	bool bodiless = status == 204 || status == 304;
-
-	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", status, http_status_text(status));
-	add_date(out);
-	if (!bodiless) {
-		if (content_type)
-			evbuffer_add_printf(out, "Content-Type: %s\r\n", content_type);
-		evbuffer_add_printf(out, "Content-Length: %zu\r\n", body.len);
-	}
 	for (; headers && headers[0]; headers += 2) {
 		if (header_safe(headers[0]) && header_safe(headers[1]))
 			evbuffer_add_printf(out, "%s: %s\r\n", headers[0], headers[1]);
 	}
+}
+
+/* length: of the body; below 0: it ends with the connection. */
+static void add_head(struct conn *c, int status, const char *content_type, ssize_t length, const char *const *headers)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+
+	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", status, http_status_text(status));
+	add_date(out);
+	if (status != 204 && status != 304) {
+		if (content_type)
+			evbuffer_add_printf(out, "Content-Type: %s\r\n", content_type);
+		if (length >= 0)
+			evbuffer_add_printf(out, "Content-Length: %zd\r\n", length);
+	}
+	add_headers(out, c->h->opts.headers);
+	add_headers(out, headers);
 	evbuffer_add_printf(out, "Connection: %s\r\n\r\n", c->keep_alive ? "keep-alive" : "close");
+}
+
+static void conn_answer(struct conn *c, int status, const char *content_type, struct span body,
+                        const char *const *headers, bool head_only)
+{
+	bool bodiless = status == 204 || status == 304;
+
+	add_head(c, status, content_type, (ssize_t)body.len, headers);
 	if (!bodiless && !head_only && body.len)
-		evbuffer_add(out, body.ptr, body.len);
+		evbuffer_add(bufferevent_get_output(c->bev), body.ptr, body.len);
 	conn_enter(c, CONN_WRITING);
 }
 
@@ -255,6 +270,48 @@ void httpd_drop(struct httpd_request *r)
 		setsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 		conn_enter(c, CONN_LINGERING);
 		timer_set(&c->deadline, 0); /* not here: the handler may have been called from conn_read */
+	}
+	request_free(r);
+}
+
+/* --- an answer without an end */
+
+void httpd_stream_begin(struct httpd_request *r, const char *content_type, const char *const *headers)
+{
+	struct conn *c = r->conn;
+
+	ENSURE(r->handled);
+	if (!c)
+		return;
+	ENSURE(c->state == CONN_HANDLING);
+	c->keep_alive = false;
+	add_head(c, 200, content_type, -1, headers);
+	conn_enter(c, CONN_STREAMING);
+}
+
+bool httpd_stream_send(struct httpd_request *r, struct span text)
+{
+	struct evbuffer *out;
+
+	if (!r->conn)
+		return false;
+	ENSURE(r->conn->state == CONN_STREAMING);
+	out = bufferevent_get_output(r->conn->bev);
+	if (evbuffer_get_length(out) + text.len > STREAM_BACKLOG_MAX)
+		return false;
+	evbuffer_add(out, text.ptr, text.len);
+	return true;
+}
+
+void httpd_stream_end(struct httpd_request *r)
+{
+	struct conn *c = r->conn;
+
+	if (c && c->state == CONN_STREAMING) {
+		c->r = NULL;
+		conn_enter(c, CONN_WRITING);
+		if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
+			timer_set(&c->deadline, 0); /* nothing more will be written */
 	}
 	request_free(r);
 }
@@ -407,7 +464,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	struct conn *c = arg;
 
 	(void)bev;
-	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING) && c->state != CONN_LINGERING) {
+	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING) && c->state != CONN_LINGERING &&
+	    c->state != CONN_STREAMING) {
 		c->eof = true;
 		conn_read(c);
 	} else {

@@ -20,6 +20,8 @@ struct httpd_opts {
 	size_t max_headers;       /* bytes */
 	unsigned max_connections; /* above: closed at accept */
 	unsigned timeout_s;       /* reading a request, writing an answer, idle keep-alive */
+	/* of every answer, as of httpd_reply, also of those that refuse what is no request; may be NULL; not copied */
+	const char *const *headers;
 	/* Asked when the head of a request with a body is there: false hands it over without the body, of which nothing
 	 * is kept, to be refused; its connection ends with the answer. NULL: every body is read. */
 	bool (*wants_body)(void *arg, const struct httpd_request *r);
@@ -55,6 +57,14 @@ void httpd_reply(struct httpd_request *r, int status, const char *content_type, 
                  const char *const *headers);
 /* {"error":{"code","message"}} */
 void httpd_reply_error(struct httpd_request *r, int status, const char *code, const char *message);
+
+/* An answer without a length, which goes on until httpd_stream_end, or until the client leaves: begin, any number of
+ * sends, end. The request stays valid until its end, which frees it, and counts as open. */
+void httpd_stream_begin(struct httpd_request *r, const char *content_type, const char *const *headers);
+/* False: nothing was sent, the client has left or is far behind; it is time for the end. */
+bool httpd_stream_send(struct httpd_request *r, struct span text) __attribute__((warn_unused_result));
+void httpd_stream_end(struct httpd_request *r);
+
 /* Ends the request by resetting its connection, without an answer: for a peer that must see what that looks like. */
 void httpd_drop(struct httpd_request *r);
 
