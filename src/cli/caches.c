@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "shoal/cli/cli.h"
-#include "shoal/cli/rules.h"
 #include "shoal/cli/sub.h"
 #include "shoal/store/cache_key.h"
+#include "shoal/store/rules.h"
 
 static const struct arg_opt options[] = {
     {"json", false, false}, {"all", false, false}, {"dry-run", false, false}, {"workers", false, false}, {0},

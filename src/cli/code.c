@@ -2,10 +2,10 @@
 #include "shoal/base/clock.h"
 #include "shoal/cli/cli.h"
 #include "shoal/cli/code_csv.h"
-#include "shoal/cli/rules.h"
 #include "shoal/cli/session.h"
 #include "shoal/cli/sub.h"
 #include "shoal/store/cache_key.h"
+#include "shoal/store/rules.h"
 
 #include <stdio.h>
 
@@ -132,7 +132,7 @@ static int add(struct session *s)
 	if (w.description.len == 0)
 		w.description.ptr = NULL;
 	if (!session_pg(s) ||
-	    !(res = session_run(s, "cli_code_add",
+	    !(res = session_run(s, "code_add",
 	                        PARAMS(span_of(w.code), w.persona, w.description, w.max_uses, w.expires,
 	                               span_bool(!args_has(s->args, "inactive")), session_actor(s)))))
 		return s->code;
@@ -153,7 +153,7 @@ static int set(struct session *s)
 		return s->code;
 	if (!w.persona.ptr && !w.description.ptr && !w.max_uses.ptr && !w.expires.ptr && !w.active.ptr)
 		return session_usage(s, "nothing to set: give at least one option");
-	if (!session_pg(s) || !(res = session_run(s, "cli_code_set",
+	if (!session_pg(s) || !(res = session_run(s, "code_set",
 	                                          PARAMS(span_of(w.code), w.persona, w.description, w.max_uses,
 	                                                 w.expires, w.active, session_actor(s)))))
 		return s->code;
@@ -173,14 +173,12 @@ static int remove_code(struct session *s)
 
 	if (why)
 		return session_usage(s, "%s", why);
-	if (!session_pg(s) || !session_begin(s) || !(res = session_run(s, "cli_code_lock", PARAMS(span_of(code)))))
+	if (!session_pg(s) ||
+	    !(res = session_run(s, "code_remove",
+	                        PARAMS(span_of(code), span_bool(args_has(s->args, "force")), session_actor(s)))))
 		return s->code;
 	if (PQntuples(res) == 0)
 		return no_code(s, code);
-	if (!(res = session_run(s, "cli_code_remove",
-	                        PARAMS(span_i64_text(s->a, cell_i64(res, "id")), span_bool(args_has(s->args, "force")),
-	                               session_actor(s)))))
-		return s->code;
 	uses = cell_i64(res, "uses");
 	if (cell_i64(res, "removed") == 0)
 		return session_fail(
@@ -188,8 +186,6 @@ static int remove_code(struct session *s)
 		    "%lld %s came by the code %s: `shoal code set %s --inactive` switches it off and keeps "
 		    "that count, --force removes both",
 		    (long long)uses, uses == 1 ? "person" : "people", code, code);
-	if (!session_commit(s))
-		return s->code;
 	return tell(s, code, out_done(s->json, "code %s removed", code));
 }
 

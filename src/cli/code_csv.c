@@ -11,7 +11,7 @@
 #include "shoal/base/clock.h"
 #include "shoal/base/json.h"
 #include "shoal/cli/csv.h"
-#include "shoal/cli/rules.h"
+#include "shoal/store/rules.h"
 
 enum { FILE_MAX = 64 << 20, ERRORS_SHOWN = 10 };
 
@@ -281,7 +281,7 @@ static bool read_records(struct import *m, struct span text)
 
 static bool find_objections(struct import *m)
 {
-	PGresult *res = session_run(m->s, "cli_code_import_check", PARAMS(buf_span(&m->json)));
+	PGresult *res = session_run(m->s, "code_import_check", PARAMS(buf_span(&m->json)));
 	bool all_missing = true;
 
 	for (int row = 0; res && row < PQntuples(res); row++) {
@@ -308,7 +308,7 @@ static int import_rows(struct import *m)
 		return s->code;
 	if (!find_objections(m))
 		return m->errors ? refuse(m) : s->code;
-	if (!(res = session_run(s, "cli_code_import", PARAMS(buf_span(&m->json), session_actor(s)))))
+	if (!(res = session_run(s, "code_import", PARAMS(buf_span(&m->json), session_actor(s)))))
 		return s->code;
 	added = cell_i64(res, "added");
 	if (added != (int64_t)m->nrows)

@@ -1,9 +1,9 @@
 /* shoal persona: whom people talk to. */
 #include "shoal/base/json.h"
 #include "shoal/cli/cli.h"
-#include "shoal/cli/rules.h"
 #include "shoal/cli/session.h"
 #include "shoal/cli/sub.h"
+#include "shoal/store/rules.h"
 
 static const struct arg_opt options[] = {
     {"json", false, false},   {"name", true, false},      {"greeting", true, false},

@@ -1,8 +1,8 @@
 /* shoal queue pause, resume: what the workers are not handed. */
 #include "shoal/cli/queue.h"
-#include "shoal/cli/rules.h"
 #include "shoal/cli/shard_set.h"
 #include "shoal/store/queue_admin.h"
+#include "shoal/store/rules.h"
 
 static const struct out_col columns[] = {
     {"shard", OUT_INT}, {"reachable", OUT_BOOL}, {"changed", OUT_BOOL}, {"paused", OUT_TEXT}, {0}};

@@ -5,9 +5,9 @@
 #include "shoal/cli/body.h"
 #include "shoal/cli/long_work.h"
 #include "shoal/cli/queue.h"
-#include "shoal/cli/rules.h"
 #include "shoal/cli/shard_set.h"
 #include "shoal/store/queue_admin.h"
+#include "shoal/store/rules.h"
 
 enum { LIMIT = 20, LIMIT_MAX = 100000, PAGE = 256 };
 

@@ -8,6 +8,7 @@
 
 #include "shoal/base/log.h"
 #include "shoal/io/redis.h"
+#include "shoal/store/cache_fence.h"
 #include "shoal/store/cache_gen.h"
 #include "shoal/store/cache_void.h"
 #include "shoal/store/sql.h"
@@ -281,9 +282,8 @@ void session_note(struct session *s, const char *action, const char *target, con
 		not_noted(s, why);
 		return;
 	}
-	res =
-	    sql_run_within(pg, "cli_audit",
-	                   PARAMS(session_actor(s), span_of(action), span_of(target), span_of(details)), NOTE_S * 1000);
+	res = sql_run_within(pg, "audit", PARAMS(session_actor(s), span_of(action), span_of(target), span_of(details)),
+	                     NOTE_S * 1000);
 	if (!res && PQstatus(pg) == CONNECTION_OK)
 		fprintf(stderr,
 		        "shoal %s: it is done; whether it is noted in admin_audit is not known: "

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "shoal/cli/rules.h"
+#include "shoal/store/rules.h"
 #include "shoal/store/shards.h"
 
 static void close_one(void *arg)

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "shoal/cli/rules.h"
+#include "shoal/store/rules.h"
 
 /* Whether name is one of the words in list. */
 static bool has_word(const char *list, const char *name)

@@ -4,9 +4,9 @@
 
 #include "shoal/cli/cli.h"
 #include "shoal/cli/forget.h"
-#include "shoal/cli/rules.h"
 #include "shoal/cli/session.h"
 #include "shoal/cli/sub.h"
+#include "shoal/store/rules.h"
 
 static const struct arg_opt options[] = {
     {"json", false, false}, {"yes", false, false}, {"with-money", false, false}, {0}};

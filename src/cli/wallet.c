@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "shoal/cli/cli.h"
-#include "shoal/cli/rules.h"
 #include "shoal/cli/session.h"
 #include "shoal/cli/sub.h"
 #include "shoal/model/amount.h"
+#include "shoal/store/rules.h"
 
 enum { KEY_BYTES = 200 };
 

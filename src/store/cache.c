@@ -7,6 +7,7 @@
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
 #include "shoal/base/metrics.h"
+#include "shoal/store/cache_fence.h"
 #include "shoal/store/cache_gen.h"
 #include "shoal/store/cache_key.h"
 #include "shoal/store/cache_listen.h"

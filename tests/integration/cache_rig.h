@@ -22,6 +22,7 @@
 #include "shoal/io/pg.h"
 #include "shoal/io/redis.h"
 #include "shoal/store/cache.h"
+#include "shoal/store/cache_fence.h"
 #include "shoal/store/cache_gen.h"
 #include "shoal/store/cache_key.h"
 #include "shoal/store/cache_void.h"

@@ -30,6 +30,7 @@
 #include "shoal/base/err.h"
 #include "shoal/base/log.h"
 #include "shoal/store/cache.h"
+#include "shoal/store/cache_fence.h"
 #include "shoal/store/cache_gen.h"
 #include "shoal/store/cache_void.h"
 

@@ -5,6 +5,7 @@
 #include "shoal/cli/session.h"
 #include "shoal/io/redis.h"
 #include "shoal/store/cache_admin.h"
+#include "shoal/store/cache_fence.h"
 #include "shoal/store/cache_gen.h"
 #include "shoal/store/cache_void.h"
 

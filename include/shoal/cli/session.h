@@ -40,8 +40,6 @@ bool session_pg_direct(struct session *s) __attribute__((warn_unused_result));
 
 /* Runs a statement of the catalogue. NULL after saying what was wrong. */
 PGresult *session_run(struct session *s, const char *name, const struct pg_params *params);
-#define PARAMS(...)                                                                                                    \
-	(&(struct pg_params){.n = sizeof((struct span[]){__VA_ARGS__}) / sizeof(struct span), .v = {__VA_ARGS__}})
 /* Between them statements are one transaction; without a commit nothing of it stays. */
 bool session_begin(struct session *s) __attribute__((warn_unused_result));
 bool session_commit(struct session *s) __attribute__((warn_unused_result));

@@ -42,6 +42,8 @@ struct pg_params {
 	int n;
 	struct span v[PG_PARAMS_MAX];
 };
+#define PARAMS(...)                                                                                                    \
+	(&(struct pg_params){.n = sizeof((struct span[]){__VA_ARGS__}) / sizeof(struct span), .v = {__VA_ARGS__}})
 
 /* What the server said against it. Only valid during the callback. */
 struct pg_fault {

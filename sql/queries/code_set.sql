@@ -1,5 +1,5 @@
--- Changes what is given of a start code; NULL leaves a thing as it is.
--- $1 code   $2 key of its persona   $3 description, '': none   $4 max_uses, 0: no limit
+-- Changes what is given of a start code; NULL leaves a thing as it is. And the code as code_counts has it.
+-- $1 code   $2 key of its persona, '': none   $3 description, '': none   $4 max_uses, 0: no limit
 -- $5 expires_at, '': never   $6 active   $7 actor
 WITH persona AS (
 	SELECT id FROM personas WHERE key = $2::text FOR KEY SHARE
@@ -14,7 +14,7 @@ WITH persona AS (
 		active = coalesce($6::boolean, c.active),
 		updated_at = now()
 	FROM old
-	WHERE c.id = old.id AND ($2::text IS NULL OR EXISTS (SELECT FROM persona))
+	WHERE c.id = old.id AND (coalesce($2::text, '') = '' OR EXISTS (SELECT FROM persona))
 	RETURNING c.*
 ), audit AS (
 	INSERT INTO admin_audit (actor, action, target, details)
@@ -22,4 +22,9 @@ WITH persona AS (
 		jsonb_build_object('before', to_jsonb(old), 'after', to_jsonb(changed))
 	FROM old, changed
 )
-SELECT (SELECT count(*) FROM old) AS codes, (SELECT count(*) FROM changed) AS changed
+SELECT (SELECT count(*) FROM old) AS codes, (SELECT count(*) FROM changed) AS changed,
+	changed.code, (SELECT key FROM personas p WHERE p.id = changed.persona_id) AS persona, changed.description,
+	changed.active, changed.max_uses, wall_ms(changed.expires_at) AS expires_at,
+	(SELECT count(*) FROM start_code_uses u WHERE u.code_id = changed.id) AS user_count,
+	wall_ms(changed.created_at) AS created_at
+FROM (SELECT) one LEFT JOIN changed ON true

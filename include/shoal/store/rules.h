@@ -1,7 +1,7 @@
-/* What may be given for what, on the command line as in an imported file. A rule returns NULL when the value is fine,
- * else a line in the arena that shows the value and says what is allowed. */
-#ifndef SHOAL_CLI_RULES_H
-#define SHOAL_CLI_RULES_H
+/* What may be given for what: on the command line, in an imported file, through the admin API. A rule returns NULL when
+ * the value is fine, else a line in the arena that shows the value and says what is allowed. */
+#ifndef SHOAL_STORE_RULES_H
+#define SHOAL_STORE_RULES_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "shoal/cli/rules.h"
+#include "shoal/store/rules.h"
 
 #include <stdbool.h>
 #include <string.h>
