@@ -8,7 +8,7 @@ V ?= @
 
 CC ?= cc
 PKGS := hiredis libpq libcurl libcjson libevent libcrypto
-LAYERS := base model bots wire io store worker gateway cli sim up
+LAYERS := base model bots wire io store worker gateway admin cli sim up
 CFLAGS ?= $(if $(DEV),-O0,-O2) -g
 CPPFLAGS += -Iinclude -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 WARN := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef

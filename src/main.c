@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shoal/admin/admin.h"
 #include "shoal/base/args.h"
 #include "shoal/base/version.h"
 #include "shoal/cli/cli.h"
@@ -53,6 +54,11 @@ static const struct verb verbs[] = {
      "Takes entries from the stream and handles them. Start as many as you like. SIGTERM lets it finish what it has "
      "in\n"
      "hand (SHOAL_DRAIN_S), then it leaves.\n"},
+    {"admin", PROGRAMS, verb_admin, "serve the API for operators", "",
+     "shoal admin\n\n"
+     "Listens on SHOAL_ADMIN_LISTEN. Who calls shows a bearer token: that of SHOAL_ADMIN_TOKEN may change things, that "
+     "of\n"
+     "SHOAL_VIEWER_TOKEN only look.\n"},
     {"sim", PROGRAMS, verb_sim, "pretend to be the platforms",
      "--listen --bot --limits --retry-scale --query-ttl-s --record --discord --discord-seed --answer-ms",
      "shoal sim [--listen HOST:PORT] [--bot NAME=TOKEN]... [--limits on|off] [--retry-scale F] [--query-ttl-s N]\n"

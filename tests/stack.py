@@ -222,7 +222,7 @@ class Stack:
         wrong = []
         for p in self.programs:
             report = BROKEN.search(p.output())
-            verb = p.argv[1] in ("gateway", "worker", "sim")
+            verb = p.argv[1] in ("gateway", "worker", "admin", "sim")
             if report or (verb and p.child.returncode not in (0, -signal.SIGKILL)):
                 wrong.append("%s ended with %s\n%s" % (p.log, p.child.returncode, p.output()[
                     max(report.start() - 500, 0) if report else -3000:][:3000]))

@@ -21,6 +21,17 @@ static const char *self_name(struct arena *a)
 	return self;
 }
 
+/* Where it is, and the tokens that it wants to see. */
+static void say_admin(const struct stack *s)
+{
+	const char *why, *full = home_secret(s->home, "admin_token", "", &why),
+	                 *view = home_secret(s->home, "viewer_token", "", &why);
+
+	say_line("  Admin API            http://127.0.0.1:%u/api/", stack_unit(s, U_ADMIN)->port);
+	say_line("    with all rights    %s", full ? full : why);
+	say_line("    to look only       %s", view ? view : why);
+}
+
 void stack_announce(struct stack *s)
 {
 	unsigned sim = stack_unit(s, U_SIM)->port, gateway = stack_unit(s, U_GATEWAY)->port, workers = 0;
@@ -41,6 +52,7 @@ void stack_announce(struct stack *s)
 		say_line("  With a start code    http://127.0.0.1:%u/?start=%s", sim, code);
 	say_line("  Trade with money     http://127.0.0.1:%u/?bot=escrow", sim);
 	say_line("  Gateway              http://127.0.0.1:%u/", gateway);
+	say_admin(s);
 	say_line("  Redis, PostgreSQL    127.0.0.1:%u, 127.0.0.1:%u  (URLs with passwords in .shoal/secrets)",
 	         stack_unit(s, U_REDIS)->port, stack_unit(s, U_POSTGRES)->port);
 	say_line("  In another shell     . .shoal/env && %s workers", self);

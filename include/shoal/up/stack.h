@@ -21,7 +21,19 @@
 struct stack;
 struct unit;
 
-enum unit_id { U_REDIS, U_INITDB, U_POSTGRES, U_DATABASE, U_MIGRATE, U_DEMO, U_SIM, U_GATEWAY, U_WORKER, U_WEBHOOK };
+enum unit_id {
+	U_REDIS,
+	U_INITDB,
+	U_POSTGRES,
+	U_DATABASE,
+	U_MIGRATE,
+	U_DEMO,
+	U_SIM,
+	U_GATEWAY,
+	U_ADMIN,
+	U_WORKER,
+	U_WEBHOOK
+};
 #define NEEDS(id) (1u << (id))
 
 /* What is stopped with what; lower first. Replies of draining workers still find the simulator, the database, Redis. */

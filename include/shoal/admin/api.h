@@ -1,0 +1,31 @@
+/* What the API works with: the servers, and who may ask. */
+#ifndef SHOAL_ADMIN_API_H
+#define SHOAL_ADMIN_API_H
+
+#include "shoal/base/conf.h"
+#include "shoal/base/metrics.h"
+#include "shoal/io/httpd.h"
+#include "shoal/io/loop.h"
+#include "shoal/io/pg.h"
+#include "shoal/io/redis.h"
+
+struct api {
+	struct loop *loop;
+	const struct conf *conf;
+	struct pg *pg;
+	struct redis *cache; /* of the caches */
+	struct redis **shards;
+	unsigned nshards;
+	struct auth *auth;
+	struct cache_gen *gen;       /* of the caches in Redis */
+	struct cache_load *load;     /* which reads them whole */
+	struct cache_fences *fences; /* and those who wait for the fleet */
+	struct events *events;
+	struct metric *requests; /* shoal_admin_requests_total */
+};
+
+/* For struct httpd_opts; arg is the api. */
+bool admin_wants_body(void *api, const struct httpd_request *r);
+void admin_handle(void *api, struct httpd_request *r);
+
+#endif

@@ -1,0 +1,72 @@
+/* Who asks: a request on its way through the API. It lives in the request's arena, and ends with exactly one of the
+ * functions that answer it; the request must not be used after that. */
+#ifndef SHOAL_ADMIN_VISITOR_H
+#define SHOAL_ADMIN_VISITOR_H
+
+#include <libpq-fe.h>
+
+#include "shoal/admin/api.h"
+#include "shoal/admin/auth.h"
+#include "shoal/base/json.h"
+
+struct visitor {
+	struct api *api;
+	struct httpd_request *r;
+	struct arena *a;   /* of the request */
+	const char *label; /* of the metric: the path as the table of routes has it, or "other" */
+	const char *param; /* what stands for {...} in the path; NULL: it has none */
+	const char *actor; /* for admin_audit */
+	int status;        /* of the answer that is ready, while something is still waited for */
+	struct buf out;
+	struct json_writer json; /* writes the answer's body */
+};
+
+struct visitor *visitor_new(struct api *api, struct httpd_request *r);
+
+/* --- answers */
+
+void visitor_send(struct visitor *v, int status); /* with what v->json has written */
+void visitor_done(struct visitor *v);             /* 204 */
+/* {"error":{"code","message"}} */
+void visitor_refuse(struct visitor *v, int status, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* 422, with "field" beside code and message. */
+void visitor_invalid(struct visitor *v, const char *field, const char *message);
+/* The same with a header. */
+void visitor_refuse_with(struct visitor *v, int status, const char *code, const char *message, const char *header,
+                         const char *value);
+/* 429 or 503, with Retry-After. */
+void visitor_later(struct visitor *v, int status, const char *code, const char *message, int64_t wait_ms);
+/* What came of asking a server, which is not ERR_OK. who: "Redis", "PostgreSQL". */
+void visitor_failed(struct visitor *v, enum err err, const char *who);
+
+/* --- what the request says */
+
+/* A whole number of the query within least..most, or `otherwise` where it is not given. False: it was refused. */
+bool visitor_query_i64(struct visitor *v, const char *name, int64_t least, int64_t most, int64_t otherwise,
+                       int64_t *out) __attribute__((warn_unused_result));
+/* The body as an object, with no other names than these, separated by spaces; an empty body is an empty object. NULL:
+ * it was refused. */
+const cJSON *visitor_body(struct visitor *v, const char *names);
+
+/* --- Postgres */
+
+/* fn comes with the rows, which live as long as the request; all else is answered here. */
+typedef void visitor_rows_fn(struct visitor *v, const PGresult *rows);
+void visitor_sql(struct visitor *v, const char *statement, const struct pg_params *params, visitor_rows_fn *fn);
+
+/* Columns by name. */
+int64_t visitor_cell_i64(const PGresult *rows, const char *column); /* of row 0, not NULL */
+enum cell_type { CELL_TEXT, CELL_INT, CELL_ID, CELL_TIME, CELL_BOOL, CELL_JSON };
+struct visitor_column {
+	const char *name; /* NULL ends the list */
+	enum cell_type type;
+};
+/* One row as an object; NULL is null. TIME: from ms since 1970; JSON: as it is. */
+void visitor_put_row(struct visitor *v, const PGresult *rows, int row, const struct visitor_column *columns);
+
+/* A time, null where it is below 0. */
+void visitor_kv_time(struct visitor *v, const char *name, int64_t wall_ms);
+void visitor_kv_span(struct visitor *v, const char *name, struct span s); /* ptr NULL: null */
+
+#endif

@@ -1,0 +1,120 @@
+/* From a request to the function that answers it: who asks, what for, and whether they may. */
+#include "shoal/admin/api.h"
+
+#include <string.h>
+
+#include "shoal/admin/auth.h"
+#include "shoal/admin/routes.h"
+#include "shoal/admin/visitor.h"
+
+#define PREFIX "/api/"
+
+struct route {
+	const char *method;
+	const char *path; /* {...} stands for one part of it */
+	enum role role;   /* the least that may */
+	void (*fn)(struct visitor *v);
+};
+
+static const struct route routes[] = {
+    {"GET", "/api/analytics/start-codes", ROLE_VIEWER, codes_list},
+    {"POST", "/api/analytics/start-codes", ROLE_ADMIN, codes_add},
+    {"PUT", "/api/analytics/start-codes/{code}", ROLE_ADMIN, codes_set},
+    {"DELETE", "/api/analytics/start-codes/{code}", ROLE_ADMIN, codes_remove},
+};
+#define NROUTES (sizeof(routes) / sizeof(routes[0]))
+
+/* *param: what stands where the braces are; ptr NULL where there are none. */
+static bool fits(const char *pattern, const char *path, struct span *param)
+{
+	const char *open = strchr(pattern, '{');
+	size_t head = open ? (size_t)(open - pattern) : strlen(pattern), len;
+
+	*param = (struct span){0};
+	if (!open)
+		return strcmp(pattern, path) == 0;
+	if (strncmp(pattern, path, head) != 0)
+		return false;
+	len = strcspn(path + head, "/");
+	*param = (struct span){path + head, len};
+	return len > 0 && strcmp(path + head + len, strchr(open, '}') + 1) == 0;
+}
+
+/* HEAD is answered as GET, without the body. */
+static bool is_method(const struct route *route, const char *method)
+{
+	return strcmp(route->method, strcmp(method, "HEAD") == 0 ? "GET" : method) == 0;
+}
+
+/* The route, or NULL; *there: the path is one, whatever the method. */
+static const struct route *find(struct visitor *v, const char **allow)
+{
+	const char *path = httpd_path(v->r), *method = httpd_method(v->r);
+	const struct route *found = NULL;
+	struct span param;
+
+	*allow = NULL;
+	for (size_t i = 0; i < NROUTES; i++) {
+		if (!fits(routes[i].path, path, &param))
+			continue;
+		v->label = routes[i].path;
+		v->param = param.ptr ? arena_strndup(v->a, param.ptr, param.len) : NULL;
+		*allow = *allow ? arena_printf(v->a, "%s, %s", *allow, routes[i].method) : routes[i].method;
+		if (!found && is_method(&routes[i], method))
+			found = &routes[i];
+	}
+	return found;
+}
+
+static void refuse_method(struct visitor *v, const char *allow)
+{
+	visitor_refuse_with(v, 405, "method_not_allowed", arena_printf(v->a, "there is %s here", allow), "Allow",
+	                    allow);
+}
+
+/* False: it was refused. */
+static bool let_in(struct visitor *v, const struct route *route)
+{
+	struct login login = auth_login(v->api->auth, v->r);
+
+	v->actor = login.actor;
+	if (login.wait_ms)
+		visitor_later(v, 429, "too_many_logins", "too many wrong tokens came from there", login.wait_ms);
+	else if (login.role == ROLE_NONE)
+		visitor_refuse(v, 401, "unauthorized", "%s",
+		               login.tried ? "this token is not the right one"
+		                           : "a token is missing: Authorization: Bearer TOKEN");
+	else if (route && login.role < route->role)
+		visitor_refuse(v, 403, "forbidden", "this token may look, and change nothing");
+	else
+		return true;
+	return false;
+}
+
+bool admin_wants_body(void *arg, const struct httpd_request *r)
+{
+	const struct api *api = arg;
+
+	return span_starts(span_of(httpd_path(r)), PREFIX) && auth_peek(api->auth, r) != ROLE_NONE;
+}
+
+void admin_handle(void *arg, struct httpd_request *r)
+{
+	struct visitor *v = visitor_new(arg, r);
+	const struct route *route;
+	const char *allow;
+
+	if (!span_starts(span_of(httpd_path(r)), PREFIX)) {
+		visitor_refuse(v, 404, "not_found", "there is no such path");
+		return;
+	}
+	route = find(v, &allow);
+	if (!let_in(v, route))
+		return;
+	if (route)
+		route->fn(v);
+	else if (allow)
+		refuse_method(v, allow);
+	else
+		visitor_refuse(v, 404, "not_found", "there is no such path");
+}
