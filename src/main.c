@@ -124,8 +124,7 @@ static const struct verb verbs[] = {
      "shoal trade resolve PUBLIC_ID release|refund --note T\n\n"
      "list shows the newest 50 unless told otherwise. show is all that is known of one: its way, its money, what\n"
      "admins did. resolve decides a dispute: release gives the money to the seller, refund gives it back to the\n"
-     "buyer; the note is kept in admin_audit, and both are told by the bot. Exit code 3 may also mean: decided, but\n"
-     "Redis could not take the message to the two; the same command again sends it.\n"},
+     "buyer; the note is kept in admin_audit, and both are told by the bot.\n"},
     {"workers", ADMIN, verb_workers, "who is alive, and what they do", "--json", "shoal workers [--json]\n"},
     {"queue", ADMIN, verb_queue, "the stream", "status peek lanes pause resume --lane --limit --bot --json",
      "shoal queue status [--json]\n"

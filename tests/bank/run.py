@@ -37,7 +37,7 @@ class Bank:
         self.rng = random.Random("faults %d" % self.seed)
         self.over, self.servers = threading.Event(), threading.Lock()
         self.looks, self.wrong, self.faults, self.resolved = 0, [], {}, 0
-        self.credited = {}
+        self.credited, self.deadlocks = {}, 0
         self.events = {"expire": self.expire, "resolve": self.resolve, "forget": self.forget}
         if option("FAULTS", 1):
             self.events.update(kill=self.kill, stop=self.stop, postgres=self.postgres, redis=self.redis)
@@ -82,8 +82,12 @@ class Bank:
         time.sleep(self.rng.uniform(0.5, 6 if self.whole else 2))
         w.send(signal.SIGCONT)
 
+    def count_deadlocks(self):
+        self.deadlocks += self.stack.pg.rows("SELECT sum(deadlocks) FROM pg_stat_database")[0][0]
+
     def postgres(self):
         with self.servers:
+            self.count_deadlocks()  # a crash forgets them
             self.stack.pg.stop(self.rng.choice([signal.SIGINT, signal.SIGQUIT]))
             self.stack.pg = self.stack.pg.again()
 
@@ -231,6 +235,8 @@ class Bank:
             states[t[6]] = states.get(t[6], 0) + 1
         check("there were trades that ended in every way", len(trades) >= self.trades and all(
             states.get(s) for s in ("released", "refunded", "cancelled", "expired")), states)
+        self.count_deadlocks()
+        check("no two statements waited for each other", self.deadlocks == 0, self.deadlocks)
         q = self.stack.queue()
         check("no update became a dead letter", q["dead"] == 0, self.stack.shoal("dead", "list", "--json", fails=True)[:1500])
         untold = "SELECT count(*) FROM escrow_notices"
