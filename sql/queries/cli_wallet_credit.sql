@@ -1,7 +1,7 @@
 -- Money comes in from outside, once for each key.
 -- $1 telegram_id   $2 currency   $3 amount   $4 key   $5 actor
 WITH person AS (
-	SELECT id FROM users WHERE telegram_id = $1::bigint FOR NO KEY UPDATE
+	SELECT id FROM users WHERE telegram_id = $1::bigint FOR KEY SHARE
 ), before AS (
 	SELECT t.kind = 'credit' AND o.user_id = (SELECT id FROM person) AND o.currency = $2::text
 		AND o.amount = -$3::bigint AS same

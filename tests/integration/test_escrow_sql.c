@@ -730,6 +730,37 @@ static void two_admins_decide_once(void)
 	PQfinish(two);
 }
 
+/* A row that is locked and then changed by one statement can be in its own way, where others refer to the row
+ * meanwhile. */
+static void operators_at_once_do_not_block(void)
+{
+	enum { N = 6 };
+	PGconn *conns[N];
+	int good = 0;
+
+	clean();
+	for (int i = 0; i < N; i++)
+		conns[i] = pgserver_connect(&server);
+	for (int round = 0; round < 10; round++) {
+		struct racer racers[N];
+
+		for (int i = 0; i < N; i++)
+			racers[i] = (struct racer)RACER(conns[i], "cli_user_suspend", "42", i % 2 ? "t" : "f", "me");
+		racers[N - 1] =
+		    (struct racer)RACER(conns[N - 1], "cli_wallet_credit", "42", "USD", "5", next_key(), "me");
+		must("BEGIN");
+		must("SELECT FROM users WHERE telegram_id = 42 FOR KEY SHARE");
+		run_racers(racers, N);
+		must("COMMIT");
+		for (int i = 0; i < N; i++)
+			good += strcmp(racers[i].result, "ok") == 0;
+	}
+	for (int i = 0; i < N; i++)
+		PQfinish(conns[i]);
+	CHECK_INT(good, 10 * N);
+	CHECK_STR(wallet(1, "USD"), "50/0");
+}
+
 static void crowd_opens_an_invitation(void)
 {
 	enum { N = 10 };
@@ -1039,6 +1070,7 @@ int main(void)
 	RUN(decision_moves_the_money_and_is_told_once);
 	RUN(two_at_once_have_one_winner);
 	RUN(two_admins_decide_once);
+	RUN(operators_at_once_do_not_block);
 	RUN(crowd_opens_an_invitation);
 	RUN(opposite_directions_do_not_block);
 	RUN(load_tells_what_there_is);
