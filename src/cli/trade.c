@@ -18,8 +18,13 @@
 
 enum { LIMIT = 50, LIMIT_MAX = 100000, NOTE_UNITS = 1000, ID_BYTES = 32 };
 
-static const struct arg_opt options[] = {{"json", false, false}, {"status", true, false}, {"user", true, false},
-                                         {"limit", true, false}, {"note", true, false},   {0}};
+static const struct arg_opt options[] = {{"json", false, false},
+                                         {"status", true, false},
+                                         {"user", true, false},
+                                         {"limit", true, false},
+                                         {"note", true, false},
+                                         {"undisputed", false, false},
+                                         {0}};
 
 /* amount and currency come as one text: decimals. */
 static const struct out_col columns_list[] = {
@@ -211,7 +216,7 @@ static void tell(struct session *s, const char *id, const PGresult *res)
 static int resolve(struct session *s)
 {
 	const char *id = read_public_id(s), *outcome = s->args->operands[1], *note = args_get(s->args, "note"), *why;
-	bool release = strcmp(outcome, "release") == 0;
+	bool release = strcmp(outcome, "release") == 0, undisputed = args_has(s->args, "undisputed");
 	PGresult *res;
 
 	if (!id)
@@ -226,7 +231,7 @@ static int resolve(struct session *s)
 		return session_usage(s, "%s", why);
 	if (!session_pg(s) || !(res = session_run(s, "cli_trade_resolve",
 	                                          PARAMS(span_of(id), release ? SPAN("released") : SPAN("refunded"),
-	                                                 span_of(note), session_actor(s)))))
+	                                                 span_of(note), session_actor(s), span_bool(undisputed)))))
 		return s->code;
 	if (PQntuples(res) == 0)
 		return no_trade(s, id);
@@ -237,14 +242,17 @@ static int resolve(struct session *s)
 	if (cell_i64(res, "before") > 0)
 		return out_done(s->json, "trade %s was %s by such a decision before: nothing was done now", id,
 		                release ? "released" : "refunded");
-	return session_fail(s, EXIT_FAILED, "trade %s is %s: only one that is disputed can be decided", id,
-	                    cell(res, 0, "status"));
+	return session_fail(s, EXIT_FAILED, "trade %s is %s: only one that is disputed can be decided%s", id,
+	                    cell(res, 0, "status"),
+	                    strcmp(cell(res, 0, "status"), "active") == 0
+	                        ? ", or with --undisputed one whose two people cannot end it any more"
+	                        : "");
 }
 
 static const struct sub subs[] = {
     {"list", "json status user limit", 0, 0, "", list},
     {"show", "json", 1, 1, "PUBLIC_ID", show},
-    {"resolve", "json note", 2, 2, "PUBLIC_ID release|refund", resolve},
+    {"resolve", "json note undisputed", 2, 2, "PUBLIC_ID release|refund", resolve},
     {0},
 };
 

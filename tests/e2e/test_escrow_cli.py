@@ -171,6 +171,20 @@ check("trade_who_is_to_be_told_is_written_down", pg.rows("select public_id, user
                                                          "escrow_id order by 1, 2") == [
     ("ONE1", 1), ("ONE1", 2), ("TWO2", 1), ("TWO2", 2)])
 
+# an active trade whose two people are gone
+made("GONE4", "active")
+expect("trade_resolve_of_an_active_one_is_refused", shoal("trade", "resolve", "GONE4", "refund", "--note", "n"), FAILED,
+       "is active", "--undisputed")
+expect("trade_resolve_of_a_pending_one_is_refused", shoal("trade", "resolve", "NEW3", "refund", "--note", "n", "--undisputed"),
+       FAILED, "is pending")
+expect("trade_resolve_undisputed", shoal("trade", "resolve", "GONE4", "refund", "--note", "both left", "--undisputed"), DONE,
+       "GONE4 is refunded")
+check("trade_resolve_undisputed_pays_back", wallet(ANN) == ("80.00", "10.00"), wallet(ANN))
+check("trade_resolve_undisputed_is_audited", pg.rows(
+    "select details->>'was', details->>'note' from admin_audit where target = 'trade:GONE4'") == [("active", "both left")])
+check("trade_resolve_undisputed_tells_both", pg.rows("select user_id from escrow_notices join escrows on id = escrow_id "
+                                                     "where public_id = 'GONE4' order by 1") == [(1,), (2,)])
+
 # --- erasing somebody with money
 
 expect("erase_is_refused_in_an_open_trade", shoal("user", "erase", ANN, "--yes"), FAILED, "1 open trade (NEW3)")
@@ -178,9 +192,9 @@ check("erase_refused_changes_nothing", one("select first_name from users where t
       and one("select count(*) from escrows where terms is null") == 0)
 export = json.loads(shoal("user", "export", ANN)[2])
 check("export_has_money_and_trades", [(w["currency"], w["available"], w["held"]) for w in export["wallets"]] == [("USD", 8000, 1000)]
-      and [(e["public_id"], e["role"]) for e in export["escrows"]] == [("ONE1", "buyer"), ("TWO2", "buyer"), ("NEW3", "buyer")]
+      and [(e["public_id"], e["role"]) for e in export["escrows"]] == [("ONE1", "buyer"), ("TWO2", "buyer"), ("NEW3", "buyer"), ("GONE4", "buyer")]
       and len(export["ledger_entries"]) > 6 and "buyer_id" not in export["escrows"][0], export)
-check("show_counts_trades", json.loads(shoal("user", "show", BOB, "--json")[2])["trades"] == 2)
+check("show_counts_trades", json.loads(shoal("user", "show", BOB, "--json")[2])["trades"] == 3)
 pg.rows("insert into invitations (escrow_id, token, telegram_id) select id, 'tok', %s from escrows where public_id = 'NEW3'", ANN)
 pg.rows("insert into guards (key, effects) values ('g1', '[{\"c\":43,\"b\":{\"text\":\"Ann released ONE1\"}}]'), "
         "('g2', '[{\"c\":43,\"b\":{\"text\":\"other\"}}]')")

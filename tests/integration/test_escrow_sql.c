@@ -616,12 +616,12 @@ static void money_that_is_not_held_is_not_given(void)
 
 /* --- an admin decides */
 
-static const char *resolve(const char *status)
+static const char *resolve(const char *status, const char *undisputed)
 {
 	static char out[512];
-	const char *v[] = {"T1", status, "a note", "somebody"};
+	const char *v[] = {"T1", status, "a note", "somebody", undisputed};
 
-	return run_on(db, out, sizeof(out), "cli_trade_resolve", v, 4);
+	return run_on(db, out, sizeof(out), "cli_trade_resolve", v, 5);
 }
 
 static void decision_moves_the_money_and_is_told_once(void)
@@ -631,13 +631,21 @@ static void decision_moves_the_money_and_is_told_once(void)
 
 		trade(statuses[i]);
 		snprintf(before, sizeof(before), "%s", everything());
-		CHECK_STR(resolve("released"), "ok");
+		CHECK_STR(resolve("released", "f"), "ok");
 		if (strcmp(statuses[i], "disputed") != 0)
 			CHECK_STR(everything(), before);
 		CHECK_STR(books(), "");
+		trade(statuses[i]);
+		snprintf(before, sizeof(before), "%s", everything());
+		CHECK_STR(resolve("released", "t"), "ok"); /* the two are gone */
+		if (strcmp(statuses[i], "disputed") != 0 && strcmp(statuses[i], "active") != 0)
+			CHECK_STR(everything(), before);
+		else
+			CHECK_STR(wallet(2, "USD"), "1000/0");
+		CHECK_STR(books(), "");
 	}
 	trade("disputed");
-	CHECK_STR(resolve("refunded"), "ok");
+	CHECK_STR(resolve("refunded", "f"), "ok");
 	CHECK_STR(wallet(1, "USD"), "10000/0");
 	CHECK_STR(get("SELECT changed_by IS NULL FROM escrows"), "t");
 	CHECK_STR(COMMIT("escrow_told", "t1", "1", "43"), "ok");
@@ -645,7 +653,7 @@ static void decision_moves_the_money_and_is_told_once(void)
 	CHECK_STR(COMMIT("escrow_told", "t2", "1", "43"), "SH001 told");
 	CHECK_STR(COMMIT("escrow_told", "t2", "1", "44"), "SH001 told");
 	CHECK_STR(get("SELECT string_agg(user_id::text, ' ') FROM escrow_notices"), "1");
-	CHECK_STR(resolve("refunded"), "ok");
+	CHECK_STR(resolve("refunded", "f"), "ok");
 	CHECK_STR(get("SELECT string_agg(user_id::text, ' ') FROM escrow_notices"), "1");
 	CHECK_STR(get("SELECT count(*) FROM admin_audit"), "1");
 }
@@ -713,8 +721,8 @@ static void two_admins_decide_once(void)
 	PGconn *one = pgserver_connect(&server), *two = pgserver_connect(&server);
 
 	for (int round = 0; round < 20; round++) {
-		struct racer racers[] = {RACER(one, "cli_trade_resolve", "T1", "released", "n", "a"),
-		                         RACER(two, "cli_trade_resolve", "T1", "refunded", "n", "b")};
+		struct racer racers[] = {RACER(one, "cli_trade_resolve", "T1", "released", "n", "a", "f"),
+		                         RACER(two, "cli_trade_resolve", "T1", "refunded", "n", "b", "f")};
 
 		trade("disputed");
 		run_racers(racers, 2);
@@ -1026,7 +1034,7 @@ static void everything_goes_by_index(void)
 		plan("fleet_untold", 2, "NULL, NULL");
 		plan("fleet_untold", 2, "'77', '5'");
 		plan("escrow_told", 4, "'k', '[]', '77', '100005'");
-		plan("cli_trade_resolve", 4, "'P77', 'released', 'n', 'a'");
+		plan("cli_trade_resolve", 5, "'P77', 'released', 'n', 'a', false");
 		plan("cli_wallet_show", 1, "'100005'");
 		plan("cli_wallet_credit", 5, "'100005', 'USD', '5', 'k', 'a'");
 		plan("cli_wallet_debit", 5, "'100005', 'USD', '5', 'k', 'a'");
