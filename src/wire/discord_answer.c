@@ -114,6 +114,7 @@ static void judge_error(const struct answer *an, struct ruling *out)
 	       (verdicts[i].code && verdicts[i].code != an->code))
 		i++;
 	out->verdict = verdicts[i].verdict;
+	out->early = an->status == 404 && an->code == 10015;
 	if (verdicts[i].why)
 		out->why = verdicts[i].why;
 }

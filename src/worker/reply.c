@@ -16,7 +16,9 @@
 #define MOMENT_MS 100 /* so long without a seat */
 #define DOUBT_MS 25   /* first pause while a test is out; doubles */
 #define DOUBT_MAX_MS 400
-#define LOOK_MS 60000         /* an entry given back looks again after so long, however long a block is said to last */
+#define LOOK_MS 60000 /* an entry given back looks again after so long, however long a block is said to last */
+#define FRESH_MS 5000 /* the platform waits 3 s for a first response */
+#define EARLY_MS 200
 #define OUTAGE_MAX_MS 10000   /* who fails cannot know when that will be over: its word counts for so long */
 #define CLOCKS_APART_MS 60000 /* of the gateway and of this machine */
 
@@ -294,6 +296,14 @@ static enum step reply_over(struct job *j)
 	return STEP_WAIT;
 }
 
+/* The gateway answers the platform and tells us at the same moment: we may be quicker. */
+static bool is_fresh(const struct job *j)
+{
+	int64_t age = clock_wall_ms() - j->update.received_ms;
+
+	return age > -FRESH_MS && age < FRESH_MS;
+}
+
 static enum step reply_sent(struct job *j)
 {
 	const struct call *c = &j->effects.calls[j->sent];
@@ -303,6 +313,8 @@ static enum step reply_sent(struct job *j)
 	switch (r->verdict) {
 	case CALL_DONE: return reply_over(j);
 	case CALL_FINAL:
+		if (r->early && is_fresh(j))
+			return job_later(j, jitter_ms(EARLY_MS), "the first response has not arrived yet");
 		log_warn("reply refused for good", LOG_STR("id", j->entry->id), LOG_STR("bot", j->bot->name),
 		         LOG_STR("method", c->method), LOG_STR("why", r->why));
 		return reply_over(j);

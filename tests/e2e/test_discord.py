@@ -277,7 +277,7 @@ def answers_of_the_platform():
     """Calls by a token: what comes of them."""
     limited = {"message": "You are being rate limited.", "retry_after": 0.3, "global": False}
     for name, answers, calls in [
-            ("a token that ran out", [(404, {"message": "Unknown Webhook", "code": 10015}, {})], 1),
+            ("quicker than the first response", [(404, {"message": "Unknown Webhook", "code": 10015}, {})] * 2, 3),
             ("a token of another time", [(401, {"message": "Invalid Webhook Token", "code": 50027}, {})], 1),
             ("a body that is refused", [(400, {"message": "Invalid Form Body", "code": 50035}, {})], 1),
             ("a limit", [(429, limited, {"Retry-After": "1"})], 2),

@@ -637,6 +637,7 @@ static void rulings(void)
 		CHECK_INT(r.scoped, cases[i].limited);
 		CHECK_INT(r.whole_bot, cases[i].whole_bot);
 		CHECK_INT(r.refused, cases[i].status == 401 || cases[i].status == 403 || cases[i].status == 429);
+		CHECK_INT(r.early, strstr(cases[i].body, "10015") != NULL);
 		CHECK(r.why && *r.why && !r.quota.bucket);
 	}
 }
