@@ -125,6 +125,17 @@ static const struct verb verbs[] = {
      "list shows the newest 50 unless told otherwise. show is all that is known of one: its way, its money, what\n"
      "admins did. resolve decides a dispute: release gives the money to the seller, refund gives it back to the\n"
      "buyer; the note is kept in admin_audit, and both are told by the bot.\n"},
+    {"ladder", ADMIN, verb_ladder, "players and matches of the ladder",
+     "players matches resolve refresh --q --country --region --open --conflict --settled --player --limit --note "
+     "--json",
+     "shoal ladder players [--q TEXT] [--country C] [--region R] [--limit N] [--json]\n"
+     "shoal ladder matches [--open|--conflict|--settled] [--player DISCORD_ID] [--limit N] [--json]\n"
+     "shoal ladder resolve MATCH_ID 1|2|draw [--note T]\n"
+     "shoal ladder refresh\n\n"
+     "players lists them by name; --q is a part of the name, or the id. matches lists the newest first; 50 of either\n"
+     "unless told otherwise. resolve says how a match ended on which the two do not agree, or of which they say\n"
+     "nothing: 1 or 2 is who has won. It is settled as if both had reported so, both ratings change, and admin_audit\n"
+     "keeps it with the note. refresh makes the leaderboard anew at once; the fleet does it every minute.\n"},
     {"workers", ADMIN, verb_workers, "who is alive, and what they do", "--json", "shoal workers [--json]\n"},
     {"queue", ADMIN, verb_queue, "the stream", "status peek lanes pause resume --lane --limit --bot --json",
      "shoal queue status [--json]\n"

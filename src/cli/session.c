@@ -318,6 +318,11 @@ int session_tell(struct session *s, enum cache_kind kind, const struct span *key
 	}
 	if (err == ERR_OK)
 		return s->code = done;
+	if (kind >= CACHE_NAMED)
+		return session_fail(s, EXIT_NO_SERVER,
+		                    "it is done, but Redis could not be told: %s\n"
+		                    "Workers that listen to PostgreSQL hear of it by themselves.",
+		                    why);
 	return session_fail(
 	    s, EXIT_NO_SERVER,
 	    "the change is made and stays, but the %s cache in Redis could not be told: %s\n"

@@ -121,12 +121,22 @@ const char *rule_expires(struct arena *a, const char *value, int64_t *wall_ms)
 	return arena_printf(a, "the time is %s, but must be RFC 3339, such as 2027-01-31T12:00:00Z", shown(a, value));
 }
 
-const char *rule_telegram_id(struct arena *a, const char *value, int64_t *out)
+static const char *rule_id(struct arena *a, const char *platform, const char *value, int64_t *out)
 {
 	if (is_decimal(value, out))
 		return NULL;
-	return arena_printf(a, "the Telegram id is %s, but must be a whole number from 1 to %lld", shown(a, value),
+	return arena_printf(a, "the %s id is %s, but must be a whole number from 1 to %lld", platform, shown(a, value),
 	                    (long long)INT64_MAX);
+}
+
+const char *rule_telegram_id(struct arena *a, const char *value, int64_t *out)
+{
+	return rule_id(a, "Telegram", value, out);
+}
+
+const char *rule_discord_id(struct arena *a, const char *value, int64_t *out)
+{
+	return rule_id(a, "Discord", value, out);
 }
 
 const char *rule_bot(struct arena *a, const char *value)

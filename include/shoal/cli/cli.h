@@ -8,6 +8,7 @@ int verb_persona(int argc, char **argv);
 int verb_user(int argc, char **argv);
 int verb_wallet(int argc, char **argv);
 int verb_trade(int argc, char **argv);
+int verb_ladder(int argc, char **argv);
 int verb_workers(int argc, char **argv);
 int verb_queue(int argc, char **argv);
 int verb_dead(int argc, char **argv);

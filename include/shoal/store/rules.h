@@ -28,5 +28,6 @@ const char *rule_expires(struct arena *a, const char *value, int64_t *wall_ms);
 /* Of those that can run; NULL is fine, too: --bot was not given. */
 const char *rule_bot(struct arena *a, const char *value);
 const char *rule_telegram_id(struct arena *a, const char *value, int64_t *out);
+const char *rule_discord_id(struct arena *a, const char *value, int64_t *out);
 
 #endif
