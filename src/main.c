@@ -101,16 +101,17 @@ static const struct verb verbs[] = {
      "The persona `default` greets whoever comes without a code. --reply given to `set` replaces all replies. A\n"
      "persona that codes or chats use is not removed; `set KEY --inactive` switches it off.\n"
      "Exit code 3 may also mean: done, but Redis could not be told to forget the old state. The message says so.\n"},
-    {"user", ADMIN, verb_user, "one person's data", "show suspend unsuspend export erase --json --yes",
+    {"user", ADMIN, verb_user, "one person's data", "show suspend unsuspend export erase --json --yes --with-money",
      "shoal user show TELEGRAM_ID [--json]\n"
      "shoal user suspend|unsuspend TELEGRAM_ID\n"
      "shoal user export TELEGRAM_ID\n"
-     "shoal user erase TELEGRAM_ID [--yes]\n\n"
+     "shoal user erase TELEGRAM_ID [--yes] [--with-money]\n\n"
      "export prints all that is stored about a person as one JSON object. erase removes it: chats, messages, "
      "activity,\n"
      "conversations, names, the link to Telegram, their dead letters. The counts of start codes and the ledger are\n"
-     "kept without a name. Refused while they are in an open trade, in which another person's money is. It asks\n"
-     "first; without a terminal it does nothing unless told --yes.\n"},
+     "kept without a name. Refused while they are in an open trade, in which another person's money is, and while\n"
+     "they have money, unless --with-money gives it up. It asks first; without a terminal it does nothing unless\n"
+     "told --yes.\n"},
     {"wallet", ADMIN, verb_wallet, "money of the escrow bot", "show credit debit --key --json",
      "shoal wallet show TELEGRAM_ID [--json]\n"
      "shoal wallet credit TELEGRAM_ID CURRENCY AMOUNT --key K\n"
@@ -118,13 +119,15 @@ static const struct verb verbs[] = {
      "AMOUNT is a decimal number. K names what is booked, such as the id of a payment: the same key again does\n"
      "nothing again, so that a command whose answer was lost can be repeated; with another person, currency or\n"
      "amount it is refused. Only what is available can be debited, not what is held in trades.\n"},
-    {"trade", ADMIN, verb_trade, "trades of the escrow bot", "list show resolve --status --user --limit --note --json",
+    {"trade", ADMIN, verb_trade, "trades of the escrow bot",
+     "list show resolve --status --user --limit --note --undisputed --json",
      "shoal trade list [--status S] [--user TELEGRAM_ID] [--limit N] [--json]\n"
      "shoal trade show PUBLIC_ID [--json]\n"
-     "shoal trade resolve PUBLIC_ID release|refund --note T\n\n"
+     "shoal trade resolve PUBLIC_ID release|refund --note T [--undisputed]\n\n"
      "list shows the newest 50 unless told otherwise. show is all that is known of one: its way, its money, what\n"
      "admins did. resolve decides a dispute: release gives the money to the seller, refund gives it back to the\n"
-     "buyer; the note is kept in admin_audit, and both are told by the bot.\n"},
+     "buyer; the note is kept in admin_audit, and both are told by the bot. --undisputed decides an active trade, "
+     "too.\n"},
     {"ladder", ADMIN, verb_ladder, "players and matches of the ladder",
      "players matches resolve refresh --q --country --region --open --conflict --settled --player --limit --note "
      "--json",
