@@ -1,19 +1,21 @@
 -- Erases a person who is held. The row stays without a name, for the counts and ledgers that refer to it. The guards of
--- the last two days stay too, so that nothing is done twice, but lose the texts that they keep; calls_encode() writes
--- the chat of a stored call as "c":ID.
+-- the last two days stay too, so that nothing is done twice, but lose the texts that they keep; effects_encode() writes
+-- the chat of a stored call as "c":ID, and ESCROW_CARD a trade's id as code.
 -- $1 id   $2 telegram_id   $3 actor   $4 what they gave up with their wallets, or NULL
 WITH theirs AS (
 	SELECT id FROM chats WHERE user_id = $1::bigint
-), trades AS ( -- in what the other one was told their name may stand
-	SELECT public_id FROM escrows
-	WHERE (buyer_id = $1::bigint OR seller_id = $1::bigint) AND updated_at > now() - interval '4 days'
+), trades AS ( -- wherever one is shown to the other side, whenever it ended, their name may stand
+	SELECT public_id FROM escrows WHERE buyer_id = $1::bigint OR seller_id = $1::bigint
+	UNION
+	SELECT e.public_id FROM invitations i JOIN escrows e ON e.id = i.escrow_id WHERE i.telegram_id = $2::bigint
 ), lines AS (
 	SELECT count(*) AS n FROM messages WHERE chat_id IN (SELECT id FROM theirs)
 ), silent AS (
 	UPDATE guards SET effects = NULL
 	WHERE strpos(effects, '"c":' || $2::bigint || ',') > 0 OR (effects IS NOT NULL AND key IN (
 		SELECT update_key FROM messages WHERE chat_id IN (SELECT id FROM theirs) AND update_key IS NOT NULL))
-		OR EXISTS (SELECT FROM trades WHERE strpos(effects, public_id) > 0)
+		OR EXISTS (SELECT FROM regexp_matches(effects, '<code>([A-Za-z0-9_-]{1,32})</code>', 'g') shown (words)
+			JOIN trades ON trades.public_id = shown.words[1])
 ), no_chats AS (
 	DELETE FROM chats WHERE user_id = $1::bigint RETURNING id
 ), no_activity AS (

@@ -55,6 +55,7 @@ static const char *const english[ESCROW_TEXTS] = {
     [ESCROW_TERMS_TEXT_ONLY] = "Please answer with text.",
     [ESCROW_PLEASE_CONFIRM] = "Please use the buttons below.",
     [ESCROW_NOTHING_TO_CONFIRM] = "That is not waiting for your confirmation any more.",
+    /* cli_user_erase finds by it whose trade was shown */
     [ESCROW_CARD] = "<b>Trade</b> <code>{id}</code>\n{status}\n",
     [ESCROW_CARD_AMOUNT] = "Amount: <b>{amount}</b>",
     [ESCROW_CARD_BUYER] = "Buyer: {name}",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shoal/io/redis.h"
+#include "shoal/store/flood.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/shards.h"
 
@@ -109,4 +110,44 @@ bool forget_dead_letters(struct session *s, int64_t telegram_id, int64_t *remove
 		return false;
 	}
 	return true;
+}
+
+/* One page of the keys; moves the cursor. False at the end or on failure. */
+static bool sweep_keys(redisContext *c, char cursor[32], int64_t id, struct arena *a, const char **why)
+{
+	redisReply *r = redisCommand(c, "SCAN %s MATCH shoal:*%lld* COUNT 1000", cursor, (long long)id);
+	bool good = !failed(c, r, a, why) && r->type == REDIS_REPLY_ARRAY && r->elements == 2;
+
+	for (size_t i = 0; good && i < r->element[1]->elements; i++) {
+		const char *key = r->element[1]->element[i]->str;
+		redisReply *gone;
+
+		if (!flood_key_names(key, id))
+			continue;
+		gone = redisCommand(c, "UNLINK %s", key);
+		good = !failed(c, gone, a, why);
+		if (gone)
+			freeReplyObject(gone);
+	}
+	if (good)
+		snprintf(cursor, 32, "%s", r->element[0]->str);
+	if (r)
+		freeReplyObject(r);
+	return good && strcmp(cursor, "0") != 0;
+}
+
+bool forget_limits(struct session *s, int64_t telegram_id)
+{
+	const char *why = NULL;
+	redisContext *c = redis_connect_now(s->conf.cache_redis_url, s->a, &why);
+	char cursor[32] = "0";
+
+	while (c && sweep_keys(c, cursor, telegram_id, s->a, &why))
+		continue;
+	if (c)
+		redisFree(c);
+	if (why)
+		session_fail(s, EXIT_NO_SERVER,
+		             "erased in PostgreSQL, but the caches' Redis could not be searched for their id: %s", why);
+	return !why;
 }

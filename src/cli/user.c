@@ -167,7 +167,7 @@ static int erase(struct session *s)
 	bool known;
 
 	if (!read_id(s, &id, &number) || !confirmed(s, id) || !erase_stored(s, id, &known) ||
-	    !forget_dead_letters(s, number, &dead))
+	    !forget_dead_letters(s, number, &dead) || !forget_limits(s, number))
 		return s->code;
 	if (!known && dead == 0)
 		return nobody(s, id);

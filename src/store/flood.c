@@ -360,3 +360,31 @@ void flood_release_press(struct flood *f, const char *bot, int64_t user_id, int6
 	const struct span argv[] = {span_of(key), span_of(update_key)};
 	redis_eval(f->redis, &release, NULL, NULL, 1, 2, argv);
 }
+
+/* ---- whom a key is about */
+
+static bool is_number(const char *at, int64_t id)
+{
+	char text[NUMBER_LEN];
+	struct span n = number(text, id);
+
+	return strncmp(at, n.ptr, n.len) == 0 && !(at[n.len] >= '0' && at[n.len] <= '9');
+}
+
+bool flood_key_names(const char *key, int64_t id)
+{
+	/* what follows stands behind the bot's name */
+	static const struct {
+		const char *begins, *behind_bot;
+	} kinds[] = {{"shoal:press:{", ":"}, {"shoal:rate:{", ":"}, {"shoal:flood:{", "}:"}};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t len = strlen(kinds[i].begins);
+		const char *at =
+		    strncmp(key, kinds[i].begins, len) == 0 ? strstr(key + len, kinds[i].behind_bot) : NULL;
+
+		if (at && is_number(at + strlen(kinds[i].behind_bot), id))
+			return true;
+	}
+	return false;
+}

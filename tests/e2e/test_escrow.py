@@ -455,6 +455,74 @@ def expiry(w):
     check("the books balance after the expiry", w.books() == [], w.books())
 
 
+def traces(w, word):
+    """Where Postgres and Redis still have a word, in keys and values."""
+    found = ["%s: %s" % (table, row[0][:200]) for table, in w.rows(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") for row in w.rows(
+            "SELECT t::text FROM %s t WHERE strpos(t::text, %%s) > 0" % table, word)]
+    r = w.stack.redis.client()
+    read = {b"string": r.get, b"hash": r.hgetall, b"zset": lambda k: r.zrange(k, 0, -1), b"set": r.smembers,
+            b"list": lambda k: r.lrange(k, 0, -1), b"stream": r.xrange}
+    for key in r.scan_iter("*"):
+        kind = r.type(key)
+        if kind != b"none" and word.encode() in key + repr(read[kind](key)).encode():
+            found.append(key.decode())
+    return found
+
+
+def erased(w):
+    """Nothing names who is erased, whatever way their trades went."""
+    ann, gone = w.person("Ann", 100000), []
+
+    def due(trade):
+        w.rows("UPDATE escrows SET expires_at = now() WHERE public_id = %s", trade)
+        w.stack.redis.client().delete("shoal:job:due_trades:last")
+        wait_for(lambda: w.status(trade) == "expired")
+        w.rest()
+
+    def invited(name):
+        bob = w.person(name, 0)
+        gone.append((name, bob))
+        return bob, w.trade(ann, bob, accepted=False)
+
+    def out(user):
+        w.stack.control("POST", "block", {"bot": "escrow", "user_id": user})
+        w.rest()
+
+    bob, trade = invited("Zqblocked")  # opened, went away, the buyer cancels: the notice is the buyer's alone
+    out(bob)
+    w.press(ann, "drop", trade=trade)
+    bob, trade = invited("Zqexpired")
+    out(bob)
+    due(trade)
+    bob, trade = invited("Zqdeclined")
+    w.press(bob, "decline", trade=trade)
+    bob, trade = invited("Zqold")
+    w.press(bob, "accept", trade=trade)
+    w.press(bob, "refund", trade=trade)
+    w.rows("UPDATE escrows SET updated_at = now() - interval '9 days' WHERE public_id = %s", trade)
+    w.rows("INSERT INTO bot_users (bot, user_id, blocked_at) SELECT 'escrow', id, now() FROM users WHERE telegram_id = %s "
+           "ON CONFLICT (bot, user_id) DO UPDATE SET blocked_at = now()", ann)
+    w.talk(ann, "/trades")
+    w.rows("UPDATE bot_users SET blocked_at = now() FROM users WHERE id = user_id AND telegram_id = %s", ann)
+    w.press(ann, "trade", trade=trade)  # an old trade shown with a guard, as the block is over
+    buyer = w.person("Zqbuyer", 1000)
+    gone.append(("Zqbuyer", buyer))
+    due(w.trade(buyer, amount="1", terms="of Zqbuyer"))
+    cat = w.person("Cat", 0)
+    trade = w.trade(buyer, cat, amount="1", terms="of Zqbuyer")
+    w.press(cat, "dispute", trade=trade)
+    w.stack.shoal("trade", "resolve", trade, "refund", "--note", "so it is")
+    w.rest()
+    w.review(buyer, terms="of Zqbuyer")
+    check("before, there is something to find", all(traces(w, word) for g in gone for word in (g[0], str(g[1]))))
+    for name, user in gone:
+        w.stack.shoal("user", "erase", str(user), "--yes", "--with-money")
+        found = traces(w, name) + traces(w, str(user))
+        check("nothing is left of %s" % name, found == [], found)
+    check("the books balance after the erasures", w.books() == [], w.books())
+
+
 def default_bots(w):
     """A worker that nobody told which bots to run, with the token of another one only."""
     before = list(w.stack.workers)
@@ -484,6 +552,7 @@ def main():
     blocked(w)
     decided(w)
     expiry(w)
+    erased(w)
     default_bots(w)
     over = w.stack.total("shoal_sql_per_update_count") - w.stack.total("shoal_sql_per_update_bucket", 'le="2"')
     check("one load and one commit at most, but where a conflict or a redelivery asked again",

@@ -196,7 +196,7 @@ check("export_has_money_and_trades", [(w["currency"], w["available"], w["held"])
       and len(export["ledger_entries"]) > 6 and "buyer_id" not in export["escrows"][0], export)
 check("show_counts_trades", json.loads(shoal("user", "show", BOB, "--json")[2])["trades"] == 3)
 pg.rows("insert into invitations (escrow_id, token, telegram_id) select id, 'tok', %s from escrows where public_id = 'NEW3'", ANN)
-pg.rows("insert into guards (key, effects) values ('g1', '[{\"c\":43,\"b\":{\"text\":\"Ann released ONE1\"}}]'), "
+pg.rows("insert into guards (key, effects) values ('g1', '[{\"c\":43,\"b\":{\"text\":\"Ann released <code>ONE1</code>\"}}]'), "
         "('g2', '[{\"c\":43,\"b\":{\"text\":\"other\"}}]')")
 pg.rows("with e as (update escrows set status = 'cancelled', changed_by = 1 where public_id = 'NEW3' returning id) "
         "select book('trade:' || id || ':end', 'cancel', id, 'USD', 1000, 'held', 1, 'available', 1) from e")

@@ -93,4 +93,8 @@ bool flood_admits(const struct flood *f, bool press);
 void flood_release_press(struct flood *f, const char *bot, int64_t user_id, int64_t message_id, const char *press,
                          const char *update_key);
 
+/* Whether a key of this Redis is one of ours that names this person, or their private chat: those expire by themselves,
+ * but whoever is erased shall not wait for that. */
+bool flood_key_names(const char *key, int64_t id);
+
 #endif
