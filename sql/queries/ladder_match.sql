@@ -18,4 +18,6 @@ WITH guard AS (
 	ON CONFLICT (idempotency_key) DO NOTHING
 	RETURNING id
 )
-SELECT expect(1, count(*), 'made') FROM match
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'made')
+FROM match

@@ -24,4 +24,6 @@ WITH guard AS (
 		'vetoes', string_to_array($5::text, ' ')), $1::text
 	FROM player WHERE $6::boolean
 )
-SELECT expect(1, count(*), 'player') FROM player
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'player')
+FROM player

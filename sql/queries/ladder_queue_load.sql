@@ -7,18 +7,21 @@ WITH open AS (
 	SELECT * FROM matches_1v1 WHERE player_2 = $1::bigint AND result IS NULL AND report_2 IS NULL
 	ORDER BY id DESC LIMIT 1
 ), match AS (
-	SELECT m.id, m.player_1, m.player_2, a.player_name AS name_1, b.player_name AS name_2
+	SELECT m.id, m.player_1, m.player_2, coalesce(a.player_name, a.discord_uid::text) AS name_1,
+		coalesce(b.player_name, b.discord_uid::text) AS name_2
 	FROM open m
 	JOIN players a ON a.discord_uid = m.player_1
 	JOIN players b ON b.discord_uid = m.player_2
 ), last AS (
 	SELECT last_chosen_races, last_chosen_vetoes FROM preferences_1v1 WHERE discord_uid = $1::bigint
 ), choice AS (
-	SELECT 'race' AS kind, r.code, r.name, r.code = ANY (coalesce((SELECT last_chosen_races FROM last), '{}')) AS last,
+	SELECT 'race' AS kind, r.code, coalesce(nullif(r.name, ''), r.code) || coalesce(' (' || nullif(r.game, '') || ')', '') AS name,
+		r.code = ANY (coalesce((SELECT last_chosen_races FROM last), '{}')) AS last,
 		coalesce(m.mmr, 1500) AS mmr
 	FROM races r LEFT JOIN mmrs_1v1 m ON m.discord_uid = $1::bigint AND m.race = r.code
 	UNION ALL
-	SELECT 'map', code, name, code = ANY (coalesce((SELECT last_chosen_vetoes FROM last), '{}')), 0 FROM maps WHERE active
+	SELECT 'map', code, coalesce(nullif(name, ''), code), code = ANY (coalesce((SELECT last_chosen_vetoes FROM last), '{}')), 0
+	FROM maps WHERE active
 )
 SELECT m.id AS match_id, m.player_1 AS match_player_1, m.player_2 AS match_player_2, m.name_1 AS match_name_1,
 	m.name_2 AS match_name_2, c.kind AS choice_kind, c.code AS choice_code, c.name AS choice_name,

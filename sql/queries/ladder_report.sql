@@ -30,5 +30,7 @@ WITH guard AS (
 		$1::text
 	FROM reported
 )
-SELECT expect(1, count(*), 'match'), expect(0, (SELECT count(*) FROM rated
-	WHERE (mmr_1, mmr_2) IS DISTINCT FROM ($8::int, $9::int)), 'mmr') FROM reported
+SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
+	expect(1, count(*), 'match'),
+	expect(0, (SELECT count(*) FROM rated WHERE (mmr_1, mmr_2) IS DISTINCT FROM ($8::int, $9::int)), 'mmr')
+FROM reported

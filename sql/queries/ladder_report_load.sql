@@ -14,7 +14,8 @@ WITH open AS (
 	SELECT * FROM open UNION ALL SELECT * FROM last WHERE NOT EXISTS (SELECT FROM open)
 )
 SELECT m.id AS match_id, m.player_1 AS match_player_1, m.player_2 AS match_player_2,
-	p1.player_name AS match_name_1, p2.player_name AS match_name_2,
+	coalesce(p1.player_name, p1.discord_uid::text) AS match_name_1,
+	coalesce(p2.player_name, p2.discord_uid::text) AS match_name_2,
 	m.report_1 AS match_report_1, m.report_2 AS match_report_2, m.result AS match_result,
 	m.channel_1 AS match_channel_1, m.channel_2 AS match_channel_2, r.mmr_1 AS match_mmr_1, r.mmr_2 AS match_mmr_2,
 	elo_change(r.mmr_1, r.mmr_2, '1') AS match_if_1, elo_change(r.mmr_1, r.mmr_2, '2') AS match_if_2,

@@ -46,6 +46,24 @@ static const struct form_field board_fields[] = {
     {.name = "country", .label = "Of one country only", .max = LADDER_PLACE_MAX, .table = "countries"},
 };
 
+static const struct form_field queue_fields[] = {
+    {.name = "races",
+     .label = "What you play, one or several; as last time if left out",
+     .table = "races",
+     .several = true},
+    {.name = "vetoes",
+     .label = "Maps that you will not play; as last time if left out, or none",
+     .table = "maps",
+     .several = true},
+};
+
+static const struct choice results[] = {{"I won", "won"}, {"I lost", "lost"}, {"A draw", "draw"}};
+static const struct form_field report_fields[] = {{.name = "result",
+                                                   .label = "How your match ended",
+                                                   .required = true,
+                                                   .nchoices = sizeof(results) / sizeof(results[0]),
+                                                   .choices = results}};
+
 /* ---- the table */
 
 /* A command of the menu. */
@@ -76,6 +94,19 @@ static const struct command commands[] = {
              .needs = NEED_PLAYER, .load = "ladder_profile", .ask = ladder_ask_profile, .decide = ladder_profile),
     ON_SLASH("leaderboard", .about = "The best, of all or of a race, region or country", FIELDS(board_fields),
              .first = FIRST_PRIVATE, BOARD),
+    ON_SLASH("queue", .about = "Wait for an opponent", FIELDS(queue_fields), .first = FIRST_PRIVATE,
+             .needs = NEED_PLAYER | NEED_LINE, .load = "ladder_queue_load", .ask = ladder_ask_player,
+             .decide = ladder_queue),
+    ON_SLASH("leave", .about = "Wait no longer", .first = FIRST_PRIVATE, .needs = NEED_LEAVE, .decide = ladder_leave),
+    ON_SLASH("report", .about = "Tell how your match ended", FIELDS(report_fields), .first = FIRST_PRIVATE,
+             .needs = NEED_PLAYER, .load = "ladder_report_load", .ask = ladder_ask_player, .decide = ladder_report),
+    {.name = "line_over", .kinds = UPDATE_DUE, .word = LADDER_OVER, .decide = ladder_over},
+    {.name = "match",
+     .kinds = UPDATE_DUE,
+     .word = LADDER_MATCH,
+     .load = "ladder_match_load",
+     .ask = ladder_ask_match,
+     .decide = ladder_match},
     {.name = "press_board", .kinds = UPDATE_PRESS, .word = LADDER_BOARD, BOARD},
 };
 

@@ -106,6 +106,11 @@ struct reply *decision_send(struct decision *d, int64_t chat_id, const char *htm
 	return add_text(d, add_to_chat(d, REPLY_SEND, chat_id, 0), html);
 }
 
+void reply_mention(struct reply *r, int64_t person)
+{
+	r->mention = person;
+}
+
 struct reply *decision_edit(struct decision *d, int64_t chat_id, int64_t message_id, const char *html)
 {
 	return add_text(d, add_to_chat(d, REPLY_EDIT, chat_id, message_id), html);

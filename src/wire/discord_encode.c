@@ -166,6 +166,22 @@ static void put_nonce(struct json_writer *w, const char *once)
 	json_kv_bool(w, "enforce_nonce", true);
 }
 
+/* Only who is meant to be called is. */
+static void put_mention(struct json_writer *w, int64_t person)
+{
+	if (person == 0) {
+		discord_put_nobody(w);
+		return;
+	}
+	json_key(w, "allowed_mentions");
+	json_begin_obj(w);
+	json_key(w, "users");
+	json_begin_arr(w);
+	json_put_id(w, person);
+	json_end_arr(w);
+	json_end_obj(w);
+}
+
 /* content: NULL: it stays. */
 static void put_message(struct json_writer *w, const struct reply *r, const char *content, const char *once)
 {
@@ -173,7 +189,7 @@ static void put_message(struct json_writer *w, const struct reply *r, const char
 	if (content) {
 		json_kv_str(w, "content", content);
 		json_kv_i64(w, "flags", FLAG_NO_EMBEDS | (r->hidden ? FLAG_EPHEMERAL : 0));
-		discord_put_nobody(w);
+		put_mention(w, r->mention);
 	}
 	if (kinds[r->kind].once)
 		put_nonce(w, once);
@@ -208,6 +224,8 @@ static enum err discord_encode(const struct reply *r, const char *once, struct a
 	has_text = kinds[r->kind].text;
 	buf_init(&text, BODY_MAX);
 	buf_init(&body, BODY_MAX);
+	if (has_text && r->mention)
+		buf_addf(&text, "<@%lld> ", (long long)r->mention);
 	if (has_text && discord_markdown(r->html, &text, why) && !text.failed)
 		*why = check_text(text.ptr);
 	if (!*why && !text.failed) {

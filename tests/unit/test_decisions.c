@@ -120,6 +120,23 @@ static const struct field facts_fields[] = {
     F(TEXT, player.region),
     F(NUMBER, player.tos_ms),
     F(NUMBER, player.setup_ms),
+    F(NUMBER, match.id),
+    F(NUMBER, match.player_1),
+    F(NUMBER, match.player_2),
+    F(TEXT, match.name_1),
+    F(TEXT, match.name_2),
+    F(TEXT, match.report_1),
+    F(TEXT, match.report_2),
+    F(TEXT, match.result),
+    F(NUMBER, match.channel_1),
+    F(NUMBER, match.channel_2),
+    F(NUMBER, match.mmr_1),
+    F(NUMBER, match.mmr_2),
+    F(NUMBER, match.if_1),
+    F(NUMBER, match.if_2),
+    F(NUMBER, match.if_draw),
+    F(TEXT, line.state),
+    F(NUMBER, line.serial),
     F(FLAG, board.known),
     F(TEXT, board.unknown),
     F(TEXT, board.race),
@@ -170,6 +187,13 @@ static const struct field rank_fields[] = {F(NUMBER, place), F(NUMBER, mmr), F(T
 #undef F
 #define F(type, member)                                                                                                \
 	{                                                                                                              \
+#member, type, offsetof(struct fact_choice, member)                                                    \
+	}
+static const struct field choice_fields[] = {F(TEXT, kind), F(TEXT, code), F(TEXT, name), F(FLAG, last),
+                                             F(NUMBER, mmr)};
+#undef F
+#define F(type, member)                                                                                                \
+	{                                                                                                              \
 #member, type, offsetof(struct update, member)                                                         \
 	}
 static const struct field update_fields[] = {
@@ -180,7 +204,8 @@ static const struct field update_fields[] = {
     F(TEXT, media),         F(TEXT, word),
     F(TEXT, payload),       F(TEXT, mark),
     F(TEXT, kind_name),     F(FLAG, blocked),
-    F(TEXT, token),
+    F(TEXT, token),         F(NUMBER, serial),
+    F(NUMBER, received_ms),
 };
 
 static const struct {
@@ -290,6 +315,7 @@ static const struct {
 	}
     LIST("wallet", wallet_fields, struct fact_wallet, wallets),
     LIST("listed", listed_fields, struct fact_listed, listing),
+    LIST("choice", choice_fields, struct fact_choice, choices),
     LIST("rating", rating_fields, struct fact_rating, ratings),
     LIST("entry", entry_fields, struct fact_entry, board),
     LIST("rank", rank_fields, struct fact_rank, ranks),
@@ -424,7 +450,7 @@ static const char *param_name(const char *statement, size_t n)
 	const char *at = f ? strstr(f->data, arena_printf(&scratch, "\n-- $%zu ", n)) : NULL;
 	char name[64];
 
-	if (!at || sscanf(at, "\n-- $%*u %63[a-z_]", name) != 1)
+	if (!at || sscanf(at, "\n-- $%*u %63[a-z_0-9]", name) != 1)
 		broken(statement, n, "the statement does not name this parameter", "");
 	return arena_strdup(&scratch, name);
 }
@@ -493,6 +519,8 @@ static void say_reply(struct lines *out, const struct reply *r)
 	if (r->token)
 		line = arena_printf(&scratch, "%s by %s%s", verbs[r->kind], r->token, r->hidden ? ", hidden" : "");
 
+	if (r->mention)
+		line = arena_printf(&scratch, "%s, calling %lld", line, (long long)r->mention);
 	if (r->group)
 		line = arena_printf(&scratch, "%s, a group", line);
 	if (r->message_id)

@@ -9,6 +9,9 @@
 /* The words of buttons and of the form. */
 #define LADDER_ACCEPT "terms_yes"
 #define LADDER_SETUP "setup"
+/* What the matcher finds due (lua/line_match.lua). */
+#define LADDER_MATCH "match"
+#define LADDER_OVER "line_over"
 #define LADDER_BOARD "board"
 
 enum { LADDER_NAME_MIN = 2, LADDER_NAME_MAX = 32, LADDER_PLACE_MAX = 64 };
@@ -39,5 +42,28 @@ void ladder_profile(const struct update *u, const struct facts *f, struct decisi
 const char *ladder_board_key(const struct update *u, struct arena *a);
 void ladder_ask_ranks(const struct update *u, const struct facts *f, struct params *p);
 void ladder_board(const struct update *u, const struct facts *f, struct decision *d);
+
+/* --- the line of those who wait, matches */
+
+/* Nobody waits for longer: the platform forgets by which token they can be told a minute later. */
+#define LADDER_WAIT_MS (14 * INT64_C(60000))
+
+/* What the line keeps of somebody, to tell them something later: hidden by their token while that is good, else in the
+ * channel, calling them. Token and channel as they are kept; till: when their waiting ends. */
+struct ladder_ear {
+	int64_t person, till, channel;
+	const char *token;
+};
+void ladder_tell(struct decision *d, const struct facts *f, const struct ladder_ear *e, const char *html);
+/* The region that hosts a match of players from these two; "": neither is known. */
+const char *ladder_host(const char *one, const char *other);
+
+void ladder_ask_player(const struct update *u, const struct facts *f, struct params *p); /* $1: who acts */
+void ladder_queue(const struct update *u, const struct facts *f, struct decision *d);
+void ladder_leave(const struct update *u, const struct facts *f, struct decision *d);
+void ladder_over(const struct update *u, const struct facts *f, struct decision *d);
+void ladder_ask_match(const struct update *u, const struct facts *f, struct params *p);
+void ladder_match(const struct update *u, const struct facts *f, struct decision *d);
+void ladder_report(const struct update *u, const struct facts *f, struct decision *d);
 
 #endif

@@ -57,6 +57,7 @@ struct reply {
 	const char *token;  /* of these; else NULL */
 	bool hidden;        /* REPLY_MORE: for the person alone; an answer is as the command's `first` had it */
 	bool group;         /* for the flood budget */
+	int64_t mention;    /* REPLY_SEND: who is called by it; 0: nobody */
 	int64_t message_id; /* REPLY_EDIT, REPLY_DISARM */
 	const char *html;   /* text with Telegram's HTML subset, escaped where it came from others */
 	size_t nrows;
@@ -104,6 +105,8 @@ void decision_invalidate(struct decision *d, const char *cache, const char *key)
 struct reply *decision_send(struct decision *d, int64_t chat_id, const char *html);
 struct reply *decision_edit(struct decision *d, int64_t chat_id, int64_t message_id, const char *html);
 struct reply *decision_disarm(struct decision *d, int64_t chat_id, int64_t message_id);
+/* The message begins with the person's name, and the platform calls just them. */
+void reply_mention(struct reply *r, int64_t person);
 /* token: update.token, or one that was kept. The platform forgets it after a quarter of an hour: then nobody sees this.
  */
 struct reply *decision_answer(struct decision *d, const char *token, const char *html);
