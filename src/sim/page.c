@@ -12,6 +12,11 @@ static const struct {
     {"/app.js", "sim/web/app.js", "text/javascript; charset=utf-8"},
     {"/text.js", "sim/web/text.js", "text/javascript; charset=utf-8"},
     {"/api.js", "sim/web/api.js", "text/javascript; charset=utf-8"},
+    {"/discord", "sim/web/discord.html", "text/html; charset=utf-8"},
+    {"/discord.css", "sim/web/discord.css", "text/css; charset=utf-8"},
+    {"/discord.js", "sim/web/discord.js", "text/javascript; charset=utf-8"},
+    {"/discord_form.js", "sim/web/discord_form.js", "text/javascript; charset=utf-8"},
+    {"/discord_text.js", "sim/web/discord_text.js", "text/javascript; charset=utf-8"},
     {"/icon.svg", "sim/web/icon.svg", "image/svg+xml"},
 };
 

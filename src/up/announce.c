@@ -51,6 +51,7 @@ void stack_announce(struct stack *s)
 	if (code && *code)
 		say_line("  With a start code    http://127.0.0.1:%u/?start=%s", sim, code);
 	say_line("  Trade with money     http://127.0.0.1:%u/?bot=escrow", sim);
+	say_line("  Ladder on Discord    http://127.0.0.1:%u/discord", sim);
 	say_line("  Gateway              http://127.0.0.1:%u/", gateway);
 	say_admin(s);
 	say_line("  Redis, PostgreSQL    127.0.0.1:%u, 127.0.0.1:%u  (URLs with passwords in .shoal/secrets)",

@@ -25,17 +25,18 @@ enum secret_form { HEX, TOKEN, SEED };
 static const struct {
 	const char *name, *variable;
 	enum secret_form form;
+	bool played;  /* a token of a bot that the simulator plays host to */
 	unsigned bot; /* first part of a token, as the platform writes them */
 } secrets[] = {
-    {"redis_password", NULL, HEX, 0},
-    {"postgres_password", NULL, HEX, 0},
-    {"persona_token", "SHOAL_PERSONA_TOKEN", TOKEN, 1000001},
-    {"escrow_token", "SHOAL_ESCROW_TOKEN", TOKEN, 1000002},
-    {"ladder_token", "SHOAL_LADDER_TOKEN", HEX, 0},
-    {"ladder_seed", NULL, SEED, 0}, /* private key of what signs the interactions */
-    {"webhook_secret", "SHOAL_WEBHOOK_SECRET", HEX, 0},
-    {"admin_token", "SHOAL_ADMIN_TOKEN", HEX, 0},
-    {"viewer_token", "SHOAL_VIEWER_TOKEN", HEX, 0},
+    {"redis_password", NULL, HEX, false, 0},
+    {"postgres_password", NULL, HEX, false, 0},
+    {"persona_token", "SHOAL_PERSONA_TOKEN", TOKEN, true, 1000001},
+    {"escrow_token", "SHOAL_ESCROW_TOKEN", TOKEN, true, 1000002},
+    {"ladder_token", "SHOAL_LADDER_TOKEN", HEX, true, 0},
+    {"ladder_seed", NULL, SEED, false, 0}, /* private key of what signs the interactions */
+    {"webhook_secret", "SHOAL_WEBHOOK_SECRET", HEX, false, 0},
+    {"admin_token", "SHOAL_ADMIN_TOKEN", HEX, false, 0},
+    {"viewer_token", "SHOAL_VIEWER_TOKEN", HEX, false, 0},
 };
 #define NSECRETS (sizeof(secrets) / sizeof(secrets[0]))
 
@@ -138,24 +139,16 @@ static unsigned common_vars(struct stack *s, struct arena *a, struct var *v)
 	return n;
 }
 
-static bool is_simulated(const char *secret)
-{
-	for (const char *const *bot = telegram_bots; *bot; bot++)
-		if (strncmp(secret, *bot, strlen(*bot)) == 0 && strcmp(secret + strlen(*bot), "_token") == 0)
-			return true;
-	return false;
-}
-
 /* The simulator has a bot for each token that it is given, and knows of no files. */
 static void sim_vars(struct arena *a, struct var *v, unsigned n)
 {
 	for (size_t i = 0; i < NSECRETS; i++) {
-		for (unsigned k = 0; k < n && secrets[i].form == TOKEN; k++) {
+		for (unsigned k = 0; k < n && secrets[i].played; k++) {
 			const char *token;
 			if (strcmp(v[k].name, secrets[i].variable) != 0)
 				continue;
 			v[k].file = false;
-			token = is_simulated(secrets[i].name) ? file_read(a, v[k].value, 1024) : NULL;
+			token = file_read(a, v[k].value, 1024);
 			v[k].value = token ? arena_strndup(a, token, strcspn(token, "\r\n")) : "";
 		}
 	}

@@ -16,8 +16,6 @@
 
 #define PROBE_MS 50
 
-const char *const telegram_bots[] = {"persona", "escrow", NULL};
-
 static const char *const *args(struct unit *u, size_t n, const char *const *list)
 {
 	const char **argv = arena_array(&u->a, const char *, n + 1);
@@ -268,8 +266,9 @@ static bool prepare_verb(struct stack *s, struct unit *u, struct launch *l, cons
 /* It is no program of a fleet: what it is told are options. */
 static bool prepare_sim(struct stack *s, struct unit *u, struct launch *l, const char **why)
 {
-	(void)s, (void)why;
-	l->argv = ARGS(u, self_path(&u->a), "sim", "--listen", arena_printf(&u->a, "127.0.0.1:%u", u->port));
+	(void)why;
+	l->argv = ARGS(u, self_path(&u->a), "sim", "--listen", arena_printf(&u->a, "127.0.0.1:%u", u->port),
+	               "--discord-seed", home_path(s->home, "secrets/ladder_seed"));
 	return true;
 }
 
@@ -305,12 +304,20 @@ static void probe_http(struct stack *s, struct unit *u)
 
 /* --- webhooks */
 
+/* The bots of the simulated platforms. Telegram is told by each where it wants its updates; Discord then asks the
+ * gateway whether it checks signatures. */
+static const struct {
+	const char *name;
+	bool discord;
+} hooked[] = {{"persona", false}, {"escrow", false}, {"ladder", true}};
+#define NHOOKED (sizeof(hooked) / sizeof(hooked[0]))
+
 static void webhook_next(struct stack *s, struct unit *u);
 
 static void webhook_answer(void *arg, enum err err, const struct http_response *res)
 {
 	struct unit *u = arg;
-	const char *bot = telegram_bots[u->next];
+	const char *bot = hooked[u->next].name;
 
 	u->call = NULL;
 	if (err != ERR_OK) {
@@ -326,18 +333,31 @@ static void webhook_answer(void *arg, enum err err, const struct http_response *
 	webhook_next(u->stack, u);
 }
 
+static bool polls(void)
+{
+	const char *mode = getenv("SHOAL_TELEGRAM_MODE");
+
+	return mode && strcmp(mode, "poll") == 0;
+}
+
 static void webhook_next(struct stack *s, struct unit *u)
 {
-	struct http_request req = {.method = "POST", .timeout_ms = 5000, .peer = "up"};
+	struct http_request req = {.timeout_ms = 5000, .peer = "up"};
+	unsigned gateway = stack_unit(s, U_GATEWAY)->port, sim = stack_unit(s, U_SIM)->port;
+	const char *headers[] = {NULL, "Content-Type: application/json", NULL};
 	struct json_writer w;
 	struct buf body;
 	const char *token, *secret, *bot, *why = NULL;
+	bool discord;
 
-	if (!telegram_bots[u->next]) {
+	while (u->next < NHOOKED && !hooked[u->next].discord && polls())
+		u->next++;
+	if (u->next == NHOOKED) {
 		unit_ready(u);
 		return;
 	}
-	bot = telegram_bots[u->next];
+	bot = hooked[u->next].name;
+	discord = hooked[u->next].discord;
 	token = home_secret(s->home, arena_printf(&u->a, "%s_token", bot), "", &why);
 	secret = home_secret(s->home, "webhook_secret", "", &why);
 	if (!token || !secret) {
@@ -347,12 +367,18 @@ static void webhook_next(struct stack *s, struct unit *u)
 	buf_init(&body, 4096);
 	json_writer_init(&w, &body);
 	json_begin_obj(&w);
-	json_kv_str(&w, "url",
-	            arena_printf(&u->a, "http://127.0.0.1:%u/telegram/%s", stack_unit(s, U_GATEWAY)->port, bot));
-	json_kv_str(&w, "secret_token", secret);
+	json_kv_str(&w, discord ? "interactions_endpoint_url" : "url",
+	            arena_printf(&u->a, "http://127.0.0.1:%u/%s/%s", gateway, discord ? "discord" : "telegram", bot));
+	if (discord)
+		headers[0] = arena_printf(&u->a, "Authorization: Bot %s", token);
+	else
+		json_kv_str(&w, "secret_token", secret);
 	json_end_obj(&w);
 	ENSURE(!body.failed);
-	req.url = arena_printf(&u->a, "http://127.0.0.1:%u/bot%s/setWebhook", stack_unit(s, U_SIM)->port, token);
+	req.method = discord ? "PATCH" : "POST";
+	req.headers = discord ? headers : NULL;
+	req.url = discord ? arena_printf(&u->a, "http://127.0.0.1:%u/api/v10/applications/@me", sim)
+	                  : arena_printf(&u->a, "http://127.0.0.1:%u/bot%s/setWebhook", sim, token);
 	req.body = buf_span(&body);
 	u->call = http_send(s->http, &req, webhook_answer, u);
 	buf_release(&body);
@@ -362,13 +388,6 @@ static void probe_webhook(struct stack *s, struct unit *u)
 {
 	u->next = 0;
 	webhook_next(s, u);
-}
-
-static bool skip_webhook(struct stack *s)
-{
-	const char *mode = getenv("SHOAL_TELEGRAM_MODE");
-	(void)s;
-	return mode && strcmp(mode, "poll") == 0;
 }
 
 /* --- the table, in the order of enum unit_id */
@@ -501,7 +520,6 @@ const struct unit_kind unit_kinds[] = {
                    .start_s = 60,
                    .stop_s = 1,
                    OURS,
-                   .skip = skip_webhook,
                    .probe = probe_webhook},
 };
 const unsigned unit_kind_count = sizeof(unit_kinds) / sizeof(unit_kinds[0]);

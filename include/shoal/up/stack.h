@@ -68,8 +68,6 @@ struct unit_kind {
 extern const struct unit_kind unit_kinds[];
 extern const unsigned unit_kind_count;
 
-extern const char *const telegram_bots[]; /* those that the simulator plays host to; ends with NULL */
-
 enum unit_state {
 	UNIT_IDLE,    /* nothing runs; begins as soon as its needs are met */
 	UNIT_BEGUN,   /* runs, not ready yet */
