@@ -343,7 +343,7 @@ async function theEnd(stack, people) {
 		}],
 		["nothing_is_left_running", async () => {
 			const left = [...new Set([...stack.pids.filter(alive), ...processesOf(stack.folder)])];
-			expect(stack.pids.length === 6 && !left.length, `${stack.pids.length} children were, still there: ${left}`);
+			expect(stack.pids.length === 7 && !left.length, `${stack.pids.length} children were, still there: ${left}`);
 			for (const port of stack.ports)
 				expect(await refuses(port), `port ${port} is still open`);
 		}],
