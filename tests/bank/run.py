@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import psycopg2  # noqa: E402
 import judge  # noqa: E402
 from crowd import CREDIT, SCALE, Crowd  # noqa: E402
-from lib import PATIENCE, check, finish, wait_for  # noqa: E402
+from lib import PATIENCE, check, finish, free_port, wait_for  # noqa: E402
 from meter import Meter  # noqa: E402
 from stack import SECRET, Stack, binary_from_argv, light  # noqa: E402
 
@@ -37,7 +37,7 @@ class Bank:
         self.rng = random.Random("faults %d" % self.seed)
         self.over, self.servers = threading.Event(), threading.Lock()
         self.looks, self.wrong, self.faults, self.resolved = 0, [], {}, 0
-        self.credited, self.deadlocks = {}, 0
+        self.credited, self.deadlocks, self.nowhere = {}, 0, free_port()
         self.events = {"expire": self.expire, "resolve": self.resolve, "forget": self.forget}
         if option("FAULTS", 1):
             self.events.update(kill=self.kill, stop=self.stop, postgres=self.postgres, redis=self.redis)
@@ -114,10 +114,11 @@ class Bank:
     def resolve(self):
         rows = self.stack.pg.rows("SELECT public_id FROM escrows WHERE status = 'disputed' ORDER BY random() LIMIT %s",
                                   5 if self.whole else 2)
+        cut_off = {"SHOAL_REDIS_URL": "redis://127.0.0.1:%d/0" % self.nowhere}  # as if it died once it is decided
         for (public_id,) in rows:
             for _ in range(2):
                 self.stack.shoal("trade", "resolve", public_id, self.rng.choice(["release", "refund"]), "--note", "n",
-                                 fails=True)
+                                 fails=True, **self.rng.choice([{}, cut_off]))
             self.resolved += 1
 
     def trouble(self):

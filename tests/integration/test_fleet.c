@@ -663,6 +663,26 @@ static void due_entry_says_which_trade(void)
 	CHECK(slot == clock_wall_ms() / 600000 || slot == began_ms / 600000);
 }
 
+static void who_has_yet_to_hear_of_a_decision_comes_once_each(void)
+{
+	static const struct fleet_job jobs[] = {{.name = "due_d", .period_s = 1, .step = due_trades}, {0}};
+	int asked = statements("fleet_untold");
+	struct fleet *f;
+
+	fresh();
+	sql("INSERT INTO users (telegram_id) SELECT 1000 + i FROM generate_series(1, 40) i; "
+	    "INSERT INTO escrows (public_id, buyer_id, seller_id, amount, currency, status) SELECT 'T' || i, 2 + i % "
+	    "40, "
+	    "2 + (i + 1) % 40, 1, 'USD', 'released' FROM generate_series(1, 350) i; "
+	    "INSERT INTO escrow_notices SELECT id, unnest(ARRAY[buyer_id, seller_id]) FROM escrows");
+	f = open_fleet(jobs);
+	CHECK(reached("due_d", "done", 1));
+	close_fleet(f);
+	CHECK_INT(rows("due_d"), 700);
+	CHECK_INT(entries(), 700);
+	CHECK_INT(statements("fleet_untold") - asked, 2);
+}
+
 static void shard_that_is_away_fails_the_run(void)
 {
 	static const struct fleet_job jobs[] = {{.name = "due_c", .period_s = 1, .step = due_trades}, {0}};
@@ -832,6 +852,7 @@ int main(void)
 	RUN(stopping_without_redis_ends_too);
 	RUN(trades_that_are_due_come_once_each_in_their_buyers_lanes);
 	RUN(due_entry_says_which_trade);
+	RUN(who_has_yet_to_hear_of_a_decision_comes_once_each);
 	RUN(shard_that_is_away_fails_the_run);
 	RUN(patient_job_has_a_connection_while_it_runs);
 	RUN(patient_job_ends_with_its_worker);
