@@ -189,6 +189,18 @@ static const struct verb verbs[] = {
      "forgotten\n"
      "whether Redis has it or not. reload forgets all and loads it anew. Both return when no worker answers with what\n"
      "was forgotten: within milliseconds, or two seconds where one is silent. --dry-run only counts.\n"},
+    {"webhook", ADMIN, verb_webhook, "what the platforms know of the bots",
+     "set info delete --bot --commands --force --drop-pending --json",
+     "shoal webhook set [--bot BOT] [--commands] [--force] [--json]\n"
+     "shoal webhook info [--bot BOT] [--json]\n"
+     "shoal webhook delete [--bot BOT] [--drop-pending] [--json]\n\n"
+     "set tells Telegram where the gateway is (SHOAL_WEBHOOK_URL/telegram/BOT) with SHOAL_WEBHOOK_SECRET, and gives\n"
+     "each bot its commands for the platform's own menu; --commands: these alone. Discord is told where to send\n"
+     "interactions (SHOAL_WEBHOOK_URL/discord/BOT), and tries at once whether a gateway is there. One program of the\n"
+     "fleet at a time does it, and who comes within five minutes and means the same leaves it (unchanged); --force:\n"
+     "does it all the same, for instance where somebody else has changed it meanwhile.\n"
+     "info compares what the platforms have with what set would tell them. delete removes webhooks from Telegram,\n"
+     "which keeps the updates that wait there unless told --drop-pending, and commands from Discord.\n"},
     {"config", ADMIN, verb_config, "the effective configuration", "--check --json",
      "shoal config [--check] [--json]\n\n"
      "Prints every option as NAME=value, secrets redacted. --check only says whether all values are right.\n"},

@@ -47,7 +47,7 @@ check() {
 busy=' test_delivery.py test_overload.py test_persona.py torture.py model/test_turn test_browser bank chaos test_cache.py
  test_escrow.py test_updates.py test_cache_memory spin '
 long=' test_poll.py test_fleet test_delivery.py test_persona.py test_queue test_fleet.py test_cache_away chaos test_overload.py
- test_outages.py up.sh torture.py test_flood.py test_cache_cli.py test_cache.py test_redis_away.py test_escrow.py '
+ test_outages.py up.sh torture.py test_discord_calls.py test_webhook.py test_flood.py test_cache_cli.py test_cache.py test_redis_away.py test_escrow.py '
 
 # queue NAME LINE: a check to be done, as check() takes it
 queue() {

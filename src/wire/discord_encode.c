@@ -33,6 +33,8 @@ static const struct method {
     {"followUp", "POST", "/webhooks/!/$", false, false},
     {"setCommands", "PUT", "/applications/!/commands", true, false},
     {"getCommands", "GET", "/applications/!/commands", true, true},
+    {"setEndpoint", "PATCH", "/applications/@me", true, false},
+    {"getApplication", "GET", "/applications/@me", true, true},
     {"getMe", "GET", "/users/@me", true, true},
 };
 
@@ -314,6 +316,12 @@ const struct platform platform_discord = {
     .buckets = true,
     .refusals_most = REFUSALS_MOST,
     .token_life_ms = TOKEN_LIFE_MS,
+    .menu = discord_commands,
+    .menu_told = "getCommands",
+    .menu_same = discord_menu_same,
+    .hook_set = discord_hook_set,
+    .hook_told = "getApplication",
+    .hook_read = discord_hook_read,
     .request = discord_request,
     .headers = discord_headers,
     .judge = discord_judge,

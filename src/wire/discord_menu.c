@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "shoal/wire/discord.h"
+#include "shoal/wire/menu.h"
 
 #define BODY_MAX (256 * 1024)
 #define ABOUT_UNITS 100
@@ -131,4 +132,52 @@ enum err discord_commands(const struct bot *bot, struct arena *a, struct call *o
 		out->body = arena_span(a, buf_span(&b));
 	buf_release(&b);
 	return *why ? ERR_INVALID : ERR_OK;
+}
+
+bool discord_menu_same(struct span menu, struct span answer, struct arena *a, size_t *n)
+{
+	static const struct menu_field choice[] = {{"name", MENU_TEXT, NULL}, {"value", MENU_TEXT, NULL}, {0}};
+	static const struct menu_field option[] = {
+	    {"name", MENU_TEXT, NULL},         {"type", MENU_NUMBER, NULL},       {"description", MENU_TEXT, NULL},
+	    {"required", MENU_FLAG, NULL},     {"min_length", MENU_NUMBER, NULL}, {"max_length", MENU_NUMBER, NULL},
+	    {"autocomplete", MENU_FLAG, NULL}, {"choices", MENU_LIST, choice},    {0}};
+	static const struct menu_field command[] = {{"name", MENU_TEXT, NULL},
+	                                            {"type", MENU_NUMBER, NULL},
+	                                            {"description", MENU_TEXT, NULL},
+	                                            {"options", MENU_LIST, option},
+	                                            {0}};
+	const char *ignored;
+	const cJSON *theirs = json_parse(a, answer, &ignored);
+
+	*n = cJSON_IsArray(theirs) ? (size_t)cJSON_GetArraySize(theirs) : 0;
+	return cJSON_IsArray(theirs) && menu_lists_same(json_parse(a, menu, &ignored), theirs, command, true);
+}
+
+/* ---- where interactions are sent; the platform calls it with a PING before it takes it */
+
+void discord_hook_set(const struct bot *bot, const struct hook *h, struct arena *a, struct call *out)
+{
+	struct json_writer w;
+	struct buf b;
+
+	(void)bot;
+	buf_init(&b, BODY_MAX);
+	json_writer_init(&w, &b);
+	json_begin_obj(&w);
+	json_kv_str(&w, "interactions_endpoint_url", h->url);
+	json_end_obj(&w);
+	ENSURE(!b.failed);
+	*out = (struct call){.method = "setEndpoint", .body = arena_span(a, buf_span(&b))};
+	buf_release(&b);
+}
+
+bool discord_hook_read(const struct bot *bot, struct span answer, struct arena *a, struct hook *out)
+{
+	const char *ignored;
+	const cJSON *application = json_parse(a, answer, &ignored);
+	const char *url = json_str(application, "interactions_endpoint_url");
+
+	(void)bot;
+	*out = (struct hook){.url = url ? url : "", .pending = -1, .updates_same = true};
+	return json_str(application, "id") != NULL;
 }

@@ -217,6 +217,12 @@ const struct platform platform_telegram = {
     .name_in = telegram_name_in,
     .encode = telegram_encode,
     .answer_press = telegram_answer_press,
+    .menu = telegram_menu,
+    .menu_told = "getMyCommands",
+    .menu_same = telegram_menu_same,
+    .hook_set = telegram_hook_set,
+    .hook_told = "getWebhookInfo",
+    .hook_read = telegram_hook_read,
     .request = telegram_request,
     .judge = telegram_judge,
 };

@@ -562,6 +562,8 @@ static void requests(void)
 	     "https://d.example/api/v10/webhooks/77/aW5/messages/@original",
 	     false},
 	    {{.method = "getCommands"}, "GET", "https://d.example/api/v10/applications/77/commands", true},
+	    {{.method = "setEndpoint"}, "PATCH", "https://d.example/api/v10/applications/@me", true},
+	    {{.method = "getApplication"}, "GET", "https://d.example/api/v10/applications/@me", true},
 	    {{.method = "setCommands"}, "PUT", "https://d.example/api/v10/applications/77/commands", true},
 	    {{.method = "getMe"}, "GET", "https://d.example/api/v10/users/@me", true},
 	    {{.method = "ofTomorrow"}, "GET", "https://d.example/api/v10/unknown", false},
@@ -857,8 +859,8 @@ static void menus_of_the_bots(void)
 		const char *why = "";
 
 		fresh();
-		if ((*b)->platform == PLATFORM_DISCORD)
-			CHECK_INT(discord_commands(*b, &arena, &c, &why), ERR_OK);
+		CHECK_INT(platform_of((*b)->platform)->menu(*b, &arena, &c, &why), ERR_OK);
+		CHECK(strstr(text_of(c.body), "\"description\"")); /* none has nothing to offer */
 		for (size_t i = 0; i < (*b)->ncommands; i++) {
 			const struct command *row = &(*b)->commands[i];
 
@@ -868,6 +870,83 @@ static void menus_of_the_bots(void)
 				CHECK(strlen(row->form->fields[k].label) <= 45);
 		}
 	}
+}
+
+/* What Discord keeps of a menu, with members of its own and defaults filled in. */
+static void menus_as_they_are_told(void)
+{
+	static const char ours[] =
+	    "[{\"name\":\"a\",\"type\":1,\"description\":\"A\",\"options\":[{\"type\":3,\"name\":\"x\",\"description\":"
+	    "\"X\","
+	    "\"required\":true,\"max_length\":5,\"autocomplete\":true}]},"
+	    "{\"name\":\"b\",\"type\":1,\"description\":\"B\",\"options\":[{\"type\":3,\"name\":\"y\",\"description\":"
+	    "\"Y\","
+	    "\"choices\":[{\"name\":\"One\",\"value\":\"1\"},{\"name\":\"Two\",\"value\":\"2\"}]}]}]";
+#define A(x)                                                                                                           \
+	"{\"id\":\"5\",\"version\":\"6\",\"nsfw\":false,\"name\":\"a\",\"type\":1,\"description\":\"A\",\"options\":"  \
+	"[" x "]}"
+#define X                                                                                                              \
+	"{\"type\":3,\"name\":\"x\",\"name_localizations\":null,\"description\":\"X\",\"required\":true,\"max_"        \
+	"length\":5,"                                                                                                  \
+	"\"autocomplete\":true}"
+#define B(y) "{\"name\":\"b\",\"type\":1,\"description\":\"B\",\"options\":[" y "]}"
+#define Y(c) "{\"type\":3,\"name\":\"y\",\"description\":\"Y\",\"required\":false,\"choices\":[" c "]}"
+#define TWO "{\"name\":\"One\",\"value\":\"1\"},{\"name\":\"Two\",\"value\":\"2\"}"
+	static const struct {
+		const char *told;
+		bool same;
+		size_t n;
+	} cases[] = {
+	    {"[" A(X) "," B(Y(TWO)) "]", true, 2},
+	    {"[" B(Y(TWO)) "," A(X) "]", true, 2}, /* in whatever order */
+	    {"[" A(X) "]", false, 1},
+	    {"[" A(X) "," A(X) "]", false, 2},
+	    {"[" A(X) "," B(Y(TWO)) "," B(Y(TWO)) "]", false, 3},
+	    {"[" A("") "," B(Y(TWO)) "]", false, 2},
+	    {"[" A(X "," X) "," B(Y(TWO)) "]", false, 2},
+	    {"[" A(X) "," B(Y("")) "]", false, 2},
+	    {"[" A(X) "," B(Y("{\"name\":\"Two\",\"value\":\"2\"},{\"name\":\"One\",\"value\":\"1\"}")) "]", false, 2},
+	    {"[" A("{\"type\":3,\"name\":\"x\",\"description\":\"X\",\"required\":true,\"autocomplete\":true}") "," B(
+	         Y(TWO)) "]",
+	     false, 2},
+	    {"[" A("{\"type\":4,\"name\":\"x\",\"description\":\"X\",\"required\":true,\"max_length\":5,"
+	           "\"autocomplete\":true}") "," B(Y(TWO)) "]",
+	     false, 2},
+	    {"[" A("{\"type\":3,\"name\":\"x\",\"description\":\"X\",\"max_length\":5,\"autocomplete\":true}") "," B(
+	         Y(TWO)) "]",
+	     false, 2},
+	    {"[]", false, 0},
+	    {"{}", false, 0},
+	    {"x", false, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t n = 99;
+
+		fresh();
+		if (discord_menu_same(span_of(ours), span_of(cases[i].told), &arena, &n) != cases[i].same)
+			printf("# case %zu: %s\n", i, cases[i].told);
+		CHECK_INT(discord_menu_same(span_of(ours), span_of(cases[i].told), &arena, &n), cases[i].same);
+		CHECK_INT(n, cases[i].n);
+	}
+}
+
+static void endpoints(void)
+{
+	struct hook h;
+	struct call c;
+
+	fresh();
+	platform_discord.hook_set(&bot, &(struct hook){.url = "https://x/\"y"}, &arena, &c);
+	CHECK_STR(c.method, "setEndpoint");
+	CHECK_STR(text_of(c.body), "{\"interactions_endpoint_url\":\"https://x/\\\"y\"}");
+	CHECK(platform_discord.hook_read(&bot, SPAN("{\"id\":\"1\",\"interactions_endpoint_url\":\"https://x\"}"),
+	                                 &arena, &h));
+	CHECK_STR(h.url, "https://x");
+	CHECK(h.pending == -1 && !h.last_error && h.connections == 0);
+	CHECK(platform_discord.hook_read(&bot, SPAN("{\"id\":\"1\",\"interactions_endpoint_url\":null}"), &arena, &h));
+	CHECK_STR(h.url, "");
+	CHECK(!platform_discord.hook_read(&bot, SPAN("[]"), &arena, &h));
 }
 
 int main(void)
@@ -896,6 +975,8 @@ int main(void)
 	RUN(forms);
 	RUN(menu);
 	RUN(menus_of_the_bots);
+	RUN(menus_as_they_are_told);
+	RUN(endpoints);
 	arena_release(&arena);
 	DONE();
 }

@@ -826,6 +826,93 @@ static void what_a_bot_asks_for(void)
 	              "\"allowed_updates\":[\"message\",\"callback_query\"]}"));
 }
 
+static void menus(void)
+{
+	struct command rows[] = {
+	    {.name = "start", .kinds = UPDATE_COMMAND, .word = "start", .about = "Begin \"now\""},
+	    {.name = "text", .kinds = UPDATE_TEXT},
+	    {.name = "help", .kinds = UPDATE_COMMAND, .word = "help", .about = "Help"},
+	};
+	static const struct {
+		const char *told;
+		bool same;
+		size_t n;
+	} cases[] = {
+	    {"{\"ok\":true,\"result\":[{\"command\":\"start\",\"description\":\"Begin "
+	     "\\\"now\\\"\"},{\"command\":\"help\","
+	     "\"description\":\"Help\"}]}",
+	     true, 2},
+	    {"{\"ok\":true,\"result\":[{\"command\":\"help\",\"description\":\"Help\"},{\"command\":\"start\","
+	     "\"description\":"
+	     "\"Begin \\\"now\\\"\"}]}",
+	     false, 2}, /* the order is what people see */
+	    {"{\"ok\":true,\"result\":[{\"command\":\"start\",\"description\":\"Begin\"},{\"command\":\"help\","
+	     "\"description\":"
+	     "\"Help\"}]}",
+	     false, 2},
+	    {"{\"ok\":true,\"result\":[]}", false, 0},
+	    {"[]", false, 0},
+	};
+	const struct bot b = {.name = "b", .ncommands = 3, .commands = rows};
+	const char *why;
+	struct call c;
+	char about[258];
+	size_t n;
+
+	CHECK_INT(telegram_menu(&b, &arena, &c, &why), ERR_OK);
+	CHECK_STR(c.method, "setMyCommands");
+	CHECK(span_is(c.body, "{\"commands\":[{\"command\":\"start\",\"description\":\"Begin \\\"now\\\"\"},"
+	                      "{\"command\":\"help\",\"description\":\"Help\"}]}"));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CHECK_INT(telegram_menu_same(c.body, span_of(cases[i].told), &arena, &n), cases[i].same);
+		CHECK_INT(n, cases[i].n);
+	}
+	memset(about, 'a', sizeof(about));
+	about[257] = 0;
+	rows[2].about = about + 1;
+	CHECK_INT(telegram_menu(&b, &arena, &c, &why), ERR_OK);
+	rows[2].about = about;
+	CHECK_INT(telegram_menu(&b, &arena, &c, &why), ERR_INVALID);
+	CHECK(strstr(why, "help: "));
+	rows[2] = (struct command){.name = "x", .kinds = UPDATE_COMMAND, .word = "Help", .about = "x"};
+	CHECK_INT(telegram_menu(&b, &arena, &c, &why), ERR_INVALID);
+	rows[2] = (struct command){.name = "x", .kinds = UPDATE_COMMAND, .about = "x"};
+	CHECK_INT(telegram_menu(&b, &arena, &c, &why), ERR_INVALID);
+}
+
+static void hooks(void)
+{
+	static const struct command rows[] = {{.name = "t", .kinds = UPDATE_TEXT},
+	                                      {.name = "p", .kinds = UPDATE_PRESS}};
+	const struct bot b = {.name = "b", .ncommands = 2, .commands = rows};
+	const struct hook set = {.url = "https://x", .secret = "s", .connections = 100};
+	struct hook h;
+	struct call c;
+
+	platform_telegram.hook_set(&b, &set, &arena, &c);
+	CHECK_STR(c.method, "setWebhook");
+	CHECK(span_is(c.body,
+	              "{\"url\":\"https://x\",\"secret_token\":\"s\",\"max_connections\":100,\"allowed_updates\":"
+	              "[\"message\",\"callback_query\"]}"));
+	CHECK(platform_telegram.hook_read(
+	    &b,
+	    SPAN("{\"ok\":true,\"result\":{\"url\":\"https://x\",\"pending_update_count\":3,\"max_connections\":40,"
+	         "\"last_error_date\":7,\"last_error_message\":\"no\",\"allowed_updates\":[\"callback_query\","
+	         "\"message\"]}}"),
+	    &arena, &h));
+	CHECK_STR(h.url, "https://x");
+	CHECK_STR(h.last_error, "no");
+	CHECK(h.pending == 3 && h.connections == 40 && h.last_error_s == 7 && h.updates_same);
+	CHECK(platform_telegram.hook_read(
+	    &b, SPAN("{\"ok\":true,\"result\":{\"url\":\"\",\"pending_update_count\":0}}"), &arena, &h));
+	CHECK(!*h.url && !h.last_error && h.last_error_s == 0 && !h.updates_same);
+	CHECK(platform_telegram.hook_read(
+	    &b, SPAN("{\"ok\":true,\"result\":{\"url\":\"x\",\"allowed_updates\":[\"message\",\"message\"]}}"), &arena,
+	    &h));
+	CHECK(!h.updates_same);
+	CHECK(!platform_telegram.hook_read(&b, SPAN("{\"ok\":true,\"result\":true}"), &arena, &h));
+}
+
 int main(void)
 {
 	arena_init(&arena);
@@ -853,6 +940,8 @@ int main(void)
 	RUN(stored_effects);
 	RUN(batches);
 	RUN(what_a_bot_asks_for);
+	RUN(menus);
+	RUN(hooks);
 	arena_release(&arena);
 	DONE();
 }

@@ -77,5 +77,9 @@ struct span discord_form(const struct form *form, const struct discord_choices *
 /* The bot's menu: body of the call setCommands. ERR_INVALID with *why (in a): the table breaks a limit. */
 enum err discord_commands(const struct bot *bot, struct arena *a, struct call *out, const char **why)
     __attribute__((warn_unused_result));
+/* Its entries of platform_discord for the menu, and for the endpoint of interactions. */
+bool discord_menu_same(struct span menu, struct span answer, struct arena *a, size_t *n);
+void discord_hook_set(const struct bot *bot, const struct hook *h, struct arena *a, struct call *out);
+bool discord_hook_read(const struct bot *bot, struct span answer, struct arena *a, struct hook *out);
 
 #endif

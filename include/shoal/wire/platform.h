@@ -72,6 +72,18 @@ struct ruling {
 	const char *why; /* description from the platform, in the arena; never NULL, holds no secret */
 };
 
+/* Where a platform sends a bot's updates, as it is to be set or as it is told. */
+struct hook {
+	const char *url;     /* "": nowhere */
+	const char *secret;  /* is never told */
+	int64_t connections; /* 0: not told */
+	/* told: */
+	int64_t pending;        /* updates that wait at the platform; -1: not told */
+	const char *last_error; /* NULL: none lately */
+	int64_t last_error_s;   /* since 1970; 0: not told */
+	bool updates_same;      /* it sends the kinds that the bot can use, and no others */
+};
+
 struct platform {
 	const char *name;  /* "telegram" */
 	bool wants_app_id; /* calls name the bot's application */
@@ -91,6 +103,16 @@ struct platform {
 	/* Takes back the promise of an answer that the gateway gave to an update with this token. NULL: it gives none.
 	 */
 	void (*dismiss)(const char *token, struct call *out);
+	/* The bot's commands for the platform's own menu: the call that registers them. ERR_INVALID with *why (in a):
+	 * the table breaks a limit. */
+	enum err (*menu)(const struct bot *bot, struct arena *a, struct call *out, const char **why);
+	const char *menu_told; /* the method that tells what is registered */
+	/* Whether the answer to it is this menu, the body of such a call. *n: how many commands it tells. */
+	bool (*menu_same)(struct span menu, struct span answer, struct arena *a, size_t *n);
+	void (*hook_set)(const struct bot *bot, const struct hook *h, struct arena *a, struct call *out);
+	const char *hook_told;
+	/* false: it is no such answer. */
+	bool (*hook_read)(const struct bot *bot, struct span answer, struct arena *a, struct hook *out);
 	bool buckets; /* it tells its limits call by call: ruling.quota */
 	/* ruling.refused: after so many in ten minutes nothing more is to be sent, or it shuts the address out; 0: it
 	 * does not. */

@@ -62,6 +62,14 @@ struct span telegram_get_updates(const struct bot *bot, int64_t offset, unsigned
 enum err telegram_updates(struct span answer, struct arena *a, struct span **updates, size_t *n, const char **why)
     __attribute__((warn_unused_result));
 
+/* The entries of platform_telegram for the bot's menu. */
+enum err telegram_menu(const struct bot *bot, struct arena *a, struct call *out, const char **why);
+bool telegram_menu_same(struct span menu, struct span answer, struct arena *a, size_t *n);
+
+/* The same for its webhook. */
+void telegram_hook_set(const struct bot *bot, const struct hook *h, struct arena *a, struct call *out);
+bool telegram_hook_read(const struct bot *bot, struct span answer, struct arena *a, struct hook *out);
+
 /* The call as the answer to a webhook request. */
 struct span telegram_webhook_reply(const struct call *c, struct arena *a);
 
