@@ -296,7 +296,16 @@ static enum step reply_over(struct job *j)
 	return STEP_WAIT;
 }
 
-/* The gateway answers the platform and tells us at the same moment: we may be quicker. */
+/* The gateway answers the platform and tells us at the same moment: we may be quicker. Waited for here, as an update
+ * that is throttled does not come again. */
+static enum step once_more(struct job *j)
+{
+	j->step = REPLY_WAY;
+	job_begin(j);
+	timer_set(&j->timer, jitter_ms(EARLY_MS));
+	return STEP_WAIT;
+}
+
 static bool is_fresh(const struct job *j)
 {
 	int64_t age = clock_wall_ms() - j->update.received_ms;
@@ -314,7 +323,7 @@ static enum step reply_sent(struct job *j)
 	case CALL_DONE: return reply_over(j);
 	case CALL_FINAL:
 		if (r->early && is_fresh(j))
-			return job_later(j, jitter_ms(EARLY_MS), "the first response has not arrived yet");
+			return once_more(j);
 		log_warn("reply refused for good", LOG_STR("id", j->entry->id), LOG_STR("bot", j->bot->name),
 		         LOG_STR("method", c->method), LOG_STR("why", r->why));
 		return reply_over(j);

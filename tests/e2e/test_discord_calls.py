@@ -171,6 +171,11 @@ def courtesies():
           "faster" in api.of(ones[5])[0][2]["content"], api.of(ones[5]))
     check("too fast: of the others the promise is taken back", kinds[6:] == [[("DELETE", "@original")]] * 2, kinds)
     check("too fast: with no body", api.of(ones[6])[0][2] is None, api.of(ones[6]))
+    api.answers[:] = [(404, {"message": "Unknown Webhook", "code": 10015}, {})]
+    one = command("help", user=user)
+    post(one)
+    check("too fast: also where the worker is quicker than the promise", wait_for(
+        lambda: [c[0] for c in api.of(one)] == ["DELETE", "DELETE"]), api.of(one))
     one = press("terms_yes:abcd1234", user=user)
     post(one)
     check("too fast: a press, of which a notice was given, says nothing", stack.settled() and not api.of(one), api.of(one))
