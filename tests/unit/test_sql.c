@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 
+#include "shoal/base/embed.h"
 #include "shoal/store/rows.h"
 #include "shoal/store/sql.h"
 
@@ -34,6 +35,27 @@ static void statements_are_found_by_name(void)
 	CHECK(!sql_find("persona_say.sql"));
 	CHECK(!sql_find(""));
 	CHECK(!sql_find("demo"));
+}
+
+/* What else is wrong with an update that was committed before, its key comes first: nothing is decided anew then. */
+static void every_commit_asks_for_its_guard_first(void)
+{
+	static const char ask[] = "\nSELECT expect(1, (SELECT count(*) FROM guard), 'changed')";
+	int commits = 0;
+
+	for (const struct embed_file *f = embed_files; f->name; f++) {
+		const char *insert = strstr(f->data, "\nWITH guard AS (\n\tINSERT INTO guards (key, effects)");
+		const char *last = insert ? strstr(insert, "\nSELECT ") : NULL;
+
+		if (strncmp(f->name, "sql/queries/", 12) != 0 || !insert)
+			continue;
+		commits++;
+		if (!last || strncmp(last, ask, strlen(ask)) != 0) {
+			printf("# %s\n", f->name);
+			check_failed_here++;
+		}
+	}
+	CHECK(commits > 20);
 }
 
 /* A result with these columns and rows of values; "NULL" is NULL. */
@@ -139,6 +161,7 @@ int main(void)
 	arena_init(&arena);
 	RUN(parameters_are_counted_where_they_count);
 	RUN(statements_are_found_by_name);
+	RUN(every_commit_asks_for_its_guard_first);
 	RUN(rows_become_facts);
 	RUN(no_row_and_null_leave_facts_as_they_are);
 	RUN(what_does_not_fit_is_an_error);
