@@ -70,6 +70,10 @@ static const struct {
     /* what was wanted is so already */
     {400, "message is not modified", CALL_DONE, false, false, NULL},
     {400, "message to delete not found", CALL_DONE, false, false, NULL},
+    /* deleted, or too old */
+    {400, "message to edit not found", CALL_GONE, false, false, NULL},
+    {400, "message can't be edited", CALL_GONE, false, false, NULL},
+    {400, "MESSAGE_ID_INVALID", CALL_GONE, false, false, NULL},
     /* the same as a 403, in other words */
     {400, "USER_IS_BLOCKED", CALL_BLOCKED, false, false, NULL},
     {400, "user is deactivated", CALL_BLOCKED, false, false, NULL},
@@ -126,7 +130,8 @@ void telegram_judge(const struct response *res, struct arena *a, struct ruling *
 		if (verdicts[i].why)
 			out->why = verdicts[i].why;
 	}
-	if (out->verdict == CALL_DONE || out->verdict == CALL_FINAL || out->verdict == CALL_BLOCKED)
+	if (out->verdict == CALL_DONE || out->verdict == CALL_FINAL || out->verdict == CALL_GONE ||
+	    out->verdict == CALL_BLOCKED)
 		out->wait_ms = -1;
 	else if (out->limited && out->wait_ms < LIMIT_LEAST_MS)
 		out->wait_ms = LIMIT_LEAST_MS;

@@ -180,6 +180,28 @@ static void telegram_answer_press(const char *press_id, const char *toast, struc
 		out->body = SPAN("{\"callback_query_id\":\"\"}");
 }
 
+/* Who pressed a button of a message that they deleted meanwhile shall hear what came of it. */
+static bool telegram_anew(const struct call *c, struct arena *a, struct call *out)
+{
+	const char *ignored;
+	cJSON *body;
+	struct buf b;
+	struct json_writer w;
+
+	if (strcmp(c->method, methods[REPLY_EDIT].method) != 0 || !(body = json_parse(a, c->body, &ignored)))
+		return false;
+	cJSON_DetachItemViaPointer(body, json_get(body, "message_id"));
+	*out = *c;
+	out->method = methods[REPLY_SEND].method;
+	buf_init(&b, BODY_MAX);
+	json_writer_init(&w, &b);
+	json_put(&w, body);
+	ENSURE(!b.failed); /* it has become shorter */
+	out->body = arena_span(a, buf_span(&b));
+	buf_release(&b);
+	return true;
+}
+
 static void telegram_request(const struct credentials *who, const struct call *c, struct arena *a, struct request *out)
 {
 	*out = (struct request){.method = "POST", .body = c->body.len ? c->body : SPAN("{}")};
@@ -223,6 +245,7 @@ const struct platform platform_telegram = {
     .hook_set = telegram_hook_set,
     .hook_told = "getWebhookInfo",
     .hook_read = telegram_hook_read,
+    .anew = telegram_anew,
     .request = telegram_request,
     .judge = telegram_judge,
 };

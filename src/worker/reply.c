@@ -152,7 +152,8 @@ static int64_t told_wait(const struct ruling *r)
 /* What the platform said of the message, where it concerns others. */
 static void budget_tell(struct job *j)
 {
-	static const bool went_through[] = {[CALL_DONE] = true, [CALL_FINAL] = true, [CALL_BLOCKED] = true};
+	static const bool went_through[] = {
+	    [CALL_DONE] = true, [CALL_FINAL] = true, [CALL_GONE] = true, [CALL_BLOCKED] = true};
 	struct flood *f = j->worker->flood;
 	const char *bot = j->bot->name;
 	const struct ruling *r = &j->ruling;
@@ -313,6 +314,19 @@ static bool is_fresh(const struct job *j)
 	return age > -FRESH_MS && age < FRESH_MS;
 }
 
+/* A message that cannot be changed: what it was to say goes out anew, if it is to say anything. */
+static bool reply_anew(struct job *j)
+{
+	struct call *c = &j->effects.calls[j->sent], anew;
+
+	if (!j->platform->anew || !j->platform->anew(c, &j->arena, &anew))
+		return false;
+	*c = anew;
+	j->booked = false;
+	j->step = REPLY_WAY;
+	return true;
+}
+
 static enum step reply_sent(struct job *j)
 {
 	const struct call *c = &j->effects.calls[j->sent];
@@ -321,6 +335,10 @@ static enum step reply_sent(struct job *j)
 	budget_tell(j);
 	switch (r->verdict) {
 	case CALL_DONE: return reply_over(j);
+	case CALL_GONE:
+		if (reply_anew(j))
+			return STEP_NEXT;
+		/* fall through */
 	case CALL_FINAL:
 		if (r->early && is_fresh(j))
 			return once_more(j);

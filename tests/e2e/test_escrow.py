@@ -377,6 +377,11 @@ def old_buttons(w, menu):
     w.rest()
     said = w.text_of(*menu[:2])
     check("the menu of the very beginning still works", "/trades" in said and "/cancel" in said, said)
+    trade = w.trade(ann, bob)
+    w.stack.post(w.press_of(ann, 999999999, "release:%s:oldmark1" % trade))
+    w.rest()
+    check("who pressed a button of a message that is gone hears of it in a new one", w.status(trade) == "released"
+          and trade in w.last(ann) and "released" in w.last(ann), w.last(ann))
 
 
 def blocked(w):

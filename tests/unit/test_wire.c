@@ -687,9 +687,9 @@ static void refusals(void)
 	    {400, "Bad Request: CHAT_WRITE_FORBIDDEN", CALL_FINAL},
 	    {400, "Bad Request: TOPIC_CLOSED", CALL_FINAL},
 	    {400, "Bad Request: group chat was upgraded to a supergroup chat", CALL_FINAL},
-	    {400, "Bad Request: message to edit not found", CALL_FINAL},
-	    {400, "Bad Request: message can't be edited", CALL_FINAL},
-	    {400, "Bad Request: MESSAGE_ID_INVALID", CALL_FINAL},
+	    {400, "Bad Request: message to edit not found", CALL_GONE},
+	    {400, "Bad Request: message can't be edited", CALL_GONE},
+	    {400, "Bad Request: MESSAGE_ID_INVALID", CALL_GONE},
 	    {400, "Bad Request: message to be replied not found", CALL_FINAL},
 	    {400, "Bad Request: query is too old and response timeout expired or query ID is invalid", CALL_FINAL},
 	    {400, "Bad Request: can't parse entities: Unsupported start tag at byte offset 0", CALL_FINAL},
@@ -728,6 +728,24 @@ static void refusals(void)
 	      -1, &moved);
 	CHECK_INT(moved.verdict, CALL_FINAL);
 	CHECK(strstr(moved.why, "-1001"));
+}
+
+/* What was to stand in a message that is gone. */
+static void said_anew(void)
+{
+	const struct call edit = {.method = "editMessageText",
+	                          .chat_id = 5,
+	                          .body = SPAN("{\"chat_id\":5,\"message_id\":7,\"text\":\"<b>x</b>\",\"parse_mode\":"
+	                                       "\"HTML\",\"reply_markup\":{\"inline_keyboard\":[]}}")};
+	const struct call disarm = {.method = "editMessageReplyMarkup", .chat_id = 5, .body = SPAN("{\"chat_id\":5}")};
+	struct call anew;
+
+	CHECK(platform_telegram.anew(&edit, &arena, &anew));
+	CHECK_STR(anew.method, "sendMessage");
+	CHECK_INT(anew.chat_id, 5);
+	CHECK(span_is(anew.body, "{\"chat_id\":5,\"text\":\"<b>x</b>\",\"parse_mode\":\"HTML\",\"reply_markup\":{"
+	                         "\"inline_keyboard\":[]}}"));
+	CHECK(!platform_telegram.anew(&disarm, &arena, &anew));
 }
 
 static void stored_effects(void)
@@ -937,6 +955,7 @@ int main(void)
 	RUN(limits_of_buttons);
 	RUN(rulings);
 	RUN(refusals);
+	RUN(said_anew);
 	RUN(stored_effects);
 	RUN(batches);
 	RUN(what_a_bot_asks_for);

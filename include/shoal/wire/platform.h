@@ -53,10 +53,12 @@ struct quota {
 /* What the answer to a call means. */
 enum verdict {
 	CALL_DONE,
-	CALL_LATER,   /* a limit, or somebody in the way: wait_ms says until when (-1: not told) */
-	CALL_OUTAGE,  /* the platform fails, or it is not the platform that answers; wait_ms as above */
-	CALL_DENIED,  /* the bot's token is not accepted: trouble of the configuration */
-	CALL_FINAL,   /* refused for good: counts as delivered */
+	CALL_LATER,  /* a limit, or somebody in the way: wait_ms says until when (-1: not told) */
+	CALL_OUTAGE, /* the platform fails, or it is not the platform that answers; wait_ms as above */
+	CALL_DENIED, /* the bot's token is not accepted: trouble of the configuration */
+	CALL_FINAL,  /* refused for good: counts as delivered */
+	CALL_GONE, /* the message that it was to change is not there any more, or cannot be changed: as final, but what
+	              it says may be said in a new message */
 	CALL_BLOCKED, /* refused for good because the chat does not want us: the chat becomes blocked */
 };
 
@@ -113,6 +115,8 @@ struct platform {
 	const char *hook_told;
 	/* false: it is no such answer. */
 	bool (*hook_read)(const struct bot *bot, struct span answer, struct arena *a, struct hook *out);
+	/* What a call that met CALL_GONE has to say, as a new message; false: nothing. NULL: calls never meet it. */
+	bool (*anew)(const struct call *c, struct arena *a, struct call *out);
 	bool buckets; /* it tells its limits call by call: ruling.quota */
 	/* ruling.refused: after so many in ten minutes nothing more is to be sent, or it shuts the address out; 0: it
 	 * does not. */
