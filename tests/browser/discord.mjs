@@ -20,7 +20,7 @@ export async function twoPlayers(browser, stack) {
 			table = await Person.at(browser, stack, "table", desk);
 			await table.page.goto(page);
 			await table.sees(pane(2), "two players");
-			expect(await field(1, "Name").inputValue() === "Ann" && await field(2, "Name").inputValue() === "Ben", "they are others");
+			await until(async () => await field(1, "Name").inputValue() === "Ann" && await field(2, "Name").inputValue() === "Ben", "Ann and Ben");
 			await table.hasNoSidewaysScroll("two players");
 			await table.controlsAreFit("two players");
 		}],

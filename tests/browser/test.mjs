@@ -1,14 +1,18 @@
 // test.mjs SHOAL CHROMIUM: starts `SHOAL up --workers 2` in a folder of its own and uses its pages as a newcomer would:
 // on a desk with the keyboard alone, on a phone, by a link with a start code, in a trade of two people, as two players of the
-// ladder. Pictures go to the current folder, from where playwright-core is taken too. Prints "ok NAME" or "not ok NAME"; a
-// scenario ends at its first failure.
+// ladder; and holds the signatures of interactions against an implementation that is not ours. Pictures go to the current
+// folder, from where playwright-core and discord-interactions are taken too. Prints "ok NAME" or "not ok NAME"; a scenario
+// ends at its first failure.
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { twoPlayers } from "./discord.mjs";
+import { theSignatures } from "./signatures.mjs";
 import { Person, Stack, alive, desk, expect, outcome, phone, play, processesOf, refuses, report, until } from "./people.mjs";
 
-const { chromium } = createRequire(`${process.cwd()}/`)("playwright-core");
+const required = createRequire(`${process.cwd()}/`);
+const { chromium } = required("playwright-core");
+const { verifyKey } = required("discord-interactions");
 const [binary, browserPath] = process.argv.slice(2);
 const marlow = /I am Marlow/, rex = /Captain Rex here/, luna = /I am Luna/;
 
@@ -374,6 +378,7 @@ async function main() {
 		const eve = await byALink(browser, stack);
 		const traders = await aTrade(browser, stack);
 		const table = await twoPlayers(browser, stack);
+		await theSignatures(stack, verifyKey);
 		await theEnd(stack, [ada, ben, eve, ...traders, table].filter(Boolean));
 	} catch (error) {
 		report(false, outcome.scenario || "start", error.stack);
