@@ -159,11 +159,6 @@ static void unit_down(struct unit *u, const char *what, int code)
 	timer_set(&u->timer, wait);
 }
 
-void unit_failed(struct unit *u, const char *what)
-{
-	unit_down(u, what, -1);
-}
-
 /* Too long on the way: a server is killed and its end handled like any other. */
 static void unit_late(void *arg)
 {
@@ -177,13 +172,12 @@ static void unit_late(void *arg)
 	}
 }
 
-/* A step inside the supervisor is done anew when what it speaks to has started anew. */
 static void unit_redo_dependents(struct unit *u)
 {
 	unsigned bit = 1u << (u->kind - unit_kinds);
 	for (unsigned i = 0; i < u->stack->nunits; i++) {
 		struct unit *v = &u->stack->units[i];
-		if (v->kind->step && !v->kind->prepare && (v->kind->needs & bit) && v->state == UNIT_READY)
+		if (v->kind->again && (v->kind->needs & bit) && v->state == UNIT_READY)
 			unit_state(v, UNIT_IDLE);
 	}
 }

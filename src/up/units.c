@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shoal/base/conf.h"
 #include "shoal/base/embed.h"
-#include "shoal/base/json.h"
 #include "shoal/io/pg.h"
 #include "shoal/up/say.h"
 #include "shoal/up/stack.h"
@@ -302,92 +302,29 @@ static void probe_http(struct stack *s, struct unit *u)
 	timer_set(&u->timer, PROBE_MS);
 }
 
-/* --- webhooks */
+/* --- what the simulated platforms are told of the bots */
 
-/* The bots of the simulated platforms. Telegram is told by each where it wants its updates; Discord then asks the
- * gateway whether it checks signatures. */
-static const struct {
-	const char *name;
-	bool discord;
-} hooked[] = {{"persona", false}, {"escrow", false}, {"ladder", true}};
-#define NHOOKED (sizeof(hooked) / sizeof(hooked[0]))
-
-static void webhook_next(struct stack *s, struct unit *u);
-
-static void webhook_answer(void *arg, enum err err, const struct http_response *res)
+static bool runs_ladder(void)
 {
-	struct unit *u = arg;
-	const char *bot = hooked[u->next].name;
+	const char *bots = getenv("SHOAL_BOTS");
 
-	u->call = NULL;
-	if (err != ERR_OK) {
-		unit_failed(u, arena_printf(&u->a, "of %s: %s", bot, err_text(err)));
-		return;
-	}
-	if (res->status != 200) {
-		unit_failed(u, arena_printf(&u->a, "of %s: the simulator answers %d %.300s", bot, res->status,
-		                            res->body.ptr ? res->body.ptr : ""));
-		return;
-	}
-	u->next++;
-	webhook_next(u->stack, u);
+	return !bots || !*bots || conf_has_bot(&(struct conf){.bots = bots}, "ladder");
 }
 
-static bool polls(void)
+/* --force: a simulator that has started anew has forgotten what it was told. Where the gateway polls, Telegram's bots
+ * have no webhooks, which the verb would refuse. */
+static bool prepare_webhook(struct stack *s, struct unit *u, struct launch *l, const char **why)
 {
-	const char *mode = getenv("SHOAL_TELEGRAM_MODE");
+	const char *self = self_path(&u->a), *mode = getenv("SHOAL_TELEGRAM_MODE");
 
-	return mode && strcmp(mode, "poll") == 0;
-}
-
-static void webhook_next(struct stack *s, struct unit *u)
-{
-	struct http_request req = {.timeout_ms = 5000, .peer = "up"};
-	unsigned gateway = stack_unit(s, U_GATEWAY)->port, sim = stack_unit(s, U_SIM)->port;
-	const char *headers[] = {NULL, "Content-Type: application/json", NULL};
-	struct json_writer w;
-	struct buf body;
-	const char *token, *secret, *bot, *why = NULL;
-	bool discord;
-
-	while (u->next < NHOOKED && !hooked[u->next].discord && polls())
-		u->next++;
-	if (u->next == NHOOKED) {
-		unit_ready(u);
-		return;
-	}
-	bot = hooked[u->next].name;
-	discord = hooked[u->next].discord;
-	token = home_secret(s->home, arena_printf(&u->a, "%s_token", bot), "", &why);
-	secret = home_secret(s->home, "webhook_secret", "", &why);
-	if (!token || !secret) {
-		unit_failed(u, why);
-		return;
-	}
-	buf_init(&body, 4096);
-	json_writer_init(&w, &body);
-	json_begin_obj(&w);
-	json_kv_str(&w, discord ? "interactions_endpoint_url" : "url",
-	            arena_printf(&u->a, "http://127.0.0.1:%u/%s/%s", gateway, discord ? "discord" : "telegram", bot));
-	if (discord)
-		headers[0] = arena_printf(&u->a, "Authorization: Bot %s", token);
+	(void)s, (void)why;
+	if (!mode || strcmp(mode, "poll") != 0)
+		l->argv = ARGS(u, self, "webhook", "set", "--force");
+	else if (runs_ladder())
+		l->argv = ARGS(u, self, "webhook", "set", "--force", "--bot", "ladder");
 	else
-		json_kv_str(&w, "secret_token", secret);
-	json_end_obj(&w);
-	ENSURE(!body.failed);
-	req.method = discord ? "PATCH" : "POST";
-	req.headers = discord ? headers : NULL;
-	req.url = discord ? arena_printf(&u->a, "http://127.0.0.1:%u/api/v10/applications/@me", sim)
-	                  : arena_printf(&u->a, "http://127.0.0.1:%u/bot%s/setWebhook", sim, token);
-	req.body = buf_span(&body);
-	u->call = http_send(s->http, &req, webhook_answer, u);
-	buf_release(&body);
-}
-
-static void probe_webhook(struct stack *s, struct unit *u)
-{
-	u->next = 0;
-	webhook_next(s, u);
+		l->argv = ARGS(u, self, "webhook", "set", "--force", "--commands");
+	return true;
 }
 
 /* --- the table, in the order of enum unit_id */
@@ -513,13 +450,14 @@ const struct unit_kind unit_kinds[] = {
                   .probe = probe_http},
     [U_WEBHOOK] = {.name = "webhook",
                    .title = "Webhook",
-                   .done = "Webhook registered",
+                   .done = "Webhooks and commands registered",
                    .step = true,
                    .copies = 1,
-                   .needs = NEEDS(U_SIM) | NEEDS(U_GATEWAY),
+                   .needs = NEEDS(U_REDIS) | NEEDS(U_SIM) | NEEDS(U_GATEWAY),
+                   .again = true,
                    .start_s = 60,
-                   .stop_s = 1,
+                   .stop_s = 5,
                    OURS,
-                   .probe = probe_webhook},
+                   .prepare = prepare_webhook},
 };
 const unsigned unit_kind_count = sizeof(unit_kinds) / sizeof(unit_kinds[0]);

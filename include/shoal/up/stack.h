@@ -45,6 +45,7 @@ struct unit_kind {
 	const char *title; /* for people */
 	const char *done;  /* a step's line when it is done; NULL: none */
 	bool step;
+	bool again; /* a step that is done anew when what it needs has started anew */
 	unsigned copies;
 	unsigned needs;         /* NEEDS bits: started when all of these are ready */
 	unsigned port, metrics; /* first ones to try; 0: has none */
@@ -53,11 +54,10 @@ struct unit_kind {
 	int stop, stop_harder; /* signals; then SIGKILL */
 	unsigned start_s;      /* to be ready, or done */
 	unsigned stop_s;       /* from one signal to the next */
-	/* Fills the launch (all zero but log, envp and death_signal). False: *why. NULL: nothing is launched. */
+	/* Fills the launch (all zero but log, envp and death_signal). False: *why. */
 	bool (*prepare)(struct stack *s, struct unit *u, struct launch *l, const char **why);
 	bool (*skip)(struct stack *s); /* true: a step that has nothing to do; may be NULL */
-	/* Begins to find out whether it is ready: calls unit_ready, once, later. A step without a prepare does its work
-	 * here and may also call unit_failed. */
+	/* Begins to find out whether it is ready: calls unit_ready, once, later. NULL: a step, done when it ends. */
 	void (*probe)(struct stack *s, struct unit *u);
 	/* A step's last part, in the supervisor; may be NULL. */
 	bool (*finish)(struct stack *s, struct unit *u, const char **why);
@@ -93,7 +93,6 @@ struct unit {
 	struct timer timer, deadline;
 	struct http_call *call;
 	struct redis *redis;
-	unsigned next; /* what a step of several calls does next */
 	struct stack *stack;
 };
 
@@ -119,7 +118,6 @@ int stack_run(struct home *h, const struct servers *servers, unsigned workers);
 
 /* For the probes of units.c. */
 void unit_ready(struct unit *u);
-void unit_failed(struct unit *u, const char *what);
 struct unit *stack_unit(const struct stack *s, enum unit_id id); /* its first copy */
 
 /* Secrets, once; the URLs that hold passwords, at every start of a server (env.c). */
