@@ -123,9 +123,10 @@ model: $(TURN)
 outages: all
 	@OUTAGES=all /usr/bin/python3 tests/e2e/test_outages.py build/shoal
 
-# every statement of the escrow bot by index, with a million trades
-plans: $(B)/tests/integration/test_escrow_sql
-	@TRADES=$(or $(TRADES),1000000) $<
+# every statement of the escrow bot by index, with a million trades; the ladder's, with a million players
+plans: $(B)/tests/integration/test_escrow_sql $(B)/tests/integration/test_ladder_plans
+	@TRADES=$(or $(TRADES),1000000) $(B)/tests/integration/test_escrow_sql
+	@PLAYERS=$(or $(PLAYERS),1000000) $(B)/tests/integration/test_ladder_plans
 
 # faults under load, and a judge. By environment: SECONDS, SEED, WORKERS, CHATS, RATE, FAULTS
 chaos: all

@@ -1,5 +1,5 @@
 /* links: base model io store */
-/* The ladder's tables and statements against a real PostgreSQL. PLAYERS: how many there are for the plans. */
+/* The ladder's tables and statements against a real PostgreSQL. */
 #include "sqlcheck.h"
 
 #include "shoal/base/arena.h"
