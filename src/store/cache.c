@@ -36,8 +36,8 @@ struct cache {
 	uint64_t epoch;                        /* of memory: it began anew so often */
 	bool kept;                      /* Redis is away; memory is believed as long as Postgres is listened to */
 	int64_t kept_since;             /* clock_ms() */
-	int64_t opened_ms, came_ms;     /* Redis, the last time */
-	bool settled;                   /* what changed while Redis was away is void in it */
+	int64_t opened_ms, came_ms;     /* Redis or Postgres, the last time */
+	bool settled;                   /* what changed while it was away is void */
 	int64_t loaded_ms[CACHE_KINDS]; /* wall clock when the list of all keys was last read; 0: never */
 	bool warming[CACHE_KINDS], listened, ready;
 	struct timer watch, rewarm, sweep;
@@ -55,7 +55,8 @@ static void release(struct cache *c)
 
 /* --- memory */
 
-/* Between Redis' coming and the listener's word Redis may hold what has changed; a while, should there be no word. */
+/* Between a server's coming and the listener's word Redis and memory may hold what has changed; a while, should there
+ * be no word. */
 static bool doubtful(void *arg)
 {
 	struct cache *c = arg;
@@ -73,7 +74,7 @@ static uint64_t belief(void *arg)
 	if (!c->memory)
 		return 0;
 	if (cache_track_sure(c->track))
-		return c->epoch;
+		return doubtful(c) ? 0 : c->epoch;
 	return c->kept && !redis_up(c->opts.redis) && cache_listen_sure(c->listen, c->kept_since) ? c->epoch : 0;
 }
 
@@ -525,12 +526,22 @@ void cache_put_stats(struct cache *c, struct json_writer *out)
 
 /* --- life */
 
+static void server_came(struct cache *c)
+{
+	c->came_ms = clock_ms();
+	c->settled = cache_listen_settled(c->listen);
+}
+
 void cache_redis_came(struct cache *c)
 {
 	cache_gen_redis_came(c->gen);
 	cache_listen_redis_came(c->listen);
-	c->came_ms = clock_ms();
-	c->settled = cache_listen_settled(c->listen);
+	server_came(c);
+}
+
+void cache_pg_came(struct cache *c)
+{
+	server_came(c);
 }
 
 static void open_memory(struct cache *c)

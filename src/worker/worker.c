@@ -226,8 +226,10 @@ static void poke_all(void *arg)
 static void pg_changed(void *arg, bool up)
 {
 	struct worker *w = arg;
-	if (up)
+	if (up) {
+		cache_pg_came(w->cache);
 		reach_pg_came(w->reach);
+	}
 	poke_all(w);
 }
 

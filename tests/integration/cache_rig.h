@@ -160,6 +160,7 @@ struct node {
 	struct redis *redis;
 	struct pg *pg;
 	struct cache *cache;
+	bool pg_came; /* it was told */
 	char id[32];
 };
 
@@ -169,6 +170,15 @@ static void redis_came(void *arg)
 
 	if (n->cache)
 		cache_redis_came(n->cache);
+}
+
+static void pg_changed(void *arg, bool up)
+{
+	struct node *n = arg;
+
+	n->pg_came = up;
+	if (n->cache && up)
+		cache_pg_came(n->cache);
 }
 
 /* memory: bytes. listens: to Postgres. */
@@ -183,7 +193,9 @@ static void node_open(struct node *n, const char *id, size_t memory, bool listen
 	                                        .application_name = "test",
 	                                        .connections = 2,
 	                                        .prepare = true,
-	                                        .statement_timeout_ms = 20000});
+	                                        .statement_timeout_ms = 20000,
+	                                        .on_change = pg_changed,
+	                                        .arg = n});
 	n->cache = cache_open(&(struct cache_opts){.loop = loop,
 	                                           .redis = n->redis,
 	                                           .pg = n->pg,

@@ -258,6 +258,35 @@ static void nobody_can_tell(void)
 	never_older_again();
 }
 
+/* What changed before anybody could listen again is believed by nobody who can ask Postgres. */
+static void postgres_restarts(void)
+{
+	int64_t end;
+
+	calm();
+	PQfinish(hand);
+	pgserver_stop(&postgres, SIGQUIT);
+	pgserver_start(&postgres);
+	hand = pgserver_connect(&postgres);
+	sql("SET client_min_messages = warning");
+	write_next(); /* the loop stood still: it knows of nothing yet */
+	for (int i = 0; i < NODES; i++)
+		UNTIL(!nodes[i]->pg_came);
+	end = clock_ms() + PATIENCE_MS;
+	for (bool all = false; !all && !check_failed_here && clock_ms() < end; run_ms(1)) {
+		all = true;
+		for (int i = 0; i < NODES; i++) {
+			struct node *n = nodes[i];
+			int seen = n == &deaf || !n->pg_came ? version : look(n, CACHE_PLAYER, "1");
+
+			CHECK(seen == version || seen == FAILED);
+			all &= n->pg_came && (n == &deaf || !cache_not_listening(n->cache));
+		}
+	}
+	UNTIL(look(&deaf, CACHE_PLAYER, "1") == version);
+	never_older_again();
+}
+
 /* --- LISTEN */
 
 static void stop_listening(const char *who)
@@ -358,6 +387,7 @@ int main(void)
 	RUN(replica_is_promoted);
 	RUN(redis_hangs);
 	RUN(memory_without_redis);
+	RUN(postgres_restarts);
 	RUN(nobody_can_tell);
 	for (int i = 0; i < NODES; i++)
 		node_close(nodes[i]);

@@ -24,8 +24,8 @@ struct cache;
 
 struct cache_opts {
 	struct loop *loop;
-	struct redis *redis; /* its on_up calls cache_redis_came */
-	struct pg *pg;
+	struct redis *redis;    /* its on_up calls cache_redis_came */
+	struct pg *pg;          /* its on_change calls cache_pg_came, where it is up */
 	const char *redis_url;  /* of the same server */
 	const char *listen_url; /* of Postgres, not of a pooler */
 	const char *id;         /* of this worker: printable, unique in the fleet, at most 200 bytes */
@@ -40,6 +40,9 @@ struct cache *cache_open(const struct cache_opts *opts);
 /* Who waits gets ERR_UNREACHABLE inside this call. Comes before Redis and Postgres are closed. NULL does nothing. */
 void cache_close(struct cache *c);
 void cache_redis_came(struct cache *c);
+/* What changed before the listener is back may have been heard by nobody: until then nothing that is cached is
+ * believed. */
+void cache_pg_came(struct cache *c);
 /* Before the end of the process, while the loop still turns: goes on without a memory, and tells the fleet, so that
  * nobody who invalidates waits for this worker. */
 void cache_retire(struct cache *c);
