@@ -42,7 +42,7 @@ for _, player in ipairs(at == 0 and call('ZRANGE', KEYS[4], '-inf', stamp, 'BYSC
 	local is = known(player)
 	if is and is.s == 'waiting' then
 		take_out(player, is, 'over')
-		is.with.player = player
+		is.with.player, is.with.till = player, string.format('%.0f', is.till)
 		append(player, 'line_over', 'over_' .. player .. '_' .. is.n, is.with)
 		nover = nover + 1
 	else
@@ -95,7 +95,7 @@ local function pair(player, is, best, other)
 	for n, side in ipairs(sides) do
 		side[2].key = key
 		with['player_' .. n], with['race_' .. n] = side[1], side[3]
-		with['mmr_' .. n] = side[2].races[side[3]]
+		with['mmr_' .. n], with['till_' .. n] = side[2].races[side[3]], string.format('%.0f', side[2].till)
 		for name, value in pairs(side[2].with) do with[name .. '_' .. n] = value end
 		take_out(side[1], side[2], 'paired')
 	end

@@ -95,7 +95,7 @@ def two_who_fit():
         "bot": "ladder", "lane": "discord:ladder:9", "key": "match_9_10_%d" % now, "at": str(now)})
     eq("body", json.loads(entry["body"]), {
         "shoal": "due", "chat_id": 9, "what": "match", "of": entry["key"], "with": {
-            "player_1": "9", "race_1": "terran", "mmr_1": "1700", "token_1": 't"/9', "region_1": "euw",
+            "player_1": "9", "race_1": "terran", "mmr_1": "1700", "token_1": 't"/9', "till_1": str(now + WAIT), "till_2": str(now + WAIT), "region_1": "euw",
             "player_2": "10", "race_2": "protoss", "mmr_2": "1610", "token_2": "t10", "region_2": "kor"}})
     eq("nobody waits", (waiting(), r.zcard(MMR)), (set(), 0))
     eq("how it stands", leave(9), ["paired", "100"])
@@ -161,7 +161,7 @@ def over():
     (entry,) = entries()
     eq("is told", (entry["lane"], entry["key"], json.loads(entry["body"])), ("discord:ladder:7", "over_7_10", {
         "shoal": "due", "chat_id": 7, "what": "line_over", "of": "over_7_10",
-        "with": {"player": "7", "token": "tok", "channel": "5"}}))
+        "with": {"player": "7", "token": "tok", "channel": "5", "till": str(now)}}))
     eq("the other waits", (waiting(), leave(7)), ({"8"}, ["over", "10"]))
     eq("may queue again", enter(7, 12, {"zerg": 3000}), "waiting")
 
