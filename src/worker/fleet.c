@@ -10,6 +10,7 @@
 
 #define LOOK_MS 10000 /* or the job's period, where that is shorter */
 #define LOCK_LIFE_MS 15000
+#define HURRIED_LIFE_MS 3000
 #define OPEN_MS 10000            /* a patient job's connection comes in this time */
 #define PATIENCE_MS (10 * 60000) /* and bears such statements */
 #define PAUSE_MS 50 /* between two steps, but at least twice the time of the last: others need the servers too */
@@ -253,7 +254,7 @@ static void take_lock(struct runner *r)
 	r->lock = lock_open(&(struct lock_opts){.loop = r->fleet->opts.loop,
 	                                        .redis = r->fleet->opts.redis,
 	                                        .name = r->lock_name,
-	                                        .life_ms = LOCK_LIFE_MS,
+	                                        .life_ms = r->job->hurried ? HURRIED_LIFE_MS : LOCK_LIFE_MS,
 	                                        .on_held = on_held,
 	                                        .on_lost = on_lost,
 	                                        .arg = r});

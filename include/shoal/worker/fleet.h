@@ -31,6 +31,7 @@ struct fleet_run {
 struct fleet_job {
 	const char *name;  /* a literal: key, metrics label, log */
 	unsigned period_s; /* from a run's end to the next one, at least; also after a run that failed */
+	bool hurried;      /* people wait for it: where its worker dies another one takes over within seconds */
 	bool patient;      /* its statements may take minutes: each run has a connection of its own */
 	/* A small part of the work, such as one batch. Ends, in a later turn of the loop, with one of the calls below;
 	 * while there is more it is called again after a pause, unless the lock is lost or the worker drains. */
