@@ -7,6 +7,7 @@
 
 #include "shoal/admin/api.h"
 #include "shoal/admin/auth.h"
+#include "shoal/admin/roster.h"
 #include "shoal/base/args.h"
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
@@ -124,6 +125,7 @@ static void open_servers(struct admin *ad)
 		api->shards[i] = redis_open(
 		    api->loop,
 		    &(struct redis_opts){.url = ad->urls[i], .label = "queue", .timeout_ms = REDIS_TIMEOUT_MS});
+	api->roster = roster_open(api);
 }
 
 /* Postgres goes last: what ends with the others may still be noted there. */
@@ -135,6 +137,7 @@ static void close_servers(struct api *api)
 	for (unsigned i = 0; i < api->nshards; i++)
 		redis_close(api->shards[i]);
 	redis_close(api->cache);
+	roster_close(api->roster);
 	pg_close(api->pg);
 }
 

@@ -21,6 +21,16 @@ static const struct route routes[] = {
     {"POST", "/api/analytics/start-codes", ROLE_ADMIN, codes_add},
     {"PUT", "/api/analytics/start-codes/{code}", ROLE_ADMIN, codes_set},
     {"DELETE", "/api/analytics/start-codes/{code}", ROLE_ADMIN, codes_remove},
+    {"GET", "/api/analytics/users", ROLE_VIEWER, users_list},
+    {"GET", "/api/queue", ROLE_VIEWER, queue_look},
+    {"POST", "/api/queue/pause", ROLE_ADMIN, queue_pause_it},
+    {"POST", "/api/queue/resume", ROLE_ADMIN, queue_resume_it},
+    {"GET", "/api/workers", ROLE_VIEWER, workers_list},
+    {"GET", "/api/performance", ROLE_VIEWER, performance_look},
+    {"GET", "/api/dead", ROLE_VIEWER, dead_list},
+    {"GET", "/api/dead/{id}", ROLE_VIEWER, dead_show},
+    {"POST", "/api/dead/{id}/retry", ROLE_ADMIN, dead_retry_it},
+    {"DELETE", "/api/dead/{id}", ROLE_ADMIN, dead_drop_it},
 };
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
 

@@ -11,7 +11,7 @@
 #define FIELDS "code persona description active max_uses expires_at"
 #define READ_ONLY " user_count created_at" /* who sends back what was got may leave them in */
 
-static const struct visitor_column columns[] = {
+static const struct cell_column columns[] = {
     {"code", CELL_TEXT},      {"persona", CELL_TEXT},    {"description", CELL_TEXT},
     {"active", CELL_BOOL},    {"max_uses", CELL_INT},    {"expires_at", CELL_TIME},
     {"user_count", CELL_INT}, {"created_at", CELL_TIME}, {0},

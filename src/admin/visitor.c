@@ -269,10 +269,10 @@ static void put_cell(struct json_writer *out, struct span text, enum cell_type t
 	}
 }
 
-void visitor_put_row(struct visitor *v, const PGresult *rows, int row, const struct visitor_column *columns)
+void visitor_put_row(struct visitor *v, const PGresult *rows, int row, const struct cell_column *columns)
 {
 	json_begin_obj(&v->json);
-	for (const struct visitor_column *c = columns; c->name; c++) {
+	for (const struct cell_column *c = columns; c->name; c++) {
 		json_key(&v->json, c->name);
 		put_cell(&v->json, cell(rows, row, c->name), c->type);
 	}

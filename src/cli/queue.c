@@ -30,25 +30,6 @@ static enum err ask(struct shard_set *set, struct shard *shard, struct queue_sta
 	return err;
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-/* Every worker registers with every shard, so that the shards' workers are the same ones. */
-static void sum_up(struct queue_stats *total, const struct queue_stats *q)
-{
-	total->length += q->length;
-	total->pending += q->pending;
-	total->lanes += q->lanes;
-	total->waiting += q->waiting;
-	total->due += q->due;
-	total->retrying += q->retrying;
-	total->dead += q->dead;
-	total->workers = larger(total->workers, q->workers);
-	total->oldest_ms = larger(total->oldest_ms, q->oldest_ms);
-}
-
 static void put_numbers(struct out *o, const struct queue_stats *q)
 {
 	const int64_t v[] = {q->length, q->pending, q->lanes, q->waiting, q->due, q->retrying, q->dead, q->workers};
@@ -84,7 +65,7 @@ static void put_shard(struct session *s, struct out *o, unsigned shard, enum err
 
 static int status(struct session *s)
 {
-	struct queue_stats total = {.oldest_ms = -1}, q;
+	struct queue_stats total = QUEUE_STATS_NONE, q;
 	struct shard_set set;
 	struct out o;
 	int code;
@@ -96,7 +77,7 @@ static int status(struct session *s)
 		enum err err = ask(&set, &set.v[i], &q);
 
 		if (err == ERR_OK)
-			sum_up(&total, &q);
+			queue_stats_add(&total, &q);
 		put_shard(s, &o, i, err, &q);
 	}
 	if (set.n > 1 && !s->json) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shoal/store/queue_admin.h"
 #include "shoal/store/rules.h"
 #include "shoal/store/shards.h"
 
@@ -107,22 +108,13 @@ enum err shard_ask(struct shard_set *set, struct shard *shard, const struct queu
 
 /* --- ids */
 
-static bool is_entry_id(const char *id)
-{
-	const char *dash = strchr(id, '-');
-	int64_t ms, seq;
-
-	return dash && id[0] != '-' && dash[1] != '-' && span_i64((struct span){id, (size_t)(dash - id)}, &ms) &&
-	       span_i64(span_of(dash + 1), &seq);
-}
-
 struct shard *shard_of_id(struct shard_set *set, const char *operand, const char **id)
 {
 	const char *colon = strchr(operand, ':');
 	int64_t n = 0;
 
 	*id = colon ? colon + 1 : operand;
-	if ((colon && !span_i64((struct span){operand, (size_t)(colon - operand)}, &n)) || !is_entry_id(*id)) {
+	if ((colon && !span_i64((struct span){operand, (size_t)(colon - operand)}, &n)) || !queue_is_id(*id)) {
 		session_usage(set->s, "%s is no id: one looks like %s1700000000000-0", shown(set->s->a, operand),
 		              set->n > 1 ? "1:" : "");
 		return NULL;

@@ -28,6 +28,15 @@ static enum queue_state state_of(struct queue_cells *c, size_t i)
 	return QUEUE_STRAY;
 }
 
+bool queue_is_id(const char *id)
+{
+	const char *dash = strchr(id, '-');
+	int64_t ms, seq;
+
+	return dash && id[0] != '-' && dash[1] != '-' && span_i64((struct span){id, (size_t)(dash - id)}, &ms) &&
+	       span_i64(span_of(dash + 1), &seq);
+}
+
 int64_t queue_id_ms(const char *id)
 {
 	int64_t ms;

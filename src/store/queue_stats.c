@@ -36,6 +36,26 @@ static enum err parse(const redisReply *r, struct queue_stats *s)
 	return ERR_OK;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+void queue_stats_add(struct queue_stats *total, const struct queue_stats *q)
+{
+	total->length += q->length;
+	total->pending += q->pending;
+	total->lanes += q->lanes;
+	total->waiting += q->waiting;
+	total->due += q->due;
+	total->retrying += q->retrying;
+	total->dead += q->dead;
+	total->workers = larger(total->workers, q->workers);
+	total->oldest_ms = larger(total->oldest_ms, q->oldest_ms);
+	if (!*total->paused)
+		snprintf(total->paused, sizeof(total->paused), "%s", q->paused);
+}
+
 struct ask {
 	queue_stats_fn *fn;
 	void *arg;

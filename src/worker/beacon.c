@@ -6,10 +6,14 @@
 #include "shoal/base/clock.h"
 #include "shoal/base/json.h"
 #include "shoal/base/version.h"
+#include "shoal/store/beacons.h"
+#include "shoal/store/latency.h"
 #include "shoal/store/queue_stats.h"
+#include "shoal/worker/timings.h"
 #include "shoal/worker/worker.h"
 
 #define LIFE_MS "5000"
+#define BODY_MAX (1u << 20)
 
 /* Also where Redis is full: those who make room want to see who works. */
 static struct redis_script beacon_script = {
@@ -68,29 +72,39 @@ static void put(struct json_writer *out, struct worker *w)
 	w->told_ms = now;
 }
 
-static struct span key_of(const struct worker *w, char *out, size_t size)
+static struct span key_of(const struct worker *w, const char *prefix, char *out, size_t size)
 {
-	snprintf(out, size, "shoal:worker:%s", w->id);
+	snprintf(out, size, "%s%s", prefix, w->id);
 	return span_of(out);
 }
 
 void beacon_end(struct worker *w)
 {
+	char one[120], two[120];
+	redis_call(w->redis, NULL, NULL, 3,
+	           (struct span[]){SPAN("UNLINK"), key_of(w, BEACON_KEY, one, sizeof(one)),
+	                           key_of(w, LATENCY_KEY, two, sizeof(two))});
+}
+
+static void send(struct worker *w, const char *prefix, const struct buf *body)
+{
 	char key[120];
-	redis_call(w->redis, NULL, NULL, 2, (struct span[]){SPAN("UNLINK"), key_of(w, key, sizeof(key))});
+	const struct span argv[] = {key_of(w, prefix, key, sizeof(key)), buf_span(body), SPAN(LIFE_MS)};
+	if (!body->failed && redis_up(w->redis))
+		redis_eval(w->redis, &beacon_script, NULL, NULL, 1, 3, argv);
 }
 
 void beacon_send(struct worker *w)
 {
 	struct buf body;
 	struct json_writer out;
-	char key[120];
-	buf_init(&body, 16384);
+	buf_init(&body, BODY_MAX);
 	json_writer_init(&out, &body);
 	put(&out, w);
-	const struct span argv[] = {key_of(w, key, sizeof(key)), buf_span(&body), SPAN(LIFE_MS)};
-	if (!body.failed && redis_up(w->redis))
-		redis_eval(w->redis, &beacon_script, NULL, NULL, 1, 3, argv);
+	send(w, BEACON_KEY, &body);
+	buf_clear(&body);
+	timings_put(w->timings, clock_ms(), &body);
+	send(w, LATENCY_KEY, &body);
 	buf_release(&body);
 	for (unsigned i = 0; i < w->nshards; i++)
 		if (queue_up(w->shards[i].queue))

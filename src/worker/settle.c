@@ -7,6 +7,7 @@
 #include "shoal/worker/reach.h"
 #include "shoal/worker/send.h"
 #include "shoal/worker/stages.h"
+#include "shoal/worker/timings.h"
 #include "shoal/worker/worker.h"
 
 #define RETRY_FIRST_MS 200
@@ -50,13 +51,18 @@ static void measure(const struct job *j, enum job_outcome outcome, double total)
 	struct worker *w = j->worker;
 	const char *bot = j->bot ? j->bot->name : "unknown";
 	const char *kind = j->update.kind_name ? j->update.kind_name : "unknown";
+	int64_t now = clock_ms();
 	series_add(SERIES(w->updates, bot, kind, job_outcome_name(outcome)), 1);
 	if (!j->bot)
 		return;
 	series_observe(SERIES(w->update_seconds, bot, command_name(j)), total);
-	for (int s = 0; s < STAGE_SETTLE; s++)
-		if (j->spent[s].us)
-			series_observe(SERIES(w->stage_seconds, bot, job_stages[s].name), (double)j->spent[s].us / 1e6);
+	timings_command(w->timings, bot, command_name(j), (int64_t)(total * 1e6), now);
+	for (int s = 0; s < STAGE_SETTLE; s++) {
+		if (!j->spent[s].us)
+			continue;
+		series_observe(SERIES(w->stage_seconds, bot, job_stages[s].name), (double)j->spent[s].us / 1e6);
+		timings_stage(w->timings, bot, job_stages[s].name, j->spent[s].us, now);
+	}
 	series_observe(SERIES(w->sql_per_update, bot), j->statements);
 	if (j->conflicts > 0)
 		series_add(SERIES(w->asked_again, bot, "conflict"), 1);

@@ -19,6 +19,7 @@
 #include "shoal/worker/names.h"
 #include "shoal/worker/reach.h"
 #include "shoal/worker/stages.h"
+#include "shoal/worker/timings.h"
 
 #define TICK_MS 1000
 #define STATEMENT_TIMEOUT_MS 10000
@@ -379,6 +380,7 @@ static void open_all(struct worker *w, const char **urls)
 	w->flood = flood_open(w->redis, &w->conf);
 	w->http = http_open(w->loop, &(struct http_opts){OUTLET_CALLS, ANSWER_MAX, arena_strdup(&w->arena, agent)});
 	w->reach = reach_open(&(struct reach_opts){w->loop, &w->conf, w->http, w->pg, w->flood, w->redis, poke_all, w});
+	w->timings = timings_new();
 	w->names = names_open(w->loop, &w->conf, w->http, w->reach);
 	open_queues(w, urls);
 	struct redis **shards = arena_array(&w->arena, struct redis *, w->nshards);
@@ -417,6 +419,7 @@ static void close_all(struct worker *w)
 	fleet_free(w->fleet);
 	flood_close(w->flood);
 	names_close(w->names);
+	timings_free(w->timings);
 	reach_close(w->reach);
 	timer_release(&w->drain_timer);
 	timer_release(&w->tick);

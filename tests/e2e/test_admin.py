@@ -79,19 +79,22 @@ def prepare():
 
 # ---- who may
 
-ROUTES = [("GET", CODES, 200), ("POST", CODES, 422), ("PUT", CODES + "/nobody", 404), ("DELETE", CODES + "/nobody", 404)]
+ROUTES = [("GET", CODES, 200), ("POST", CODES, 422), ("PUT", CODES + "/nobody", 404), ("DELETE", CODES + "/nobody", 404),
+          ("GET", USERS, 200), ("GET", "/api/queue", 200), ("POST", "/api/queue/pause", 422),
+          ("POST", "/api/queue/resume", 422), ("GET", "/api/workers", 200), ("GET", "/api/performance", 200),
+          ("GET", "/api/dead", 200), ("GET", "/api/dead/1-1", 404), ("POST", "/api/dead/1-1/retry", 404),
+          ("DELETE", "/api/dead/1-1", 404)]
+# that change nothing even where they are let in
+HARMLESS = {"/api/queue/pause": {"bot": "nobody"}, "/api/queue/resume": {"bot": "nobody"}}
 
 
 def tokens():
-    wrong = 0
     for method, path, status in ROUTES:
-        name = "%s %s" % (method, path)
-        expect(name + ": no token", ask(method, path, {}, token=None), 401, code="unauthorized")
-        if wrong < 20:
-            wrong += 1
-            expect(name + ": a wrong token", ask(method, path, {}, token=ADMIN + "x"), 401, code="unauthorized")
-        expect(name + ": the admin's", ask(method, path, {}), status)
-        viewer = ask(method, path, {}, token=VIEWER)
+        name, body = "%s %s" % (method, path), HARMLESS.get(path, {})
+        expect(name + ": no token", ask(method, path, body, token=None), 401, code="unauthorized")
+        expect(name + ": a wrong token", ask(method, path, body, token=ADMIN + "x"), 401, code="unauthorized")
+        expect(name + ": the admin's", ask(method, path, body), status)
+        viewer = ask(method, path, body, token=VIEWER)
         if method == "GET":
             check(name + ": the viewer's", viewer.status == status, viewer)
         else:
@@ -230,6 +233,256 @@ def at_once():
         check("one of many removes it", sorted(s.status for s in gone) == [204] + 15 * [404], [str(s) for s in gone])
 
 
+# ---- people
+
+USER_FIELDS = ["id", "telegram_id", "first_name", "username", "acquisition_source", "created_at", "last_seen_at",
+               "sparkline", "streak_days"]
+# days ago on which somebody wrote, and for how many days in a row that is
+STREAKS = [([], 0), ([0], 1), ([1], 1), ([2], 0), ([0, 1, 2], 3), ([1, 2, 3], 3), ([2, 3, 4], 0), ([0, 2, 3], 1),
+           ([0, 1, 3, 4, 5], 2), (list(range(40)), 40), (list(range(1, 31)), 30), ([13], 0), ([14], 0), ([-1, 0], 1)]
+
+
+def ids(where="true"):
+    """The newest first."""
+    return [r[0] for r in stack.pg.rows("SELECT u.id::text FROM users u WHERE %s ORDER BY u.id DESC" % where)]
+
+
+def pages(query, limit, between=None):
+    """All pages of a listing, by its cursors."""
+    found, cursor = [], ""
+    while cursor is not None:
+        said = ask("GET", "%s?limit=%d&cursor=%s%s" % (USERS, limit, cursor, query))
+        if said.status != 200 or len(said.json["users"]) > limit or len(found) > 5000:
+            raise RuntimeError("a page: %s" % said)
+        found += said.json["users"]
+        cursor = said.json["next_cursor"]
+        if between:
+            between()
+    return found
+
+
+def users():
+    stack.pg.rows("DELETE FROM users")
+    said = ask("GET", USERS)
+    check("nobody", said.json == {"users": [], "next_cursor": None, "total": 0, "total_is_exact": True}, said)
+    for n, (days, _) in enumerate(STREAKS):
+        stack.pg.rows("INSERT INTO users (telegram_id, first_name) VALUES (%s, 'S')", 9007199254740993 + n)
+        for d in days:
+            stack.pg.rows("INSERT INTO activity_daily SELECT id, (now() AT TIME ZONE 'UTC')::date - %s, %s FROM users "
+                          "WHERE telegram_id = %s", d, d + 100, 9007199254740993 + n)
+    stack.pg.rows("INSERT INTO activity_daily SELECT id, (now() AT TIME ZONE 'UTC')::date - 1, 0 FROM users "
+                  "WHERE telegram_id = %s", 9007199254740993 + 1)
+    got = ask("GET", USERS).json["users"][::-1]
+    check("fields", list(got[0]) == USER_FIELDS and got[0]["telegram_id"] == "9007199254740993" and
+          isinstance(got[0]["id"], str), got[0])
+    for n, (days, streak) in enumerate(STREAKS):
+        want = [d + 100 if d in days else 0 for d in range(13, -1, -1)]
+        check("streak and sparkline of %s" % days[:6], got[n]["streak_days"] == streak and got[n]["sparkline"] == want,
+              (got[n], streak, want))
+
+    stack.pg.rows("DELETE FROM users")
+    stack.pg.rows("INSERT INTO users (telegram_id, first_name, username, acquisition_source) SELECT 1000 + n, "
+                  "(ARRAY['Ann', 'Bob', NULL])[n %% 3 + 1], CASE WHEN n %% 2 = 0 THEN 'Nick' || n END, "
+                  "CASE WHEN n %% 5 = 0 THEN 'spring' END FROM generate_series(1, %s) n", 400)
+    before = ids()
+    new = iter(range(5000, 9000))
+    found = pages("", 17, lambda: stack.pg.rows("INSERT INTO users (telegram_id) VALUES (%s), (%s)", next(new), next(new)))
+    check("pages have everybody once while others come", [u["id"] for u in found] == before, len(found))
+    stack.pg.rows("DELETE FROM users WHERE telegram_id >= 5000")
+    check("so has one at a time", [u["id"] for u in pages("&q=Ann", 1)] ==
+          ids("first_name = 'Ann'"))
+    said = ask("GET", USERS + "?limit=10&offset=390")
+    check("by offset", [u["id"] for u in said.json["users"]] == before[390:] and said.json["next_cursor"] is None and
+          said.json["total"] == 400, said)
+    check("past the end", ask("GET", USERS + "?offset=400").json["users"] == [] and
+          ask("GET", USERS + "?cursor=1").json["users"] == [])
+    for q, sql in (("ann", "first_name = 'Ann'"), ("AN", "first_name = 'Ann'"), ("@nick3", "username LIKE 'Nick3%%'"),
+                   ("%20nick12%20", "username LIKE 'Nick12%%'"), ("spr", "acquisition_source = 'spring'"),
+                   ("SPR", "false"), ("1007", "telegram_id = 1007"), ("%25", "false"), ("_", "false"), ("nn", "false"),
+                   ("'%3B--", "false"), ("%F0%9F%8C%B1", "false"), ("99999999999999999999", "false")):
+        want = ids(sql)
+        said = ask("GET", USERS + "?limit=200&q=" + q)
+        check("search for %s" % q, [u["id"] for u in said.json["users"]] == want[:200] and said.json["total"] == len(want),
+              said)
+    check("a search has pages, too", [u["id"] for u in pages("&q=nick", 7)] ==
+          ids("username IS NOT NULL"))
+    for query, field in (("limit=0", "limit"), ("limit=201", "limit"), ("limit=x", "limit"), ("limit=1.5", "limit"),
+                         ("cursor=x", "cursor"), ("cursor=0", "cursor"), ("cursor=-1", "cursor"), ("offset=-1", "offset"),
+                         ("cursor=99999999999999999999", "cursor"), ("offset=1e9", "offset"), ("q=" + "x" * 200, "q"),
+                         ("q=%FF", "q")):
+        said = ask("GET", USERS + "?" + query)
+        check("422 of %s" % query[:20], said.status == 422 and said.error.get("field") == field or
+              (said.status == 400 and "%FF" in query), said)
+
+
+# ---- the queue
+
+def queue():
+    said = ask("GET", "/api/queue")
+    check("an empty queue", said.json["length"] == 0 and said.json["oldest_seconds"] is None and
+          said.json["paused"] is None and [s["reachable"] for s in said.json["shards"]] == [True] and
+          said.json["workers"] == 2, said)
+    expect("no such bot", ask("POST", "/api/queue/pause", {"bot": "nobody"}), 422, field="bot")
+    expect("a bot is a text", ask("POST", "/api/queue/pause", {"bot": 1}), 422, field="bot")
+    said = ask("POST", "/api/queue/pause", {"bot": "persona"})
+    check("a bot is paused", said.status == 200 and said.json == {"changed": True, "paused": "persona", "noted": True}, said)
+    stack.say(800, "hello")
+    check("what comes stays", wait_for(lambda: ask("GET", "/api/queue").json["length"] == 1) and
+          ask("GET", "/api/queue").json["paused"] == "persona", ask("GET", "/api/queue"))
+    said = ask("POST", "/api/queue/pause")
+    check("all are paused, also without a body", said.json["paused"] == "all", said)
+    expect("one cannot go on alone", ask("POST", "/api/queue/resume", {"bot": "persona"}), 409, code="all_paused")
+    check("paused twice changes nothing", ask("POST", "/api/queue/pause", {"bot": None}).json["changed"] is False)
+    check("all go on", ask("POST", "/api/queue/resume", {}).json == {"changed": True, "paused": None, "noted": True})
+    check("and what had to wait is answered", stack.settled(), stack.queue())
+    rows = stack.pg.rows("SELECT action, target FROM admin_audit WHERE action LIKE 'queue.%%' ORDER BY id")
+    check("pauses are noted", rows == [("queue.pause", "bot:persona"), ("queue.pause", "bot:*"), ("queue.resume", "bot:*")],
+          rows)
+
+
+def workers():
+    said = ask("GET", "/api/workers")
+    check("workers", wait_for(lambda: len(ask("GET", "/api/workers").json) == 2), said)
+    got = ask("GET", "/api/workers").json
+    check("each tells of itself", all(list(w) == [
+        "id", "host", "state", "version", "pid", "in_flight", "in_flight_max", "done", "per_second", "started_at"]
+        for w in got) and {w["pid"] for w in got} == {w.pid for w in stack.workers} and
+        {w["state"] for w in got} == {"running"}, got)
+    check("together they have done it", wait_for(lambda: sum(w["done"] for w in ask("GET", "/api/workers").json) > 3))
+    extra = stack.add_worker()
+    stack.expect("worker", lambda: stack.ready(extra))
+    check("who comes is seen", wait_for(lambda: len(ask("GET", "/api/workers").json) == 3))
+    extra.stop()
+    check("who leaves is gone", wait_for(lambda: len(ask("GET", "/api/workers").json) == 2))
+
+
+def performance():
+    for n in range(20):
+        stack.say(801 + n % 2, "hello %d" % n)
+    stack.settled()
+    done = wait_for(lambda: (lambda said: said if sum(
+        c["count"] for c in said.json["commands"] if c["command"] != "none") >= 20 else None)(ask("GET", "/api/performance")))
+    check("latency is counted by command", done, ask("GET", "/api/performance"))
+    got = done.json
+    check("over some minutes", got["window_seconds"] == 300 and got["workers"] == 2 and got["count"] == sum(
+        c["count"] for c in got["commands"]), got)
+    check("in order", all(0 < x["p50_ms"] <= x["p95_ms"] <= x["p99_ms"] < 600000
+                          for x in [got] + got["commands"] + got["stages"]), got)
+    check("and by stage", {s["stage"] for s in got["stages"]} >= {"load", "reply"} and
+          all(s["bot"] == "persona" for s in got["stages"]), got["stages"])
+
+
+# ---- dead letters
+
+keys = iter(range(1000000))
+
+
+def bury(n, text=lambda n: "body %d" % n):
+    r = stack.redis.client()
+    before = r.xlen("shoal:{0}:dead")
+    for i in range(n):
+        r.xadd("shoal:{0}:updates", {"bot": "nobody", "lane": "telegram:nobody:%d" % i, "key": "k%d" % next(keys),
+                                     "body": text(i)})
+    if not wait_for(lambda: r.xlen("shoal:{0}:dead") == before + n):
+        raise RuntimeError("no dead letters: %s" % stack.queue())
+
+
+def dead_pages(limit, between=None):
+    found, cursor = [], ""
+    while cursor is not None:
+        said = ask("GET", "/api/dead?limit=%d&cursor=%s" % (limit, cursor))
+        if said.status != 200 or len(found) > 1000:
+            raise RuntimeError("a page: %s" % said)
+        found += said.json["letters"]
+        cursor = said.json["next_cursor"]
+        if between:
+            between()
+    return found
+
+
+def dead():
+    said = ask("GET", "/api/dead")
+    check("no dead letters", said.json == {"letters": [], "next_cursor": None, "total": 0}, said)
+    bury(30)
+    r = stack.redis.client()
+    want = ["0:" + e[0].decode() for e in r.xrevrange("shoal:{0}:dead")]
+    said = ask("GET", "/api/dead")
+    check("the newest first", [x["id"] for x in said.json["letters"]] == want and said.json["total"] == 30 and
+          said.json["next_cursor"] is None, said)
+    check("all there is to know", said.json["letters"][0]["bot"] == "nobody" and said.json["letters"][0]["error"] and
+          said.json["letters"][0]["lane"].startswith("telegram:nobody:") and
+          said.json["letters"][0]["body_bytes"] == 7 and said.json["letters"][0]["died_at"].endswith("Z"), said)
+    check("in pages, while others die", [x["id"] for x in dead_pages(7, lambda: bury(1))] == want)
+    check("one at a time", len(dead_pages(1)) == r.xlen("shoal:{0}:dead"))
+    for cursor in ("x", "9:1-1", "1-", "0:", "0:1-1-1", "-1:1-1"):
+        expect("no cursor: %s" % cursor, ask("GET", "/api/dead?cursor=" + cursor), 422, field="cursor")
+    for name in ("x", "9:1-1", "0:99-9", "99-9", "0:-1", "%00"):
+        said = ask("GET", "/api/dead/" + name)
+        check("no letter: %s" % name, said.status in (400, 404), said)
+    bury(1, lambda n: b'{"token": "secret", "a": [1]}')
+    one = ask("GET", "/api/dead?limit=1").json["letters"][0]
+    said = ask("GET", "/api/dead/" + one["id"])
+    check("one with its body, tokens hidden", said.status == 200 and said.json["body"] == {"token": "***", "a": [1]} and
+          said.json["body_text"] is None and {k: said.json[k] for k in one} == one, said)
+    check("its short id will do", ask("GET", "/api/dead/" + one["id"][2:]).json["id"] == one["id"])
+    bury(1, lambda n: b"\xff\x00<script>")
+    other = ask("GET", "/api/dead?limit=1").json["letters"][0]
+    said = ask("GET", "/api/dead/" + other["id"])
+    check("a body that is no JSON", said.json["body"] is None and said.json["body_base64"] == "/wA8c2NyaXB0Pg==", said)
+
+    expect("force is true or false", ask("POST", "/api/dead/%s/retry" % one["id"], {"force": 1}), 422, field="force")
+    said = ask("POST", "/api/dead/%s/retry" % one["id"])
+    check("a letter is retried", said.status == 200 and said.json["id"] == one["id"] and
+          said.json["entry"].startswith("0:") and said.json["noted"] is True, said)
+    check("and fails anew", wait_for(lambda: ask("GET", "/api/dead?limit=1").json["letters"][0]["retried"]))
+    expect("it is not there any more", ask("POST", "/api/dead/%s/retry" % one["id"]), 404)
+    expect("a letter is dropped", ask("DELETE", "/api/dead/" + other["id"]), 204)
+    expect("once", ask("DELETE", "/api/dead/" + other["id"]), 404)
+    check("both are noted", len(audit("dead.retry", "dead:" + one["id"])) == 1 and
+          audit("dead.drop", "dead:" + other["id"])[0][1]["bot"] == "nobody")
+    bury(1)
+    last = ask("GET", "/api/dead?limit=1").json["letters"][0]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        gone = list(pool.map(lambda n: ask("DELETE", "/api/dead/" + last["id"]).status, range(8)))
+    check("one of many drops it", sorted(gone) == [204] + 7 * [404], gone)
+    r.delete("shoal:{0}:dead")
+
+
+# ---- servers that are away
+
+def away():
+    """What needs nothing of a server that is away goes on; the rest is 503, and comes back by itself."""
+    letters = "/api/dead"
+    stack.pg.stop()
+    for path in (CODES, USERS):
+        said = ask("GET", path)
+        check("no Postgres, %s: 503" % path, said.status == 503 and said.error["code"] == "unavailable" and
+              int(said.headers["retry-after"]) > 0, said)
+    check("the queue can be seen", ask("GET", "/api/queue").status == 200 and ask("GET", "/api/workers").status == 200)
+    said = ask("POST", "/api/queue/pause", {"bot": "persona"})
+    check("and be paused, which is not noted", said.status == 200 and said.json["noted"] is False, said)
+    check("and resumed", ask("POST", "/api/queue/resume", {"bot": "persona"}).json["paused"] is None)
+    check("it is not ready", http("GET", admin.health + "/readyz").status == 503 and
+          http("GET", admin.health + "/healthz").status == 200)
+    stack.pg = stack.pg.again()
+    check("Postgres is back", wait_for(lambda: ask("GET", CODES).status == 200 and ask("GET", USERS).status == 200))
+
+    stack.redis.stop()
+    for path in ("/api/queue", "/api/workers", "/api/performance", letters):
+        said = ask("GET", path)
+        check("no Redis, %s: 503" % path, wait_for(lambda: ask("GET", path).status == 503) and
+              ask("GET", path).error["code"] == "unavailable", said)
+    expect("a pause is refused", ask("POST", "/api/queue/pause"), 503)
+    check("codes can be seen", ask("GET", CODES).status == 200)
+    said = ask("POST", CODES, {"code": "dark", "persona": "luna"})
+    check("and made: who listens to Postgres hears of it", said.status == 201, said)
+    stack.redis = stack.redis.again()
+    check("Redis is back", wait_for(lambda: all(ask("GET", path).status == 200 for path in ("/api/queue", letters))))
+    check("so are the workers", wait_for(lambda: len(ask("GET", "/api/workers").json) == 2))
+    check("it is ready", wait_for(lambda: http("GET", admin.health + "/readyz").status == 200))
+    ask("DELETE", CODES + "/dark")
+
+
 # ---- what is no request
 
 def hostile():
@@ -282,6 +535,12 @@ tokens()
 codes()
 wrong_codes()
 at_once()
+users()
+queue()
+workers()
+performance()
+dead()
+away()
 hostile()
 login_limit()
 metrics()

@@ -20,8 +20,8 @@ struct api {
 	struct cache_gen *gen;       /* of the caches in Redis */
 	struct cache_load *load;     /* which reads them whole */
 	struct cache_fences *fences; /* and those who wait for the fleet */
-	struct events *events;
-	struct metric *requests; /* shoal_admin_requests_total */
+	struct roster *roster;       /* who works */
+	struct metric *requests;     /* shoal_admin_requests_total */
 };
 
 /* For struct httpd_opts; arg is the api. */

@@ -9,4 +9,18 @@ void codes_add(struct visitor *v);
 void codes_set(struct visitor *v);
 void codes_remove(struct visitor *v);
 
+void users_list(struct visitor *v);
+
+void queue_look(struct visitor *v);
+void queue_pause_it(struct visitor *v);
+void queue_resume_it(struct visitor *v);
+
+void workers_list(struct visitor *v);
+void performance_look(struct visitor *v);
+
+void dead_list(struct visitor *v);
+void dead_show(struct visitor *v);
+void dead_retry_it(struct visitor *v);
+void dead_drop_it(struct visitor *v);
+
 #endif

@@ -16,6 +16,7 @@ struct visitor {
 	const char *label; /* of the metric: the path as the table of routes has it, or "other" */
 	const char *param; /* what stands for {...} in the path; NULL: it has none */
 	const char *actor; /* for admin_audit */
+	void *state;       /* the route's own, while it waits */
 	int status;        /* of the answer that is ready, while something is still waited for */
 	struct buf out;
 	struct json_writer json; /* writes the answer's body */
@@ -58,12 +59,12 @@ void visitor_sql(struct visitor *v, const char *statement, const struct pg_param
 /* Columns by name. */
 int64_t visitor_cell_i64(const PGresult *rows, const char *column); /* of row 0, not NULL */
 enum cell_type { CELL_TEXT, CELL_INT, CELL_ID, CELL_TIME, CELL_BOOL, CELL_JSON };
-struct visitor_column {
+struct cell_column {
 	const char *name; /* NULL ends the list */
 	enum cell_type type;
 };
 /* One row as an object; NULL is null. TIME: from ms since 1970; JSON: as it is. */
-void visitor_put_row(struct visitor *v, const PGresult *rows, int row, const struct visitor_column *columns);
+void visitor_put_row(struct visitor *v, const PGresult *rows, int row, const struct cell_column *columns);
 
 /* A time, null where it is below 0. */
 void visitor_kv_time(struct visitor *v, const char *name, int64_t wall_ms);

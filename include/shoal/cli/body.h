@@ -1,23 +1,9 @@
-/* The body of an update, for people and for programs. A token by which one could act (that of a Discord interaction) is
- * not shown. */
+/* Printing the body of an update. */
 #ifndef SHOAL_CLI_BODY_H
 #define SHOAL_CLI_BODY_H
 
-#include "shoal/base/arena.h"
-#include "shoal/base/str.h"
+#include "shoal/store/body.h"
 
-struct body {
-	struct span json;   /* ptr NULL: it is none */
-	struct span text;   /* where it is no JSON: UTF-8, what is none replaced */
-	struct span base64; /* the same, byte for byte */
-};
-
-/* The first field of this name among names and values in turn; ptr NULL where there is none. */
-struct span body_field(const struct span *fields, size_t n, const char *name);
-/* The fields but bot, lane, key, at and body, as a JSON object; ptr NULL where there are none. */
-struct span body_other_fields(const struct span *fields, size_t n, struct arena *a);
-
-struct body body_read(struct span bytes, struct arena *a);
 /* For people: JSON indented, else the text. On stdout; an exit code. */
 int body_print(const struct body *b);
 

@@ -87,6 +87,8 @@ enum err queue_pause_read(const redisReply *r, struct arena *a, struct queue_pau
 
 /* "version" answers: a line that says so. */
 const char *queue_version_text(const redisReply *r, struct arena *a);
+/* Whether it is written as an entry's id: "1700000000000-0". */
+bool queue_is_id(const char *id);
 /* ms of an entry's id; -1 where it is none. */
 int64_t queue_id_ms(const char *id);
 

@@ -20,6 +20,14 @@ struct queue_stats {
 	char paused[160];  /* "*", or bots with commas, "" none */
 };
 
+#define QUEUE_STATS_NONE                                                                                               \
+	{                                                                                                              \
+		.oldest_ms = -1                                                                                        \
+	}
+/* One shard more, to the numbers of all. Every worker registers with every shard, so that the shards' workers are the
+ * same ones; what is paused is what the first shard says that says something. */
+void queue_stats_add(struct queue_stats *total, const struct queue_stats *q);
+
 /* Asynchronously; fn's stats are valid during the call. */
 typedef void queue_stats_fn(void *arg, enum err err, const struct queue_stats *stats);
 void queue_stats_ask(struct redis *r, unsigned shard, queue_stats_fn *fn, void *arg);

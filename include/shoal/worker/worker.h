@@ -19,6 +19,7 @@ struct fleet;
 struct job;
 struct names;
 struct reach;
+struct timings;
 
 struct shard {
 	struct queue *queue;
@@ -37,6 +38,7 @@ struct worker {
 	struct fleet *fleet;
 	struct reach *reach;
 	struct names *names;
+	struct timings *timings;
 	struct shard shards[SHARDS_LIMIT];
 	unsigned nshards, nleft;
 	char id[80];
