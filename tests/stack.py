@@ -22,7 +22,7 @@ class Stack:
     def __init__(self, binary, workers=1, sim_args=(), redis_conf=None, pg_conf=None, poll=False, webhook=True,
                  limits="off", bot="persona", **env):
         """bot: the one that runs, and whom the people of this stack talk to. The ladder's platform is Discord: with it
-        the simulator plays Discord, and with webhook its commands' endpoint is set as Discord does it."""
+        the simulator plays Discord, and with webhook it is told of the gateway and the commands."""
         _stacks.append(self)
         self.bot = bot
         self.programs = []
@@ -37,6 +37,7 @@ class Stack:
             "SHOAL_REDIS_URL": self.redis.url, "SHOAL_POSTGRES_URL": self.pg.url, "SHOAL_BOTS": bot,
             "SHOAL_%s_TOKEN" % bot.upper(): APP_TOKEN if bot == "ladder" else TOKEN, "SHOAL_WEBHOOK_SECRET": SECRET,
             "SHOAL_TELEGRAM_API": self.sim_url, "SHOAL_DISCORD_API": self.sim_url + "/api/v10", "SHOAL_LADDER_APP_ID": APP_ID,
+            "SHOAL_WEBHOOK_URL": self.gateway_url,
             "SHOAL_TELEGRAM_MODE": "poll" if poll else "webhook",
             "SHOAL_GATEWAY_LISTEN": "127.0.0.1:%d" % self.gateway_port, "SHOAL_METRICS_LISTEN": "0",
             "SHOAL_FLOOD_CHAT": "0", "SHOAL_FLOOD_GROUP": "0", "SHOAL_USER_RATE": "0", "SHOAL_LOG_FORMAT": "text"}
@@ -55,10 +56,7 @@ class Stack:
         self.gateway = self.start_gateway()
         self.start_workers(workers)
         if webhook and bot == "ladder":
-            answer = self.rest("PATCH", "/applications/@me", {
-                "interactions_endpoint_url": self.gateway_url + "/discord/ladder"})
-            if answer.status != 200:
-                raise RuntimeError("the endpoint is not taken: %s" % (answer,))
+            self.shoal("webhook", "set", "--force")
         elif webhook and not poll:
             answer = self.api("setWebhook", url=self.gateway_url + "/telegram/" + bot, secret_token=SECRET)
             if not answer.get("ok"):

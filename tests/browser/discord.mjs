@@ -1,4 +1,4 @@
-// Two players of the ladder on one page, from the terms of service on.
+// Two players of the ladder on one page, from the terms of service to a settled match.
 import { Person, desk, expect, play, until } from "./people.mjs";
 
 export async function twoPlayers(browser, stack) {
@@ -29,7 +29,7 @@ export async function twoPlayers(browser, stack) {
 			await field(1, "Name").press("Enter");
 			await command(1, "/setcountry country:DE");
 			await sees(1, "Nelly <b>*x* used /setcountry", "who used the command");
-			await sees(1, "/termsofservice", "what comes first");
+			await sees(1, "please read and accept the terms", "what comes first");
 		}],
 		["terms_are_read_by_one", async () => {
 			await command(1, "termsofservice");
@@ -61,10 +61,10 @@ export async function twoPlayers(browser, stack) {
 			await table.gone(pane(1).getByRole("dialog"), "the form");
 		}],
 		["the_other_one_does_so_too", async () => {
-			await command(2, "/termsofservice");
+			await button(2, "/termsofservice").click();
 			await button(2, "I accept").click();
 			await sees(2, "Next, /setup", "thanks");
-			await command(2, "/setup");
+			await button(2, "/setup").click();
 			await field(2, "Your name on the ladder").fill("Ben the Bold");
 			await field(2, "Your country").fill("France");
 			await field(2, "Where you play from").selectOption({ label: "Korea" });
@@ -78,11 +78,54 @@ export async function twoPlayers(browser, stack) {
 			await table.page.keyboard.press("Escape");
 			await table.gone(pane(2).getByRole("dialog"), "the form");
 		}],
+		["a_country_is_suggested", async () => {
+			await button(1, "/setcountry").click();
+			await field(1, "country").pressSequentially("fra");
+			await table.sees(pane(1).getByRole("option", { name: "France" }), "France");
+			await field(1, "country").press("ArrowDown");
+			await table.picture("desk-light-ladder-4-country");
+			await field(1, "country").press("Enter");
+			await until(async () => await field(1, "country").inputValue() === "France", "France is taken");
+			await field(1, "country").press("Enter");
+			await sees(1, /Your country is.*FR/, "that it is so");
+			await table.gone(pane(1).getByRole("dialog"), "the form");
+		}],
+		["both_wait_for_an_opponent", async () => {
+			for (const [n, race] of [[1, "zerg"], [2, "terran"]]) {
+				await button(n, "/queue").click();
+				await field(n, "races").pressSequentially(race);
+				await pane(n).getByRole("option", { name: new RegExp(race, "i") }).first().click();
+				await pane(n).getByRole("dialog").getByRole("button", { name: "Send" }).click();
+				await sees(n, "You are waiting for an opponent", "that it waits");
+			}
+		}],
+		["they_are_told_of_their_match", async () => {
+			await sees(1, /@Nelly <b>\*x\* Your match: against Ben the Bold, on /, "the match");
+			await sees(2, /@Ben Your match: against Nelly, on /, "the match");
+			await until(async () => await pane(1).locator(".entry.told").count() === 1, "one of the two concerns her");
+			await table.picture("desk-light-ladder-5-match");
+		}],
+		["both_report_and_it_is_settled", async () => {
+			for (const [n, how] of [[1, "I won"], [2, "I lost"]]) {
+				await button(n, "/report").click();
+				await field(n, "result").selectOption({ label: how });
+				await pane(n).getByRole("dialog").getByRole("button", { name: "Send" }).click();
+				await table.gone(pane(n).getByRole("dialog"), "the form");
+			}
+			await sees(2, "settled: you lost. Your rating is 1480 now", "the end");
+			await sees(1, "settled: you won. Your rating is 1520 now", "the end");
+		}],
+		["the_leaderboard_is_shown", async () => {
+			await button(2, "/leaderboard").click();
+			await pane(2).getByRole("dialog").getByRole("button", { name: "Send" }).click();
+			await sees(2, "Leaderboard", "the leaderboard");
+			await table.picture("desk-light-ladder-6-settled");
+		}],
 		["each_keeps_what_they_saw", async () => {
 			await table.page.reload();
 			await sees(1, "You are set up, Nelly.", "her own message");
 			await sees(2, "You are set up, Ben the Bold.", "his own message");
-			expect(await entries(1, "Ben the Bold").count() === 0, "she sees his, too");
+			expect(await entries(1, "You are set up, Ben").count() === 0, "she sees his, too");
 		}],
 		["no_trouble_in_the_browser", () => table.hadNoTrouble()],
 	], () => [table].filter(Boolean));
