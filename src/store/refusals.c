@@ -19,7 +19,8 @@ struct refusals {
 	int64_t untold, telling; /* Redis does not know of yet; of these those that it is being told of */
 	int64_t lately;
 	int64_t till_ms; /* clock_ms(); 0: it may be sent */
-	char text[160];
+	int64_t shut_ms; /* the same, where the platform has shut us out */
+	char text[160], shut_text[160];
 };
 
 static struct redis_script script = {.name = "lua/refusals.lua"};
@@ -67,11 +68,20 @@ static void answered(void *arg, enum err err, const redisReply *reply)
 	timer_set(&r->timer, r->untold && err == ERR_OK ? 0 : LOOK_MS);
 }
 
+static void look_at_door(struct refusals *r)
+{
+	if (!r->shut_ms || clock_ms() < r->shut_ms)
+		return;
+	r->shut_ms = 0;
+	r->opts.changed(r->opts.arg);
+}
+
 static void ask(void *arg)
 {
 	struct refusals *r = arg;
 	char numbers[2][24];
 
+	look_at_door(r);
 	if (r->asking)
 		return;
 	r->asking = true;
@@ -111,9 +121,23 @@ void refusals_count(struct refusals *r)
 		timer_set(&r->timer, 0);
 }
 
+void refusals_shut_out(struct refusals *r, int64_t ms)
+{
+	bool before = r->shut_ms != 0;
+
+	r->shut_ms = clock_ms() + ms;
+	if (before)
+		return;
+	snprintf(r->shut_text, sizeof(r->shut_text), "%s lets nothing of this address in (429)", r->opts.platform);
+	log_error("a platform has shut this address out", LOG_STR("platform", r->opts.platform), LOG_INT("for_ms", ms));
+	r->opts.changed(r->opts.arg);
+}
+
 const char *refusals_trouble(const struct refusals *r)
 {
-	return r && r->till_ms ? r->text : NULL;
+	if (!r)
+		return NULL;
+	return r->shut_ms ? r->shut_text : r->till_ms ? r->text : NULL;
 }
 
 int64_t refusals_lately(const struct refusals *r)

@@ -124,7 +124,8 @@ static void judge_limit(const struct answer *an, struct ruling *out)
 {
 	out->verdict = CALL_LATER;
 	out->limited = out->scoped = true;
-	out->whole_bot = an->global || !an->message;
+	out->shut_out = !an->message;
+	out->whole_bot = an->global || out->shut_out;
 	if (out->wait_ms < 0)
 		out->wait_ms = LIMIT_UNTOLD_MS;
 	if (out->wait_ms < LIMIT_LEAST_MS)

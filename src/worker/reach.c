@@ -15,6 +15,7 @@
 #define FAILURES 5            /* in a row: one lost answer or one odd query is no outage */
 #define RESPONDER_FAILURES 10 /* it fails now and then, and nobody is lost without it */
 #define PAUSE_MS 10000
+#define SHUT_OUT_MS 60000    /* then it is tried again, however long it is said to last */
 #define TOKEN_PAUSE_MS 60000 /* a wrong token stays wrong until somebody acts */
 #define PROBE_TIMEOUT_MS 5000
 #define BOTS_MAX 8
@@ -148,6 +149,8 @@ static void heard(struct served *s, enum err err, const struct ruling *ruling)
 
 	if (err == ERR_OK && ruling->refused && s->api->refusals)
 		refusals_count(s->api->refusals);
+	if (err == ERR_OK && ruling->shut_out && s->api->refusals)
+		refusals_shut_out(s->api->refusals, ruling->wait_ms < SHUT_OUT_MS ? ruling->wait_ms : SHUT_OUT_MS);
 	if (err != ERR_OK) { /* counted by kind where it happened */
 		breaker_failed(&s->api->breaker, err_text(err));
 		return;

@@ -263,12 +263,8 @@ static enum step reply_fence(struct job *j)
 		return STEP_FAIL;
 	if (job_must_confirm(j))
 		return STEP_WAIT;
-	if (j->effects.calls[j->sent].token) { /* no budget concerns it, but a block of the whole address */
-		if (!flood_bot_blocked(j->worker->flood, j->bot->name))
-			return send_now(j);
-		outlet_leave(j, false);
-		return job_later(j, jitter_ms(JOB_OUTAGE_MS), waits_for[FLOOD_BOT_BLOCKED]);
-	}
+	if (j->effects.calls[j->sent].token) /* no budget concerns it, not even a limit of the whole bot */
+		return send_now(j);
 	j->step = REPLY_BUDGET;
 	budget_ask(j);
 	return STEP_WAIT;

@@ -127,7 +127,7 @@ static bool waits_in_vain(struct job *j, struct call *sorry)
 {
 	/* of what was told already nothing is taken back */
 	return outcome_of(j) == JOB_DEAD && j->bot && j->sent == 0 && j->entry->sent == 0 &&
-	       !reach_bot_trouble(j->worker->reach, j->bot) && !flood_bot_blocked(j->worker->flood, j->bot->name) &&
+	       !reach_bot_trouble(j->worker->reach, j->bot) &&
 	       courtesy_sorry(j->platform, &j->update, &j->arena, sorry);
 }
 

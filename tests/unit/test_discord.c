@@ -674,6 +674,9 @@ static void what_headers_tell(void)
 	CHECK(r.limited && r.whole_bot && r.refused);
 	r = judged(429, limit, HEADERS(NULL, NULL, NULL, NULL, NULL, "true"));
 	CHECK(r.limited && r.whole_bot && r.refused);
+	CHECK(!r.shut_out);
+	r = judged(429, "error code: 1015", HEADERS(NULL, NULL, NULL, NULL, NULL, NULL));
+	CHECK(r.limited && r.whole_bot && r.refused && r.shut_out);
 	CHECK(judged(403, "{\"message\":\"no\"}", HEADERS(NULL, NULL, NULL, NULL, "shared", NULL)).refused);
 }
 

@@ -13,10 +13,11 @@ struct refusals;
 
 struct refusals_opts {
 	struct loop *loop;
-	struct redis *redis;        /* closes before the refusals do */
-	const char *platform;       /* the key is "shoal:refusals:PLATFORM" */
-	unsigned most;              /* so many in ten minutes are too many */
-	void (*changed)(void *arg); /* it has begun, or is over; may be called inside refusals_count */
+	struct redis *redis;  /* closes before the refusals do */
+	const char *platform; /* the key is "shoal:refusals:PLATFORM" */
+	unsigned most;        /* so many in ten minutes are too many */
+	/* It has begun, or is over; may be called inside refusals_count and refusals_shut_out. */
+	void (*changed)(void *arg);
 	void *arg;
 };
 
@@ -24,6 +25,9 @@ struct refusals *refusals_open(const struct refusals_opts *opts);
 void refusals_close(struct refusals *r);
 /* One more. What Redis cannot be told now it is told later. */
 void refusals_count(struct refusals *r);
+/* The platform has shut this address out already, for ms. That is this program's trouble alone: others may have another
+ * address. */
+void refusals_shut_out(struct refusals *r, int64_t ms);
 /* NULL, or why nothing may be sent, for people. Valid until the next change. */
 const char *refusals_trouble(const struct refusals *r);
 /* In the last ten minutes, as last heard. */

@@ -69,6 +69,7 @@ struct ruling {
 	bool scoped;    /* of these: whose limit that is, is said */
 	bool whole_bot; /* CALL_LATER: it is the bot's, not the chat's */
 	bool early;     /* CALL_FINAL: or the first response to the update has not arrived there yet */
+	bool shut_out;  /* CALL_LATER: it is no word of the API: nothing of this address is let in for wait_ms */
 	bool refused;   /* one of the refusals of which the platform bears so many before it shuts the address out */
 	struct quota quota;
 	const char *why; /* description from the platform, in the arena; never NULL, holds no secret */
