@@ -51,19 +51,35 @@ char *text_fit(struct arena *a, const char *s, size_t utf16_units)
 	return out;
 }
 
-/* White space and other characters without ink beyond ASCII, as ranges of UTF-8 sequences. */
+/* White space and other characters without ink of their own beyond ASCII, as ranges of UTF-8 sequences of one length.
+ */
 static const struct {
 	const char *first, *last;
 } blanks[] = {
-    {"\xc2\x80", "\xc2\xa0"},         /* C1 controls, no-break space */
-    {"\xc2\xad", "\xc2\xad"},         /* soft hyphen */
-    {"\xe1\x9a\x80", "\xe1\x9a\x80"}, /* U+1680 */
-    {"\xe1\xa0\x8e", "\xe1\xa0\x8e"}, /* U+180E */
-    {"\xe2\x80\x80", "\xe2\x80\x8f"}, /* U+2000 to U+200F: spaces, zero width, direction marks */
-    {"\xe2\x80\xa8", "\xe2\x80\xaf"}, /* U+2028 to U+202F */
-    {"\xe2\x81\x9f", "\xe2\x81\xaf"}, /* U+205F to U+206F */
-    {"\xe3\x80\x80", "\xe3\x80\x80"}, /* ideographic space */
-    {"\xef\xbb\xbf", "\xef\xbb\xbf"}, /* U+FEFF */
+    {"\xc2\x80", "\xc2\xa0"},                 /* U+0080: C1 controls, no-break space */
+    {"\xc2\xad", "\xc2\xad"},                 /* U+00AD: soft hyphen */
+    {"\xcc\x80", "\xcd\xaf"},                 /* U+0300: combining marks, the grapheme joiner among them */
+    {"\xd2\x83", "\xd2\x89"},                 /* U+0483: combining Cyrillic */
+    {"\xd8\x9c", "\xd8\x9c"},                 /* U+061C: Arabic letter mark */
+    {"\xe1\x85\x9f", "\xe1\x85\xa0"},         /* U+115F: Hangul fillers */
+    {"\xe1\x9a\x80", "\xe1\x9a\x80"},         /* U+1680: ogham space */
+    {"\xe1\x9e\xb4", "\xe1\x9e\xb5"},         /* U+17B4: inherent Khmer vowels */
+    {"\xe1\xa0\x8b", "\xe1\xa0\x8f"},         /* U+180B: Mongolian selectors, vowel separator */
+    {"\xe1\xaa\xb0", "\xe1\xab\xbf"},         /* U+1AB0: combining marks */
+    {"\xe1\xb7\x80", "\xe1\xb7\xbf"},         /* U+1DC0: the same */
+    {"\xe2\x80\x80", "\xe2\x80\x8f"},         /* U+2000: spaces, zero width, direction marks */
+    {"\xe2\x80\xa8", "\xe2\x80\xaf"},         /* U+2028: separators, embeddings and overrides */
+    {"\xe2\x81\x9f", "\xe2\x81\xaf"},         /* U+205F: more of those */
+    {"\xe2\x83\x90", "\xe2\x83\xbf"},         /* U+20D0: combining marks for symbols */
+    {"\xe2\xa0\x80", "\xe2\xa0\x80"},         /* U+2800: Braille without a dot */
+    {"\xe3\x80\x80", "\xe3\x80\x80"},         /* U+3000: ideographic space */
+    {"\xe3\x85\xa4", "\xe3\x85\xa4"},         /* U+3164: Hangul filler */
+    {"\xef\xb8\x80", "\xef\xb8\x8f"},         /* U+FE00: variation selectors */
+    {"\xef\xb8\xa0", "\xef\xb8\xaf"},         /* U+FE20: combining half marks */
+    {"\xef\xbb\xbf", "\xef\xbb\xbf"},         /* U+FEFF: zero width */
+    {"\xef\xbe\xa0", "\xef\xbe\xa0"},         /* U+FFA0: halfwidth Hangul filler */
+    {"\xef\xbf\xb9", "\xef\xbf\xbb"},         /* U+FFF9: annotations */
+    {"\xf3\xa0\x80\x80", "\xf3\xa0\xbf\xbf"}, /* U+E0000: tags, more variation selectors */
 };
 
 static bool char_blank(const char *s, size_t n)

@@ -146,8 +146,34 @@ static void message_has_a_length(void)
 
 static void empty_message_fails(void)
 {
-	static const char *const empty[] = {"", " \n\t", "\xe2\x80\x8b", "\xc2\xa0 \xe3\x80\x80", "\xef\xbb\xbf"};
-	static const char *const full[] = {".", "\xe2\x80\xa6", " \xc2\xa1", "\xf0\x9f\x90\xa6", "\xe3\x81\x81"};
+	static const char *const empty[] = {"",
+	                                    " \n\t",
+	                                    "\xe2\x80\x8b",
+	                                    "\xc2\xa0 \xe3\x80\x80",
+	                                    "\xef\xbb\xbf",
+	                                    u8"\u3164",
+	                                    u8"\u034f",
+	                                    u8"\u115f\u1160",
+	                                    u8"\uffa0",
+	                                    u8"\u2800\u2800",
+	                                    u8"\u17b4\u17b5",
+	                                    u8"\ufe0f",
+	                                    u8"\U000E0041\U000E007F",
+	                                    u8"\U000E0100",
+	                                    u8"\u0301",
+	                                    u8" \u20dd"};
+	static const char *const full[] = {".",
+	                                   "\xe2\x80\xa6",
+	                                   " \xc2\xa1",
+	                                   "\xf0\x9f\x90\xa6",
+	                                   "\xe3\x81\x81",
+	                                   u8"e\u0301",
+	                                   u8"\u2801",
+	                                   u8"\u1161",
+	                                   u8"\u0370",
+	                                   u8"\u3165",
+	                                   u8"\U0001F469\u200d\U0001F467",
+	                                   u8"\U000DFFFF"};
 
 	for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
 		BEGIN(d);

@@ -127,7 +127,8 @@ char *text_fit(struct arena *a, const char *s, size_t utf16_units); /* cut at a 
 /* Words of others without what could make them look like ours: marks that turn the direction of what follows, control
  * characters; line breaks too unless `lines`. To be escaped, and best shown as code, where no client makes links. */
 char *text_tame(struct arena *a, const char *s, bool lines);
-bool text_blank(const char *s);           /* NULL, empty, or nothing in it that has ink: platforms refuse it */
+bool text_blank(
+    const char *s); /* NULL, empty, or nothing in it that has ink by itself: platforms refuse most of that */
 size_t text_html_units(const char *html); /* UTF-16 units as shown: without tags, entities as one */
 
 #endif
