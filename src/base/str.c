@@ -229,6 +229,15 @@ static size_t utf16_units(unsigned char lead)
 	return (lead & 0xC0) == 0x80 ? 0 : lead >= 0xF0 ? 2 : 1;
 }
 
+size_t utf8_chars(struct span s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		n += utf16_units((unsigned char)s.ptr[i]) > 0;
+	return n;
+}
+
 size_t utf8_utf16_len(struct span s)
 {
 	size_t units = 0;

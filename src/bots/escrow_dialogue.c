@@ -5,7 +5,7 @@
 
 #include "shoal/bots/escrow_parts.h"
 
-enum { AMOUNT_BYTES = 40, TERMS_UNITS = 1000, PUBLIC_ID = 10, TOKEN = 22, LIFE_MS = 24 * 3600 * 1000 };
+enum { AMOUNT_BYTES = 40, TERMS_CHARS = 1000, PUBLIC_ID = 10, TOKEN = 22, LIFE_MS = 24 * 3600 * 1000 };
 
 static bool at_step(const struct talk *t, const char *step)
 {
@@ -184,12 +184,12 @@ static void answer_currency(const struct talk *t, const char *currency)
 static void answer_terms(const struct talk *t)
 {
 	const struct fact_draft *draft = &t->f->draft;
-	size_t units = utf8_utf16_len(span_of(t->u->text));
+	size_t chars = utf8_chars(span_of(t->u->text));
 	struct arena *a = talk_arena(t);
 
-	if (units > TERMS_UNITS)
-		ask_again(t, FILL(a, say(t, ESCROW_TERMS_TOO_LONG), WORDS("most", arena_printf(a, "%d", TERMS_UNITS)),
-		                  WORDS("now", arena_printf(a, "%zu", units))));
+	if (chars > TERMS_CHARS)
+		ask_again(t, FILL(a, say(t, ESCROW_TERMS_TOO_LONG), WORDS("most", arena_printf(a, "%d", TERMS_CHARS)),
+		                  WORDS("now", arena_printf(a, "%zu", chars))));
 	else if (text_blank(text_tame(a, t->u->text, true)))
 		ask_again(t, say(t, ESCROW_TERMS_TEXT_ONLY));
 	else

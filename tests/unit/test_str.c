@@ -131,6 +131,7 @@ static void text_is_counted_in_utf16(void)
 	struct span s = SPAN("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80z"); /* a é € (emoji) z */
 
 	CHECK_INT(utf8_utf16_len(s), 6);
+	CHECK_INT(utf8_chars(s), 5);
 	CHECK_INT(utf8_prefix_utf16(s, 0).len, 0);
 	CHECK_INT(utf8_prefix_utf16(s, 2).len, 3);
 	CHECK_INT(utf8_prefix_utf16(s, 3).len, 6);

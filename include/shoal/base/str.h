@@ -46,6 +46,8 @@ bool utf8_valid(struct span s);
 size_t utf8_char_len(const char *text, size_t len);
 /* Appends s with every ill-formed byte replaced by U+FFFD. */
 void buf_add_utf8(struct buf *b, struct span s);
+/* Length in characters (code points). s must be valid. */
+size_t utf8_chars(struct span s);
 /* Length in UTF-16 code units, which is how Telegram counts text (Bot API, "MessageEntity"). s must be valid. */
 size_t utf8_utf16_len(struct span s);
 /* Longest prefix of s that has at most `units` UTF-16 units and does not cut a character. */
