@@ -7,6 +7,8 @@
 
 enum { AMOUNT_BYTES = 40, TERMS_CHARS = 1000, PUBLIC_ID = 10, TOKEN = 22, LIFE_MS = 24 * 3600 * 1000 };
 
+#define BLANKS " \t\r\n"
+
 static bool at_step(const struct talk *t, const char *step)
 {
 	return t->f->draft.step && strcmp(t->f->draft.step, step) == 0;
@@ -97,13 +99,13 @@ static void ask_review(const struct talk *t, const char *note, const char *amoun
 
 /* --- checking an amount */
 
-/* What is wrong with the amount in this currency, for the person who may pay it; NULL: nothing. */
-static const char *amount_trouble(const struct talk *t, const char *amount, const struct fact_wallet *w, int64_t *units)
+/* What an amount's fault is to a person, in this currency; NULL: it has none. */
+static const char *fault_text(const struct talk *t, enum amount_fault fault, const struct fact_wallet *w)
 {
 	struct arena *a = talk_arena(t);
 
-	switch (amount_parse(amount, w->scale, units)) {
-	case AMOUNT_GOOD: break;
+	switch (fault) {
+	case AMOUNT_GOOD: return NULL;
 	case AMOUNT_UNREADABLE: return say(t, ESCROW_AMOUNT_UNREADABLE);
 	case AMOUNT_ZERO: return say(t, ESCROW_AMOUNT_ZERO);
 	case AMOUNT_TOO_FINE:
@@ -113,10 +115,42 @@ static const char *amount_trouble(const struct talk *t, const char *amount, cons
 		return FILL(a, say(t, ESCROW_AMOUNT_TOO_LARGE),
 		            WORDS("most", money(t, AMOUNT_MAX, w->scale, w->currency)));
 	}
-	if (w->available >= *units)
-		return NULL;
-	return FILL(a, say(t, ESCROW_NOT_ENOUGH), WORDS("available", money(t, w->available, w->scale, w->currency)),
+	BUG("amount fault %d", (int)fault);
+}
+
+/* What is wrong with the amount in this currency, for the person who may pay it; NULL: nothing. */
+static const char *amount_trouble(const struct talk *t, const char *amount, const struct fact_wallet *w, int64_t *units)
+{
+	const char *fault = fault_text(t, amount_parse(amount, w->scale, units), w);
+
+	if (fault || w->available >= *units)
+		return fault;
+	return FILL(talk_arena(t), say(t, ESCROW_NOT_ENOUGH),
+	            WORDS("available", money(t, w->available, w->scale, w->currency)),
 	            WORDS("amount", money(t, *units, w->scale, w->currency)));
+}
+
+/* What is wrong with it in every currency, so that none need be asked for; NULL: nothing is. What is too fine for the
+ * one with the most digits behind the point is so for all, and what is too large for the one with the fewest. */
+static const char *amount_hopeless(const struct talk *t, const char *amount)
+{
+	const struct fact_wallets *all = &t->f->wallets;
+	const struct fact_wallet *finest = all->v, *coarsest = all->v;
+	int64_t units;
+
+	if (all->n == 0)
+		return NULL;
+	for (size_t i = 1; i < all->n; i++) {
+		finest = all->v[i].scale > finest->scale ? &all->v[i] : finest;
+		coarsest = all->v[i].scale < coarsest->scale ? &all->v[i] : coarsest;
+	}
+	if (amount_parse(amount, finest->scale, &units) == AMOUNT_TOO_FINE)
+		return fault_text(t, AMOUNT_TOO_FINE, finest);
+	switch (amount_parse(amount, coarsest->scale, &units)) {
+	case AMOUNT_ZERO: return fault_text(t, AMOUNT_ZERO, coarsest);
+	case AMOUNT_TOO_LARGE: return fault_text(t, AMOUNT_TOO_LARGE, coarsest);
+	default: return NULL;
+	}
 }
 
 /* Asks for what is missing: a NULL argument, or an amount that is no good in this currency. */
@@ -153,24 +187,59 @@ static bool is_letter(char c)
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* "25.50", or at once "25.50 USDT". What else stands there may be meant as a part of the number: "1 000", "1,000". */
+/* Spaces that keyboards and other programs put into amounts, as those that are typed. */
+static const char *with_plain_spaces(const struct talk *t)
+{
+	static const char *const spaces[] = {u8"\u00a0", u8"\u2007", u8"\u2009", u8"\u202f"};
+	char *text = arena_strdup(talk_arena(t), t->u->text), *at;
+
+	for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
+		while ((at = strstr(text, spaces[i])))
+			memset(at, ' ', strlen(spaces[i]));
+	}
+	return text;
+}
+
+/* "25.50", or at once "25.50 USDT". What else stands there may be meant as a part of the number: "1 000", "1,000",
+ * "10k", "1e9", "5 M". *currency NULL: none stands there. */
+static bool read_amount(const struct talk *t, const char **amount, const char **currency)
+{
+	const char *text = with_plain_spaces(t), *word;
+	size_t digits, blanks, len;
+
+	text += strspn(text, BLANKS);
+	digits = strspn(text, "0123456789.");
+	blanks = strspn(text + digits, BLANKS);
+	word = text + digits + blanks;
+	len = strcspn(word, BLANKS);
+	*amount = arena_strndup(talk_arena(t), text, digits);
+	*currency = len > 0 ? arena_strndup(talk_arena(t), word, len) : NULL;
+	if (!amount_readable(*amount) || word[len + strspn(word + len, BLANKS)])
+		return false;
+	return len == 0 || find_wallet(t, *currency) || (is_letter(*word) && blanks > 0 && len > 1);
+}
+
 static void answer_amount(const struct talk *t)
 {
-	struct arena *a = talk_arena(t);
-	const char *text = t->u->text + strspn(t->u->text, " \t\r\n");
-	size_t digits = strspn(text, "0123456789."), blanks = strspn(text + digits, " \t\r\n");
-	const char *word = text + digits + blanks;
-	size_t len = strcspn(word, " \t\r\n");
-	const char *amount = arena_strndup(a, text, digits), *currency = arena_strndup(a, word, len);
+	const char *amount, *currency, *trouble;
+	const struct fact_wallet *w;
+	int64_t units;
 
-	bool alone = !word[len + strspn(word + len, " \t\r\n")] && (len == 0 || is_letter(*word));
-
-	if (digits > AMOUNT_BYTES || !amount_readable(amount) || !alone)
+	if (!read_amount(t, &amount, &currency)) {
 		ask_amount(t, say(t, ESCROW_AMOUNT_UNREADABLE));
-	else if (len > 0 && !find_wallet(t, currency))
-		ask_currency(t, FILL(a, say(t, ESCROW_NO_SUCH_CURRENCY), WORDS("list", currencies(t))), amount);
+		return;
+	}
+	w = find_wallet(t, currency);
+	trouble = w ? amount_trouble(t, amount, w, &units) : amount_hopeless(t, amount);
+	if (!trouble && strlen(amount) > AMOUNT_BYTES)
+		trouble = say(t, ESCROW_AMOUNT_UNREADABLE);
+	if (trouble)
+		ask_amount(t, trouble);
+	else if (currency && !w)
+		ask_currency(t, FILL(talk_arena(t), say(t, ESCROW_NO_SUCH_CURRENCY), WORDS("list", currencies(t))),
+		             amount);
 	else
-		go_on(t, NULL, amount, len > 0 ? currency : NULL, NULL);
+		go_on(t, NULL, amount, currency, NULL);
 }
 
 static void answer_currency(const struct talk *t, const char *currency)
@@ -217,9 +286,10 @@ void dialogue_text(const struct talk *t)
 	} else if (at_step(t, "amount")) {
 		answer_amount(t);
 	} else if (at_step(t, "currency")) {
-		const char *text = t->u->text + strspn(t->u->text, " \t\r\n");
+		const char *text = with_plain_spaces(t);
 
-		answer_currency(t, arena_strndup(talk_arena(t), text, strcspn(text, " \t\r\n")));
+		text += strspn(text, BLANKS);
+		answer_currency(t, arena_strndup(talk_arena(t), text, strcspn(text, BLANKS)));
 	} else if (at_step(t, "terms")) {
 		answer_terms(t);
 	} else {

@@ -44,8 +44,8 @@ static const char *const english[ESCROW_TEXTS] = {
     [ESCROW_REVIEW] = "<b>Please check.</b>\n\nAmount: <b>{amount}</b>\nTerms:\n<pre>{terms}</pre>\nWhen you confirm, "
                       "the amount is held, and you get a link for the seller.",
     [ESCROW_AMOUNT_UNREADABLE] =
-        "I cannot read that as an amount. Digits only, with one point at most: <code>25</code> or "
-        "<code>25.50</code>.",
+        "I cannot read that as an amount. Digits only, with one point at most, and behind them the currency if you "
+        "like: <code>25</code> or <code>25.50 USD</code>.",
     [ESCROW_AMOUNT_ZERO] = "The amount must be more than nothing.",
     [ESCROW_AMOUNT_TOO_FINE] = "{currency} has {digits} digits behind the point at most.",
     [ESCROW_AMOUNT_TOO_LARGE] = "A trade may be worth {most} at most.",
@@ -160,8 +160,8 @@ static const char *const german[ESCROW_TEXTS] = {
     [ESCROW_REVIEW] = "<b>Bitte prüfen.</b>\n\nBetrag: <b>{amount}</b>\nBedingungen:\n<pre>{terms}</pre>\nWenn du "
                       "bestätigst, wird der Betrag verwahrt, und du bekommst einen Link für die Verkäuferseite.",
     [ESCROW_AMOUNT_UNREADABLE] =
-        "Das kann ich nicht als Betrag lesen. Nur Ziffern und höchstens ein Punkt: <code>25</code> oder "
-        "<code>25.50</code>.",
+        "Das kann ich nicht als Betrag lesen. Nur Ziffern und höchstens ein Punkt, dahinter gern die Währung: "
+        "<code>25</code> oder <code>25.50 USD</code>.",
     [ESCROW_AMOUNT_ZERO] = "Der Betrag muss mehr als nichts sein.",
     [ESCROW_AMOUNT_TOO_FINE] = "{currency} hat höchstens {digits} Stellen hinter dem Punkt.",
     [ESCROW_AMOUNT_TOO_LARGE] = "Ein Handel darf höchstens {most} wert sein.",
