@@ -6,7 +6,15 @@
 -- was promoted, less than that ago.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local ident, since = string.match(redis.call('GET', KEYS[4]) or '', '^(%x+) (%d+)$')
+local held = redis.pcall('GET', KEYS[4])
+local ident, since = string.match(type(held) == 'string' and held or '', '^(%x+) (%d+)$')
+-- of another type, by somebody else's hand: nobody knows who believed what
+local is = redis.call('TYPE', KEYS[2]).ok
+if is ~= 'zset' and is ~= 'none' then
+	redis.log(redis.LOG_WARNING, KEYS[2] .. ' is a ' .. is .. ', and is begun anew')
+	redis.call('UNLINK', KEYS[2])
+	ident = nil
+end
 if ident ~= ARGV[1] or tonumber(since) > now then
 	since = now
 	redis.call('SET', KEYS[4], ARGV[1] .. ' ' .. now)

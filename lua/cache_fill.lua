@@ -16,7 +16,7 @@ end
 for i = 3, #KEYS do
 	local text = ARGV[1] .. '|' .. ARGV[2 * i - 2]
 	-- every write of a value makes all workers forget it
-	if redis.call('GET', KEYS[i]) ~= text then
+	if redis.pcall('GET', KEYS[i]) ~= text then
 		redis.call('SET', KEYS[i], text, 'PX', ARGV[2 * i - 1])
 	end
 end

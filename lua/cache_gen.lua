@@ -5,7 +5,11 @@
 -- KEYS: generation, lease of a whole load, mark of a change
 -- ARGV: identity of this server, random part, "end" or "", ms for which the mark keeps others from ending it again for
 --       the same change ("": no mark)
-local g = redis.call('GET', KEYS[1])
+local g = redis.pcall('GET', KEYS[1])
+if type(g) == 'table' then -- of another type: somebody else's hand
+	redis.log(redis.LOG_WARNING, KEYS[1] .. ' is no text, and is begun anew')
+	g = false
+end
 local last = ARGV[3] == 'end' and (ARGV[4] == '' or redis.call('SET', KEYS[3], '', 'NX', 'PX', ARGV[4]))
 if not g or last or string.sub(g, 1, #ARGV[1] + 1) ~= ARGV[1] .. '-' then
 	g = ARGV[1] .. '-' .. ARGV[2]

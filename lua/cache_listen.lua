@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 -- The fleet's certificate that no change of the database was missed: every change that had committed before it is void.
 -- KEYS: certificate    ARGV: a new one, ms of this Redis; "" only asks
--- Answers {time, certificate in force or 0}, ms. One of the future proves nothing: the clock was set back.
+-- Answers {time, certificate in force or 0}, ms. One of the future proves nothing: the clock was set back;
+-- nor does what is no number.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local held = tonumber(redis.call('GET', KEYS[1]) or 0)
+local held = tonumber(redis.pcall('GET', KEYS[1]) or 0) or 0
 if held > now then
 	held = 0
 end

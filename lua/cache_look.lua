@@ -2,8 +2,8 @@
 -- What there is under some keys of a cache.
 -- KEYS: generation, values...    ARGV: identity of this server, "sweep" to remove what is void
 -- Answers for each what it is (0 nothing, 1 void, 2 known not to be there, 3 a value) and its bytes in Redis.
-local g = redis.call('GET', KEYS[1])
-local head = g and string.sub(g, 1, #ARGV[1] + 1) == ARGV[1] .. '-' and g .. '|'
+local g = redis.pcall('GET', KEYS[1])
+local head = type(g) == 'string' and string.sub(g, 1, #ARGV[1] + 1) == ARGV[1] .. '-' and g .. '|'
 
 local function holds(k)
 	if redis.call('EXISTS', k) == 0 then

@@ -5,7 +5,15 @@
 -- Answers the time, ms.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-if string.match(redis.call('GET', KEYS[2]) or '', '^%x+') ~= ARGV[1] then
+local since = redis.pcall('GET', KEYS[2])
+-- of another type, by somebody else's hand: nobody knows who believed what
+local is = redis.call('TYPE', KEYS[1]).ok
+if is ~= 'zset' and is ~= 'none' then
+	redis.log(redis.LOG_WARNING, KEYS[1] .. ' is a ' .. is .. ', and is begun anew')
+	redis.call('UNLINK', KEYS[1])
+	since = false
+end
+if type(since) ~= 'string' or string.match(since, '^%x+') ~= ARGV[1] then
 	redis.call('SET', KEYS[2], ARGV[1] .. ' ' .. now)
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)

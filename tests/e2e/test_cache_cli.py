@@ -542,6 +542,18 @@ def interrupted():
     r.zrem("shoal:{cache}:trusts", "ghost")
 
 
+def broken_keys():
+    """Somebody has put lists where the caches keep what they go by, and nobody works: the verbs mend it."""
+    mine, all_of_them = [value("startcode"), value("startcode", "%")], ["shoal:{cache}:trusts", "shoal:{cache}:since"]
+    for args, names in ((["invalidate", "startcode", "--all"], mine), (["reload", "startcode"], mine + all_of_them)):
+        for name in names:
+            r.delete(name)
+            r.rpush(name, "x")
+        expect("broken keys: they can be looked at", verb("list"), DONE)
+        expect("broken keys: mended by " + args[0], verb(*args), DONE, "forgotten")
+        check("broken keys: none is left", not [n for n in names if r.type(n) == b"list"], [r.type(n) for n in names])
+
+
 def end_of(p, leader):
     err = b""
     while True:
@@ -563,7 +575,7 @@ def main():
     prepare()
     for run in (forgets_keys_and_patterns_and_all, a_stopped_worker_holds_nobody_up, stats_add_up, lists, gets, refuses,
                 without_servers, silent_servers, a_full_redis, much,
-                interrupted):
+                interrupted, broken_keys):
         run()
         print("# %s: %.1f s" % (run.__name__, time.monotonic() - began))
     finish()

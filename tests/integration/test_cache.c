@@ -273,7 +273,7 @@ static void nonsense_in_redis_is_passed_by(void)
 	command("DEL " V1);
 	command("RPUSH shoal:{cache}:l:player:1 x");
 	CHECK_INT(get(&a, CACHE_PLAYER, "1"), 1);
-	CHECK(!exists(V1));
+	CHECK(exists(V1));
 	void_now(CACHE_PLAYER, "1");
 	huge = mem_alloc(8 * MIB);
 	memset(huge, '[', 8 * MIB);
@@ -299,6 +299,28 @@ static void generation_of_another_type_is_no_end(void)
 	command("DEL shoal:{cache}:v:player");
 	all_say(CACHE_PLAYER, "1", 2);
 	CHECK(exists(V1));
+}
+
+/* Whatever key of the caches' own somebody has put something else in: it is mended by who meets it, memory is believed
+ * again, and Redis holds values again. */
+static void keys_of_another_type_are_mended(void)
+{
+	static const char *const names[] = {"v:player", V1 + 14, "l:player:1", "trusts", "since", "listening"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		calm();
+		void_now(CACHE_PLAYER, "1");
+		command("DEL shoal:{cache}:%s", names[i]);
+		command("RPUSH shoal:{cache}:%s x", names[i]);
+		all_say(CACHE_PLAYER, "1", 1);
+		UNTIL(get(&a, CACHE_PLAYER, "1") == 1 && exists(V1));
+		CHECK_INT(learn(&a, CACHE_PLAYER, "1"), 1);
+		UNTIL(strcmp(command("TYPE shoal:{cache}:%s", names[i]), "list") != 0);
+		write_version(CACHE_PLAYER, "1", 2);
+		CHECK_INT(void_all_hear(CACHE_PLAYER, "1").err, ERR_OK);
+		all_say(CACHE_PLAYER, "1", 2);
+		CHECK_INT(learn(&a, CACHE_PLAYER, "1"), 2);
+	}
 }
 
 /* What is gone from Redis is gone from the memories, whoever removed it. */
@@ -425,6 +447,7 @@ int main(void)
 	RUN(one_fills_for_all);
 	RUN(nonsense_in_redis_is_passed_by);
 	RUN(generation_of_another_type_is_no_end);
+	RUN(keys_of_another_type_are_mended);
 	RUN(what_is_removed_by_hand_is_read_anew);
 	RUN(full_redis_still_answers);
 	RUN(forgotten_scripts_are_sent_again);
