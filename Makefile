@@ -93,7 +93,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache bench-press
+.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache bench-press crowd
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -146,5 +146,9 @@ bank: all
 # how soon a button is answered and its message edited, at several loads. By environment: RATES, SECONDS, WORKERS, PEOPLE
 bench-press: all
 	@/usr/bin/python3 tests/bank/press.py $(B)/shoal
+
+# a crowd that queues at one moment while the workers that pair it are killed. By environment: PLAYERS, WORKERS, KILLS, SEED
+crowd: all
+	@/usr/bin/python3 tests/crowd/run.py $(B)/shoal
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -2,7 +2,7 @@
 """The scripts of the line of those who wait for an opponent (lua/line_*.lua) against a real Redis, with a clock of the test's
 own, and a walk of random steps against a model that knows only what players are promised.
 
-    line_script.py [ANYTHING [STEPS [SEED]]]
+    line_script.py      STEPS=3000 SEED=1
 """
 import json
 import os
@@ -337,8 +337,8 @@ def much_at_once():
 
 
 def main():
-    steps = int(sys.argv[2]) if len(sys.argv) > 2 else 3000
-    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.SystemRandom().randint(1, 10 ** 6)
+    steps = int(os.environ.get("STEPS", 3000))
+    seed = int(os.environ.get("SEED", random.SystemRandom().randint(1, 10 ** 6)))
     for test in (two_who_fit, places, leaving, over, rubbish):
         test()
     walk(steps, seed)
