@@ -137,8 +137,10 @@ static const struct verb verbs[] = {
      "shoal ladder refresh\n\n"
      "players lists them by name; --q is a part of the name, or the id. matches lists the newest first; 50 of either\n"
      "unless told otherwise. resolve says how a match ended on which the two do not agree, or of which they say\n"
-     "nothing: 1 or 2 is who has won. It is settled as if both had reported so, both ratings change, and admin_audit\n"
-     "keeps it with the note. refresh makes the leaderboard anew at once; the fleet does it every minute.\n"},
+     "nothing: 1 or 2 is who has won. It is settled as if both had reported so, both ratings change, both are told, "
+     "and\n"
+     "admin_audit keeps it with the note. refresh makes the leaderboard anew at once; the fleet does it every "
+     "minute.\n"},
     {"workers", ADMIN, verb_workers, "who is alive, and what they do", "--json", "shoal workers [--json]\n"},
     {"queue", ADMIN, verb_queue, "the stream", "status peek lanes pause resume --lane --limit --bot --json",
      "shoal queue status [--json]\n"

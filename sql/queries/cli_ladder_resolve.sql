@@ -1,5 +1,5 @@
 -- An admin says how a match ended that its players do not agree on, or of which they say nothing: it is settled as if both
--- had reported so. One whose races are not known changes no ratings.
+-- had reported so, and they are to be told. One whose races are not known changes no ratings.
 -- $1 match id   $2 result: 1, 2 or draw   $3 note, or NULL   $4 actor
 WITH before AS (
 	SELECT * FROM matches_1v1 WHERE id = $1::bigint FOR UPDATE
@@ -11,6 +11,8 @@ WITH before AS (
 		mmr_change_1 = (SELECT change FROM rated), mmr_change_2 = (SELECT -change FROM rated)
 	FROM before WHERE m.id = before.id AND coalesce(before.result, 'conflict') = 'conflict'
 	RETURNING m.id, m.mmr_change_1
+), notices AS (
+	INSERT INTO ladder_notices (match_id, side) SELECT settled.id, v.side FROM settled, (VALUES (1), (2)) v (side)
 ), audit AS (
 	INSERT INTO admin_audit (actor, action, target, details)
 	SELECT $4::text, 'ladder.resolve', 'match:' || settled.id, jsonb_build_object('result', $2::text, 'note', $3::text,
@@ -18,7 +20,7 @@ WITH before AS (
 		'mmr_change_1', settled.mmr_change_1, 'mmr_change_2', -settled.mmr_change_1)
 	FROM settled, before
 )
-SELECT before.result, (SELECT count(*) FROM settled) AS settled, (SELECT mmr_change_1 FROM settled) AS change,
+SELECT before.result, before.player_1, before.player_2, (SELECT count(*) FROM settled) AS settled, (SELECT mmr_change_1 FROM settled) AS change,
 	coalesce(a.player_name, before.player_1::text) AS name_1, coalesce(b.player_name, before.player_2::text) AS name_2
 FROM before
 JOIN players a ON a.discord_uid = before.player_1

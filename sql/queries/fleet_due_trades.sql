@@ -1,5 +1,5 @@
 -- One batch of pending trades whose time is over, oldest first, behind the one where the last batch ended.
--- The limit is a literal, so that every plan counts on it; src/worker/fleet_trades.c knows it too.
+-- The limit is a literal, so that every plan counts on it; src/worker/fleet_due.c knows it too.
 -- $1 expires_at of the last one, or NULL   $2 its id
 SELECT e.public_id, (SELECT telegram_id FROM users WHERE id = e.buyer_id) AS telegram_id, e.expires_at, e.id
 FROM escrows e

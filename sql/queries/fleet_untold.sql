@@ -1,5 +1,5 @@
 -- One batch of those who have yet to hear what an admin decided, by trade.
--- The limit is a literal, so that every plan counts on it; src/worker/fleet_trades.c knows it too.
+-- The limit is a literal, so that every plan counts on it; src/worker/fleet_due.c knows it too.
 -- $1 trade of the last one, or NULL   $2 its person
 SELECT e.public_id, u.telegram_id, n.escrow_id, n.user_id
 FROM escrow_notices n

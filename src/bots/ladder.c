@@ -107,6 +107,12 @@ static const struct command commands[] = {
      .load = "ladder_match_load",
      .ask = ladder_ask_match,
      .decide = ladder_match},
+    {.name = "due_resolved",
+     .kinds = UPDATE_DUE,
+     .word = LADDER_DUE_RESOLVED,
+     .load = "ladder_resolved_load",
+     .ask = ladder_ask_resolved,
+     .decide = ladder_resolved},
     {.name = "press_board", .kinds = UPDATE_PRESS, .word = LADDER_BOARD, BOARD},
 };
 

@@ -16,6 +16,8 @@ enum text {
 	TEXT_NOTED_BEFORE,
 	TEXT_SETTLED,
 	TEXT_DISAGREED,
+	TEXT_RESOLVED,
+	TEXT_RESOLVED_UNRATED,
 };
 
 /* HTML. */
@@ -33,6 +35,10 @@ static const char *const texts[] = {
     [TEXT_SETTLED] = "Your match against <b>{name}</b> is settled: {how}. Your rating is <b>{mmr}</b> now ({change}), "
                      "theirs {other_mmr}.",
     [TEXT_DISAGREED] = "About your match against <b>{name}</b> you two disagree: you say {how}. An admin decides.",
+    [TEXT_RESOLVED] =
+        "An admin has decided about your match against <b>{name}</b>: {how}. Your rating is <b>{mmr}</b> now "
+        "({change}), theirs {other_mmr}.",
+    [TEXT_RESOLVED_UNRATED] = "An admin has decided about your match against <b>{name}</b>: {how}. No rating changes.",
 };
 
 static const char *number(struct arena *a, int64_t n)
@@ -249,12 +255,12 @@ static const char *said(struct decision *d, enum text text, const char *name, co
 	                                       {0}});
 }
 
-static const char *settled(struct decision *d, const struct fact_match *m, const char *result, int side)
+static const char *rated(struct decision *d, enum text text, const struct fact_match *m, const char *result, int side)
 {
 	int64_t change = change_of(m, result), one = m->mmr_1 + change, two = m->mmr_2 - change;
 
 	return text_fill(
-	    d->arena, texts[TEXT_SETTLED],
+	    d->arena, texts[text],
 	    (const struct slot[]){
 	        WORDS("name", text_tame(d->arena, side == 1 ? m->name_2 : m->name_1, false)),
 	        WORDS("how", as_words(result, side)),
@@ -265,21 +271,26 @@ static const char *settled(struct decision *d, const struct fact_match *m, const
 	    });
 }
 
+static const char *settled(struct decision *d, const struct fact_match *m, const char *result, int side)
+{
+	return rated(d, TEXT_SETTLED, m, result, side);
+}
+
 /* result: what the match is then; NULL: still open. */
 static void commit_report(const struct update *u, const struct fact_match *m, const struct report *r,
                           const char *result, struct decision *d)
 {
 	struct params *p = decision_commit(d, "ladder_report");
-	bool rated = result && strcmp(result, "conflict") != 0;
-	int64_t change = rated ? change_of(m, result) : 0;
+	bool over = result && strcmp(result, "conflict") != 0;
+	int64_t change = over ? change_of(m, result) : 0;
 
 	params_i64(p, u->from.id);
 	params_i64(p, m->id);
 	params_text(p, r->value);
 	params_text(p, r->other);
 	params_text(p, result);
-	params_text(p, rated ? number(d->arena, m->mmr_1 + change) : NULL);
-	params_text(p, rated ? number(d->arena, m->mmr_2 - change) : NULL);
+	params_text(p, over ? number(d->arena, m->mmr_1 + change) : NULL);
+	params_text(p, over ? number(d->arena, m->mmr_2 - change) : NULL);
 }
 
 /* The other one reported long ago. */
@@ -329,4 +340,34 @@ void ladder_report(const struct update *u, const struct facts *f, struct decisio
 		commit_report(u, m, &r, NULL, d);
 		decision_answer(d, u->token, said(d, TEXT_NOTED, r.name, r.value, r.side));
 	}
+}
+
+/* ---- an admin has settled it */
+
+void ladder_ask_resolved(const struct update *u, const struct facts *f, struct params *p)
+{
+	(void)f;
+	params_text(p, u->args[0]);
+}
+
+void ladder_resolved(const struct update *u, const struct facts *f, struct decision *d)
+{
+	const struct fact_match *m = &f->match;
+	int side = m->player_1 == u->chat_id ? 1 : 2;
+	const struct ladder_ear ear = {.person = u->chat_id, .channel = side == 1 ? m->channel_1 : m->channel_2};
+	struct params *p;
+
+	/* a conflict: they have been told before */
+	if (f->conflict || !m->id || (side == 2 && m->player_2 != u->chat_id) || !m->result ||
+	    strcmp(m->result, "conflict") == 0) {
+		decision_ignore(d);
+		return;
+	}
+	p = decision_commit(d, "ladder_told");
+	params_i64(p, m->id);
+	params_i64(p, side);
+	ladder_tell(d, f, &ear,
+	            m->mmr_1 || m->mmr_2
+	                ? rated(d, TEXT_RESOLVED, m, m->result, side)
+	                : said(d, TEXT_RESOLVED_UNRATED, side == 1 ? m->name_2 : m->name_1, m->result, side));
 }

@@ -1,8 +1,11 @@
 /* shoal ladder: players and matches of the ladder, the decision of matches, the leaderboard. */
+#include <stdio.h>
 #include <string.h>
 
 #include "shoal/base/clock.h"
+#include "shoal/bots/ladder.h"
 #include "shoal/cli/cli.h"
+#include "shoal/cli/due.h"
 #include "shoal/cli/session.h"
 #include "shoal/cli/sub.h"
 #include "shoal/store/rules.h"
@@ -153,11 +156,23 @@ static const char *outcome(struct session *s, const PGresult *res, const char *r
 	                    out_plain(s->a, cell(res, strcmp(result, "1") == 0 ? "name_1" : "name_2")));
 }
 
+static void tell(struct session *s, const PGresult *res, int64_t id)
+{
+	const char *of = arena_printf(s->a, "%lld", (long long)id), *why;
+
+	why = due_append(s, &bot_ladder, LADDER_DUE_RESOLVED, of, "1", cell_i64(res, "player_1"));
+	if (!why)
+		why = due_append(s, &bot_ladder, LADDER_DUE_RESOLVED, of, "2", cell_i64(res, "player_2"));
+	if (why)
+		fprintf(stderr, "shoal ladder: note: the fleet will tell the two when it can: %s\n", why);
+}
+
 static int resolved(struct session *s, const PGresult *res, int64_t id, const char *result)
 {
 	const char *change = cell(res, "change");
 	int64_t gained;
 
+	tell(s, res, id);
 	if (!change || !span_i64(span_of(change), &gained))
 		return out_done(s->json, "match %lld is settled: %s; no races are known, so no MMR changes",
 		                (long long)id, outcome(s, res, result));

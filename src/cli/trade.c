@@ -2,19 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "shoal/base/clock.h"
 #include "shoal/bots/escrow.h"
 #include "shoal/cli/cli.h"
+#include "shoal/cli/due.h"
 #include "shoal/cli/session.h"
 #include "shoal/cli/sub.h"
-#include "shoal/io/redis.h"
 #include "shoal/model/amount.h"
-#include "shoal/store/queue.h"
 #include "shoal/store/rules.h"
-#include "shoal/store/shards.h"
-#include "shoal/wire/own.h"
-#include "shoal/wire/platform.h"
-#include "shoal/wire/stream.h"
 
 enum { LIMIT = 50, LIMIT_MAX = 100000, NOTE_UNITS = 1000, ID_BYTES = 32 };
 
@@ -158,44 +152,6 @@ static int show(struct session *s)
 
 /* --- resolve */
 
-/* Appends to the queue that one of the two is to be told: the fleet does it too, a little later. NULL, or why not. */
-static const char *tell_one(struct session *s, const char *id, const char *role, int64_t telegram_id)
-{
-	const char *cause = arena_printf(s->a, "%s:%s:%s", ESCROW_DUE_RESOLVED, id, role), *why = NULL, **urls;
-	char key[QUEUE_KEY_MAX];
-	unsigned shards, shard;
-	struct entry e;
-	struct span *argv;
-	redisContext *c;
-	redisReply *r;
-
-	if (shards_parse(s->conf.redis_url, s->a, &urls, &shards, &why) != ERR_OK)
-		return why;
-	entry_internal(&bot_escrow, telegram_id, cause, due_encode(ESCROW_DUE_RESOLVED, id, telegram_id, s->a),
-	               clock_wall_ms(), s->a, &e);
-	shard = lane_shard(span_of(e.lane), shards);
-	c = redis_connect_now(urls[shard], s->a, &why);
-	if (!c)
-		return why;
-	queue_key(key, shard, "updates");
-	size_t n = entry_xadd(&e, key, s->a, &argv);
-	const char **words = arena_array(s->a, const char *, n);
-	size_t *lengths = arena_array(s->a, size_t, n);
-	for (size_t i = 0; i < n; i++) {
-		words[i] = argv[i].ptr;
-		lengths[i] = argv[i].len;
-	}
-	r = redisCommandArgv(c, (int)n, words, lengths);
-	if (!r)
-		why = arena_strdup(s->a, redis_trouble_now(c));
-	else if (r->type == REDIS_REPLY_ERROR)
-		why = arena_strdup(s->a, r->str);
-	if (r)
-		freeReplyObject(r);
-	redisFree(c);
-	return why;
-}
-
 static void tell(struct session *s, const char *id, const PGresult *res)
 {
 	static const char *const people[] = {"buyer", "seller"};
@@ -205,7 +161,7 @@ static void tell(struct session *s, const char *id, const PGresult *res)
 
 		if (!telegram_id) /* they were erased */
 			continue;
-		why = tell_one(s, id, people[i], number(telegram_id));
+		why = due_append(s, &bot_escrow, ESCROW_DUE_RESOLVED, id, people[i], number(telegram_id));
 		if (why) {
 			fprintf(stderr, "shoal trade: note: the fleet will tell the two when it can: %s\n", why);
 			return;

@@ -7,8 +7,8 @@
 #include "shoal/store/queue.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/fleet.h"
+#include "shoal/worker/fleet_due.h"
 #include "shoal/worker/fleet_matcher.h"
-#include "shoal/worker/fleet_trades.h"
 
 #define BATCH 1000 /* the LIMIT of the statements */
 
@@ -123,6 +123,7 @@ const struct fleet_job fleet_jobs[] = {
     {.name = "old_keys", .period_s = 3600, .step = old_keys_step},
     {.name = "due_trades", .period_s = 30, .step = fleet_trades_step},
     {.name = "leaderboard", .period_s = 60, .patient = true, .step = leaderboard_step},
+    {.name = "due_matches", .period_s = 30, .step = fleet_matches_step},
     {.name = "matcher", .period_s = 1, .hurried = true, .step = fleet_matcher_step},
     {0},
 };

@@ -165,6 +165,16 @@ pg.rows("INSERT INTO matches_1v1 (id, player_1, player_2, race_1, race_2, map, r
         "(1, %s, %s, 'sc2_zerg', 'sc2_zerg', 'frostbound', 'kor', '1', '2', 'conflict'), "
         "(2, %s, %s, 'sc2_zerg', 'bw_terran', 'frostbound', 'kor', NULL, NULL, NULL), "
         "(3, %s, %s, NULL, NULL, NULL, NULL, NULL, NULL, NULL)", BASE + 1, BASE + 2, BASE + 3, BASE + 4, BASE + 1, BASE + 4)
+channel = stack.discord("GET", "app")["channel_id"]
+pg.rows("UPDATE matches_1v1 SET channel_1 = %s, channel_2 = %s", int(channel), int(channel))
+
+
+def heard(user):
+    """What the channel tells this person about decisions, oldest first."""
+    return [m["content"] for m in stack.feed(user) if "An admin has decided" in m.get("content", "") and
+            m["content"].startswith("<@%d>" % user)]
+
+
 ids = lambda *args: [m["id"] for m in listing("ladder", "matches", *args)]
 check("ladder_matches", ids() == [3, 2, 1] and ids("--conflict") == [1] and ids("--open") == [3, 2] and ids("--settled") == [] and
       ids("--player", BASE + 1) == [3, 1] and ids("--player", BASE + 1, "--open") == [3] and ids("--limit", 1) == [3] and
@@ -186,7 +196,15 @@ check("ladder_resolve_is_audited", pg.rows("SELECT action, target, details->>'re
       [("ladder.resolve", "match:1", "2", "conflict", "seen the replay", 20, True)])
 expect("ladder_resolve_again", shoal("ladder", "resolve", "1", "2"), DONE, "was settled so before", "nothing was done")
 expect("ladder_resolve_otherwise", shoal("ladder", "resolve", "1", "draw"), FAILED, "settled already: P2 has won")
-expect("ladder_resolve_unreported", shoal("ladder", "resolve", "2", "draw"), DONE, "it was a draw")
+check("both hear of it, once each", wait_for(lambda: len(heard(BASE + 1)) == 1 == len(heard(BASE + 2))) and
+      "against **P2**: you lost. Your rating is **1979** now (-20), theirs 2018." in heard(BASE + 1)[0] and
+      "against **P1**: you won. Your rating is **2018** now (+20), theirs 1979." in heard(BASE + 2)[0], (heard(BASE + 1), heard(BASE + 2)))
+expect("ladder_resolve_unreported", shoal("ladder", "resolve", "2", "draw", SHOAL_REDIS_URL="redis://127.0.0.1:1/0"), DONE,
+       "it was a draw", "the fleet will tell the two when it can")
+check("nobody has heard of that one yet", heard(BASE + 3) == [] == heard(BASE + 4) and
+      pg.rows("SELECT count(*) FROM ladder_notices WHERE match_id = 2") == [(2,)])
+stack.redis.client().delete("shoal:job:due_matches:last")  # half a minute is over
+check("the fleet tells them", wait_for(lambda: len(heard(BASE + 3)) == 1 == len(heard(BASE + 4))))
 expect("ladder_resolve_without_races", shoal("ladder", "resolve", "3", "1"), DONE, "no MMR changes")
 check("ladder_resolve_once", pg.rows("SELECT count(*) FROM admin_audit WHERE action LIKE 'ladder%%'") == [(3,)] and
       ids("--settled") == [3, 2, 1] and pg.rows("SELECT sum(mmr_change_1 + mmr_change_2) FROM matches_1v1") == [(0,)])
@@ -199,5 +217,5 @@ expect("ladder_refresh_without_redis", shoal("ladder", "refresh", SHOAL_CACHE_RE
 check("the pages are no cache that is named", [c["cache"] for c in listing("cache", "list")] == [
     "startcode", "persona", "player", "static"])
 expect("nor one that can be asked for", shoal("cache", "get", "board", "|||1"), NOT_THERE, "there is no cache")
-check("nothing is left over", stack.settled() and stack.queue()["dead"] == 0, stack.queue())
+check("nothing is left over", wait_for(lambda: pg.rows("SELECT count(*) FROM ladder_notices") == [(0,)]) and stack.settled() and stack.queue()["dead"] == 0, stack.queue())
 finish()

@@ -6,4 +6,7 @@
 
 extern const struct bot bot_ladder;
 
+/* UPDATE_DUE: an admin has settled the match that args[0] names: the person in whose lane it is is to be told. */
+#define LADDER_DUE_RESOLVED "resolved"
+
 #endif

@@ -65,5 +65,7 @@ void ladder_over(const struct update *u, const struct facts *f, struct decision 
 void ladder_ask_match(const struct update *u, const struct facts *f, struct params *p);
 void ladder_match(const struct update *u, const struct facts *f, struct decision *d);
 void ladder_report(const struct update *u, const struct facts *f, struct decision *d);
+void ladder_ask_resolved(const struct update *u, const struct facts *f, struct params *p);
+void ladder_resolved(const struct update *u, const struct facts *f, struct decision *d);
 
 #endif

@@ -23,9 +23,10 @@ struct fleet_run {
 	struct redis *redis;
 	struct redis *const *shards; /* of the queue: shard n's is shards[n] */
 	unsigned nshards;
-	unsigned at;   /* the steps' own note of how far the run is; 0 at its start */
-	int64_t found; /* and of what they found out */
-	char from[64]; /* and of where the next batch begins; "" at its start */
+	unsigned at;      /* the steps' own note of how far the run is; 0 at its start */
+	int64_t found;    /* and of what they found out */
+	char from[64];    /* and of where the next batch begins; "" at its start */
+	const void *list; /* and of what they work through */
 };
 
 struct fleet_job {

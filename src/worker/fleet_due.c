@@ -1,4 +1,4 @@
-#include "shoal/worker/fleet_trades.h"
+#include "shoal/worker/fleet_due.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include "shoal/base/arena.h"
 #include "shoal/base/clock.h"
 #include "shoal/bots/escrow.h"
+#include "shoal/bots/ladder.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/sql.h"
 #include "shoal/wire/own.h"
@@ -18,12 +19,15 @@
  * what became of the first one, ignored by a clock that stood wrong or dead, counts for this long only. */
 #define AGAIN_AFTER_MS 600000
 
-/* What is due, by whom to ask for it: rows of the trade, the person in whose lane it is, and where the next batch
- * begins. */
-static const struct {
-	const char *what, *statement;
-} due[] = {{ESCROW_DUE_EXPIRE, "fleet_due_trades"}, {ESCROW_DUE_RESOLVED, "fleet_untold"}};
-#define DUE (sizeof(due) / sizeof(due[0]))
+/* What is due, and which statement asks for it: rows of the trade or match, the person in whose lane it is, and where
+ * the next batch begins. */
+struct due {
+	const struct bot *bot;
+	const char *what, *statement; /* NULL ends a list */
+};
+static const struct due trades[] = {
+    {&bot_escrow, ESCROW_DUE_EXPIRE, "fleet_due_trades"}, {&bot_escrow, ESCROW_DUE_RESOLVED, "fleet_untold"}, {0}};
+static const struct due matches[] = {{&bot_ladder, LADDER_DUE_RESOLVED, "fleet_unheard"}, {0}};
 
 /* One batch on its way to the stream. */
 struct appending {
@@ -39,7 +43,7 @@ static void one_less(struct appending *a)
 	if (--a->left > 0)
 		return;
 	if (a->err != ERR_OK)
-		fleet_step_failed(a->run, a->err, "an entry for a trade that is due could not be appended");
+		fleet_step_failed(a->run, a->err, "an entry for what is due could not be appended");
 	else
 		fleet_step_done(a->run, a->appended, a->more);
 	free(a);
@@ -60,12 +64,12 @@ static void on_appended(void *arg, enum err err, const redisReply *reply)
 
 static struct redis_script append_script = {.name = "lua/append_once.lua"};
 
-/* In the person's lane, so that it comes in order with what the person does. id: for which of all those to whom this
- * may be due for the same trade. */
-static void append(struct appending *batch, const char *what, const char *public_id, const char *id, int64_t person,
+/* In the person's lane, so that it comes in order with what the person does. of: the trade or match; id: for which of
+ * all those to whom this may be due for the same one. */
+static void append(struct appending *batch, const struct due *due, const char *of, const char *id, int64_t person,
                    struct arena *a)
 {
-	const char *about = arena_printf(a, "%s:%s:%s", what, public_id, id);
+	const char *about = arena_printf(a, "%s:%s:%s", due->what, of, id);
 	int64_t now = clock_wall_ms();
 	const char *cause = arena_printf(a, "%s:%lld", about, (long long)(now / AGAIN_AFTER_MS));
 	char key[QUEUE_KEY_MAX], mark[QUEUE_KEY_MAX];
@@ -74,7 +78,7 @@ static void append(struct appending *batch, const char *what, const char *public
 	unsigned shard;
 	size_t n;
 
-	entry_internal(&bot_escrow, person, cause, due_encode(what, public_id, person, a), now, a, &e);
+	entry_internal(due->bot, person, cause, due_encode(due->what, of, person, a), now, a, &e);
 	shard = lane_shard(span_of(e.lane), batch->run->nshards);
 	queue_key(key, shard, "updates");
 	queue_key(mark, shard, "once");
@@ -83,7 +87,7 @@ static void append(struct appending *batch, const char *what, const char *public
 	ENSURE(n > 3);
 	argv = arena_array(a, struct span, n);
 	argv[0] = span_of(key);
-	argv[1] = span_of(arena_printf(a, "%s:%s:%s", mark, bot_escrow.name, about));
+	argv[1] = span_of(arena_printf(a, "%s:%s:%s", mark, due->bot->name, about));
 	argv[2] = span_of(arena_printf(a, "%d", AGAIN_AFTER_MS));
 	memcpy(argv + 3, xadd + 3, (n - 3) * sizeof(*argv));
 	batch->left++;
@@ -108,6 +112,7 @@ static void remember(struct fleet_run *run, const PGresult *res)
 static void on_due(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
 {
 	struct fleet_run *run = arg;
+	const struct due *due = (const struct due *)run->list + run->at;
 	struct appending *batch;
 	struct arena a;
 	int n;
@@ -124,24 +129,35 @@ static void on_due(void *arg, enum err err, PGresult *res, const struct pg_fault
 		int64_t person = 0; /* erased: then it is in nobody's lane */
 
 		if (!PQgetisnull(res, i, 1) && !span_i64(span_of(PQgetvalue(res, i, 1)), &person))
-			BUG("telegram_id %s", PQgetvalue(res, i, 1));
-		append(batch, due[run->at].what, PQgetvalue(res, i, 0), PQgetvalue(res, i, 3), person, &a);
+			BUG("a person's id is %s", PQgetvalue(res, i, 1));
+		append(batch, due, PQgetvalue(res, i, 0), PQgetvalue(res, i, 3), person, &a);
 	}
 	remember(run, res);
-	batch->more = run->at < DUE;
+	batch->more = ((const struct due *)run->list)[run->at].what != NULL;
 	PQclear(res);
 	arena_release(&a);
 	one_less(batch);
 }
 
-void fleet_trades_step(struct fleet_run *run)
+static void step(struct fleet_run *run, const struct due *list)
 {
 	const char *bar = strchr(run->from, '|');
 	struct pg_params p = {.n = 2};
 
+	run->list = list;
 	if (bar) {
 		p.v[0] = (struct span){run->from, (size_t)(bar - run->from)};
 		p.v[1] = span_of(bar + 1);
 	}
-	pg_exec(run->pg, sql_get(due[run->at].statement), &p, on_due, run);
+	pg_exec(run->pg, sql_get(list[run->at].statement), &p, on_due, run);
+}
+
+void fleet_trades_step(struct fleet_run *run)
+{
+	step(run, trades);
+}
+
+void fleet_matches_step(struct fleet_run *run)
+{
+	step(run, matches);
 }
