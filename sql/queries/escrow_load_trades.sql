@@ -3,8 +3,10 @@
 -- Of the page after $4 the rows come newest first, too.
 -- $1 telegram_id   $2 bot   $3 older than this trade, or NULL   $4 newer than this trade, or NULL
 WITH me AS (
-	SELECT u.id, u.telegram_id, u.suspended_at, b.blocked_at
-	FROM users u LEFT JOIN bot_users b ON b.bot = $2::text AND b.user_id = u.id
+	SELECT u.id, u.telegram_id, u.suspended_at, b.blocked_at, d.state
+	FROM users u
+	LEFT JOIN bot_users b ON b.bot = $2::text AND b.user_id = u.id
+	LEFT JOIN conversations d ON d.bot = $2::text AND d.chat_id = u.telegram_id
 	WHERE u.telegram_id = $1::bigint
 ), page AS (
 	SELECT id FROM (
@@ -29,6 +31,7 @@ WITH me AS (
 	) newer ORDER BY id LIMIT 7
 )
 SELECT me.id AS user_id, me.suspended_at IS NOT NULL AS user_suspended, me.blocked_at IS NOT NULL AS user_blocked,
+	me.state ->> 'step' AS draft_step, me.state ->> 'mark' AS draft_mark,
 	e.id AS listed_id, e.public_id AS listed_public_id, e.status AS listed_status, e.amount AS listed_amount,
 	e.currency AS listed_currency, c.scale AS listed_scale, e.buyer_id = me.id AS listed_mine
 FROM me

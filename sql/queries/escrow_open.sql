@@ -1,4 +1,5 @@
--- An invitation is opened for the first time: whoever does that is the only one who can accept it.
+-- An invitation is opened for the first time: whoever does that is the only one who can accept it. What the bot was asking
+-- them about a trade of their own is over.
 -- $1 key   $2 effects
 -- $3 telegram_id
 -- $4 first_name
@@ -24,6 +25,9 @@ WITH guard AS (
 	WHERE i.id = $8::bigint AND i.telegram_id IS NULL AND i.status = 'active'
 		AND e.id = i.escrow_id AND e.status = 'pending' AND e.expires_at > now() AND e.buyer_id <> person.id
 	RETURNING i.id
+), dialogue AS (
+	UPDATE conversations SET state = '{}', updated_at = now() FROM opened
+	WHERE bot = $7::text AND chat_id = $3::bigint AND state <> '{}'
 )
 SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
 	expect(1, (SELECT count(*) FROM opened), 'changed')

@@ -99,7 +99,12 @@ static void menu_with(const struct update *u, const struct facts *f, struct deci
 
 static void decide_unknown_command(const struct update *u, const struct facts *f, struct decision *d)
 {
-	menu_with(u, f, d, ESCROW_UNKNOWN_COMMAND);
+	struct talk t = talk_of(u, f, d);
+
+	if (!f->draft.step)
+		menu_with(u, f, d, ESCROW_UNKNOWN_COMMAND);
+	else if (talk_admits(&t))
+		dialogue_again(&t, say(&t, ESCROW_UNKNOWN_COMMAND));
 }
 
 static void decide_unknown_press(const struct update *u, const struct facts *f, struct decision *d)

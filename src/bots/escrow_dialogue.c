@@ -307,15 +307,42 @@ void dialogue_choose(const struct talk *t)
 		dialogue_over(t, ESCROW_OLD_BUTTON);
 }
 
+void dialogue_forget(const struct talk *t)
+{
+	remember(t, &(struct fact_draft){0});
+}
+
+/* A screen in the place of another one hides nothing; below a question it does, and what is written next would be taken
+ * for the answer to it. */
+bool dialogue_is_left(const struct talk *t)
+{
+	return t->u->kind == UPDATE_COMMAND && t->f->draft.step;
+}
+
+const char *dialogue_left(const struct talk *t, const char *note)
+{
+	const char *left = say(t, ESCROW_LEFT_DIALOGUE);
+
+	if (!dialogue_is_left(t))
+		return note;
+	return note ? arena_printf(talk_arena(t), "%s\n\n%s", left, note) : left;
+}
+
+void dialogue_again(const struct talk *t, const char *note)
+{
+	ask_again(t, note);
+}
+
 void dialogue_end(const struct talk *t)
 {
 	bool stopped = t->u->word && (strcmp(t->u->word, "stop") == 0 || strcmp(t->u->word, "cancel") == 0);
+	bool open = t->f->draft.step;
 
-	if (t->f->draft.step)
-		remember(t, &(struct fact_draft){0});
+	if (open)
+		dialogue_forget(t);
 	else
 		talk_seen(t);
-	screen_menu(t, stopped ? say(t, ESCROW_CANCELLED_DIALOGUE) : NULL);
+	screen_menu(t, stopped ? say(t, ESCROW_CANCELLED_DIALOGUE) : open ? say(t, ESCROW_LEFT_DIALOGUE) : NULL);
 }
 
 /* --- Confirm */

@@ -45,7 +45,11 @@ const char *name_html(const struct talk *t, enum escrow_lang lang, const char *f
 
 void talk_seen(const struct talk *t)
 {
-	if (!t->d->commit)
+	if (t->d->commit)
+		return;
+	if (dialogue_is_left(t))
+		dialogue_forget(t);
+	else
 		common_note_unblocked(ESCROW, t->u, t->f, t->d);
 }
 
@@ -124,7 +128,7 @@ void screen_wallet(const struct talk *t)
 	for (size_t i = 0; i < w->n; i++)
 		lines = arena_printf(a, i ? "%s\n%s" : "%s%s", lines, wallet_line(t, &w->v[i]));
 	talk_seen(t);
-	r = screen(t, NULL, FILL(a, say(t, ESCROW_WALLET), MARKUP("lines", lines)));
+	r = screen(t, dialogue_left(t, NULL), FILL(a, say(t, ESCROW_WALLET), MARKUP("lines", lines)));
 	button(t, r, ESCROW_B_NEW, "new", NULL);
 	button(t, r, ESCROW_B_MENU, "menu", NULL);
 }
@@ -132,7 +136,7 @@ void screen_wallet(const struct talk *t)
 void screen_help(const struct talk *t)
 {
 	talk_seen(t);
-	button(t, screen(t, NULL, say(t, ESCROW_HELP)), ESCROW_B_MENU, "menu", NULL);
+	button(t, screen(t, dialogue_left(t, NULL), say(t, ESCROW_HELP)), ESCROW_B_MENU, "menu", NULL);
 }
 
 /* --- the list of trades, in pages: the one row more than a page holds says that it goes on */
@@ -175,7 +179,7 @@ void screen_trades(const struct talk *t)
 	struct reply *r;
 
 	talk_seen(t);
-	r = screen(t, NULL, say(t, n ? ESCROW_TRADES : ESCROW_NO_TRADES));
+	r = screen(t, dialogue_left(t, NULL), say(t, n ? ESCROW_TRADES : ESCROW_NO_TRADES));
 	for (size_t i = first; i < first + n; i++)
 		listed_button(t, r, &l->v[i]);
 	reply_row(t->d, r);

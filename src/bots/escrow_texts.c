@@ -35,6 +35,7 @@ static const char *const english[ESCROW_TEXTS] = {
     [ESCROW_NOT_EXPECTED] = "I did not expect a message just now.",
     [ESCROW_OLD_BUTTON] = "That button is from an earlier time. This is how things stand:",
     [ESCROW_CANCELLED_DIALOGUE] = "Nothing was done.",
+    [ESCROW_LEFT_DIALOGUE] = "The trade that you had begun to describe is dropped; nothing is held. /new begins anew.",
     [ESCROW_ASK_AMOUNT] =
         "<b>A new trade.</b> You are the buyer.\n\nHow much do you want to pay? Write the amount, with a point where "
         "it needs one: <code>25</code> or <code>25.50</code>.",
@@ -151,6 +152,7 @@ static const char *const german[ESCROW_TEXTS] = {
     [ESCROW_NOT_EXPECTED] = "Gerade habe ich keine Nachricht erwartet.",
     [ESCROW_OLD_BUTTON] = "Dieser Knopf ist von früher. So steht es jetzt:",
     [ESCROW_CANCELLED_DIALOGUE] = "Es ist nichts geschehen.",
+    [ESCROW_LEFT_DIALOGUE] = "Der angefangene Handel ist verworfen; nichts ist verwahrt. /new beginnt von vorn.",
     [ESCROW_ASK_AMOUNT] =
         "<b>Ein neuer Handel.</b> Du kaufst.\n\nWie viel möchtest du bezahlen? Schreib den Betrag, wenn nötig mit "
         "einem Punkt: <code>25</code> oder <code>25.50</code>.",

@@ -76,7 +76,7 @@ static void open_it(const struct talk *t)
 	after.invited = t->u->from.id;
 	after.seller =
 	    (struct fact_party){.known = true, .telegram_id = t->u->from.id, .first_name = t->u->from.first_name};
-	card_screen(t, say(t, ESCROW_DID_OPEN), &after, ROLE_INVITED);
+	card_screen(t, dialogue_left(t, say(t, ESCROW_DID_OPEN)), &after, ROLE_INVITED);
 	card_notice(t, ESCROW_TOLD_OPEN, &after, ROLE_BUYER);
 }
 
@@ -89,7 +89,7 @@ static void refuse_link(const struct talk *t, enum escrow_text why)
 	} else {
 		talk_seen(t);
 	}
-	screen_menu(t, say(t, why));
+	screen_menu(t, dialogue_left(t, say(t, why)));
 }
 
 void invitation_open(const struct talk *t)
@@ -105,7 +105,7 @@ void invitation_open(const struct talk *t)
 		bool own = role == ROLE_BUYER && trade_is(trade, "pending");
 
 		talk_seen(t);
-		card_screen(t, own ? say(t, ESCROW_OWN_INVITATION) : NULL, trade, role);
+		card_screen(t, dialogue_left(t, own ? say(t, ESCROW_OWN_INVITATION) : NULL), trade, role);
 	} else if (!trade_is(trade, "pending") || (!trade->invited && is_late(t, trade))) {
 		refuse_link(t, ESCROW_OVER);
 	} else if (trade->invited) {

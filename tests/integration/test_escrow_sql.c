@@ -487,7 +487,13 @@ static void first_to_open_is_invited(void)
 	CHECK_STR(COMMIT("escrow_open", "k1", CAT, "1"), "SH001 changed");
 	must("UPDATE users SET suspended_at = NULL");
 	/* also somebody whom nobody knew */
+	must("INSERT INTO conversations (bot, chat_id, state) VALUES ('escrow', 50, '{\"step\": \"terms\"}'), "
+	     "('escrow', 51, "
+	     "'{\"step\": \"terms\"}'), ('persona', 50, '{\"x\": 1}')");
 	CHECK_STR(COMMIT("escrow_open", "k1", "50", "Dan", "dan", "fr", "escrow", "1"), "ok");
+	CHECK_STR(
+	    get("SELECT string_agg(bot || chat_id, ' ' ORDER BY bot, chat_id) FROM conversations WHERE state <> '{}'"),
+	    "escrow51 persona50"); /* what they were asked about a trade of their own is over */
 	CHECK_STR(get("SELECT telegram_id FROM invitations"), "50");
 	CHECK_STR(get("SELECT first_name FROM users WHERE telegram_id = 50"), "Dan");
 	CHECK_STR(COMMIT("escrow_open", "k2", BOB, "1"), "SH001 changed");
@@ -976,7 +982,10 @@ static void list_comes_in_pages(void)
 
 	arena_init(&a);
 	clean();
+	reviewed();
 	LOAD("escrow_load_trades", "42", "escrow", NONE, NONE);
+	CHECK_STR(f.draft.step, "review");
+	CHECK_STR(f.draft.mark, "m1");
 	CHECK(f.user.known && f.listing.n == 0);
 	LOAD("escrow_load_trades", "99", "escrow", NONE, NONE);
 	CHECK(!f.user.known && f.listing.n == 0);

@@ -51,7 +51,13 @@ void dialogue_begin(const struct talk *t);
 void dialogue_text(const struct talk *t);   /* a text, a command's word excepted, or media */
 void dialogue_choose(const struct talk *t); /* a currency's button */
 void dialogue_confirm(const struct talk *t);
-void dialogue_end(const struct talk *t); /* where one is under way; to the menu */
+void dialogue_end(const struct talk *t);                     /* where one is under way; to the menu */
+void dialogue_again(const struct talk *t, const char *note); /* what is asked, once more; there is a draft */
+/* A command for something else leaves the question that is open behind: the dialogue is over, as the note says then
+ * (NULL: none else). */
+bool dialogue_is_left(const struct talk *t);
+void dialogue_forget(const struct talk *t);
+const char *dialogue_left(const struct talk *t, const char *note);
 
 /* --- trades */
 
