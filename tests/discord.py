@@ -69,7 +69,7 @@ def in_private(one):
 
 class Server:
     """answers: what the next calls get, as (status, body, headers); then what rule(method, path) says, None being {} with
-    200. calls: (method, path, body, headers), when: the time of each."""
+    200; a status of 0: no answer for so many seconds as the body says. calls: (method, path, body, headers), when: the time of each."""
 
     def __init__(self):
         self.calls, self.when, self.answers, self.rule, self.port = [], [], [], None, lib.free_port()
@@ -87,6 +87,10 @@ class Server:
                     server.calls.append((self.command, self.path, json.loads(raw) if raw else None, dict(self.headers)))
                     status, body, headers = (server.answers.pop(0) if server.answers else
                                              server.rule and server.rule(self.command, self.path) or (200, {"id": "5"}, {}))
+                if status == 0:
+                    time.sleep(body)
+                    self.close_connection = True
+                    return
                 out = json.dumps(body).encode()
                 self.send_response(status)
                 for name, value in {"Content-Type": "application/json", "Content-Length": str(len(out)), **headers}.items():
