@@ -93,7 +93,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache bench-press crowd
+.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache bench-changes bench-press crowd
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -132,6 +132,10 @@ plans: $(B)/tests/integration/test_escrow_sql $(B)/tests/integration/test_ladder
 chaos: all
 	@sh src/up/deps.sh test
 	@/usr/bin/python3 tests/chaos/run.py $(B)/shoal
+
+# how soon a change of a start code reaches all workers, by stage; by environment: CHANGES, LOAD (updates a second)
+bench-changes: $(B)/shoal
+	@/usr/bin/python3 tests/bench/cache_changes.py $(B)/shoal
 
 # the workers' memory of the caches: hit rates and CPU, then what it throws out beside other ways to choose
 bench-cache: $(B)/tests/bench/cache_memory $(B)/tests/bench/cache_policies

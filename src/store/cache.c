@@ -125,6 +125,7 @@ static void listed(void *arg, enum cache_kind kind)
 
 static void forget(struct cache *c, enum cache_kind kind, struct span key)
 {
+	log_debug("cache key changed", LOG_STR("cache", cache_defs[kind].name), LOG_SPAN("key", key));
 	if (c->memory)
 		cache_memory_drop(c->memory, kind, key);
 	cache_flights_changed(c->flights, kind, key);
