@@ -1,5 +1,4 @@
-/* A call's way: route, token, limits, body, faults, effect, answer, record. */
-#include <math.h>
+/* A call's way: route, faults, token, limits, body, effect. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 #include "shoal/sim/discord_object.h"
 
 #define AUTHORIZATION "Bot "
-#define PARAMS_MAX (4u << 20)
 
 /* In a path # is a snowflake, $ the token of an interaction. */
 static const struct dc_route {
@@ -48,210 +46,6 @@ _Static_assert(ROUTES <= METHODS_MAX, "struct discord counts calls by route");
 static size_t index_of(const struct dc_route *r)
 {
 	return (size_t)(r - routes);
-}
-
-/* --- results and refusals */
-
-void dc_call_begin(struct dc_call *c)
-{
-	buf_clear(&c->sim->out);
-	json_writer_init(&c->w, &c->sim->out);
-	c->status = 200;
-}
-
-enum dc_outcome dc_fail(struct dc_call *c, int status, int64_t code, const char *message)
-{
-	c->status = status;
-	c->code = code;
-	c->message = arena_strdup(c->arena, message);
-	return DC_DONE;
-}
-
-enum dc_outcome dc_invalid(struct dc_call *c, struct dc_check *check)
-{
-	c->check = check;
-	return dc_fail(c, 400, 50035, "Invalid Form Body");
-}
-
-enum dc_outcome dc_no_content(struct dc_call *c)
-{
-	c->status = 204;
-	return DC_DONE;
-}
-
-static void too_many(struct dc_call *c, double seconds, enum fault_scope scope)
-{
-	c->retry_after_s = seconds;
-	c->scope = scope;
-	dc_fail(c, 429, 0, "You are being rate limited.");
-}
-
-static void write_refusal(struct dc_call *c, struct buf *out)
-{
-	struct json_writer w;
-
-	buf_clear(out);
-	if (c->status == 429 && c->scope == SCOPE_ADDRESS) {
-		buf_adds(out, "error code: 1015");
-		return;
-	}
-	json_writer_init(&w, out);
-	json_begin_obj(&w);
-	json_kv_str(&w, "message", c->message);
-	if (c->status == 429) {
-		json_kv_num(&w, "retry_after", round(c->retry_after_s * 1000) / 1000);
-		json_kv_bool(&w, "global", c->scope == SCOPE_GLOBAL);
-	} else {
-		json_kv_i64(&w, "code", c->code);
-	}
-	if (c->check) {
-		json_key(&w, "errors");
-		dc_check_write(c->check, &w);
-	}
-	json_end_obj(&w);
-}
-
-/* --- the answer */
-
-struct headers {
-	const char *v[32];
-	size_t n;
-};
-
-static void add(struct headers *h, const char *name, const char *value)
-{
-	h->v[h->n++] = name;
-	h->v[h->n++] = value;
-}
-
-static void add_allowance(struct dc_call *c, struct headers *h)
-{
-	const struct dc_allowance *a = &c->allowance;
-	double reset_s = (double)a->reset_us / 1e6;
-
-	if (a->limit == 0)
-		return;
-	add(h, "X-RateLimit-Limit", arena_printf(c->arena, "%u", a->limit));
-	add(h, "X-RateLimit-Remaining", arena_printf(c->arena, "%u", a->remaining));
-	add(h, "X-RateLimit-Reset", arena_printf(c->arena, "%.3f", (double)clock_wall_ms() / 1000 + reset_s));
-	add(h, "X-RateLimit-Reset-After", arena_printf(c->arena, "%.3f", reset_s));
-	add(h, "X-RateLimit-Bucket", a->bucket);
-}
-
-static void reply(struct dc_call *c, int status, struct span body)
-{
-	static const char *const scopes[] = {
-	    [SCOPE_USER] = "user", [SCOPE_GLOBAL] = "global", [SCOPE_SHARED] = "shared"};
-	bool barred = status == 429 && c->scope == SCOPE_ADDRESS;
-	struct headers h = {0};
-
-	if (!barred)
-		add_allowance(c, &h);
-	if (status == 429)
-		add(&h, "Retry-After", arena_printf(c->arena, "%.0f", ceil(c->retry_after_s)));
-	if (status == 429 && !barred)
-		add(&h, "X-RateLimit-Scope", scopes[c->scope]);
-	if (status == 429 && c->scope == SCOPE_GLOBAL)
-		add(&h, "X-RateLimit-Global", "true");
-	h.v[h.n] = NULL;
-	httpd_reply(c->req, status, barred ? "text/plain" : status == 204 ? NULL : "application/json", body, h.v);
-}
-
-static char *params_of(struct dc_call *c)
-{
-	struct json_writer w;
-	struct buf b;
-	char *json;
-
-	buf_init(&b, PARAMS_MAX);
-	json_writer_init(&w, &b);
-	json_begin_obj(&w);
-	json_kv_str(&w, "path", httpd_path(c->req));
-	if (c->interaction)
-		json_kv_id(&w, "interaction_id", c->interaction->id);
-	if (c->json) {
-		json_key(&w, "body");
-		json_put(&w, c->json);
-	}
-	json_end_obj(&w);
-	json = mem_strdup(b.failed ? "{}" : b.ptr);
-	buf_release(&b);
-	return json;
-}
-
-static void record(struct dc_call *c, int status, bool applied)
-{
-	struct method_count *count = &c->discord->counts[index_of(c->route)];
-	const char *what = c->check ? dc_check_text(c->check) : c->message;
-	struct record_entry e = {
-	    .at_ms = c->at_ms,
-	    .took_us = clock_us() - c->at_us,
-	    .bot = c->discord->name,
-	    .method = c->route->name,
-	    .via = "http",
-	    .params = params_of(c),
-	    .description = what ? mem_strdup(what) : NULL,
-	    .status = status,
-	    .applied = applied,
-	    .chat_id = c->channel_id,
-	    .message_id = c->message_id,
-	};
-
-	*(status >= 200 && status < 300 ? &count->ok : &count->refused) += 1;
-	if ((status == 401 || status == 403 || status == 429) && !(status == 429 && c->scope == SCOPE_SHARED))
-		dc_limits_invalid(c->discord->limits, clock_us());
-	memcpy(e.worker, c->worker, sizeof(e.worker));
-	record_add(&c->sim->record, &e);
-}
-
-static void on_late_reply(void *arg)
-{
-	struct dc_call *c = arg;
-
-	reply(c, c->status, span_of(c->body));
-}
-
-/* The effect took place; the fault decides what the caller hears of it. */
-static void answer_with_fault(struct dc_call *c, bool applied)
-{
-	struct buf *out = &c->sim->out;
-
-	switch (c->fault.after ? c->fault.kind : FAULT_NONE) {
-	case FAULT_DELAY:
-		record(c, c->status, applied);
-		c->body = arena_strndup(c->arena, out->ptr ? out->ptr : "", out->len);
-		held_for(c->sim, &c->held, c->req, c->fault.ms, on_late_reply, c);
-		break;
-	case FAULT_500:
-		dc_fail(c, 500, 0, "500: Internal Server Error");
-		record(c, 500, applied);
-		write_refusal(c, out);
-		reply(c, 500, buf_span(out));
-		break;
-	case FAULT_RESET:
-		record(c, 0, applied);
-		httpd_drop(c->req);
-		break;
-	case FAULT_HANG:
-		record(c, 0, applied);
-		held_forever(c->sim, &c->held, c->req);
-		break;
-	default: record(c, c->status, applied); reply(c, c->status, buf_span(out));
-	}
-}
-
-void dc_call_end(struct dc_call *c)
-{
-	struct buf *out = &c->sim->out;
-	bool applied = c->status < 300;
-
-	if (applied && out->failed)
-		dc_fail(c, 500, 0, "500: Internal Server Error");
-	if (c->status == 204)
-		buf_clear(out);
-	else if (c->status >= 300)
-		write_refusal(c, out);
-	answer_with_fault(c, applied);
 }
 
 void dc_write_counts(const struct discord *d, struct json_writer *w)
@@ -306,16 +100,16 @@ static bool within_limits(struct dc_call *c)
 	if (!c->sim->opts.limits)
 		return true;
 	if ((int64_t)dc_limits_invalid_count(l, c->at_us, &total) >= c->discord->invalid_max) {
-		too_many(c, DC_INVALID_WINDOW_MS / 1000.0, SCOPE_ADDRESS);
+		dc_too_many(c, DC_INVALID_WINDOW_MS / 1000.0, SCOPE_ADDRESS);
 		return false;
 	}
 	if (!dc_limits_take(l, &c->route->quota, (unsigned)index_of(c->route), major, c->at_us, &c->allowance)) {
-		too_many(c, (double)c->allowance.reset_us / 1e6, SCOPE_USER);
+		dc_too_many(c, (double)c->allowance.reset_us / 1e6, SCOPE_USER);
 		return false;
 	}
 	wait_us = c->route->by_bot ? dc_limits_take_global(l, c->at_us) : 0;
 	if (wait_us)
-		too_many(c, (double)wait_us / 1e6, SCOPE_GLOBAL);
+		dc_too_many(c, (double)wait_us / 1e6, SCOPE_GLOBAL);
 	return wait_us == 0;
 }
 
@@ -371,18 +165,18 @@ static void run_with_fault(struct dc_call *c)
 	case FAULT_DELAY: held_for(c->sim, &c->held, c->req, c->fault.ms, on_run, c); break;
 	case FAULT_429:
 		dc_call_begin(c);
-		too_many(c, c->fault.retry_after_s, c->fault.scope);
+		dc_too_many(c, c->fault.retry_after_s, c->fault.scope);
 		dc_call_end(c);
 		break;
 	case FAULT_500: refuse(c, 500, 0, "500: Internal Server Error"); break;
 	case FAULT_400: refuse(c, 400, 0, "400: Bad Request"); break;
 	case FAULT_403: refuse(c, 403, 50001, "Missing Access"); break;
 	case FAULT_RESET:
-		record(c, 0, false);
+		dc_record(c, 0, false);
 		httpd_drop(c->req);
 		break;
 	case FAULT_HANG:
-		record(c, 0, false);
+		dc_record(c, 0, false);
 		held_forever(c->sim, &c->held, c->req);
 		break;
 	default: run(c);
@@ -391,7 +185,7 @@ static void run_with_fault(struct dc_call *c)
 
 static void take_fault(struct dc_call *c)
 {
-	const struct fault *f = faults_hit(&c->sim->faults, c->route->name, c->discord->name, c->channel_id);
+	const struct fault *f = faults_hit(&c->sim->faults, c->method, c->discord->name, c->channel_id);
 
 	if (!f)
 		return;
@@ -453,8 +247,7 @@ static void refuse_route(struct dc_call *c, bool other_verb)
 		dc_fail(c, 405, 0, "405: Method Not Allowed");
 	else
 		dc_fail(c, 404, 0, "404: Not Found");
-	write_refusal(c, &c->sim->out);
-	reply(c, c->status, buf_span(&c->sim->out));
+	dc_call_refuse(c);
 }
 
 void dc_api_handle(struct discord *d, struct httpd_request *r, const char *path)
@@ -471,6 +264,8 @@ void dc_api_handle(struct discord *d, struct httpd_request *r, const char *path)
 		refuse_route(c, other_verb);
 		return;
 	}
+	c->method = c->route->name;
+	c->count = &d->counts[index_of(c->route)];
 	if (c->token.len > 0)
 		c->interaction = dc_by_token(d, c->token);
 	c->channel_id = c->interaction                                 ? c->interaction->channel->id

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "shoal/base/clock.h"
 #include "shoal/sim/discord_show.h"
@@ -18,8 +19,10 @@ struct http_call *dc_send_raw(struct discord *d, const char *url, struct span bo
 	char timestamp[TIMESTAMP_BYTES], signature[129], headers[2][192];
 	const char *list[6] = {"Content-Type: application/json",
 	                       "User-Agent: Discord-Interactions/1.0 (+https://discord.com)"};
+	static const char *const keep[] = {"Content-Type", NULL};
 	const char *given = f ? f->signature : NULL;
-	struct http_request req = {.method = "POST", .url = url, .headers = list, .body = body, .peer = "endpoint"};
+	struct http_request req = {
+	    .method = "POST", .url = url, .headers = list, .body = body, .keep = keep, .peer = "endpoint"};
 	size_t n = 2;
 
 	snprintf(timestamp, sizeof(timestamp), "%lld", (long long)(clock_wall_ms() / 1000));
@@ -221,6 +224,7 @@ static bool is_late(struct dc_interaction *i, struct span body)
 static void on_response(void *arg, enum err err, const struct http_response *res)
 {
 	struct dc_interaction *i = arg;
+	const char *type;
 
 	i->call = NULL;
 	if (err != ERR_OK) {
@@ -228,8 +232,11 @@ static void on_response(void *arg, enum err err, const struct http_response *res
 		return;
 	}
 	i->status = res->status;
+	type = res->headers[0];
 	if (res->status != 200)
 		dc_end(i, DC_REFUSED, "answered with another status than 200");
+	else if (!type || strncasecmp(type, "application/json", 16) != 0)
+		dc_end(i, DC_MALFORMED, "the response has another Content-Type than application/json");
 	else if (!is_late(i, res->body))
 		take(i, res->body);
 }

@@ -1,107 +1,24 @@
-"""The simulator of Discord: by itself, against a strict client and an endpoint that checks signatures with
-python3-cryptography; then a person's way through the ladder by it."""
+"""The simulator of Discord by itself: against a strict client, and an endpoint that checks signatures with
+python3-cryptography."""
 import contextlib
 import json
 import os
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.client import HTTPException
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, "..")]
-from lib import Process, check, clean_env, finish, free_port, http, temp_dir, wait_for  # noqa: E402
-from stack import APP_ID, APP_TOKEN, Stack, binary_from_argv  # noqa: E402
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")]
+from discord_sim import PONG, Endpoint, Sim  # noqa: E402
+from lib import check, finish, free_port, wait_for  # noqa: E402
+from stack import APP_ID  # noqa: E402
 
 ANN, BEN = "80351110224678912", "80351110224678913"
-PONG = {"type": 1}
 
 
-class Endpoint:
-    """A bot that answers as it is told: .answers gives what the next interactions get, then a deferral. It refuses what is
-    not signed by .key, if that is set."""
-
-    def __init__(self):
-        self.answers, self.got, self.key, self.port = [], [], None, free_port()
-        self.url = "http://127.0.0.1:%d/bot" % self.port
-        bot = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
-
-            def do_POST(self):
-                raw = self.rfile.read(int(self.headers["Content-Length"]))
-                status, body = bot.answer(raw, self.headers)
-                out = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(out)))
-                self.end_headers()
-                with contextlib.suppress(OSError):  # it was not waited for
-                    self.wfile.write(out)
-
-            def log_message(self, *_):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.http.daemon_threads = True
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-
-    def answer(self, raw, headers):
-        if self.key:
-            try:
-                Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.key)).verify(
-                    bytes.fromhex(headers.get("X-Signature-Ed25519", "")),
-                        headers["X-Signature-Timestamp"].encode() + raw)
-            except (InvalidSignature, ValueError):
-                return 401, {}
-        one = json.loads(raw)
-        if one["type"] == 1:
-            return 200, PONG
-        self.got.append(one)
-        answer = self.answers.pop(0) if self.answers else {"type": 5}
-        if callable(answer):
-            answer = answer(one)
-        return answer if isinstance(answer, tuple) else (200, answer)
-
-
-class Sim:
-    def __init__(self, *args):
-        self.port = free_port()
-        self.url = "http://127.0.0.1:%d" % self.port
-        self.process = Process([binary_from_argv(), "sim", "--listen", "127.0.0.1:%d" % self.port, "--discord",
-                                "ladder=%s:%s" % (APP_ID, APP_TOKEN), *args], os.path.join(temp_dir(), "sim.log"),
-                                    env=clean_env())
-        wait_for(lambda: http("GET", self.url + "/healthz").status == 200)
-
-    def control(self, method, path, body=None):
-        """status and object"""
-        a = http(method, self.url + "/sim/" + path, None if body is None else json.dumps(body),
-            {"Content-Type": "application/json"})
-        return a.status, json.loads(a.body or b"null")
-
-    def do(self, what, **spec):
-        status, one = self.control("POST", "discord/" + what, {"user_id": ANN, **spec})
-        return one if status == 200 else (status, one["error"]["message"])
-
-    def feed(self, user):
-        return self.control("GET", "discord/feed?user_id=%s" % user)[1]["messages"]
-
-    def rest(self, method, path, body=None, token=APP_TOKEN, **headers):
-        raw = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
-        a = http(method, self.url + "/api/v10" + path, raw, {
-            "Content-Type": "application/json", **({"Authorization": "Bot " + token} if token else {}),
-            **{k.replace("_", "-"): v for k, v in headers.items()}})
-        try:
-            return a.status, json.loads(a.body) if a.body else None, a.headers
-        except ValueError:
-            return a.status, a.body, a.headers
-
-    def hook(self, method, token, path="", body=None, app=APP_ID):
-        return self.rest(method, "/webhooks/%s/%s%s" % (app, token, path), body, token=None)
+def do(sim, what, **spec):
+    """What Ann does, unless told otherwise."""
+    return sim.do(what, **{"user_id": ANN, **spec})
 
 
 ORIGINAL = "/messages/@original"
@@ -142,9 +59,9 @@ def endpoint(sim):
     for name, status, how in [("signed", 200, {}), ("signed by another", 401, {"other_key": True}), ("not signed", 401,
         {"signature": ""}),
                               ("signed with zeros", 401, {"signature": "00" * 64})]:
-        got = sim.do("raw", body={"type": 1}, **how)
+        got = do(sim, "raw", body={"type": 1}, **how)
         check("sent raw, %s: %d" % (name, status), got["status"] == status, got)
-    check("a ping", sim.do("ping")["answer_type"] == 1)
+    check("a ping", do(sim, "ping")["answer_type"] == 1)
 
 
 # ---- what an interaction looks like, and which first response it may have
@@ -152,12 +69,12 @@ def endpoint(sim):
 def shapes(sim):
     sim.control("POST", "discord/users", {"id": ANN, "name": "Ann", "username": "ann"})
     sim.control("POST", "discord/users", {"id": BEN, "name": "Ben"})
-    sim.do("command", name="x", options={"a": "b", "n": 5})
+    do(sim, "command", name="x", options={"a": "b", "n": 5})
     one = bot.got[-1]
     check("a command on a server", one["type"] == 2 and one["member"]["user"]["id"] == ANN and one["data"]["options"] == [
         {"type": 3, "name": "a", "value": "b"}, {"type": 4, "name": "n", "value": 5}] and one["guild_id"] and
         one["application_id"] == APP_ID and one["version"] == 1 and "user" not in one, one)
-    sim.do("command", name="x", dm=True)
+    do(sim, "command", name="x", dm=True)
     one = bot.got[-1]
     check("a command in private", one["user"]["global_name"] == "Ann" and "member" not in one and
         "guild_id" not in one and
@@ -165,13 +82,13 @@ def shapes(sim):
 
 
 def deferred(sim, **spec):
-    return sim.do("command", name="x", **spec)
+    return do(sim, "command", name="x", **spec)
 
 
 def shown(sim, components, content="pick"):
     """A message with components that Ann sees."""
     bot.answers[:] = [{"type": 4, "data": {"content": content, "components": components}}]
-    return sim.do("command", name="x")["original"]
+    return do(sim, "command", name="x")["original"]
 
 
 MODAL = {"custom_id": "m", "title": "T", "components": [
@@ -233,10 +150,10 @@ def first_responses(sim):
             spec = {"message_id": shown(sim, rows(button()))["id"], "custom_id": "go"}
         elif kind == "submit":
             bot.answers[:] = [{"type": 9, "data": MODAL}]
-            spec = {"interaction_id": sim.do("command", name="x")["id"], "fields": {"name": "abc", "where": ["a"]}}
+            spec = {"interaction_id": do(sim, "command", name="x")["id"], "fields": {"name": "abc", "where": ["a"]}}
         bot.answers[:] = [answer]
         before = len(sim.feed(ANN))
-        got = sim.do(kind, **spec)
+        got = do(sim, kind, **spec)
         name = "%s, %.60s: %s" % (kind, answer, want)
         check(name, got["state"] == want, got)
         if want != "answered":
@@ -247,10 +164,17 @@ def first_responses(sim):
                   (kind == "autocomplete" or [m.get("notice") for m in told] == [notice]), (got, told))
 
 
+def not_called_json(sim):
+    bot.content_type = "text/plain"
+    got = do(sim, "command", name="x")
+    bot.content_type = "application/json"
+    check("a response that is not called JSON is none", got["state"] == "malformed" and "Content-Type" in got["why"], got)
+
+
 def too_late(sim):
     held = threading.Event()
     bot.answers[:] = [lambda _: (held.wait(20), {"type": 5})[1]]
-    early = sim.do("command", name="x", wait="none")
+    early = do(sim, "command", name="x", wait="none")
     check("before its first response a token is unknown", sim.hook("PATCH", early["token"], ORIGINAL,
         {"content": "x"})[1]["code"] == 10015)
     got = wait_for(lambda: [i for i in [sim.control("GET",
@@ -261,10 +185,48 @@ def too_late(sim):
     check("what came too late changes nothing", sim.hook("PATCH", early["token"], ORIGINAL,
         {"content": "x"})[1]["code"] == 10015)
     sim.control("POST", "faults", {"method": "interaction", "kind": "delay", "ms": 300, "count": 1})
-    late = sim.do("command", name="x", wait="none")
+    late = do(sim, "command", name="x", wait="none")
     check("Discord itself may know late of an answer", wait_for(lambda: sim.hook(
         "PATCH", late["token"], ORIGINAL, {"content": "x"})[0] == 200) and sim.control("GET",
             "discord/interaction?id=" + late["id"])[1]["first_ms"] >= 300)
+
+
+def in_the_middle(sim):
+    """Requests of every kind that wait: all are let go when the world is forgotten, and when the simulator ends."""
+    sim.control("POST", "discord/app", {"answer_ms": 60000})
+    held = threading.Event()
+    ends = []
+
+    def leave_waiting():
+        seq = sim.control("GET", "discord/feed?user_id=" + ANN)[1]["seq"]
+        sim.control("POST", "faults", {"method": "getCurrentUser", "kind": "hang"})
+        sim.control("POST", "faults", {"method": "interaction", "kind": "delay", "ms": 60000, "count": 1})
+        before = len(bot.got)
+        bot.answers[:] = [{"type": 5}] + [lambda _: (held.wait(60), {"type": 5})[1]] * 3
+
+        def ask(fn, *args):
+            with contextlib.suppress(OSError, ValueError, HTTPException):
+                fn(*args)
+            ends.append(fn)
+        for fn, *args in [(sim.control, "GET", "discord/feed?user_id=%s&after=%d&wait=60000" % (ANN, seq)),
+                          (sim.rest, "GET", "/users/@me"),
+                          (sim.control, "POST", "discord/command", {"user_id": ANN, "name": "late"}),
+                          (sim.control, "POST", "discord/command", {"user_id": ANN, "name": "x"}),
+                          (sim.control, "POST", "discord/command", {"user_id": ANN, "name": "x", "wait": "done"}),
+                          (sim.control, "POST", "discord/raw", {"body": {"type": 2, "id": "1"}})]:
+            threading.Thread(target=ask, args=(fn, *args), daemon=True).start()
+            if fn == sim.control and args[0] == "POST":  # in this order, so that the first one is the late one
+                wait_for(lambda: len(bot.got) > before)
+                before = len(bot.got)
+    sim.control("POST", "discord/users", {"id": ANN, "name": "Ann"})
+    leave_waiting()
+    sim.control("POST", "reset", {})
+    check("what waited for what is forgotten is answered", wait_for(lambda: len(ends) >= 4) and
+          sim.control("GET", "discord/interactions")[1] == [])
+    sim.control("POST", "discord/users", {"id": ANN, "name": "Ann"})
+    leave_waiting()
+    check("the simulator ends well in the middle of all", sim.process.stop() == 0, sim.process.output())
+    held.set()
 
 
 # ---- by the token
@@ -320,36 +282,36 @@ def clients(sim):
         ("a message that is not there", 404, {"custom_id": "go", "message_id": "77"}),
     ]
     for name, status, spec in cases:
-        got = sim.do("press", **{"message_id": m["id"], **spec})
+        got = do(sim, "press", **{"message_id": m["id"], **spec})
         check("a client does not send " + name, got[0] == status, got)
-    check("but a late click can be had", sim.do("press", message_id=m["id"], custom_id="off",
+    check("but a late click can be had", do(sim, "press", message_id=m["id"], custom_id="off",
         force=True)["state"] == "answered")
-    sim.do("press", message_id=m["id"], custom_id="menu", values=["a", "c"])
+    do(sim, "press", message_id=m["id"], custom_id="menu", values=["a", "c"])
     one = bot.got[-1]
     check("a menu's choice", one["data"]["values"] == ["a", "c"] and one["data"]["component_type"] == 3 and
         one["message"]["id"] == m["id"] and
           one["message"]["components"][1]["components"][0]["custom_id"] == "menu", one)
     got = len(bot.got)
-    sim.do("press", message_id=m["id"], custom_id="go", times=2)
+    do(sim, "press", message_id=m["id"], custom_id="go", times=2)
     check("a double click is two", wait_for(lambda: len(bot.got) == got + 2))
     bot.answers[:] = [{"type": 4, "data": {"content": "mine", "flags": 64, "components": rows(button())}}]
-    mine = sim.do("command", name="x")["original"]
-    check("nobody presses what another alone sees", sim.do("press", user_id=BEN, message_id=mine["id"],
+    mine = do(sim, "command", name="x")["original"]
+    check("nobody presses what another alone sees", do(sim, "press", user_id=BEN, message_id=mine["id"],
         custom_id="go")[0] == 404)
     bot.answers[:] = [{"type": 9, "data": MODAL}]
-    opened = sim.do("command", name="x")["id"]
+    opened = do(sim, "command", name="x")["id"]
     good = {"name": "abc", "where": ["a"]}
     for name, fields in [("no name", {"where": ["a"]}), ("a short name", {**good, "name": "a"}), ("a long name",
         {**good, "name": "abcdef"}), ("no choice", {"name": "abc"}),
                          ("a choice that is none", {**good, "where": ["b"]}), ("a field that is none", {**good,
                              "x": "y"})]:
-        check("a modal is not handed in with " + name, sim.do("submit", interaction_id=opened, fields=fields)[0] == 422)
-    check("nor by somebody else", sim.do("submit", user_id=BEN, interaction_id=opened, fields=good)[0] == 404)
-    check("handed in", sim.do("submit", interaction_id=opened, fields=good)["state"] == "answered")
+        check("a modal is not handed in with " + name, do(sim, "submit", interaction_id=opened, fields=fields)[0] == 422)
+    check("nor by somebody else", do(sim, "submit", user_id=BEN, interaction_id=opened, fields=good)[0] == 404)
+    check("handed in", do(sim, "submit", interaction_id=opened, fields=good)["state"] == "answered")
     parts = bot.got[-1]["data"]["components"]
     check("as Discord does", [p["type"] for p in parts] == [18, 18, 1] and parts[0]["component"]["value"] == "abc" and
           parts[1]["component"]["values"] == ["a"] and parts[2]["components"][0]["value"] == "", parts)
-    check("and not again", sim.do("submit", interaction_id=opened, fields=good)[0] == 409)
+    check("and not again", do(sim, "submit", interaction_id=opened, fields=good)[0] == 409)
 
 
 # ---- commands
@@ -385,8 +347,8 @@ def commands(sim):
     for name, options in [("without what it needs", {}), ("with what it does not have", {"country": "DE", "x": "y"}),
         ("with a number for a text", {"country": 5}),
                           ("with nobody's id", {"country": "DE", "who": "99"})]:
-        check("a client does not send a command " + name, sim.do("command", name="setcountry", options=options)[0] == 422)
-    sim.do("command", name="setcountry", options={"country": "DE", "who": BEN})
+        check("a client does not send a command " + name, do(sim, "command", name="setcountry", options=options)[0] == 422)
+    do(sim, "command", name="setcountry", options={"country": "DE", "who": BEN})
     data = bot.got[-1]["data"]
     check("a person comes along", data["options"][1] == {"type": 6, "name": "who", "value": BEN} and
         data["id"] == listed[0]["id"] and
@@ -576,12 +538,12 @@ def faults(sim):
 
 def by_itself():
     sim = Sim("--answer-ms", "20000", "--limits", "off")
-    for part in (endpoint, shapes, first_responses, tokens, clients, commands, channels, faults):
+    for part in (endpoint, shapes, first_responses, not_called_json, tokens, clients, commands, channels, faults):
         part(sim)
     sim.control("POST", "discord/users", {"id": ANN, "name": "Ann"})
     sim.control("POST", "discord/app", {"answer_ms": 1000})
     too_late(sim)
-    check("the simulator ends well", sim.process.stop() == 0, sim.process.output())
+    in_the_middle(sim)
     sim = Sim("--answer-ms", "20000")
     bot.key = sim.rest("GET", "/applications/@me")[1]["verify_key"]
     sim.control("POST", "discord/app", {"interactions_endpoint_url": bot.url})
@@ -589,63 +551,5 @@ def by_itself():
     check("and with its limits, too", sim.process.stop() == 0, sim.process.output())
 
 
-# ---- the ladder by it
-
-def by_the_ladder():
-    stack = Stack(binary_from_argv(), bot="ladder", sim_args=["--answer-ms", "20000"])
-    check("the gateway's endpoint is verified as Discord does it", stack.discord("GET",
-        "app")["interactions_endpoint_url"] == stack.gateway_url + "/discord/ladder")
-    check("its ping", stack.discord("POST", "ping")["answer_type"] == 1)
-    for name, how in [("by another", {"other_key": True}), ("not at all", {"signature": ""}), ("twenty minutes ago",
-        {"timestamp": str(int(time.time()) - 1200)})]:
-        got = stack.discord("POST", "raw", {"body": {"type": 2, "id": "5", "token": "x", "data": {"name": "help"}},
-            **how})
-        check("what is signed %s is refused" % name, got["status"] == 401, got)
-
-    def says(name, one, *parts):
-        text = one.get("original", {}).get("content", "")
-        check("%s" % name, one["state"] == "answered" and all(p in text for p in parts) and one.get("edits") == 1 and
-            one["done_ms"] >= one["first_ms"] > 0, one)
-        return one.get("original") or {}
-    says("a command before the terms", stack.command(ANN, "setcountry", country="DE"), "/termsofservice")
-    terms = says("the terms", stack.command(ANN, "termsofservice"), "**Terms of service**")
-    go = terms["components"][0]["components"][0]["custom_id"]
-    clicks = stack.click(ANN, terms["id"], go, times=2, wait="first")
-    check("a double click takes effect once", stack.settled() and
-        stack.pg.rows("SELECT count(*) FROM player_action_logs") == [(1,)])
-    first = [i for i in stack.discord("GET", "interactions") if i["kind"] == "component"]
-    check("and is answered both times", len(first) == 2 and all(i["state"] == "answered" and
-        i["answer_type"] == 7 for i in first), (clicks, first))
-    check("the message is thanks", "Thank you" in stack.feed(ANN)[-1]["content"] and
-        not stack.feed(ANN)[-1]["components"], stack.feed(ANN))
-    opened = stack.command(ANN, "setup", wait="first")
-    check("a form", opened["answer_type"] == 9 and
-        [p["component"]["custom_id"] for p in opened["answer"]["components"]] == ["name", "country", "region"], opened)
-    says("handed in", stack.submit(ANN, opened, name="Nelly", country="Germany", region=["euw"]), "**Nelly**")
-    got = stack.discord("POST", "autocomplete", {"user_id": ANN, "name": "setcountry", "option": "country",
-        "options": {"country": "fra"}})
-    check("a suggestion", got["answer"]["choices"][0] == {"name": "France", "value": "FR"}, got)
-    says("a country", stack.command(ANN, "setcountry", country="FR"), "FR")
-    check("the player is as told",
-        stack.pg.rows("SELECT player_name, country, region FROM players WHERE discord_uid = %s", int(ANN)) == [("Nelly",
-        "FR", "euw")])
-    says("in private", stack.discord("POST", "command", {"user_id": ANN, "name": "help", "dm": True, "wait": "done"}),
-        "/setcountry")
-    check("others see nothing of it", (stack.discord("POST", "users", {"id": BEN, "name": "Ben"}),
-        stack.feed(BEN))[1] == [], stack.feed(BEN))
-    numbers = stack.control("GET", "stats")["discord"]
-    check("the times are counted", numbers["first_response_ms"]["count"] == numbers["interactions"]["answered"] and
-        numbers["done_ms"]["count"] >= 6 and
-          numbers["interactions"]["malformed"] == numbers["interactions"]["refused"] == numbers["interactions"]["no_answer"] == 0 and
-          numbers["done_ms"]["p99"] > 0 and numbers["invalid_total"] == 0, numbers)
-    calls = stack.calls()
-    check("and stand in the record",
-        [c["method"] for c in calls if c["method"] in ("interaction", "editOriginal")][:3] == ["interaction", "interaction",
-        "editOriginal"] and
-          all(c["took_ms"] > 0 for c in calls if c["method"] == "interaction"), calls[:4])
-    check("nothing is left", stack.settled() and stack.queue()["dead"] == 0, stack.queue())
-
-
 by_itself()
-by_the_ladder()
 finish()

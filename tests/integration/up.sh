@@ -120,7 +120,7 @@ assert json.load(u.urlopen(u.Request(sys.argv[1] + "analytics/start-codes", head
 	[ -z "$open" ] && ok files_are_closed_to_others || not_ok files_are_closed_to_others "$open"
 	tr '\0' ' ' </proc/"$(field redis)"/cmdline >"$work/cmdlines"
 	for c in $(children); do tr '\0' ' ' </proc/"$c"/cmdline; done >>"$work/cmdlines"
-	grep -qE "$(secret redis_password)|$(secret postgres_password)|$(secret webhook_secret)|$(secret persona_token)" "$work/cmdlines" &&
+	grep -qE "$(secret redis_password)|$(secret postgres_password)|$(secret webhook_secret)|$(secret persona_token)|$(secret ladder_token)|$(secret ladder_seed)" "$work/cmdlines" &&
 		not_ok no_secret_in_a_command_line || ok no_secret_in_a_command_line
 
 	# A second one, scaling.

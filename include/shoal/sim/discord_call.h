@@ -13,6 +13,8 @@ struct dc_call {
 	struct sim *sim;
 	struct discord *discord;
 	const struct dc_route *route;
+	const char *method; /* its name */
+	struct method_count *count;
 	struct httpd_request *req;
 	struct arena *arena;
 	const cJSON *json;                  /* body; NULL: none */
@@ -42,8 +44,12 @@ enum dc_outcome { DC_DONE, DC_WAIT };
 enum dc_outcome dc_fail(struct dc_call *c, int status, int64_t code, const char *message);
 enum dc_outcome dc_invalid(struct dc_call *c, struct dc_check *check); /* 50035 */
 enum dc_outcome dc_no_content(struct dc_call *c);
+void dc_too_many(struct dc_call *c, double seconds, enum fault_scope scope);
 void dc_call_begin(struct dc_call *c); /* before a result is written: by who has waited */
 void dc_call_end(struct dc_call *c);
+void dc_call_refuse(struct dc_call *c); /* without a trace in the record */
+/* status 0: the connection was cut instead. */
+void dc_record(struct dc_call *c, int status, bool applied);
 
 /* All that is under /api/; answers the request now or later. */
 void dc_api_handle(struct discord *d, struct httpd_request *r, const char *path);
