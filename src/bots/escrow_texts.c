@@ -1,10 +1,9 @@
 #include "shoal/bots/escrow_texts.h"
 
 #include <stddef.h>
-#include <string.h>
-#include <strings.h>
 
 #include "shoal/base/err.h"
+#include "shoal/model/decision.h"
 
 static const char *const english[ESCROW_TEXTS] = {
     [ESCROW_WELCOME] = "<b>Welcome!</b>\n\nHere two people trade without having to trust each other: the buyer's money "
@@ -251,11 +250,8 @@ const char *escrow_text(enum escrow_lang lang, enum escrow_text text)
 
 enum escrow_lang escrow_lang_of(const char *language_code)
 {
-	size_t len = language_code ? strcspn(language_code, "-_") : 0;
-
 	for (int i = 0; i < ESCROW_LANGS; i++) {
-		if (len > 0 && strlen(languages[i].tag) == len &&
-		    strncasecmp(languages[i].tag, language_code, len) == 0)
+		if (text_is_language(language_code, languages[i].tag))
 			return (enum escrow_lang)i;
 	}
 	return ESCROW_EN;

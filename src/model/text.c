@@ -1,4 +1,5 @@
 #include <string.h>
+#include <strings.h>
 
 #include "shoal/model/decision.h"
 
@@ -179,4 +180,11 @@ size_t text_html_units(const char *html)
 		}
 	}
 	return units;
+}
+
+bool text_is_language(const char *tag, const char *language)
+{
+	size_t len = tag ? strcspn(tag, "-_") : 0;
+
+	return len > 0 && len == strlen(language) && strncasecmp(tag, language, len) == 0;
 }

@@ -4,11 +4,35 @@
 
 #include "shoal/base/clock.h"
 
-static const char too_fast[] = "You are faster than I can follow. Please wait a little.";
-static const char no_such_thing[] = "I do not know this command any more.";
-static const char sorry[] =
-    "Something went wrong here, and this may not be done. It is noted for those who look after me. "
-    "Please look before you try again.";
+/* What is said for every bot alike. */
+enum courtesy_text { TOO_FAST, NO_SUCH_THING, SORRY, COURTESY_TEXTS };
+
+/* The first one for all whose language is not here. */
+static const struct {
+	const char *tag;
+	const char *texts[COURTESY_TEXTS];
+} languages[] = {
+    {"en",
+     {[TOO_FAST] = "You are faster than I can follow. Please wait a little.",
+      [NO_SUCH_THING] = "I do not know this command any more.",
+      [SORRY] = "Something went wrong here, and this may not be done. It is noted for those who look after me. "
+                "Please look before you try again."}},
+    {"de",
+     {[TOO_FAST] = "Du bist schneller, als ich folgen kann. Bitte warte ein wenig.",
+      [NO_SUCH_THING] = "Diesen Befehl kenne ich nicht mehr.",
+      [SORRY] =
+          "Hier ist etwas schiefgegangen, und es ist vielleicht nicht geschehen. Wer sich um mich kümmert, erfährt "
+          "davon. Bitte sieh nach, bevor du es noch einmal versuchst."}},
+};
+
+static const char *text_of(const struct update *u, enum courtesy_text text)
+{
+	for (size_t i = 0; i < sizeof(languages) / sizeof(languages[0]); i++) {
+		if (text_is_language(u->from.language_code, languages[i].tag))
+			return languages[i].texts[text];
+	}
+	return languages[0].texts[text];
+}
 
 /* The gateway has promised an answer. A press was promised none: its message stands there all the time. */
 static bool promised(const struct platform *p, const struct update *u)
@@ -30,10 +54,10 @@ void courtesy_decide(struct job *j)
 {
 	decision_init(&j->decision, &j->arena);
 	if (j->outcome == JOB_THROTTLED && j->notice)
-		say(&j->decision, &j->update, too_fast);
+		say(&j->decision, &j->update, text_of(&j->update, TOO_FAST));
 	/* The gateway says so itself, but one of another version may know the command. */
 	else if (!j->command && promised(j->platform, &j->update))
-		say(&j->decision, &j->update, no_such_thing);
+		say(&j->decision, &j->update, text_of(&j->update, NO_SUCH_THING));
 }
 
 void courtesy_dismiss(struct job *j)
@@ -57,6 +81,6 @@ bool courtesy_sorry(const struct platform *p, const struct update *u, struct are
 	    !(u->kind & (UPDATE_SLASH | UPDATE_FORM | UPDATE_PRESS)))
 		return false;
 	decision_init(&d, a);
-	say(&d, u, sorry);
+	say(&d, u, text_of(u, SORRY));
 	return d.replies && p->encode(d.replies, "", a, out, &why) == ERR_OK;
 }

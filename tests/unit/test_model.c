@@ -187,6 +187,15 @@ static void empty_message_fails(void)
 	CHECK(text_blank(NULL));
 }
 
+static void language_of_a_tag(void)
+{
+	CHECK(text_is_language("de", "de"));
+	CHECK(text_is_language("DE-at", "de"));
+	CHECK(text_is_language("de_CH", "de"));
+	CHECK(!text_is_language("den", "de") && !text_is_language("d", "de") && !text_is_language("", "de"));
+	CHECK(!text_is_language("-de", "de") && !text_is_language(NULL, "de"));
+}
+
 static void first_failure_stays(void)
 {
 	BEGIN(d);
@@ -401,6 +410,7 @@ int main(void)
 	RUN(callback_data_has_a_limit_and_no_stray_colon);
 	RUN(message_has_a_length);
 	RUN(empty_message_fails);
+	RUN(language_of_a_tag);
 	RUN(first_failure_stays);
 	RUN(what_is_not_there_fails);
 	RUN(escape_leaves_no_markup);

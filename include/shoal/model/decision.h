@@ -129,6 +129,8 @@ char *text_fit(struct arena *a, const char *s, size_t utf16_units); /* cut at a 
 char *text_tame(struct arena *a, const char *s, bool lines);
 bool text_blank(
     const char *s); /* NULL, empty, or nothing in it that has ink by itself: platforms refuse most of that */
+/* Whether an IETF tag ("de-AT"; NULL: none) is of a language ("de"). */
+bool text_is_language(const char *tag, const char *language);
 size_t text_html_units(const char *html); /* UTF-16 units as shown: without tags, entities as one */
 
 #endif
