@@ -11,7 +11,10 @@
 -- line_enter.lua: a player goes into the line, or says something else while waiting there and keeps the place.
 -- KEYS  1 line  2 line:mmr  3 line:since  4 line:until
 -- ARGV  1 player  2 serial  3 till  4 races, "code:mmr" with blanks between  then names and values of `with`
--- Answer  "waiting"; "stale": a later update has said something; "late": till is over; "paired": just been taken out
+-- Answer  "waiting"; "stale": a later update has said something; "paired": just been taken out; "late": till is long over.
+-- Who is in line when it has just passed is told so by the matcher.
+-- ms: longer than a match is still made of a pairing (bots/ladder_match.c)
+local GRACE = 60000
 local player, serial, till = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local old = redis.call('HGET', KEYS[1], player)
 old = old and cjson.decode(old)
@@ -19,8 +22,8 @@ old = old and cjson.decode(old)
 if old and (#serial < #old.n or (#serial == #old.n and serial <= old.n)) then return 'stale' end
 local clock = redis.call('TIME')
 local now = math.floor(clock[1] * 1000 + clock[2] / 1000)
-if now >= till then return 'late' end
-if old and old.s == 'paired' and now < old.till then return 'paired' end
+if now >= till + GRACE then return 'late' end
+if old and old.s == 'paired' and now < old.till + GRACE then return 'paired' end
 
 local new = {s = 'waiting', n = serial, since = now, till = till, races = {}, with = {}}
 if old and old.s == 'waiting' then

@@ -5,6 +5,8 @@
 #include "shoal/bots/ladder_parts.h"
 #include "shoal/model/fill.h"
 
+#define LATE_MS 30000 /* after the waiting of one of the two has ended */
+
 enum text {
 	TEXT_MATCH,
 	TEXT_ON_MAP,
@@ -161,6 +163,13 @@ static void tell_match(struct decision *d, const struct facts *f, const struct s
 	ladder_tell(d, f, &me->ear, text_fill(d->arena, texts[TEXT_MATCH], slots));
 }
 
+/* What has been on its way for so long makes no match any more: the line lets nobody in again before (GRACE of
+ * lua/line_enter.lua), so that nobody has two. */
+static bool in_time(const struct facts *f, const struct side s[2])
+{
+	return f->now_ms < s[0].ear.till + LATE_MS && f->now_ms < s[1].ear.till + LATE_MS;
+}
+
 /* Who is still a player goes back to their place. */
 static void undo(const char *key, const struct facts *f, const struct side s[2], struct decision *d)
 {
@@ -192,7 +201,7 @@ void ladder_match(const struct update *u, const struct facts *f, struct decision
 		decision_ignore(d);
 		return;
 	}
-	if (!f->match.player_1 || !f->match.player_2) {
+	if (!f->match.player_1 || !f->match.player_2 || !in_time(f, s)) {
 		undo(u->args[0], f, s, d);
 		return;
 	}

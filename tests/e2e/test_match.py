@@ -174,7 +174,7 @@ def who_disagrees():
     expect("they disagree", slash(ann, "report", result="won"), "An admin decides")
     check("the other hears of it", wait_for(lambda: called(bob) and "disagree" in called(bob)[-1]), called(bob))
     check("in conflict, nothing rated", paired(ann)[0][7] == "conflict" and not sql(
-        "SELECT FROM mmrs_1v1 WHERE discord_uid IN (301, 302)"), paired(ann))
+        "SELECT 1 FROM mmrs_1v1 WHERE discord_uid IN (301, 302)"), paired(ann))
     expect("an admin has it", slash(bob, "report", result="lost"), "an admin decides")
     expect("it keeps nobody from the next one", slash(bob, "queue", races="bw_zerg"), "You are waiting")
     expect("out again", slash(bob, "leave"), "You are not waiting any more")
@@ -229,12 +229,19 @@ def waits_too_long():
 
 
 def the_line_is_away():
-    """Redis does not answer when somebody enters the line: it is tried again, nothing is decided anew, nobody is in twice."""
+    """Redis is full when somebody is to enter the line: that is tried again without an attempt, nothing is decided anew."""
     ann = player(601, "Ann7")
-    redis.hset(LINE, "601", "no record")  # the script fails on it
+    holder = stack.pg.connect()
+    holder.cursor().execute("LOCK TABLE preferences_1v1 IN EXCLUSIVE MODE")  # the commit waits
     one = slash(ann, "queue", races="bw_zerg")
-    check("away: not answered while it is not so", not wait_for(lambda: "waiting" in said(one, 0.1), 1.5))
-    redis.hdel(LINE, "601")
+    check("away: decided", wait_for(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted")))
+    redis.config_set("maxmemory", 1)
+    holder.rollback()
+    holder.close()
+    check("away: committed", wait_for(lambda: sql("SELECT 1 FROM player_action_logs WHERE discord_uid = 601")))
+    check("away: not answered while it is not so", said(one, 2.5) == "(nothing)" and waiting() == set(), said(one, 0))
+    check("away: no attempt is used up", stack.queue()["length"] == 1 and stack.queue()["tries"] == 0, stack.queue())
+    redis.config_set("maxmemory", 0)
     expect("away: done in the end", one, "You are waiting")
     check("away: waits once, joined once", waiting() == {"601"} and [r[0] for r in sql(ACTIONS, ann)] == ["joined queue"])
     expect("out", slash(ann, "leave"), "You are not waiting any more.")

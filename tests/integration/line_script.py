@@ -17,7 +17,7 @@ from lib import check, finish, start_redis  # noqa: E402
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NAMES = ["shoal:{0}:" + n for n in ("line", "line:mmr", "line:since", "line:until", "updates")]
 LINE, MMR, SINCE, UNTIL, UPDATES = NAMES
-WINDOW, WIDENS, KEEP, WAIT = 100, 10, 3600000, 14 * 60000
+WINDOW, WIDENS, KEEP, WAIT, GRACE = 100, 10, 3600000, 14 * 60000, 60000
 
 r = start_redis(appendonly="no").client(decode_responses=True)
 now = 0
@@ -141,10 +141,12 @@ def leaving():
     eq("nobody waits", (waiting(), r.zcard(MMR)), (set(), 0))
     eq("later", enter(1, 12, {"zerg": 1500}), "waiting")
     eq("a late repetition takes nobody out", leave(1, 11), ["waiting", "12"])
-    eq("when it is over", enter(2, 13, {"zerg": 1500}, till=now), "late")
+    eq("when it is just over", (enter(2, 13, {"zerg": 1500}, till=now), whole(), leave(2)), ("waiting", (0, 1), ["over", "13"]))
+    eq("when it is long over", enter(3, 14, {"zerg": 1500}, till=now - GRACE), "late")
+    entries()
     set_clock(now + KEEP + 1)
     whole()
-    eq("in the end nothing stays", (r.exists(*NAMES[:3]), r.hlen(LINE)), (1, 1))
+    eq("in the end nothing stays", (r.exists(MMR, SINCE), r.hkeys(LINE)), (0, ["1"]))
     set_clock(now + KEEP + 1)
     whole()
     eq("at all", r.exists(*NAMES[:4]), 0)
@@ -209,8 +211,8 @@ class Model:
         if thing[0] == "enter":
             _, _, _, races, till = thing
             answer = enter(player, serial, races, till)
-            want = ("stale" if serial <= last else "late" if now >= till else
-                    "paired" if state == "paired" and now < self.of(player)[3] else "waiting")
+            want = ("stale" if serial <= last else "late" if now >= till + GRACE else
+                    "paired" if state == "paired" and now < self.of(player)[3] + GRACE else "waiting")
             if answer != want:
                 self.wrong("%s at %s: %s, want %s" % (thing, self.of(player), answer, want))
             if answer == "waiting":

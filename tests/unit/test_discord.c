@@ -208,6 +208,25 @@ static void a_suggestion(void)
 	CHECK_STR(options_of(&u), "other=x >country=");
 }
 
+static void the_fleets_own_word(void)
+{
+	struct update u =
+	    decoded("{\"shoal\":\"due\",\"chat_id\":80351110224678912,\"what\":\"match\",\"of\":\"m\",\"with\":"
+	            "{\"player_1\":\"80351110224678912\",\"race_1\":\"zerg\",\"odd\":5}}");
+
+	CHECK_INT(u.kind, UPDATE_DUE);
+	CHECK_STR(u.word, "match");
+	CHECK_STR(u.args[0], "m");
+	CHECK(u.nargs == 1 && u.noptions == 2 && u.from.id == 0 && u.serial == 0);
+	CHECK(update_option(&u, "player_1")->id == 80351110224678912);
+	CHECK_STR(update_option(&u, "race_1")->value, "zerg");
+	u = decoded("{\"shoal\":\"refused\",\"chat_id\":645}");
+	CHECK(u.kind == UPDATE_REFUSED && u.chat_id == 645 && u.from.id == 0);
+	/* what came from Discord never passes for it */
+	u = decoded("{\"shoal\":\"due\",\"chat_id\":5,\"what\":\"match\",\"of\":\"m\",\"type\":2,\"id\":\"7\"}");
+	CHECK(u.kind == UPDATE_OTHER && u.serial == 7);
+}
+
 static void what_is_of_no_use(void)
 {
 	static const struct {
@@ -422,6 +441,17 @@ static const char *nonce_of(const char *once, const char *html, int64_t chat_id)
 	snprintf(out, sizeof(nonces[0]), "%.*s", (int)strcspn(body + strlen(head), "\""), body + strlen(head));
 	CHECK_STR(body + strlen(head) + strlen(out), "\",\"enforce_nonce\":true}");
 	return out;
+}
+
+static void a_message_that_calls_somebody(void)
+{
+	struct reply r = {
+	    .kind = REPLY_SEND, .chat_id = 645, .html = "<b>Hi</b> &lt;@1&gt; @everyone", .mention = 80351110224678912};
+	const char *text = encoded(&r);
+
+	CHECK(strstr(text, "\"content\":\"<@80351110224678912> **Hi**"));
+	CHECK(strstr(text, "\"allowed_mentions\":{\"users\":[\"80351110224678912\"]}"));
+	CHECK(!strstr(text, "parse") && !strstr(text, "<@1>"));
 }
 
 static void a_message_that_comes_again(void)
@@ -962,11 +992,13 @@ int main(void)
 	RUN(a_press);
 	RUN(a_form);
 	RUN(a_suggestion);
+	RUN(the_fleets_own_word);
 	RUN(what_is_of_no_use);
 	RUN(refused_bodies);
 	RUN(entries);
 	RUN(markup);
 	RUN(messages);
+	RUN(a_message_that_calls_somebody);
 	RUN(a_message_that_comes_again);
 	RUN(limits_of_messages);
 	RUN(requests);

@@ -149,6 +149,9 @@ static void entry_of_the_fleet(void)
 	cause[398] = 'l';
 	entry_internal(&bot, 77, cause, SPAN("{}"), 5, &a, &other);
 	CHECK(strcmp(e.key, other.key) != 0);
+	entry_internal(&(const struct bot){.name = "ladder", .platform = PLATFORM_DISCORD}, 77, "c", SPAN("{}"), 5, &a,
+	               &e);
+	CHECK_STR(e.lane, "discord:ladder:77");
 	arena_release(&a);
 }
 
