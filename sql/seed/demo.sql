@@ -1,4 +1,5 @@
--- Demo data: four characters to talk to, and the codes that lead to them. May be run again and again.
+-- Demo data: four characters to talk to, and the codes that lead to them; two dozen players of the ladder. May be run
+-- again and again.
 
 INSERT INTO personas (key, name, greeting, prompt, replies) VALUES
 ('default', 'Marlow',
@@ -60,3 +61,40 @@ FROM (VALUES
 ) c (code, persona, description, active, max_uses, expires_at)
 JOIN personas p ON p.key = c.persona
 ON CONFLICT (code) DO NOTHING;
+
+INSERT INTO players (discord_uid, player_name, country, region, tos_accepted_at, setup_completed_at)
+SELECT 200000000000000000 + n, name, country, region, now(), now()
+FROM (VALUES
+	(1, 'Brindle', 'KR', 'kor'),
+	(2, 'Copperwing', 'DE', 'euw'),
+	(3, 'Dusk', 'US', 'nae'),
+	(4, 'Ember Vale', 'SE', 'eun'),
+	(5, 'Fathom', 'BR', 'sam'),
+	(6, 'Glasswort', 'PL', 'eue'),
+	(7, 'Hollis', 'CN', 'chn'),
+	(8, 'Ironquill', 'CA', 'naw'),
+	(9, 'Juniper', 'KR', 'kor'),
+	(10, 'Kestrel', 'DE', 'euw'),
+	(11, 'Lodestone', 'US', 'nae'),
+	(12, 'Marrow', 'SE', 'eun'),
+	(13, 'Nightjar', 'BR', 'sam'),
+	(14, 'Orrery', 'PL', 'eue'),
+	(15, 'Pinwheel', 'CN', 'chn'),
+	(16, 'Quartz', 'CA', 'naw'),
+	(17, 'Rookery', 'KR', 'kor'),
+	(18, 'Saltmarsh', 'DE', 'euw'),
+	(19, 'Tinder', 'US', 'nae'),
+	(20, 'Umber', 'SE', 'eun'),
+	(21, 'Vesper', 'BR', 'sam'),
+	(22, 'Wickerman', 'PL', 'eue'),
+	(23, 'Yarrow', 'CN', 'chn'),
+	(24, 'Zephyr', 'CA', 'naw')
+) p (n, name, country, region)
+ON CONFLICT (discord_uid) DO NOTHING;
+
+INSERT INTO mmrs_1v1 (discord_uid, race, mmr, games_played, games_won, games_lost, games_drawn)
+SELECT discord_uid, (ARRAY['sc2_zerg', 'sc2_terran', 'sc2_protoss', 'bw_zerg', 'bw_terran', 'bw_protoss'])[1 + n % 6],
+	1500 + (12 - n) * 17, 8 + n % 5, greatest(0, 8 - n / 3), 8 + n % 5 - greatest(0, 8 - n / 3), 0
+FROM (SELECT discord_uid, (discord_uid - 200000000000000000)::int AS n FROM players
+	WHERE discord_uid BETWEEN 200000000000000001 AND 200000000000000024) demo
+ON CONFLICT (discord_uid, race) DO NOTHING;
