@@ -100,9 +100,8 @@ export async function twoPlayers(browser, stack) {
 			}
 		}],
 		["they_are_told_of_their_match", async () => {
-			await sees(1, /@Nelly <b>\*x\* Your match: against Ben the Bold, on /, "the match");
-			await sees(2, /@Ben Your match: against Nelly, on /, "the match");
-			await until(async () => await pane(1).locator(".entry.told").count() === 1, "one of the two concerns her");
+			await sees(1, "Your match: against Ben the Bold, on ", "the match");
+			await sees(2, "Your match: against Nelly, on ", "the match");
 			await table.picture("desk-light-ladder-5-match");
 		}],
 		["both_report_and_it_is_settled", async () => {
