@@ -7,6 +7,7 @@
 
 #include "shoal/admin/api.h"
 #include "shoal/admin/auth.h"
+#include "shoal/admin/events.h"
 #include "shoal/admin/roster.h"
 #include "shoal/base/args.h"
 #include "shoal/base/clock.h"
@@ -126,17 +127,21 @@ static void open_servers(struct admin *ad)
 		    api->loop,
 		    &(struct redis_opts){.url = ad->urls[i], .label = "queue", .timeout_ms = REDIS_TIMEOUT_MS});
 	api->roster = roster_open(api);
+	api->events = events_open(api);
 }
 
 /* Postgres goes last: what ends with the others may still be noted there. */
 static void close_servers(struct api *api)
 {
+	api->closing = true;
+	events_end(api->events);
 	cache_fences_close(api->fences);
 	cache_load_close(api->load);
 	cache_gen_close(api->gen);
 	for (unsigned i = 0; i < api->nshards; i++)
 		redis_close(api->shards[i]);
 	redis_close(api->cache);
+	events_close(api->events);
 	roster_close(api->roster);
 	pg_close(api->pg);
 }
@@ -210,6 +215,7 @@ static void on_signal(void *arg, int signum)
 	ad->draining = true;
 	ad->deadline_ms = clock_ms() + ad->conf.drain_s * 1000;
 	httpd_stop_accepting(ad->httpd);
+	events_end(ad->api.events);
 	timer_set(&ad->drain, 0);
 }
 

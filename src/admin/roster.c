@@ -123,6 +123,10 @@ static void ask_all(struct question *q)
 	struct roster *r = q->r;
 	struct span *argv;
 
+	if (r->api->closing) {
+		q->fn(q->arg, ERR_UNREACHABLE, NULL);
+		return;
+	}
 	forget_old(r);
 	q->nids = r->n;
 	q->ids = arena_array(q->a, const char *, q->nids + 1);

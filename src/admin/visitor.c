@@ -23,14 +23,20 @@ struct visitor *visitor_new(struct api *api, struct httpd_request *r)
 
 /* --- answers */
 
+static void count(const struct visitor *v, int status)
+{
+	char word[16];
+
+	snprintf(word, sizeof(word), "%d", status);
+	series_add(SERIES(v->api->requests, v->label, word), 1);
+}
+
 static void reply(struct visitor *v, int status, const char *const *headers)
 {
 	struct buf out = v->out;
-	char word[16];
 
 	ENSURE(!out.failed);
-	snprintf(word, sizeof(word), "%d", status);
-	series_add(SERIES(v->api->requests, v->label, word), 1);
+	count(v, status);
 	httpd_reply(v->r, status, status == 204 ? NULL : "application/json", out.len ? buf_span(&out) : SPAN(""),
 	            headers);
 	buf_release(&out);
@@ -42,6 +48,17 @@ void visitor_send(struct visitor *v, int status)
 		visitor_refuse(v, 500, "too_long", "the answer is too long");
 	else
 		reply(v, status, NULL);
+}
+
+/* The header is for proxies that would hold the stream back. */
+struct httpd_request *visitor_stream(struct visitor *v, const char *content_type)
+{
+	static const char *const headers[] = {"X-Accel-Buffering", "no", NULL};
+
+	count(v, 200);
+	buf_release(&v->out);
+	httpd_stream_begin(v->r, content_type, headers);
+	return v->r;
 }
 
 void visitor_done(struct visitor *v)

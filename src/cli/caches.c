@@ -6,6 +6,7 @@
 #include "shoal/cli/cli.h"
 #include "shoal/cli/sub.h"
 #include "shoal/store/cache_key.h"
+#include "shoal/store/cache_named.h"
 #include "shoal/store/rules.h"
 
 static const struct arg_opt options[] = {
@@ -27,56 +28,13 @@ bool caches_operand(struct session *s, enum cache_kind *kind)
 {
 	const char *operand = s->args->operands[0];
 
-	if (cache_kind_find(span_of(operand), kind) && *kind < CACHE_NAMED)
+	if (cache_named_find(operand, kind))
 		return true;
 	session_fail(s, EXIT_NOT_THERE, "there is no cache %s, only: %s", shown(s->a, operand), names(s->a));
 	return false;
 }
 
 /* --- which key */
-
-static bool is_id(const char *key)
-{
-	const char *digits = key + (key[0] == '-');
-	int64_t v;
-
-	return (digits[0] != '0' || (digits[1] == '\0' && digits == key)) && span_i64(span_of(key), &v);
-}
-
-static bool is_startcode(struct arena *a, const char *key)
-{
-	return key[0] == '#' ? is_id(key + 1) : rule_code(a, key) == NULL;
-}
-
-static bool is_persona(struct arena *a, const char *key)
-{
-	(void)a;
-	return is_id(key) || strcmp(key, "default") == 0;
-}
-
-static bool is_player(struct arena *a, const char *key)
-{
-	(void)a;
-	return is_id(key);
-}
-
-static bool is_static(struct arena *a, const char *key)
-{
-	static const char *const tables[] = {"maps", "races", "regions", "countries"};
-
-	(void)a;
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-		if (strcmp(key, tables[i]) == 0)
-			return true;
-	return false;
-}
-
-static bool (*const fits[CACHE_NAMED])(struct arena *a, const char *key) = {
-    [CACHE_STARTCODE] = is_startcode,
-    [CACHE_PERSONA] = is_persona,
-    [CACHE_PLAYER] = is_player,
-    [CACHE_STATIC] = is_static,
-};
 
 static bool is_plain(const char *text)
 {
@@ -110,7 +68,7 @@ bool caches_key_operand(struct session *s, enum cache_kind kind, const char *ope
 		session_usage(s, "%s", why);
 		return false;
 	}
-	if (fits[kind](s->a, operand) || (cache_defs[kind].all && strcmp(operand, CACHE_WHOLE) == 0))
+	if (cache_named_fits(s->a, kind, operand))
 		return true;
 	session_fail(s, EXIT_NOT_THERE, "%s is no key of the cache %s: its keys are %s", shown(s->a, operand),
 	             cache_defs[kind].name, cache_defs[kind].keys);

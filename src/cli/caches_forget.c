@@ -6,7 +6,7 @@ enum { COUNT_MS = 1000 }; /* for which the end of a generation waits until its v
 
 struct counting {
 	struct caches_link *link;
-	struct caches_tally tally;
+	struct cache_tally tally;
 	bool sweep;
 };
 
@@ -47,7 +47,7 @@ bool caches_forget_all(struct caches_link *l, enum cache_kind kind, struct cache
 		return false;
 	walked = walk(&after, kind, "removing", 0);
 	out->stopped = walked == CACHES_WALK_STOPPED;
-	out->values = caches_tally_believed(&before.tally);
+	out->values = cache_tally_believed(&before.tally);
 	if (after.tally.n[CACHE_HOLDS_VOID] > out->values + before.tally.n[CACHE_HOLDS_VOID])
 		out->values = after.tally.n[CACHE_HOLDS_VOID] - before.tally.n[CACHE_HOLDS_VOID];
 	return walked != CACHES_WALK_FAILED;

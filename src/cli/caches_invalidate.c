@@ -27,23 +27,9 @@ struct work {
 	bool all, dry;
 	bool complete; /* it was not stopped, and did not fail */
 	bool counts;   /* the first pass */
-	struct caches_tally tally;
+	struct cache_tally tally;
 	struct caches_forgotten forgotten;
 };
-
-/* --- what goes with a key */
-
-/* A code that was missing is missing on the list of all, too; a persona may be the default one. */
-static size_t companions(enum cache_kind kind, struct span out[2])
-{
-	size_t n = 0;
-
-	if (kind == CACHE_STARTCODE || kind == CACHE_PERSONA)
-		out[n++] = SPAN(CACHE_WHOLE);
-	if (kind == CACHE_PERSONA)
-		out[n++] = SPAN("default");
-	return n;
-}
 
 /* --- steps */
 
@@ -63,7 +49,7 @@ static bool forget(struct work *w, const struct span *keys, size_t n)
 static bool step(void *arg, struct arena *a, enum cache_kind kind, const struct span *keys, size_t n)
 {
 	struct work *w = arg;
-	struct caches_tally again = {0};
+	struct cache_tally again = {0};
 
 	if (!caches_tally_look(&w->link, a, kind, keys, n, false, arena_array(a, struct cache_seen, n),
 	                       w->counts ? &w->tally : &again))
@@ -115,7 +101,7 @@ static bool forget_keys(struct work *w)
 
 	if (n > 0 && !step(w, w->s->a, w->kind, keys, n))
 		return false;
-	return w->dry || forget(w, with, companions(w->kind, with));
+	return w->dry || forget(w, with, cache_named_companions(w->kind, with));
 }
 
 static bool forget_patterns(struct work *w)
@@ -135,7 +121,7 @@ static bool forget_named(struct work *w)
 	w->counts = true;
 	good = forget_keys(w) && forget_patterns(w);
 	w->counts = false;
-	w->forgotten.values = caches_tally_believed(&w->tally);
+	w->forgotten.values = cache_tally_believed(&w->tally);
 	if (!good || (!w->dry && !w->forgotten.stopped && !forget_patterns(w)))
 		return false;
 	return w->dry || caches_link_fence(&w->link, &w->forgotten.heard);
@@ -146,7 +132,7 @@ static bool count_all(struct work *w)
 	w->counts = true;
 	if (!walk(w, "*"))
 		return false;
-	w->forgotten.values = caches_tally_believed(&w->tally);
+	w->forgotten.values = cache_tally_believed(&w->tally);
 	return true;
 }
 

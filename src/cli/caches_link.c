@@ -144,29 +144,20 @@ enum caches_walked caches_walk(const struct caches_walk *w)
 
 /* --- counting */
 
-int64_t caches_tally_believed(const struct caches_tally *t)
-{
-	return t->n[CACHE_HOLDS_VALUE] + t->n[CACHE_HOLDS_NEGATIVE];
-}
-
 bool caches_tally_look(struct caches_link *l, struct arena *a, enum cache_kind kind, const struct span *keys, size_t n,
-                       bool sweep, struct cache_seen *out, struct caches_tally *t)
+                       bool sweep, struct cache_seen *out, struct cache_tally *t)
 {
 	const redisReply *r = caches_link_ask(l, cache_look_call(a, l->ident, kind, keys, n, sweep), a);
 
 	if (!r || !caches_link_done(l, cache_look_read(r, out, n)))
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (!span_is(keys[i], CACHE_WHOLE)) /* nobody has put that in */
-			t->n[out[i].holds]++;
-		t->bytes += out[i].bytes;
-	}
+	cache_tally_add(t, keys, out, n);
 	return true;
 }
 
 struct all {
 	struct caches_link *link;
-	struct caches_tally *tally;
+	struct cache_tally *tally;
 };
 
 static bool tally_step(void *arg, struct arena *a, enum cache_kind kind, const struct span *keys, size_t n)
@@ -177,12 +168,12 @@ static bool tally_step(void *arg, struct arena *a, enum cache_kind kind, const s
 	                         &all->tally[kind]);
 }
 
-bool caches_tally_all(struct caches_link *l, struct caches_tally tally[CACHE_KINDS])
+bool caches_tally_all(struct caches_link *l, struct cache_tally tally[CACHE_KINDS])
 {
 	struct all all = {l, tally};
 
 	for (int kind = 0; kind < CACHE_KINDS; kind++)
-		tally[kind] = (struct caches_tally){0};
+		tally[kind] = (struct cache_tally){0};
 	switch (caches_walk(&(struct caches_walk){.link = l, .doing = "looking", .step = tally_step, .arg = &all})) {
 	case CACHES_WALK_STOPPED:
 		session_fail(l->s, EXIT_FAILED, "stopped before all values were counted");

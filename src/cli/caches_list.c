@@ -21,11 +21,11 @@ static int64_t ttl_of(const struct session *s, int kind)
 	return cache_ttl_s((enum cache_kind)kind, s->conf.player_ttl_s, s->conf.code_ttl_s);
 }
 
-static void put(struct session *s, struct out *o, int kind, const struct caches_tally *t, const struct caches_loaded *l)
+static void put(struct session *s, struct out *o, int kind, const struct cache_tally *t, const struct cache_loaded *l)
 {
 	out_row(o);
 	out_text(o, cache_defs[kind].name);
-	out_int(o, caches_tally_believed(t));
+	out_int(o, cache_tally_believed(t));
 	out_int(o, t->n[CACHE_HOLDS_NEGATIVE]);
 	out_int(o, t->n[CACHE_HOLDS_VOID]);
 	out_int(o, t->bytes);
@@ -41,8 +41,8 @@ static void put(struct session *s, struct out *o, int kind, const struct caches_
 
 int caches_list(struct session *s)
 {
-	struct caches_loaded loaded[CACHE_KINDS];
-	struct caches_tally tally[CACHE_KINDS];
+	struct cache_loaded loaded[CACHE_KINDS];
+	struct cache_tally tally[CACHE_KINDS];
 	struct caches_link link;
 	struct out o;
 

@@ -145,7 +145,7 @@ static bool load(struct session *s, enum cache_kind kind, size_t *keys)
 
 struct told {
 	struct caches_forgotten forgotten;
-	struct caches_loaded loaded;
+	struct cache_loaded loaded;
 	size_t keys;
 };
 

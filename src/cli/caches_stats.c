@@ -103,8 +103,8 @@ static int by_worker(struct session *s, const struct beacons *alive)
 
 struct fleet {
 	struct cache_report reports[CACHE_KINDS];
-	struct caches_tally tally[CACHE_KINDS];
-	struct caches_loaded loaded[CACHE_KINDS];
+	struct cache_tally tally[CACHE_KINDS];
+	struct cache_loaded loaded[CACHE_KINDS];
 };
 
 /* As the workers have it; where none is alive, as they would. */
@@ -119,13 +119,13 @@ static int64_t ttl_of(const struct session *s, const struct fleet *f, int kind)
 static void put_layer(struct session *s, struct out *o, const struct fleet *f, int kind, enum cache_layer layer)
 {
 	const struct cache_report *r = &f->reports[kind];
-	const struct caches_tally *t = &f->tally[kind];
+	const struct cache_tally *t = &f->tally[kind];
 	bool memory = layer == CACHE_MEMORY, redis = layer == CACHE_REDIS;
 
 	out_row(o);
 	out_text(o, cache_defs[kind].name);
 	out_text(o, cache_layer_name(layer));
-	put_int(o, memory || redis, memory ? r->entries : caches_tally_believed(t));
+	put_int(o, memory || redis, memory ? r->entries : cache_tally_believed(t));
 	put_int(o, memory || redis, memory ? r->bytes : t->bytes);
 	put_asked(o, r->layer[layer].hits, r->layer[layer].asked);
 	out_int(o, r->layer[layer].errors);

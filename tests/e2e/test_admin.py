@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import socket
 import sys
 import time
@@ -83,7 +84,8 @@ ROUTES = [("GET", CODES, 200), ("POST", CODES, 422), ("PUT", CODES + "/nobody", 
           ("GET", USERS, 200), ("GET", "/api/queue", 200), ("POST", "/api/queue/pause", 422),
           ("POST", "/api/queue/resume", 422), ("GET", "/api/workers", 200), ("GET", "/api/performance", 200),
           ("GET", "/api/dead", 200), ("GET", "/api/dead/1-1", 404), ("POST", "/api/dead/1-1/retry", 404),
-          ("DELETE", "/api/dead/1-1", 404)]
+          ("DELETE", "/api/dead/1-1", 404), ("GET", "/api/cache", 200), ("POST", "/api/cache/nothing/invalidate", 404),
+          ("POST", "/api/cache/nothing/reload", 404)]
 # that change nothing even where they are let in
 HARMLESS = {"/api/queue/pause": {"bot": "nobody"}, "/api/queue/resume": {"bot": "nobody"}}
 
@@ -372,6 +374,123 @@ def performance():
           all(s["bot"] == "persona" for s in got["stages"]), got["stages"])
 
 
+# ---- caches
+
+def caches():
+    got = {c["cache"]: c for c in ask("GET", "/api/cache").json}
+    check("the caches", list(got) == ["startcode", "persona", "player", "static"] and all(
+        c["all_counted"] and c["workers"] == 2 and list(c["layers"]) == ["memory", "redis", "postgres"]
+        for c in got.values()), got)
+    check("personas are loaded whole", got["persona"]["loaded"] == "whole" and got["persona"]["last_loaded"] and
+          got["persona"]["entries"] >= 2 and got["persona"]["bytes"] > 0 and got["player"]["ttl_seconds"] == 300, got)
+    check("hits are counted", got["persona"]["hits"] > 0 and 0 < got["persona"]["hit_rate_pct"] <= 100 and
+          got["persona"]["layers"]["memory"]["hits"] > 0, got["persona"])
+    cli = {(r["cache"], r["layer"]): r for r in json.loads(stack.shoal("cache", "stats", "--json"))}
+    check("as the command line counts them", all(c["layers"]["redis"]["entries"] == cli[name, "redis"]["entries"] and
+                                                 c["bytes"] == cli[name, "redis"]["bytes"] for name, c in got.items()),
+          (got, cli))
+
+    stack.pg.rows("SET session_replication_role = replica; UPDATE personas SET replies = '{changed behind}'")
+    stack.pg.rows("INSERT INTO users (telegram_id, age_verified_at) VALUES (820, now())")
+    stack.say(820, "hello")
+    first = last_answer(820, 2)
+    said = ask("POST", "/api/cache/persona/invalidate", {"keys": ["default", "default"]})
+    check("a key is forgotten", said.status == 200 and said.json["values"] == 1 and said.json["heard"] == 2 and
+          said.json["silent"] == 0 and said.json["noted"] is True, said)
+    stack.say(820, "hello")
+    check("and read anew", last_answer(820, 4) == "changed behind" != first, (first, stack.chat(820)))
+    said = ask("POST", "/api/cache/persona/invalidate", {"all": True})
+    check("all are forgotten", said.status == 200 and said.json["values"] >= 1 and said.json["heard"] == 2, said)
+    said = ask("POST", "/api/cache/persona/reload")
+    check("all are read anew", said.status == 200 and said.json["loaded"] == "whole" and said.json["keys"] >= 2, said)
+    said = ask("POST", "/api/cache/player/reload", {})
+    check("players are read one by one", said.status == 200 and said.json["loaded"] == "one by one" and
+          said.json["keys"] == 0, said)
+    check("it is noted", [r[0] for r in stack.pg.rows(
+        "SELECT action || ' ' || target || ' ' || details::text FROM admin_audit WHERE action LIKE 'cache.%%' ORDER BY id")
+        ][:2] == ['cache.invalidate cache:persona {"keys": ["default", "default"]}',
+                  'cache.invalidate cache:persona {"all": true}'])
+    for body in ({}, {"keys": []}, {"keys": "default"}, {"all": False}, {"all": True, "keys": ["1"]}, {"keys": [1]},
+                 {"keys": ["x y"]}, {"keys": ["*"]}, {"keys": [""]}, {"keys": ["9" * 300]}, {"keys": ["1"] * 1001},
+                 {"keys": ["1"], "all": False, "x": 1}):
+        expect("422 of %.40r" % body, ask("POST", "/api/cache/persona/invalidate", body), 422, code="invalid")
+    expect("all is true or false", ask("POST", "/api/cache/persona/invalidate", {"all": 1}), 422, field="all")
+    expect("no such cache", ask("POST", "/api/cache/board/invalidate", {"all": True}), 404)
+
+    stack.workers[0].send(signal.SIGSTOP)
+    began = time.monotonic()
+    said = ask("POST", "/api/cache/static/invalidate", {"keys": ["maps"]})
+    stack.workers[0].send(signal.SIGCONT)
+    check("who stands still is not waited for, once it may not believe its memory",
+          said.status == 200 and said.json["silent"] <= 1 and said.json["heard"] + said.json["silent"] == 2, said)
+    print("# one that stands still cost %.1f s" % (time.monotonic() - began))
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda n: ask("POST", "/api/cache/persona/" + ("reload" if n % 2 else "invalidate"),
+                                           None if n % 2 else {"all": True}), range(12)))
+    check("many at once", all(s.status in (200, 503) for s in said) and any(s.status == 200 for s in said),
+          [str(s) for s in said])
+
+
+# ---- events
+
+class Watcher:
+    """Reads /api/events until it is closed."""
+
+    def __init__(self, token=VIEWER, method="GET"):
+        self.s = socket.create_connection(("127.0.0.1", admin.port), timeout=PATIENCE)
+        self.s.sendall(b"%s /api/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n" % (
+            method.encode(), token.encode()))
+        self.text = b""
+
+    def ticks(self, n):
+        """The first n, as JSON; none where it is no stream, or ends before."""
+        while self.text.count(b"\n\n") < n:
+            more = self.s.recv(65536)
+            self.text += more
+            if not more or not self.text.startswith(b"HTTP/1.1 200"):
+                return []
+        body = self.text.split(b"\r\n\r\n", 1)[1]
+        return [json.loads(e.split(b"data: ", 1)[1]) for e in body.split(b"\n\n") if e.startswith(b"event: tick\n")][:n]
+
+    def close(self):
+        self.s.close()
+
+
+def asked():
+    """How often somebody asked what the workers tell."""
+    return stack.redis.client().info("commandstats").get("cmdstat_mget", {}).get("calls", 0)
+
+
+def events():
+    w = Watcher()
+    ticks = w.ticks(3)
+    head = w.text.split(b"\r\n\r\n")[0].lower()
+    check("ticks come", len(ticks) == 3 and b"text/event-stream" in head and b"connection: close" in head and
+          b"content-length" not in head and b"no-store" in head, w.text[:500])
+    tick = ticks[-1]
+    check("with queue, workers and latency", tick["queue"]["length"] == 0 and tick["workers"]["alive"] == 2 and
+          tick["workers"]["in_flight_max"] == 512 and tick["latency"]["p99_ms"] > 0 and tick["at"].endswith("Z"), tick)
+    others = [Watcher() for _ in range(63)]
+    check("many watch", all(len(o.ticks(1)) == 1 for o in others))
+    expect("but not too many", ask("GET", "/api/events"), 503)
+    for o in others:
+        o.close()
+    check("who leaves makes room", wait_for(lambda: len(Watcher().ticks(1)) == 1))
+    expect("without a token there is nothing to see", ask("GET", "/api/events", token=None), 401)
+    w.close()
+    check("while nobody watches, nothing is asked", wait_for(
+        lambda: (lambda before: time.sleep(1.5) or 0 < asked() == before)(asked()), every=0))
+    check("HEAD is no stream", http("HEAD", admin.url + "/api/events",
+                                    headers={"Authorization": "Bearer " + VIEWER}).status == 200)
+    other = start_admin()
+    s = socket.create_connection(("127.0.0.1", other.port), timeout=PATIENCE)
+    s.sendall(b"GET /api/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n" % ADMIN.encode())
+    check("a stream begins", b"event: tick" in s.recv(65536) + s.recv(65536))
+    other.send(signal.SIGTERM)
+    check("and does not hold up the end", other.wait() == 0)
+    s.close()
+
+
 # ---- dead letters
 
 keys = iter(range(1000000))
@@ -459,6 +578,7 @@ def away():
         check("no Postgres, %s: 503" % path, said.status == 503 and said.error["code"] == "unavailable" and
               int(said.headers["retry-after"]) > 0, said)
     check("the queue can be seen", ask("GET", "/api/queue").status == 200 and ask("GET", "/api/workers").status == 200)
+    expect("no cache is read anew", ask("POST", "/api/cache/persona/reload"), 503)
     said = ask("POST", "/api/queue/pause", {"bot": "persona"})
     check("and be paused, which is not noted", said.status == 200 and said.json["noted"] is False, said)
     check("and resumed", ask("POST", "/api/queue/resume", {"bot": "persona"}).json["paused"] is None)
@@ -468,11 +588,13 @@ def away():
     check("Postgres is back", wait_for(lambda: ask("GET", CODES).status == 200 and ask("GET", USERS).status == 200))
 
     stack.redis.stop()
-    for path in ("/api/queue", "/api/workers", "/api/performance", letters):
+    for path in ("/api/queue", "/api/workers", "/api/performance", "/api/cache", letters):
         said = ask("GET", path)
         check("no Redis, %s: 503" % path, wait_for(lambda: ask("GET", path).status == 503) and
               ask("GET", path).error["code"] == "unavailable", said)
     expect("a pause is refused", ask("POST", "/api/queue/pause"), 503)
+    expect("and a cache keeps what it has", ask("POST", "/api/cache/persona/invalidate", {"all": True}), 503)
+    check("who watches is told that nothing is known", Watcher().ticks(1)[0]["queue"] is None)
     check("codes can be seen", ask("GET", CODES).status == 200)
     said = ask("POST", CODES, {"code": "dark", "persona": "luna"})
     check("and made: who listens to Postgres hears of it", said.status == 201, said)
@@ -539,6 +661,8 @@ users()
 queue()
 workers()
 performance()
+caches()
+events()
 dead()
 away()
 hostile()

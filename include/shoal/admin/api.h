@@ -21,7 +21,9 @@ struct api {
 	struct cache_load *load;     /* which reads them whole */
 	struct cache_fences *fences; /* and those who wait for the fleet */
 	struct roster *roster;       /* who works */
+	struct events *events;       /* and who watches them */
 	struct metric *requests;     /* shoal_admin_requests_total */
+	bool closing;                /* nothing more is asked of Redis */
 };
 
 /* For struct httpd_opts; arg is the api. */

@@ -18,6 +18,12 @@ void queue_resume_it(struct visitor *v);
 void workers_list(struct visitor *v);
 void performance_look(struct visitor *v);
 
+void events_watch(struct visitor *v);
+
+void caches_look(struct visitor *v);
+void caches_invalidate_it(struct visitor *v);
+void caches_reload_it(struct visitor *v);
+
 void dead_list(struct visitor *v);
 void dead_show(struct visitor *v);
 void dead_retry_it(struct visitor *v);

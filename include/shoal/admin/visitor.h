@@ -28,6 +28,8 @@ struct visitor *visitor_new(struct api *api, struct httpd_request *r);
 
 void visitor_send(struct visitor *v, int status); /* with what v->json has written */
 void visitor_done(struct visitor *v);             /* 204 */
+/* 200 with a stream (httpd.h), which is the caller's to end; v is of no more use. */
+struct httpd_request *visitor_stream(struct visitor *v, const char *content_type);
 /* {"error":{"code","message"}} */
 void visitor_refuse(struct visitor *v, int status, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

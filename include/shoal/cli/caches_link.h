@@ -7,6 +7,7 @@
 #include "shoal/store/cache_admin.h"
 #include "shoal/store/cache_fence.h"
 #include "shoal/store/cache_gen.h"
+#include "shoal/store/cache_named.h"
 #include "shoal/store/cache_void.h"
 
 struct caches_link {
@@ -43,16 +44,10 @@ struct caches_walk {
 enum caches_walked { CACHES_WALKED, CACHES_WALK_OVER_BUDGET, CACHES_WALK_STOPPED, CACHES_WALK_FAILED };
 enum caches_walked caches_walk(const struct caches_walk *w);
 
-/* Of a cache: how many keys there are by what they hold, without its list of all keys, and all their bytes in Redis. */
-struct caches_tally {
-	int64_t n[CACHE_HOLDS_VALUE + 1], bytes;
-};
-int64_t caches_tally_believed(const struct caches_tally *t); /* values, and negatives */
 /* What is under these keys, into out[n], and added to t. sweep: as of cache_look_call. */
 bool caches_tally_look(struct caches_link *l, struct arena *a, enum cache_kind kind, const struct span *keys, size_t n,
-                       bool sweep, struct cache_seen *out, struct caches_tally *t) __attribute__((warn_unused_result));
+                       bool sweep, struct cache_seen *out, struct cache_tally *t) __attribute__((warn_unused_result));
 /* Everything there is. False after saying why not. */
-bool caches_tally_all(struct caches_link *l, struct caches_tally tally[CACHE_KINDS])
-    __attribute__((warn_unused_result));
+bool caches_tally_all(struct caches_link *l, struct cache_tally tally[CACHE_KINDS]) __attribute__((warn_unused_result));
 
 #endif
