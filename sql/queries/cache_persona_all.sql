@@ -1,8 +1,10 @@
 -- The cache of personas, whole: "<id>" -> JSON, "default" -> JSON of the default one, where there is one; and last
 -- "%" -> JSON array of all these keys. Where there are too many personas for that: "%" -> many, alone.
--- $1 personas at most
+-- $1 personas at most; more than 16 MB of texts are too many, too
 WITH size AS (
-	SELECT count(*) <= $1::bigint AS fits FROM (SELECT FROM personas LIMIT $1::bigint + 1) few
+	SELECT count(*) <= $1::bigint AND coalesce(sum(octet_length(greeting) + coalesce(octet_length(prompt), 0) +
+		octet_length(replies::text)), 0) <= 16000000 AS fits
+	FROM (SELECT greeting, prompt, replies FROM personas LIMIT $1::bigint + 1) few
 ), fitting AS (
 	SELECT id, key, active, json_build_object('id', id, 'key', key, 'name', name, 'greeting', greeting,
 		'prompt', prompt, 'replies', array_remove(replies, NULL), 'active', active)::text AS value

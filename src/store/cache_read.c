@@ -390,6 +390,8 @@ struct cache_value *cache_value_read(enum cache_kind kind, struct span key, stru
 	ENSURE(kind < CACHE_KINDS);
 	if (!found)
 		return cache_build_begin(kind, false, 0).value;
+	if (text.len > CACHE_TEXT_MAX)
+		return NULL;
 	arena_init(&a);
 	v = span_is(key, CACHE_WHOLE) ? read_directory(kind, text, &a) : readers[kind](key, text, &a);
 	arena_release(&a);

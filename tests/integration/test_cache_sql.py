@@ -197,6 +197,18 @@ def personas():
         check("personas whole: as one by one, default is %s" % want,
               whole == {k: v for key in [*PERSONAS, "default"] for k, v in ask("cache_persona", key)}, whole)
     check("personas whole: too many", ask("cache_persona_all", 3) == [("%", "many")])
+    # texts too large for a cache, and large ones that are too many to be loaded at once
+    check("persona: too large for a cache", is_refused(
+        "UPDATE personas SET greeting = repeat('x', 4000000) WHERE id = 2", "23514"))
+    check("persona: too large as JSON", is_refused(
+        "UPDATE personas SET replies = ARRAY[repeat('\"', 2000000)] WHERE id = 2", "23514"))
+    sql("UPDATE personas SET prompt = repeat('x', 32768 * 3), replies = array_fill(repeat('\u20ac', 4096), ARRAY[200]), "
+        "greeting = repeat('\u20ac', 4096), name = repeat('\u20ac', 64) WHERE id = 2")
+    check("persona: as large as the verbs take", 2400000 < len(ask("cache_persona", "2")[0][1].encode()) < 4 << 20)
+    sql("UPDATE personas SET greeting = repeat('x', 3000000) WHERE id <> 2")
+    check("personas whole: as much as can be", len(ask("cache_persona_all", 6)) > 1)
+    sql("INSERT INTO personas (id, key, greeting) SELECT n, 'more' || n, repeat('x', 3000000) FROM generate_series(77, 78) n")
+    check("personas whole: too much", ask("cache_persona_all", 6) == [("%", "many")])
     sql("DELETE FROM start_codes")
     sql("DELETE FROM personas")
     check("personas whole: none", ask("cache_persona_all", 5) == [("%", "[]")] and

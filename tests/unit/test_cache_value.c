@@ -282,6 +282,31 @@ static void nonsense_is_refused(void)
 }
 
 /* Texts with bytes changed at random: read or refused, never worse (the sanitizers watch). */
+/* A greeting that makes the whole text so long. */
+static struct cache_value *read_long(size_t len)
+{
+	static const char head[] =
+	    "{\"id\":1,\"key\":\"k\",\"name\":\"n\",\"replies\":[],\"active\":true,\"greeting\":\"";
+	char *text = mem_alloc(len);
+	struct cache_value *v;
+
+	memset(text, 'x', len);
+	memcpy(text, head, sizeof(head) - 1);
+	memcpy(text + len - 2, "\"}", 2);
+	v = cache_value_read(CACHE_PERSONA, SPAN("1"), (struct span){text, len}, true);
+	free(text);
+	return v;
+}
+
+static void too_much_is_refused(void)
+{
+	struct cache_value *v = read_long(CACHE_TEXT_MAX);
+
+	CHECK(v && strlen(v->persona.greeting) > CACHE_TEXT_MAX - 100);
+	cache_value_unref(v);
+	CHECK(!read_long(CACHE_TEXT_MAX + 1));
+}
+
 static void damaged_texts_do_no_harm(void)
 {
 	static const struct {
@@ -366,6 +391,7 @@ int main(void)
 	RUN(tables_are_searched_and_listed);
 	RUN(a_negative_value_is_small);
 	RUN(nonsense_is_refused);
+	RUN(too_much_is_refused);
 	RUN(damaged_texts_do_no_harm);
 	RUN(values_live_as_long_as_they_are_held);
 	RUN(malloc_is_known);
