@@ -64,7 +64,7 @@ struct cache_value {
 
 /* With one reference, the caller's. found false: a negative value, the text is ignored. NULL: the text makes no sense
  * as the value of this key (the text comes from other machines), or has more than CACHE_TEXT_MAX bytes: what it takes
- * to read that many, some 30 ms, holds the loop up. sql/migrations/015_persona_size.sql keeps larger personas out. */
+ * to read that many, some 30 ms, holds the loop up. sql/migrations/016_persona_size.sql keeps larger personas out. */
 #define CACHE_TEXT_MAX ((size_t)4 << 20)
 struct cache_value *cache_value_read(enum cache_kind kind, struct span key, struct span text, bool found)
     __attribute__((warn_unused_result));
