@@ -303,8 +303,8 @@ static void on_timer(void *arg)
 
 static void runner_init(struct runner *r, struct fleet *f, const struct fleet_job *job)
 {
-	struct metric *rows =
-	    metric_counter("shoal_fleet_job_rows_total", "job", "Rows that jobs of the fleet removed");
+	struct metric *rows = metric_counter("shoal_fleet_job_rows_total", "job",
+	                                     "Rows that jobs of the fleet removed, cleared or appended for");
 	struct metric *runs = metric_counter("shoal_fleet_job_runs_total", "job,outcome", "Runs of jobs of the fleet");
 
 	r->run = (struct fleet_run){

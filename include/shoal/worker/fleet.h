@@ -41,7 +41,7 @@ struct fleet_job {
 /* The program's jobs; the last has no name. */
 extern const struct fleet_job fleet_jobs[];
 
-/* rows: removed or cleared by this step. */
+/* rows: removed, cleared or appended for by this step. */
 void fleet_step_done(struct fleet_run *run, int64_t rows, bool more);
 /* Ends the run. why is for the log. */
 void fleet_step_failed(struct fleet_run *run, enum err err, const char *why);
