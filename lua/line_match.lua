@@ -5,12 +5,12 @@
 -- KEYS  1 line  2 line:mmr  3 line:since  4 line:until  5 updates
 -- ARGV  1 bot  2 lanes' beginning  3 begin behind so many who wait  4 commands to run, about
 --       5 window at once  6 and more of it for each second  7 ms for which one who was there is remembered
+--       8 ms from till on after which a pairing that came to nothing is over
 -- Answer  {pairs, over, where to go on; -1: the end}
 local bot, lanes, at, left = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local clock = redis.call('TIME')
 local now = math.floor(clock[1] * 1000 + clock[2] / 1000)
 local stamp = string.format('%.0f', now)
-local forget = string.format('%.0f', now + ARGV[7])
 local npairs, nover = 0, 0
 
 local function call(...)
@@ -23,12 +23,12 @@ local function known(player)
 	return text and cjson.decode(text)
 end
 
-local function take_out(player, is, how)
+local function take_out(player, is, how, ends)
 	for race in pairs(is.races) do call('ZREM', KEYS[2], player .. ' ' .. race) end
 	call('ZREM', KEYS[3], player)
 	is.s = how
 	call('HSET', KEYS[1], player, cjson.encode(is))
-	call('ZADD', KEYS[4], forget, player)
+	call('ZADD', KEYS[4], string.format('%.0f', ends), player)
 end
 
 -- the body that wire/own.h describes
@@ -40,8 +40,8 @@ end
 
 for _, player in ipairs(at == 0 and call('ZRANGE', KEYS[4], '-inf', stamp, 'BYSCORE', 'LIMIT', 0, 50) or {}) do
 	local is = known(player)
-	if is and is.s == 'waiting' then
-		take_out(player, is, 'over')
+	if is and (is.s == 'waiting' or is.s == 'paired') then
+		take_out(player, is, 'over', now + ARGV[7])
 		is.with.player, is.with.till = player, string.format('%.0f', is.till)
 		append(player, 'line_over', 'over_' .. player .. '_' .. is.n, is.with)
 		nover = nover + 1
@@ -97,7 +97,7 @@ local function pair(player, is, best, other)
 		with['player_' .. n], with['race_' .. n] = side[1], side[3]
 		with['mmr_' .. n], with['till_' .. n] = side[2].races[side[3]], string.format('%.0f', side[2].till)
 		for name, value in pairs(side[2].with) do with[name .. '_' .. n] = value end
-		take_out(side[1], side[2], 'paired')
+		take_out(side[1], side[2], 'paired', side[2].till + ARGV[8])
 	end
 	append(sides[1][1], 'match', key, with)
 	npairs = npairs + 1

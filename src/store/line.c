@@ -1,6 +1,7 @@
 #include "shoal/store/line.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "shoal/store/queue.h"
 
@@ -9,6 +10,7 @@
 #define WIDENS "10"
 #define COMMANDS "600"       /* of one part of the matcher's work: some milliseconds of Redis */
 #define REMEMBERED "3600000" /* ms; longer than anybody waits */
+#define GRACE "60000"        /* ms */
 
 static const char *const names[] = {"line", "line:mmr", "line:since", "line:until", "updates"};
 enum { NAMES = sizeof(names) / sizeof(names[0]), OF_PLAYERS = NAMES - 1 };
@@ -36,7 +38,11 @@ static void eval(struct redis *r, struct redis_script *s, size_t nkeys, const st
 
 void line_enter(struct redis *r, const struct span *words, size_t n, redis_fn *fn, void *arg)
 {
-	eval(r, &script_enter, OF_PLAYERS, words, n, fn, arg);
+	struct span all[LINE_WORDS] = {SPAN(GRACE)};
+
+	ENSURE(n < LINE_WORDS);
+	memcpy(all + 1, words, n * sizeof(*words));
+	eval(r, &script_enter, OF_PLAYERS, all, n + 1, fn, arg);
 }
 
 void line_paired(struct redis *r, const struct span *words, size_t n, redis_fn *fn, void *arg)
@@ -79,8 +85,8 @@ void line_match(struct redis *r, const char *bot, const char *lanes, int64_t at,
 	char from[24];
 
 	snprintf(from, sizeof(from), "%lld", (long long)at);
-	const struct span words[] = {span_of(bot), span_of(lanes), span_of(from),   SPAN(COMMANDS),
-	                             SPAN(WINDOW), SPAN(WIDENS),   SPAN(REMEMBERED)};
+	const struct span words[] = {span_of(bot), span_of(lanes), span_of(from),    SPAN(COMMANDS),
+	                             SPAN(WINDOW), SPAN(WIDENS),   SPAN(REMEMBERED), SPAN(GRACE)};
 	eval(r, &script_match, NAMES, words, sizeof(words) / sizeof(words[0]), fn, arg);
 }
 

@@ -46,7 +46,7 @@ def fresh():
 
 def enter(player, serial, races, till=None, **facts):
     words = [w for pair in (facts or {"token": "tok" + str(player)}).items() for w in pair]
-    return r.evalsha(SHA["enter"], 4, *NAMES[:4], player, serial, now + WAIT if till is None else till,
+    return r.evalsha(SHA["enter"], 4, *NAMES[:4], GRACE, player, serial, now + WAIT if till is None else till,
                      " ".join("%s:%d" % race for race in races.items()), *words)
 
 
@@ -59,7 +59,7 @@ def paired(key, *words):
 
 
 def part(at=0, commands=600):
-    return r.evalsha(SHA["match"], 5, *NAMES, "ladder", "discord:ladder:", at, commands, WINDOW, WIDENS, KEEP)
+    return r.evalsha(SHA["match"], 5, *NAMES, "ladder", "discord:ladder:", at, commands, WINDOW, WIDENS, KEEP, GRACE)
 
 
 def whole(commands=600):
@@ -168,6 +168,18 @@ def over():
     eq("may queue again", enter(7, 12, {"zerg": 3000}), "waiting")
 
 
+def no_match():
+    """A pairing that comes to nothing, such as by a dead letter: both hear at least that their waiting is over."""
+    fresh()
+    enter(7, 10, {"zerg": 1500}), enter(8, 11, {"zerg": 1500})
+    eq("paired", (whole(), entries()[0]["key"]), ((1, 0), "match_7_8_%d" % now))
+    set_clock(now + WAIT + GRACE - 1)
+    eq("not yet", (whole(), enter(7, 12, {"zerg": 1500})), ((0, 0), "paired"))
+    set_clock(now + 1)
+    eq("over", (whole(), [e["key"] for e in entries()]), ((0, 2), ["over_7_10", "over_8_11"]))
+    eq("may queue again", enter(7, 13, {"zerg": 1500}), "waiting")
+
+
 def rubbish():
     """What somebody did by hand stops nobody else."""
     fresh()
@@ -229,14 +241,16 @@ class Model:
 
     def match(self):
         before = {p for p in self.state if self.of(p)[0] == "waiting"}
+        stuck = {p for p in self.state if self.of(p)[0] == "paired" and self.of(p)[3] + GRACE <= now}
         whole(self.random.choice((20, 60, 600)))
         for entry in entries():
             body = json.loads(entry["body"])
             told = body["with"]
             if body["what"] == "line_over":
-                if told["player"] not in before or self.of(told["player"])[3] > now:
+                if told["player"] not in before | stuck or self.of(told["player"])[3] > now:
                     self.wrong("over: %s" % told)
                 before.discard(told["player"])
+                stuck.discard(told["player"])
                 self.state[told["player"]] = ("over", self.of(told["player"])[1], 0, 0, {})
                 continue
             two = [told["player_1"], told["player_2"]]
@@ -250,7 +264,7 @@ class Model:
                 self.state[p] = ("paired", *self.of(p)[1:])
             self.pairings.append((entry["key"], two))
             self.gaps += 1
-        late = [p for p in before if self.of(p)[3] <= now]
+        late = [p for p in before if self.of(p)[3] <= now] + list(stuck)
         if late:
             self.wrong("still waiting: %s" % late)
         for a in before:
@@ -341,7 +355,7 @@ def much_at_once():
 def main():
     steps = int(os.environ.get("STEPS", 3000))
     seed = int(os.environ.get("SEED", random.SystemRandom().randint(1, 10 ** 6)))
-    for test in (two_who_fit, places, leaving, over, rubbish):
+    for test in (two_who_fit, places, leaving, over, no_match, rubbish):
         test()
     walk(steps, seed)
     much_at_once()

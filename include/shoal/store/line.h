@@ -14,7 +14,7 @@
 #include "shoal/io/redis.h"
 #include "shoal/model/facts.h"
 
-#define LINE_WORDS 12 /* at most, of one call */
+#define LINE_WORDS 13 /* fewer than that, of one call */
 
 /* PLAYER SERIAL TILL RACES, then NAME VALUE of what the match will have to know. Waits until the time `till`, wall
  * clock in ms. races: "code:mmr" with blanks between, at least one. reply: a word, "waiting" where they wait now. */
