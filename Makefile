@@ -123,10 +123,12 @@ model: $(TURN)
 outages: all
 	@OUTAGES=all /usr/bin/python3 tests/e2e/test_outages.py build/shoal
 
-# every statement of the escrow bot by index, with a million trades; the ladder's, with a million players
-plans: $(B)/tests/integration/test_escrow_sql $(B)/tests/integration/test_ladder_plans
+# every statement of the escrow bot by index, with a million trades; the ladder's, with a million players; the admin
+# API's, with a million people
+plans: $(B)/tests/integration/test_escrow_sql $(B)/tests/integration/test_ladder_plans $(B)/tests/integration/test_admin_sql
 	@TRADES=$(or $(TRADES),1000000) $(B)/tests/integration/test_escrow_sql
 	@PLAYERS=$(or $(PLAYERS),1000000) $(B)/tests/integration/test_ladder_plans
+	@USERS=$(or $(USERS),1000000) $(B)/tests/integration/test_admin_sql
 
 # faults under load, and a judge. By environment: SECONDS, SEED, WORKERS, CHATS, RATE, FAULTS
 chaos: all

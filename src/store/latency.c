@@ -77,8 +77,10 @@ void latency_put(const struct latency *l, struct buf *out)
 
 bool latency_read(struct latency *l, struct span text)
 {
+	const char *comma = NULL;
+
 	while (text.len) {
-		const char *comma = memchr(text.ptr, ',', text.len);
+		comma = memchr(text.ptr, ',', text.len);
 		struct span pair = {text.ptr, comma ? (size_t)(comma - text.ptr) : text.len};
 		const char *colon = memchr(pair.ptr, ':', pair.len);
 		int64_t bucket, n;
@@ -90,5 +92,5 @@ bool latency_read(struct latency *l, struct span text)
 		add(l, (unsigned)bucket, (uint32_t)n);
 		text = (struct span){text.ptr + pair.len + (comma != NULL), text.len - pair.len - (comma != NULL)};
 	}
-	return true;
+	return !comma;
 }

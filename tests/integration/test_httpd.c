@@ -443,6 +443,95 @@ static void a_client_that_does_not_read(void)
 	stop();
 }
 
+/* Held requests, as streams. */
+static struct httpd_request *stream_open(struct raw *r)
+{
+	unsigned n = nheld;
+
+	raw_open(r, httpd_port(server));
+	raw_puts(r, GET("/s"));
+	CHECK(SPIN_UNTIL(nheld == n + 1));
+	httpd_stream_begin(held[n], "text/x", (const char *const[]){"X-Own", "1", NULL});
+	return held[n];
+}
+
+static void streams(void)
+{
+	struct raw r;
+	struct httpd_request *s;
+	const char *text = repeat('x', 1000);
+	size_t sent = 0;
+
+	start_impatient();
+	hold = true;
+	s = stream_open(&r); /* an end, which the client sees; longer than the patience for an answer */
+	CHECK(raw_wait(&r, "X-Own: 1\r\nConnection: close\r\n\r\n", PATIENCE_MS));
+	CHECK(strstr(r.text, "Content-Type: text/x\r\n") && !strstr(r.text, "Content-Length"));
+	spin(1300);
+	CHECK(httpd_stream_send(s, SPAN("one")));
+	CHECK(raw_wait(&r, "one", PATIENCE_MS));
+	CHECK(httpd_stream_send(s, SPAN("two")));
+	httpd_stream_end(s);
+	CHECK(raw_wait(&r, NULL, PATIENCE_MS));
+	CHECK(strstr(r.text, "onetwo"));
+	raw_close(&r);
+
+	s = stream_open(&r); /* an end with nothing left to write */
+	CHECK(raw_wait(&r, "\r\n\r\n", PATIENCE_MS));
+	httpd_stream_end(s);
+	CHECK(raw_wait(&r, NULL, PATIENCE_MS));
+	raw_close(&r);
+
+	s = stream_open(&r); /* the client leaves */
+	raw_close(&r);
+	CHECK(SPIN_UNTIL(!httpd_stream_send(s, SPAN("late"))));
+	httpd_stream_end(s);
+
+	s = stream_open(&r); /* the client does not read: so much is kept for it, and no more */
+	while (sent < 100000000 && httpd_stream_send(s, (struct span){text, 1000})) {
+		sent += 1000;
+		spin(0);
+	}
+	CHECK(sent > 100000 && sent < 100000000);
+	httpd_stream_end(s);
+	CHECK_INT(httpd_open_requests(server), 0);
+	raw_close(&r);
+
+	s = stream_open(&r); /* the server goes first */
+	httpd_free(server);
+	CHECK(!httpd_stream_send(s, SPAN("late")));
+	httpd_stream_end(s);
+	raw_close(&r);
+}
+
+static void headers_of_every_answer(void)
+{
+	static const char *const headers[] = {"X-All", "yes", NULL};
+	struct httpd_opts opts = {.listen = arena_printf(&arena, "127.0.0.1:%d", port_own()),
+	                          .variable = "X",
+	                          .max_body = MAX_BODY,
+	                          .max_headers = 2000,
+	                          .max_connections = 10,
+	                          .timeout_s = timeout_s,
+	                          .headers = headers,
+	                          .handle = handle};
+	static const char *const requests[] = {GET("/a"), "nonsense\r\n\r\n", POST("Content-Length: 9999\r\n", "")};
+	const char *why = NULL;
+	struct raw r;
+
+	hold = false;
+	server = httpd_open(loop, &opts, &arena, &why);
+	CHECK(server != NULL);
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		raw_open(&r, httpd_port(server));
+		raw_puts(&r, requests[i]);
+		CHECK(raw_wait(&r, "\r\n\r\n", PATIENCE_MS));
+		CHECK(strstr(r.text, "\r\nX-All: yes\r\n"));
+		raw_close(&r);
+	}
+	stop();
+}
+
 static void connection_cap(void)
 {
 	struct raw r[4];
@@ -648,6 +737,8 @@ int main(void)
 	RUN(a_flood_of_pipelined_requests);
 	RUN(slow_clients);
 	RUN(a_client_that_does_not_read);
+	RUN(streams);
+	RUN(headers_of_every_answer);
 	RUN(connection_cap);
 	RUN(the_client_leaves_first);
 	RUN(stopping);
