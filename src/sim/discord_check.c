@@ -79,7 +79,7 @@ void dc_missing(struct dc_check *c, const char *name)
 
 /* --- one value */
 
-static struct span trimmed(const char *s)
+struct span dc_trimmed(const char *s)
 {
 	size_t n;
 
@@ -98,7 +98,7 @@ static void check_string(struct dc_check *c, const struct dc_field *f, const cJS
 		dc_wrong(c, NULL, "STRING_TYPE_CONVERT", "Could not interpret the value as string.");
 		return;
 	}
-	units = (int64_t)utf8_utf16_len(f->type == DC_TEXT ? trimmed(v->valuestring) : span_of(v->valuestring));
+	units = (int64_t)utf8_utf16_len(f->type == DC_TEXT ? dc_trimmed(v->valuestring) : span_of(v->valuestring));
 	if (f->max == 0 || (units >= f->min && units <= f->max))
 		return;
 	if (f->min > 0)

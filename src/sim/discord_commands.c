@@ -152,16 +152,6 @@ static void command_free(struct dc_command *c)
 	free(c);
 }
 
-static char *as_text(struct sim *s, const cJSON *v)
-{
-	struct json_writer w;
-
-	buf_clear(&s->scratch);
-	json_writer_init(&w, &s->scratch);
-	json_put(&w, v);
-	return mem_strdup(s->scratch.ptr);
-}
-
 /* A command of the same name keeps its id. */
 static struct dc_command *make(struct discord *d, const cJSON *v)
 {
@@ -171,7 +161,7 @@ static struct dc_command *make(struct discord *d, const cJSON *v)
 	c->id = known ? known->id : dc_snowflake();
 	c->version = dc_snowflake();
 	c->name = mem_strdup(json_str(v, "name"));
-	c->json = as_text(d->sim, v);
+	c->json = mem_strdup(dc_json(d, v));
 	return c;
 }
 

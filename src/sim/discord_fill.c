@@ -3,20 +3,10 @@
 #include <string.h>
 
 #include "shoal/base/arena.h"
+#include "shoal/sim/discord_check.h"
 #include "shoal/sim/discord_object.h"
 
 #define DEPTH_MAX 8
-
-static struct span trimmed(const char *s)
-{
-	size_t n;
-
-	s += strspn(s, " \t\r\n");
-	n = strlen(s);
-	while (n > 0 && strchr(" \t\r\n", s[n - 1]))
-		n--;
-	return (struct span){s, n};
-}
 
 static char *copy(struct span s)
 {
@@ -26,11 +16,6 @@ static char *copy(struct span s)
 		memcpy(out, s.ptr, s.len);
 	out[s.len] = '\0';
 	return out;
-}
-
-static void set(char **field, char *value)
-{
-	message_set(field, value);
 }
 
 /* --- components: each gets an id, as there */
@@ -67,23 +52,16 @@ static void put_components(struct json_writer *w, const cJSON *list, int64_t *ne
 	json_end_arr(w);
 }
 
-static void fill_list(struct discord *d, char **field, const cJSON *list, bool components)
+static const char *components_json(struct discord *d, const cJSON *list)
 {
 	struct buf *b = &d->sim->scratch;
 	struct json_writer w;
 	int64_t next = 0;
 
-	if (cJSON_GetArraySize(list) == 0) {
-		set(field, NULL);
-		return;
-	}
 	buf_clear(b);
 	json_writer_init(&w, b);
-	if (components)
-		put_components(&w, list, &next, DEPTH_MAX);
-	else
-		json_put(&w, list);
-	set(field, b->ptr);
+	put_components(&w, list, &next, DEPTH_MAX);
+	return b->ptr;
 }
 
 /* --- who is told: those whom the text names, as far as they may be */
@@ -123,7 +101,7 @@ static void fill_mentions(struct discord *d, struct dc_message *m, const cJSON *
 		any = true;
 	}
 	json_end_arr(&w);
-	set(&m->mentions, any ? b->ptr : NULL);
+	message_set(&m->mentions, any ? b->ptr : NULL);
 	m->everyone = (!allowed || lists(parse, "everyone", 8)) &&
 	              (strstr(m->content, "@everyone") || strstr(m->content, "@here"));
 }
@@ -140,7 +118,7 @@ bool dc_would_be_empty(const struct dc_message *m, const cJSON *body)
 	bool text = m && m->content[0], embeds = m && m->embeds;
 
 	if (names(body, "content"))
-		text = trimmed(json_str(body, "content") ? json_str(body, "content") : "").len > 0;
+		text = dc_trimmed(json_str(body, "content") ? json_str(body, "content") : "").len > 0;
 	if (names(body, "embeds"))
 		embeds = cJSON_GetArraySize(json_arr(body, "embeds")) > 0;
 	return !text && !embeds;
@@ -148,31 +126,26 @@ bool dc_would_be_empty(const struct dc_message *m, const cJSON *body)
 
 static void fill_nonce(struct discord *d, struct dc_message *m, const cJSON *nonce)
 {
-	struct json_writer w;
-
-	if (!nonce || cJSON_IsNull(nonce))
-		return;
-	buf_clear(&d->sim->scratch);
-	json_writer_init(&w, &d->sim->scratch);
-	json_put(&w, nonce);
-	set(&m->nonce, d->sim->scratch.ptr);
+	if (nonce && !cJSON_IsNull(nonce))
+		message_set(&m->nonce, dc_json(d, nonce));
 }
 
 void dc_fill(struct discord *d, struct dc_message *m, const cJSON *body)
 {
+	const cJSON *embeds = json_arr(body, "embeds"), *components = json_arr(body, "components");
 	const char *content = json_str(body, "content");
 	int64_t flags = 0;
 
 	if (names(body, "content")) {
-		char *text = copy(trimmed(content ? content : ""));
+		char *text = copy(dc_trimmed(content ? content : ""));
 
-		set(&m->content, text);
+		message_set(&m->content, text);
 		free(text);
 	}
 	if (names(body, "embeds"))
-		fill_list(d, &m->embeds, json_arr(body, "embeds"), false);
+		message_set(&m->embeds, cJSON_GetArraySize(embeds) > 0 ? dc_json(d, embeds) : NULL);
 	if (names(body, "components"))
-		fill_list(d, &m->components, json_arr(body, "components"), true);
+		message_set(&m->components, cJSON_GetArraySize(components) > 0 ? components_json(d, components) : NULL);
 	if (names(body, "content") || names(body, "allowed_mentions"))
 		fill_mentions(d, m, json_obj(body, "allowed_mentions"));
 	fill_nonce(d, m, json_get(body, "nonce"));

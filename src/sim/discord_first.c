@@ -129,18 +129,6 @@ static const struct response {
     [MODAL] = {BIT(DC_COMMAND) | BIT(DC_COMPONENT), false, true, check_modal, NULL},
 };
 
-static char *as_text(struct sim *s, const cJSON *v)
-{
-	struct json_writer w;
-
-	if (!v)
-		return NULL;
-	buf_clear(&s->scratch);
-	json_writer_init(&w, &s->scratch);
-	json_put(&w, v);
-	return mem_strdup(s->scratch.ptr);
-}
-
 const char *dc_take_response(struct dc_interaction *i, struct span body, struct arena *a)
 {
 	struct dc_check *check = dc_check_new(a);
@@ -152,7 +140,8 @@ const char *dc_take_response(struct dc_interaction *i, struct span body, struct 
 		return arena_printf(a, "the response is no JSON: %s", why);
 	if (!cJSON_IsObject(root) || !json_i64(root, "type", &i->answer_type))
 		return "the response is no object with an integer as type";
-	i->answer = as_text(i->discord->sim, data);
+	if (data)
+		message_set(&i->answer, dc_json(i->discord, data));
 	if (i->answer_type < 1 || i->answer_type >= TYPES || !responses[i->answer_type].kinds)
 		return arena_printf(a, "type %lld is no response", (long long)i->answer_type);
 	r = &responses[i->answer_type];

@@ -168,7 +168,8 @@ static void tell_failure(struct dc_interaction *i)
 	dc_changed(d, m);
 }
 
-void dc_end(struct dc_interaction *i, enum dc_state state, const char *why)
+/* The wait for the first response is over. why: NULL for nothing. */
+static void end(struct dc_interaction *i, enum dc_state state, const char *why)
 {
 	struct discord *d = i->discord;
 
@@ -191,7 +192,7 @@ static void take(struct dc_interaction *i, struct span body)
 
 	arena_init(&a);
 	why = dc_take_response(i, body, &a);
-	dc_end(i, why ? DC_MALFORMED : DC_ANSWERED, why);
+	end(i, why ? DC_MALFORMED : DC_ANSWERED, why);
 	arena_release(&a);
 }
 
@@ -228,15 +229,15 @@ static void on_response(void *arg, enum err err, const struct http_response *res
 
 	i->call = NULL;
 	if (err != ERR_OK) {
-		dc_end(i, DC_NO_ANSWER, err == ERR_TIMEOUT ? "no answer in time" : err_text(err));
+		end(i, DC_NO_ANSWER, err == ERR_TIMEOUT ? "no answer in time" : err_text(err));
 		return;
 	}
 	i->status = res->status;
 	type = res->headers[0];
 	if (res->status != 200)
-		dc_end(i, DC_REFUSED, "answered with another status than 200");
+		end(i, DC_REFUSED, "answered with another status than 200");
 	else if (!type || strncasecmp(type, "application/json", 16) != 0)
-		dc_end(i, DC_MALFORMED, "the response has another Content-Type than application/json");
+		end(i, DC_MALFORMED, "the response has another Content-Type than application/json");
 	else if (!is_late(i, res->body))
 		take(i, res->body);
 }
@@ -247,7 +248,7 @@ void dc_send(struct dc_interaction *i, struct span body)
 
 	d->by_kind[i->kind]++;
 	if (!d->endpoint) {
-		dc_end(i, DC_NO_ANSWER, "the application has no interactions_endpoint_url");
+		end(i, DC_NO_ANSWER, "the application has no interactions_endpoint_url");
 		return;
 	}
 	i->sent_us = clock_us();

@@ -62,14 +62,10 @@ static struct dc_message *made_before(struct dc_call *c, const struct dc_channel
 {
 	const cJSON *nonce = json_get(c->json, "nonce");
 	struct dc_message *m;
-	struct json_writer w;
 
 	if (!nonce || cJSON_IsNull(nonce) || !cJSON_IsTrue(json_get(c->json, "enforce_nonce")))
 		return NULL;
-	buf_clear(&c->sim->scratch);
-	json_writer_init(&w, &c->sim->scratch);
-	json_put(&w, nonce);
-	m = dc_by_nonce(c->discord, channel, c->sim->scratch.ptr);
+	m = dc_by_nonce(c->discord, channel, dc_json(c->discord, nonce));
 	return m && clock_wall_ms() - m->at_ms < NONCE_MS ? m : NULL;
 }
 

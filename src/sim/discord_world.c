@@ -38,6 +38,16 @@ bool dc_member_id(const cJSON *obj, const char *name, int64_t *out)
 	return dc_id(json_get(obj, name), out);
 }
 
+const char *dc_json(struct discord *d, const cJSON *v)
+{
+	struct json_writer w;
+
+	buf_clear(&d->sim->scratch);
+	json_writer_init(&w, &d->sim->scratch);
+	json_put(&w, v);
+	return d->sim->scratch.ptr;
+}
+
 void dc_time(int64_t wall_ms, char *out, size_t size)
 {
 	char text[32];

@@ -1,5 +1,5 @@
 // Two players of the ladder on one page, from the terms of service to a settled match.
-import { Person, desk, expect, play, until } from "./people.mjs";
+import { Person, desk, expect, phone, play, until } from "./people.mjs";
 
 export async function twoPlayers(browser, stack) {
 	let table;
@@ -125,6 +125,14 @@ export async function twoPlayers(browser, stack) {
 			await sees(1, "You are set up, Nelly.", "her own message");
 			await sees(2, "You are set up, Ben the Bold.", "his own message");
 			expect(await entries(1, "You are set up, Ben").count() === 0, "she sees his, too");
+		}],
+		["a_phone_has_room_for_both", async () => {
+			await table.page.emulateMedia({ colorScheme: "dark" });
+			await table.page.setViewportSize(phone);
+			await table.hasNoSidewaysScroll("two players on a phone");
+			await table.picture("phone-dark-ladder");
+			await table.page.setViewportSize(desk);
+			await table.reachesAllByKeyboard("two players");
 		}],
 		["no_trouble_in_the_browser", () => table.hadNoTrouble()],
 	], () => [table].filter(Boolean));

@@ -155,6 +155,8 @@ void discord_reset(struct discord *d);
 int64_t dc_snowflake(void); /* of now; rises */
 /* A snowflake as the platform writes them: a string of digits. */
 bool dc_id(const cJSON *v, int64_t *out);
+/* As text, in sim->scratch. */
+const char *dc_json(struct discord *d, const cJSON *v);
 bool dc_member_id(const cJSON *obj, const char *name, int64_t *out);
 /* "2026-01-31T12:00:00.000000+00:00"; out holds at least 40 bytes. */
 void dc_time(int64_t wall_ms, char *out, size_t size);

@@ -53,6 +53,7 @@ struct dc_check {
 };
 
 struct dc_check *dc_check_new(struct arena *a);
+struct span dc_trimmed(const char *s); /* without the blanks around it */
 void dc_check_shape(struct dc_check *c, const struct dc_shape *shape, const cJSON *v);
 /* Of the member `name` of what is being checked; NULL: of it as a whole. */
 void dc_wrong(struct dc_check *c, const char *name, const char *code, const char *fmt, ...)

@@ -12,8 +12,6 @@ struct span dc_body(struct dc_interaction *i, const char *data);
 
 /* Judges the first response and does what it says. NULL: done; else what is wrong with it, in the arena. */
 const char *dc_take_response(struct dc_interaction *i, struct span body, struct arena *a);
-/* Ends the wait for the first response: answered, or one of the ways in which it failed. why: copied, NULL for none. */
-void dc_end(struct dc_interaction *i, enum dc_state state, const char *why);
 bool dc_token_lives(const struct dc_interaction *i);
 /* The first message behind a deferral is there. */
 void dc_fulfilled(struct dc_interaction *i);
