@@ -93,7 +93,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache bench-changes bench-press crowd
+.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache bench-changes bench-press bench-leaderboard crowd
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -152,6 +152,11 @@ bank: all
 # how soon a button is answered and its message edited, at several loads. By environment: RATES, SECONDS, WORKERS, PEOPLE
 bench-press: all
 	@/usr/bin/python3 tests/bank/press.py $(B)/shoal
+
+# the ladder's commands with a million players, and while its leaderboard is refreshed. By environment: PLAYERS, WORKERS,
+# SECONDS, AT_ONCE
+bench-leaderboard: all
+	@/usr/bin/python3 tests/bench/leaderboard.py $(B)/shoal
 
 # a crowd that queues at one moment while the workers that pair it are killed. By environment: PLAYERS, WORKERS, KILLS, SEED
 crowd: all

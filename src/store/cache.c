@@ -194,7 +194,7 @@ static void note_voided(enum cache_kind kind, struct span key)
 	if (!m)
 		m = metric_counter("shoal_cache_invalidations_total", "cache", "Invalidations, by cache");
 	series_add(SERIES(m, cache_defs[kind].name), 1);
-	LOG_AT(kind == CACHE_PLAYER ? LOG_DEBUG : LOG_INFO, "cache invalidated",
+	LOG_AT(kind == CACHE_PLAYER || kind == CACHE_BOARD ? LOG_DEBUG : LOG_INFO, "cache invalidated",
 	       LOG_STR("cache", cache_defs[kind].name), LOG_SPAN("key", key));
 }
 

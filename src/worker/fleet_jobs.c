@@ -122,7 +122,7 @@ static void leaderboard_step(struct fleet_run *run)
 const struct fleet_job fleet_jobs[] = {
     {.name = "old_keys", .period_s = 3600, .step = old_keys_step},
     {.name = "due_trades", .period_s = 30, .step = fleet_trades_step},
-    {.name = "leaderboard", .period_s = 60, .patient = true, .step = leaderboard_step},
+    {.name = "leaderboard", .period_s = 50, .patient = true, .step = leaderboard_step}, /* and looked at within 10 s */
     {.name = "due_matches", .period_s = 30, .step = fleet_matches_step},
     {.name = "matcher", .period_s = 1, .hurried = true, .step = fleet_matcher_step},
     {0},
