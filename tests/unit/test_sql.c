@@ -58,6 +58,22 @@ static void every_commit_asks_for_its_guard_first(void)
 	CHECK(commits > 20);
 }
 
+static void every_migration_has_a_number_of_its_own(void)
+{
+	const char *before = NULL;
+
+	for (const struct embed_file *f = embed_files; f->name; f++) {
+		if (strncmp(f->name, "sql/migrations/", 15) != 0)
+			continue;
+		if (before && strncmp(before, f->name, strlen("sql/migrations/000")) >= 0) {
+			printf("# %s, %s\n", before, f->name);
+			check_failed_here++;
+		}
+		before = f->name;
+	}
+	CHECK(before);
+}
+
 /* A result with these columns and rows of values; "NULL" is NULL. */
 static PGresult *result(int columns, const char *const *names, int rows, const char *const *values)
 {
@@ -162,6 +178,7 @@ int main(void)
 	RUN(parameters_are_counted_where_they_count);
 	RUN(statements_are_found_by_name);
 	RUN(every_commit_asks_for_its_guard_first);
+	RUN(every_migration_has_a_number_of_its_own);
 	RUN(rows_become_facts);
 	RUN(no_row_and_null_leave_facts_as_they_are);
 	RUN(what_does_not_fit_is_an_error);
