@@ -38,12 +38,11 @@ def option(name, default):
 
 
 class Press:
-    __slots__ = ("user", "data", "message", "money", "due", "answered", "sent")
+    __slots__ = ("user", "data", "message", "money", "due", "due_ms", "posted", "answered")
 
     def __init__(self, user, data, message, money):
         self.user, self.data, self.message, self.money = user, data, message, money
-        self.due = self.sent = 0.0
-        self.answered = None
+        self.due = self.due_ms = self.posted = self.answered = 0.0
 
     def body(self):
         return json.dumps({"update_id": 10**12 + self.message, "callback_query": {
@@ -62,6 +61,7 @@ class Platform:
     async def post(self, streams, press):
         reader, writer = streams
         body = press.body()
+        press.posted = time.monotonic()
         writer.write(("%s%d\r\n\r\n" % (self.head, len(body))).encode() + body)
         answer = await reader.readuntil(b"\r\n\r\n")
         length = next((int(h.split(b":")[1]) for h in answer.split(b"\r\n") if h.lower().startswith(b"content-length:")), 0)
@@ -83,7 +83,7 @@ class Platform:
         connections = [asyncio.create_task(self.connection()) for _ in range(CONNECTIONS)]
         began, wall = time.monotonic() + 0.2, time.time() + 0.2
         for n, press in enumerate(presses):
-            press.due, press.sent = began + n / rate, (wall + n / rate) * 1000
+            press.due, press.due_ms = began + n / rate, (wall + n / rate) * 1000
             await asyncio.sleep(max(press.due - time.monotonic(), 0))
             self.due.put_nowait(press)
         for _ in connections:
@@ -122,9 +122,12 @@ class Bench:
     def load(self, rate):
         presses = [self.press() for _ in range(int(rate * (self.seconds + WARM_S)))]
         platform = Platform(self.stack.gateway_port)
+        before = idle()
         asyncio.run(platform.run(presses, rate))
+        spent, free = (b - a for a, b in zip(before, idle()))
         wait_for(lambda: self.stack.queue()["length"] == 0, PATIENCE)
         check("%g a second: every press was answered in the webhook's reply" % rate, not platform.wrong, platform.wrong[:3])
+        print("# %g a second: the processors were idle %.0f%% of the time" % (rate, 100 * free / spent))
         self.tell(rate, presses[int(rate * WARM_S):])
 
     def edits(self):
@@ -136,9 +139,10 @@ class Bench:
 
     def tell(self, rate, presses):
         edits = self.edits()
-        edited = [(p, edits[(p.user, p.message)] - p.sent) for p in presses if (p.user, p.message) in edits]
+        edited = [(p, edits[(p.user, p.message)] - p.due_ms) for p in presses if (p.user, p.message) in edits]
         check("%g a second: every press led to an edited message" % rate, len(edited) == len(presses), (len(edited), len(presses)))
         say("%g/s, answer" % rate, [(p.answered - p.due) * 1000 for p in presses])
+        say("%g/s, of it the sender's delay" % rate, [(p.posted - p.due) * 1000 for p in presses])
         say("%g/s, edited, without a commit" % rate, [ms for p, ms in edited if not p.money])
         say("%g/s, edited, with a commit" % rate, [ms for p, ms in edited if p.money])
 
@@ -151,6 +155,13 @@ class Bench:
         done = self.stack.pg.rows("SELECT count(*) FROM escrows WHERE status <> 'active'")[0][0]
         check("every press that should move money did, once", done == self.trade, (done, self.trade))
         check("no update became a dead letter", self.stack.queue()["dead"] == 0)
+
+
+def idle():
+    """All processors together, since the start: time, and idle time of it."""
+    with open("/proc/stat") as f:
+        ticks = [int(n) for n in f.readline().split()[1:9]]
+    return sum(ticks), ticks[3]
 
 
 def say(what, values):
