@@ -196,6 +196,30 @@ static void tables_are_searched_and_listed(void)
 	cache_value_unref(v);
 }
 
+#define BOARD                                                                                                          \
+	"{\"race\":\"r\",\"page\":2,\"pages\":3,\"total\":21,\"entries\":[{\"race\":\"R\",\"place\":11,\"mmr\":-5,"    \
+	"\"games\":4,\"name\":null,\"country\":\"DE\"}]}"
+
+static void pages_of_the_leaderboard_are_read(void)
+{
+	struct cache_value *v = read_text(CACHE_BOARD, "r|||2", BOARD);
+
+	CHECK(v);
+	if (!v)
+		return;
+	CHECK(v->board.known && !v->board.unknown && !v->board.region && !v->board.race_name);
+	CHECK_STR(v->board.race, "r");
+	CHECK(v->board.page == 2 && v->board.pages == 3 && v->board.total == 21 && v->board.n == 1);
+	CHECK_STR(v->board.v[0].race, "R");
+	CHECK_STR(v->board.v[0].country, "DE");
+	CHECK(!v->board.v[0].name && v->board.v[0].place == 11 && v->board.v[0].mmr == -5 && v->board.v[0].played == 4);
+	cache_value_unref(v);
+	v = read_text(CACHE_BOARD, "x|||1", "{\"unknown\":\"race\",\"page\":1,\"pages\":1,\"total\":0,\"entries\":[]}");
+	CHECK(v && v->board.n == 0);
+	CHECK_STR(v ? v->board.unknown : NULL, "race");
+	cache_value_unref(v);
+}
+
 static void a_negative_value_is_small(void)
 {
 	for (int kind = 0; kind < CACHE_KINDS; kind++) {
@@ -267,6 +291,15 @@ static void nonsense_is_refused(void)
 	    {CACHE_STATIC, "maps",
 	     "[{\"code\":\"a\",\"name\":\"A\"},{\"code\":\"b\",\"name\":\"\"},"
 	     "{\"code\":\"a\",\"name\":\"B\"}]"},
+	    {CACHE_BOARD, "|||1", ""},
+	    {CACHE_BOARD, "|||1", "[]"},
+	    {CACHE_BOARD, "|||1", "{}"},
+	    {CACHE_BOARD, "|||1", "{\"page\":1,\"pages\":1,\"total\":0}"},
+	    {CACHE_BOARD, "|||1", "{\"page\":1,\"pages\":1,\"entries\":[]}"},
+	    {CACHE_BOARD, "|||1", "{\"race\":1,\"page\":1,\"pages\":1,\"total\":0,\"entries\":[]}"},
+	    {CACHE_BOARD, "|||1", "{\"page\":1,\"pages\":1,\"total\":1,\"entries\":[1]}"},
+	    {CACHE_BOARD, "|||1",
+	     "{\"page\":1,\"pages\":1,\"total\":1,\"entries\":[{\"race\":\"R\",\"place\":1,\"mmr\":1}]}"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -320,6 +353,7 @@ static void damaged_texts_do_no_harm(void)
 	    {CACHE_PERSONA, "4", PERSONA},
 	    {CACHE_PLAYER, "7", "{\"name\":\"n\",\"country\":\"DE\",\"region\":null,\"tos_ms\":1,\"setup_ms\":0}"},
 	    {CACHE_STATIC, "races", "[{\"code\":\"a\",\"name\":\"A\",\"game\":\"g\"},{\"code\":\"b\",\"name\":\"B\"}]"},
+	    {CACHE_BOARD, "r|||2", BOARD},
 	};
 	static const char bytes[] = "\"\\,:{}[]01-e.\xFF\x80 ntab";
 	int read = 0, refused = 0;
@@ -389,6 +423,7 @@ int main(void)
 	RUN(personas_are_read);
 	RUN(players_are_read);
 	RUN(tables_are_searched_and_listed);
+	RUN(pages_of_the_leaderboard_are_read);
 	RUN(a_negative_value_is_small);
 	RUN(nonsense_is_refused);
 	RUN(too_much_is_refused);
