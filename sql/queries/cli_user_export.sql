@@ -23,7 +23,7 @@ SELECT json_build_object(
 		FROM escrows e WHERE u.id IN (e.buyer_id, e.seller_id)),
 	'invitations', (SELECT coalesce(json_agg(to_jsonb(i) - 'telegram_id' ORDER BY i.id), '[]')
 		FROM invitations i WHERE i.telegram_id = u.telegram_id),
-	'ledger_entries', (SELECT coalesce(json_agg(to_jsonb(l) - 'user_id' || jsonb_build_object('kind', t.kind, 'key', t.key,
+	'ledger_entries', (SELECT coalesce(json_agg(to_jsonb(l) - 'user_id' - 'booked_in' || jsonb_build_object('kind', t.kind, 'key', t.key,
 			'created_at', t.created_at) ORDER BY l.id), '[]')
 		FROM ledger_entries l JOIN ledger_transactions t ON t.id = l.transaction_id WHERE l.user_id = u.id),
 	'guards', (SELECT coalesce(json_agg(to_jsonb(g) ORDER BY g.at, g.key), '[]')

@@ -97,6 +97,9 @@ static const char *const english[ESCROW_TEXTS] = {
     [ESCROW_ALREADY] = "That was not possible any more. This is how the trade stands:",
     [ESCROW_NOT_BY_YOU] = "That is for the other side to do. This is how the trade stands:",
     [ESCROW_TOO_LATE] = "The time to accept this trade is over.",
+    [ESCROW_FULL] =
+        "The wallet that the money would go to can hold no more of it, so nothing was done. This is how the "
+        "trade stands:",
     [ESCROW_OWN_INVITATION] = "This is your own invitation: pass it on to the seller.",
     [ESCROW_TAKEN] = "Somebody else has opened this invitation before you. Ask the buyer for a new one.",
     [ESCROW_OVER] = "This invitation is over. Ask the buyer for a new one.",
@@ -214,6 +217,8 @@ static const char *const german[ESCROW_TEXTS] = {
     [ESCROW_ALREADY] = "Das war nicht mehr möglich. So steht der Handel:",
     [ESCROW_NOT_BY_YOU] = "Das kann nur die andere Seite tun. So steht der Handel:",
     [ESCROW_TOO_LATE] = "Die Zeit, diesen Handel anzunehmen, ist vorbei.",
+    [ESCROW_FULL] =
+        "Wer das Geld bekäme, kann davon nicht noch mehr haben; es ist nichts geschehen. So steht der Handel:",
     [ESCROW_OWN_INVITATION] = "Das ist deine eigene Einladung: Gib sie an die Verkäuferseite weiter.",
     [ESCROW_TAKEN] = "Jemand anderes hat diese Einladung vor dir geöffnet. Bitte um eine neue.",
     [ESCROW_OVER] = "Diese Einladung gilt nicht mehr. Bitte um eine neue.",

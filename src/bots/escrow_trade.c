@@ -176,6 +176,9 @@ void trade_deed(const struct talk *t)
 		card_screen(t, say(t, ESCROW_NOT_BY_YOU), trade, role);
 	} else if (strcmp(deed->word, "accept") == 0 && is_late(t, trade)) {
 		accept_late(t, trade);
+	} else if (t->f->conflict && strcmp(t->f->conflict, "full") == 0) {
+		talk_seen(t);
+		card_screen(t, say(t, ESCROW_FULL), trade, role);
 	} else {
 		do_deed(t, deed, trade, role);
 	}

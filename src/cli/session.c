@@ -121,6 +121,12 @@ void session_pg_fault(struct session *s, const PGresult *res, const char *prefix
 	else if (is_schema_old(state))
 		session_fail(s, EXIT_FAILED, "%sthe database's schema is not up to date (%s): run `shoal migrate`",
 		             prefix, text);
+	else if (strcmp(state, "SH001") == 0 && strcmp(text, "full") == 0) /* wallets_bound */
+		session_fail(
+		    s, EXIT_FAILED,
+		    "%srefused: the wallet that it would go to would hold more than 9000000000000000000 of the "
+		    "currency's smallest unit, which is the most",
+		    prefix);
 	else if (pg_classify(state) == ERR_CONFLICT)
 		session_fail(s, EXIT_FAILED, "%ssomething else changed it at the same moment (%s): try again", prefix,
 		             text);

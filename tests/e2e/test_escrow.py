@@ -297,6 +297,17 @@ def refusals(w):
     w.press(dan, "confirm")
     check("nor when it went away after the review", w.wallet(dan) == (999, 0)
           and w.one("SELECT count(*) FROM escrows e JOIN users u ON u.id = buyer_id WHERE telegram_id = %s", dan) == 0)
+    rich = w.person("Rich", 0)
+    trade = w.trade(cat, rich)
+    w.rows("INSERT INTO wallets (user_id, currency, available) SELECT id, 'USD', 9000000000000000000 FROM users "
+           "WHERE telegram_id = %s", rich)
+    said = w.press(cat, "release", trade=trade)
+    check("who gives to a wallet that can hold no more is told so, and the trade stays", w.status(trade) == "active"
+          and w.wallet(cat) == (8750, 1250) and trade in said and "no more" in said and w.stack.queue()["dead"] == 0, said)
+    w.rows("SELECT book('rich', 'debit', NULL, 'USD', 1250, 'available', id, 'outside', id) FROM users "
+           "WHERE telegram_id = %s", rich)
+    w.press(cat, "release", trade=trade)
+    check("until there is room", w.status(trade) == "released" and w.wallet(rich)[0] == 9 * 10**18, w.wallet(rich))
     w.stack.say(dan, "hello", chat_id=-500, chat_title="A group")
     w.rest()
     w.stack.say(dan, "/start", chat_id=-500)

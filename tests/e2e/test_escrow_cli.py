@@ -95,6 +95,14 @@ check("wallet_debits_at_once_take_no_more_than_there_is", wallet(BOB) == ("0.10"
 expect("wallet_without_postgres", shoal("wallet", "show", ANN, SHOAL_POSTGRES_URL="postgresql://127.0.0.1:%d/x" % lib.free_port()),
        NO_SERVER)
 
+pg.rows("insert into wallets (user_id, currency, available) values (1, 'ETH', 8999999999999999999)")
+expect("wallet_credit_of_the_last_that_fits", shoal("wallet", "credit", ANN, "ETH", "0.00000001", "--key", "e1"), DONE, "credited")
+expect("wallet_credit_of_more_than_it_can_hold", shoal("wallet", "credit", ANN, "ETH", "0.00000001", "--key", "e2"), FAILED,
+       "refused", "9000000000000000000")
+check("wallet_credit_refused_does_nothing", wallet(ANN, "ETH") == ("90000000000.00", "0.00")
+      and one("select count(*) from ledger_transactions where key = 'e2'") == 0, wallet(ANN, "ETH"))
+pg.rows("select book('e3', 'debit', null, 'ETH', 9000000000000000000, 'available', 1, 'outside', 1)")
+
 # --- trades
 
 
@@ -191,7 +199,8 @@ expect("erase_is_refused_in_an_open_trade", shoal("user", "erase", ANN, "--yes")
 check("erase_refused_changes_nothing", one("select first_name from users where telegram_id = %s", ANN) == "Ann"
       and one("select count(*) from escrows where terms is null") == 0)
 export = json.loads(shoal("user", "export", ANN)[2])
-check("export_has_money_and_trades", [(w["currency"], w["available"], w["held"]) for w in export["wallets"]] == [("USD", 8000, 1000)]
+check("export_has_money_and_trades", [(w["currency"], w["available"], w["held"]) for w in export["wallets"]] == [
+    ("ETH", 0, 0), ("USD", 8000, 1000)]
       and [(e["public_id"], e["role"]) for e in export["escrows"]] == [("ONE1", "buyer"), ("TWO2", "buyer"), ("NEW3", "buyer"), ("GONE4", "buyer")]
       and len(export["ledger_entries"]) > 6 and "buyer_id" not in export["escrows"][0], export)
 check("show_counts_trades", json.loads(shoal("user", "show", BOB, "--json")[2])["trades"] == 3)

@@ -246,17 +246,29 @@ static void entries_sum_to_zero(void)
 	          "23503 ledger_entries_currency_fkey");
 	/* more than there is: not even for a moment, whatever comes after it */
 	CHECK_STR(ENTRIES("(90, 'available', 1, 'USD', -501), (90, 'available', 2, 'USD', 501)"), "SH001 funds");
-	CHECK_STR(ENTRIES("(90, 'held', 1, 'USD', -1), (90, 'available', 1, 'USD', 1)"), "SH001 funds");
 	CHECK_STR(ENTRIES("(90, 'available', 3, 'USD', -1), (90, 'available', 1, 'USD', 1)"), "SH001 funds");
 	CHECK_STR(ENTRIES("(90, 'available', 1, 'USD', 9223372036854775807), (90, 'outside', 1, 'USD', "
 	                  "-9223372036854775807)"),
-	          "22003 bigint out of range");
+	          "SH001 full");
+	CHECK_STR(ENTRIES("(90, 'available', 2, 'USD', 9223372036854775807), (90, 'outside', 1, 'USD', "
+	                  "-9223372036854775807)"),
+	          "SH001 full");
+	CHECK_STR(try_sql("INSERT INTO wallets (user_id, currency, available) VALUES (2, 'USD', 9000000000000000001)"),
+	          "23514 wallets_bound");
+	/* only trades hold money */
+	CHECK_STR(ENTRIES("(90, 'available', 1, 'USD', -5), (90, 'held', 1, 'USD', 5)"), "23514 ledger_held");
+	CHECK_STR(try_sql("SELECT book('y', 'hold', NULL, 'USD', 5, 'available', 1, 'held', 1)"), "23514 ledger_held");
+	CHECK_STR(try_sql("SELECT book('y', 'opening', NULL, 'USD', 5, 'outside', 1, 'held', 1)"), "23514 ledger_held");
 	/* several of one wallet count together */
 	CHECK_STR(
-	    ENTRIES("(90, 'available', 1, 'USD', -400), (90, 'available', 1, 'USD', -100), (90, 'held', 1, 'USD', "
+	    ENTRIES("(90, 'available', 1, 'USD', -400), (90, 'available', 1, 'USD', -100), (90, 'available', 2, 'USD', "
 	            "500)"),
 	    "ok");
-	CHECK_STR(wallet(1, "USD"), "0/500");
+	CHECK_STR(wallet(1, "USD"), "0/0");
+	CHECK_STR(wallet(2, "USD"), "500/0");
+	/* what is booked is closed, also where it would balance */
+	CHECK_STR(ENTRIES("(90, 'available', 2, 'USD', -500), (90, 'available', 1, 'USD', 500)"),
+	          "23514 ledger_closed");
 	CHECK_STR(try_sql("SELECT book('y', 'x', NULL, 'USD', -5, 'outside', 1, 'available', 1)"),
 	          "23514 ledger_direction");
 	CHECK_STR(try_sql("SELECT book('y', 'x', NULL, 'USD', 0, 'outside', 1, 'available', 1)"),
