@@ -24,7 +24,8 @@ struct change {
 	void (*then)(struct visitor *v); /* when all have heard */
 	unsigned loads;
 	size_t loaded_keys;
-	const char *details; /* of the note */
+	const char *action, *details; /* of the note */
+	enum err err;                 /* of the fence */
 };
 
 /* False: it was refused. */
@@ -67,7 +68,25 @@ static void tell_forgotten(struct visitor *v)
 	const struct change *c = v->state;
 
 	put_forgotten(v);
-	note(v, "cache.invalidate", target_of(v), c->details);
+	note(v, c->action, target_of(v), c->details, note_end);
+}
+
+/* Forgotten in Redis it is, whatever the workers have heard. */
+static void fail_fence(struct visitor *v, bool noted)
+{
+	const struct change *c = v->state;
+
+	(void)noted;
+	if (c->err == ERR_TIMEOUT)
+		visitor_later(
+		    v, 503, "not_heard",
+		    arena_printf(v->a,
+		                 "it is forgotten in Redis, but %u of %u workers have not heard of it yet: call "
+		                 "it again to be sure",
+		                 c->heard.silent, c->heard.silent + c->heard.heard),
+		    1000);
+	else
+		visitor_failed(v, c->err, "Redis");
 }
 
 static void on_fence(void *arg, enum err err, struct cache_heard heard)
@@ -76,18 +95,11 @@ static void on_fence(void *arg, enum err err, struct cache_heard heard)
 	struct change *c = v->state;
 
 	c->heard = heard;
+	c->err = err;
 	if (err == ERR_OK)
 		c->then(v);
-	else if (err == ERR_TIMEOUT)
-		visitor_later(
-		    v, 503, "not_heard",
-		    arena_printf(v->a,
-		                 "it is forgotten in Redis, but %u of %u workers have not heard of it yet: call "
-		                 "it again to be sure",
-		                 heard.silent, heard.silent + heard.heard),
-		    1000);
 	else
-		visitor_failed(v, err, "Redis");
+		note(v, c->action, target_of(v), c->details, fail_fence);
 }
 
 /* --- keys: counted, then voided in pieces, then the fence */
@@ -195,6 +207,14 @@ static void forget_all(struct visitor *v, void (*then)(struct visitor *v))
 	walk_begin(v->api, &(struct walk_opts){.kind = c->kind, .budget_ms = COUNT_MS}, on_counted, v);
 }
 
+static void begin(struct visitor *v, const char *action, const char *details)
+{
+	struct change *c = v->state;
+
+	c->action = action;
+	c->details = details;
+}
+
 /* --- invalidate */
 
 static bool comes_before(const struct change *c, const char *key)
@@ -273,7 +293,7 @@ void caches_invalidate_it(struct visitor *v)
 	} else if (all == (keys != NULL) || (keys && !cJSON_IsArray(keys))) {
 		visitor_invalid(v, "keys", "say which: {\"keys\": [...]}, or {\"all\": true}");
 	} else {
-		((struct change *)v->state)->details = details_of(v, body);
+		begin(v, "cache.invalidate", details_of(v, body));
 		if (all)
 			forget_all(v, tell_forgotten);
 		else if (read_keys(v, keys))
@@ -283,15 +303,33 @@ void caches_invalidate_it(struct visitor *v)
 
 /* --- reload */
 
-static void tell_loaded(struct visitor *v, const char *how)
+/* how NULL: it could not be loaded, which is no reason not to note that it is forgotten. */
+static void end_reload(struct visitor *v, const char *how, note_fn *then)
 {
 	const struct change *c = v->state;
 
-	put_forgotten(v);
-	json_kv_str(&v->json, "loaded", how);
-	json_kv_i64(&v->json, "keys", (int64_t)c->loaded_keys);
-	note(v, "cache.reload", target_of(v),
-	     arena_printf(v->a, "{\"values\":%lld,\"keys\":%zu}", (long long)c->values, c->loaded_keys));
+	if (how) {
+		put_forgotten(v);
+		json_kv_str(&v->json, "loaded", how);
+		json_kv_i64(&v->json, "keys", (int64_t)c->loaded_keys);
+	}
+	note(v, c->action, target_of(v),
+	     arena_printf(v->a, "{\"values\":%lld,\"keys\":%zu}", (long long)c->values, c->loaded_keys), then);
+}
+
+static void fail_held(struct visitor *v, bool noted)
+{
+	(void)noted;
+	visitor_later(
+	    v, 503, "not_held",
+	    "it is forgotten, but Redis does not hold what was read: it has no room, or it changes all the time", 1000);
+}
+
+static void fail_load(struct visitor *v, bool noted)
+{
+	(void)noted;
+	visitor_later(v, 503, "not_loaded",
+	              "it is forgotten, but could not be loaded: the workers load it with the next question", 1000);
 }
 
 static void load(struct visitor *v);
@@ -309,17 +347,13 @@ static void on_list(void *arg, enum err err, const redisReply *reply)
 	if (err == ERR_OK)
 		loaded = cache_loaded_of(c->kind, &list, 0);
 	if (err != ERR_OK)
-		visitor_failed(v, err, "Redis");
+		end_reload(v, NULL, fail_load);
 	else if (strcmp(loaded.how, "no") != 0)
-		tell_loaded(v, loaded.how);
+		end_reload(v, loaded.how, note_end);
 	else if (c->loads < LOADS)
 		load(v);
 	else
-		visitor_later(
-		    v, 503, "not_held",
-		    "it is forgotten, but Redis does not hold what was read: it has no room, or it changes all "
-		    "the time",
-		    1000);
+		end_reload(v, NULL, fail_held);
 }
 
 static void on_loaded(void *arg, enum err err, size_t keys, bool many)
@@ -330,9 +364,7 @@ static void on_loaded(void *arg, enum err err, size_t keys, bool many)
 
 	(void)many;
 	if (err != ERR_OK) {
-		visitor_later(v, 503, "not_loaded",
-		              "it is forgotten, but could not be loaded: the workers load it with the next question",
-		              1000);
+		end_reload(v, NULL, fail_load);
 		return;
 	}
 	c->loaded_keys = keys;
@@ -345,7 +377,7 @@ static void load(struct visitor *v)
 	struct change *c = v->state;
 
 	if (!cache_defs[c->kind].all) {
-		tell_loaded(v, "one by one");
+		end_reload(v, "one by one", note_end);
 		return;
 	}
 	c->loads++;
@@ -358,6 +390,7 @@ void caches_reload_it(struct visitor *v)
 
 	if (!body || !named(v))
 		return;
+	begin(v, "cache.reload", "{}");
 	if (cache_defs[((struct change *)v->state)->kind].all && !pg_up(v->api->pg))
 		visitor_failed(v, ERR_UNREACHABLE, "PostgreSQL"); /* then nothing is to be forgotten */
 	else

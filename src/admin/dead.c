@@ -297,7 +297,7 @@ static void on_retried(void *arg, unsigned shard, enum err err, const redisReply
 		json_begin_obj(&v->json);
 		json_kv_str(&v->json, "id", text_of(v, *(const struct place *)v->state));
 		json_kv_str(&v->json, "entry", text_of(v, (struct place){shard, entry}));
-		note(v, "dead.retry", target_of(v), arena_printf(v->a, "{\"entry\":\"%s\"}", entry));
+		note(v, "dead.retry", target_of(v), arena_printf(v->a, "{\"entry\":\"%s\"}", entry), note_end);
 		break;
 	case ERR_NOT_FOUND: no_letter(v); break;
 	case ERR_CONFLICT:
@@ -326,6 +326,12 @@ void dead_retry_it(struct visitor *v)
 	ask_one(v, dead_retry_call(v->a, p->shard, v->api->nshards, p->id, force), on_retried);
 }
 
+static void end_drop(struct visitor *v, bool noted)
+{
+	(void)noted;
+	visitor_done(v);
+}
+
 static void on_dropped(void *arg, unsigned shard, enum err err, const redisReply *reply)
 {
 	struct visitor *v = arg;
@@ -345,7 +351,7 @@ static void on_dropped(void *arg, unsigned shard, enum err err, const redisReply
 		json_kv_str(&v->json, "key", l.key.ptr);
 		json_kv_str(&v->json, "error", l.error.ptr);
 		json_end_obj(&v->json);
-		note_without_body(v, "dead.drop", target_of(v), arena_span(v->a, buf_span(&v->out)).ptr);
+		note(v, "dead.drop", target_of(v), arena_span(v->a, buf_span(&v->out)).ptr, end_drop);
 	}
 }
 

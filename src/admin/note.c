@@ -6,42 +6,32 @@
 struct noting {
 	struct visitor *v;
 	const char *action, *target;
-	bool body;
+	note_fn *then;
 };
 
 static void on_noted(void *arg, enum err err, PGresult *rows, const struct pg_fault *fault)
 {
 	const struct noting *n = arg;
-	struct visitor *v = n->v;
 
 	PQclear(rows);
 	if (err != ERR_OK)
-		log_warn("a change is not noted in admin_audit", LOG_STR("actor", v->actor),
+		log_warn("a change is not noted in admin_audit", LOG_STR("actor", n->v->actor),
 		         LOG_STR("action", n->action), LOG_STR("target", n->target), LOG_STR("reason", fault->message));
-	if (!n->body) {
-		visitor_done(v);
-		return;
-	}
-	json_kv_bool(&v->json, "noted", err == ERR_OK);
-	json_end_obj(&v->json);
-	visitor_send(v, 200);
+	n->then(n->v, err == ERR_OK);
 }
 
-static void begin(struct visitor *v, const char *action, const char *target, const char *details, bool body)
+void note(struct visitor *v, const char *action, const char *target, const char *details, note_fn *then)
 {
 	struct noting *n = arena_new(v->a, struct noting);
 
-	*n = (struct noting){v, action, target, body};
+	*n = (struct noting){v, action, target, then};
 	pg_exec(v->api->pg, sql_get("audit"),
 	        PARAMS(span_of(v->actor), span_of(action), span_of(target), span_of(details)), on_noted, n);
 }
 
-void note(struct visitor *v, const char *action, const char *target, const char *details)
+void note_end(struct visitor *v, bool noted)
 {
-	begin(v, action, target, details, true);
-}
-
-void note_without_body(struct visitor *v, const char *action, const char *target, const char *details)
-{
-	begin(v, action, target, details, false);
+	json_kv_bool(&v->json, "noted", noted);
+	json_end_obj(&v->json);
+	visitor_send(v, 200);
 }

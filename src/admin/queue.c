@@ -96,7 +96,7 @@ static void fail_pause(struct visitor *v, const struct pausing *p)
 		visitor_failed(v, p->worst, "Redis");
 }
 
-static void end_pause(struct visitor *v)
+static void tell_pause(struct visitor *v, bool noted)
 {
 	const struct pausing *p = v->state;
 
@@ -108,11 +108,22 @@ static void end_pause(struct visitor *v)
 	json_kv_bool(&v->json, "changed", p->changed);
 	json_kv_str(&v->json, "paused", paused_text(p->now.paused));
 	if (p->changed) {
-		note(v, p->action, arena_printf(v->a, "bot:%s", p->bot ? p->bot : "*"), "{}");
+		note_end(v, noted);
 		return;
 	}
 	json_end_obj(&v->json);
 	visitor_send(v, 200);
+}
+
+/* What has changed is noted, also where another shard could not be told. */
+static void end_pause(struct visitor *v)
+{
+	const struct pausing *p = v->state;
+
+	if (p->changed)
+		note(v, p->action, arena_printf(v->a, "bot:%s", p->bot ? p->bot : "*"), "{}", tell_pause);
+	else
+		tell_pause(v, false);
 }
 
 static void on_paused(void *arg, unsigned shard, enum err err, const redisReply *reply)

@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import PATIENCE, check, finish, free_port, http, wait_for  # noqa: E402
+from lib import PATIENCE, check, finish, free_port, http, start_redis, wait_for  # noqa: E402
 from stack import Stack, binary_from_argv, light  # noqa: E402
 
 ADMIN, VIEWER = "admin-token-of-the-tests", "viewer-token-of-the-tests"
@@ -567,6 +567,54 @@ def dead():
     r.delete("shoal:{0}:dead")
 
 
+# ---- several shards
+
+def shards():
+    """Three, which nobody works off: letters are laid in by hand."""
+    redis = [start_redis() for _ in range(3)]
+    other = start_admin(SHOAL_REDIS_URL=",".join(r.url for r in redis), SHOAL_CACHE_REDIS_URL=stack.redis.url)
+    want = []
+    for n, r in enumerate(redis):
+        for ms in (1700000000000, 1700000000001, 1700000000001 + n, 1700000000005):
+            for seq in range(3):
+                entry = "%d-%d" % (ms, seq + 10 * len([w for w in want if w[:2] == (ms, n)]))
+                with contextlib.suppress(Exception):  # the same id twice
+                    r.client().xadd("shoal:{%d}:dead" % n, {"id": "1-1", "error": "by hand", "entry": "", "bot": "persona",
+                                                            "body": "{}"}, id=entry)
+                    want.append((ms, n, int(entry.split("-")[1])))
+    want = ["%d:%d-%d" % (n, ms, seq) for ms, n, seq in sorted(want, reverse=True)]
+    for limit in (1, 2, 5, 100):
+        found, cursor = [], ""
+        while cursor is not None and len(found) <= len(want):
+            said = ask("GET", "/api/dead?limit=%d&cursor=%s" % (limit, cursor), server=other)
+            found += [x["id"] for x in said.json["letters"]]
+            cursor = said.json["next_cursor"]
+        check("letters of all shards in order, %d at a time" % limit, found == want and said.json["total"] == len(want),
+              (found, want))
+    expect("an id without its shard is none", ask("GET", "/api/dead/1700000000000-0", server=other), 404)
+    check("one of a shard", ask("GET", "/api/dead/2:1700000000005-0", server=other).json["id"] == "2:1700000000005-0")
+    expect("is dropped there", ask("DELETE", "/api/dead/2:1700000000005-0", server=other), 204)
+    check("and only there", [r.client().xlen("shoal:{%d}:dead" % n) for n, r in enumerate(redis)] ==
+          [sum(w.startswith("%d:" % n) for w in want) - (n == 2) for n in range(3)])
+    said = ask("POST", "/api/queue/pause", {}, server=other)
+    check("a pause is told to all", said.status == 200 and [
+        r.client().hget("shoal:{%d}:conf" % n, "paused") for n, r in enumerate(redis)] == 3 * [b"*"], said)
+    redis[1].stop()
+    said = wait_for(lambda: (lambda q: q if not q.json["shards"][1]["reachable"] else None)(
+        ask("GET", "/api/queue", server=other)))
+    check("a shard that is away is said, the others are counted", said.status == 200 and
+          [s["reachable"] for s in said.json["shards"]] == [True, False, True] and
+          said.json["dead"] == sum(w[0] != "1" for w in want) - 1, said)
+    said = ask("POST", "/api/queue/resume", {}, server=other)
+    check("who resumes is told which shard did not hear", said.status == 503 and "shard 1" in said.error["message"], said)
+    check("what did change is noted", stack.pg.rows("SELECT action FROM admin_audit WHERE action LIKE 'queue.%%' ORDER BY id"
+                                                    )[-1] == ("queue.resume",))
+    expect("a list that would have holes is none", ask("GET", "/api/dead", server=other), 503)
+    check("one of a shard in reach", ask("GET", "/api/dead/0:1700000000000-0", server=other).status == 200)
+    expect("one of a shard that is away", ask("GET", "/api/dead/1:1700000000000-0", server=other), 503)
+    other.stop()
+
+
 # ---- servers that are away
 
 def away():
@@ -664,6 +712,7 @@ performance()
 caches()
 events()
 dead()
+shards()
 away()
 hostile()
 login_limit()
