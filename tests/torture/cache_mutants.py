@@ -35,18 +35,18 @@ SCRIPTS = {
 # name -> (chaos, environment, file, text, instead)
 SOURCES = {
     "value_is_kept_though_it_changed_meanwhile": (
-        "delay_writes", {}, "cache_flight.c", "if (!f->changed && belief &&", "if (belief &&"),
+        "delay_writes", {}, "cache_flight_table.c", "if (!f->changed && belief &&", "if (belief &&"),
     "read_serves_who_came_after_it": (
-        "delay_writes", {}, "cache_flight.c",
-        "static void answer(struct flight *f, enum err err, struct cache_value *v)\n{\n",
-        "static void answer(struct flight *f, enum err err, struct cache_value *v)\n{\n"
+        "delay_writes", {}, "cache_flight_table.c",
+        "void flight_answer(struct flight *f, enum err err, struct cache_value *v)\n{\n",
+        "void flight_answer(struct flight *f, enum err err, struct cache_value *v)\n{\n"
         "\tcache_wants_move(&f->waiting, &f->serving);\n"),
     "memory_is_believed_without_end": (
         "stop", {}, "cache_track.c", "clock_ms() < t->sure_ms + TRUST_MS;\n}", "true;\n}"),
     "memory_survives_the_loss_of_tracking": (
-        "cut_tracking", {}, "cache.c", "\tc->kept = false;\n\tcache_memory_clear(c->memory);", "\tc->kept = false;"),
+        "cut_tracking", {}, "cache_believe.c", "\tc->kept = false;\n\tcache_memory_clear(c->memory);", "\tc->kept = false;"),
     "changes_are_not_heard": (
-        "cut_postgres", {}, "cache.c", "case CACHE_KEY_VALUE: forget(c, kind, rest); break;", "case CACHE_KEY_VALUE: break;"),
+        "cut_postgres", {}, "cache_believe.c", "case CACHE_KEY_VALUE: cache_forget(c, kind, rest); break;", "case CACHE_KEY_VALUE: break;"),
     "generation_of_another_server_is_believed": (
         "old_redis", {}, "cache_gen.c", "\tif (!ident || generation.len <= ident ||",
         "\tif (ident && generation.len > ident) {\n"

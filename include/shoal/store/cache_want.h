@@ -1,4 +1,4 @@
-/* Those who asked for a value of a cache and wait to be told. Only cache_flight.c. */
+/* Those who asked for a value of a cache and wait to be told. Only cache_flight*.c. */
 #ifndef SHOAL_STORE_CACHE_WANT_H
 #define SHOAL_STORE_CACHE_WANT_H
 
