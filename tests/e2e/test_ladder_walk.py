@@ -62,5 +62,10 @@ check("and stand in the record",
     [c["method"] for c in calls if c["method"] in ("interaction", "editOriginal")][:3] == ["interaction", "interaction",
     "editOriginal"] and
       all(c["took_ms"] > 0 for c in calls if c["method"] == "interaction"), calls[:4])
+stack.control("POST", "faults", {"method": "interaction", "kind": "delay", "ms": 700, "count": 1})
+late = stack.command(ANN, "help")
+edits = [c["status"] for c in stack.calls() if c["parameters"].get("interaction_id") == late["id"] and c["via"] == "http"]
+check("where Discord knows late of the first response, it is asked again", "/queue" in late["original"]["content"] and
+    len(edits) > 1 and edits[-1] == 200 and set(edits[:-1]) == {404}, (edits, late))
 check("nothing is left", stack.settled() and stack.queue()["dead"] == 0, stack.queue())
 finish()
