@@ -12,7 +12,7 @@
 #define LOCK_LIFE_MS 15000
 #define HURRIED_LIFE_MS 3000
 #define OPEN_MS 10000            /* a patient job's connection comes in this time */
-#define PATIENCE_MS (10 * 60000) /* and bears such statements */
+#define PATIENCE_MS (30 * 60000) /* and bears such statements */
 #define PAUSE_MS 50 /* between two steps, but at least twice the time of the last: others need the servers too */
 
 /* IDLE ──the timer: is it due?──> ASKING ──due──> WAITING for the lock ──held: still due?──> ASKING ──due──> STEPPING
