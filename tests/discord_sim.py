@@ -2,13 +2,14 @@
 import contextlib
 import json
 import os
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from lib import Process, clean_env, free_port, http, temp_dir, wait_for
+from lib import PATIENCE, Process, clean_env, free_port, http, temp_dir, wait_for
 from stack import APP_ID, APP_TOKEN, binary_from_argv
 
 PONG = {"type": 1}
@@ -94,6 +95,21 @@ class Sim:
             return a.status, json.loads(a.body) if a.body else None, a.headers
         except ValueError:
             return a.status, a.body, a.headers
+
+    def burst(self, method, path, body=None, token=APP_TOKEN, n=1):
+        """The same call n times at one moment: all are sent before the first answer is read. path: a function of the number."""
+        raw = b"" if body is None else json.dumps(body).encode()
+        head = "%s /api/v10%s HTTP/1.1\r\nHost: sim\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n"
+        auth = "Authorization: Bot %s\r\n" % token if token else ""
+        answers = []
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as s, s.makefile("rb") as f:
+            s.sendall(b"".join((head % (method, path(i), len(raw), auth)).encode() + raw for i in range(n)))
+            for _ in range(n):
+                status = int(f.readline().split()[1])
+                headers = dict(line.decode().strip().lower().split(": ", 1) for line in iter(f.readline, b"\r\n"))
+                out = f.read(int(headers.get("content-length", 0)))
+                answers.append((status, json.loads(out) if out else None, headers))
+        return answers
 
     def hook(self, method, token, path="", body=None, app=APP_ID):
         return self.rest(method, "/webhooks/%s/%s%s" % (app, token, path), body, token=None)
