@@ -93,6 +93,17 @@ def test_the_one_that_learns_is_lost():
     is_what(ask(), FIRST, 5000)
 
 
+def test_the_one_that_learns_is_lost_beside_a_bucket_that_lasts():
+    rig.fresh()
+    ask(route="edit")
+    told(0, 60, route="edit", bucket="e")
+    is_what(ask(), GO)
+    rig.after(4.9)
+    is_what(ask(), FIRST, 100)
+    rig.after(0.2)
+    is_what(ask(), GO)
+
+
 def test_answers_that_name_no_bucket():
     rig.fresh()
     ask()
@@ -166,6 +177,17 @@ def test_answers_that_overtake():
     told(2, 5)
     is_what(ask(), GO)
     is_what(ask(), EMPTY)
+
+
+def test_the_latest_end_that_was_told_counts():
+    rig.fresh()
+    ask()
+    told(4, 5)
+    for _ in range(4):
+        ask()
+    told(1, 5)
+    told(0, 4.6)  # its answer took less time
+    is_what(ask(), EMPTY, 5000)
 
 
 def test_less_is_counted_than_went_out():
