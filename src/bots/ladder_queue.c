@@ -67,6 +67,11 @@ static void answer_about(struct decision *d, const struct update *u, enum text t
 	answer(d, u, text, (const struct slot[]){WORDS(slot, value), {0}});
 }
 
+const char *ladder_number(struct arena *a, int64_t n)
+{
+	return arena_printf(a, "%lld", (long long)n);
+}
+
 static bool ear_hears(const struct ladder_ear *e, const struct facts *f)
 {
 	return e->token && *e->token && f->now_ms < e->till + TOKEN_MORE_MS;
@@ -160,7 +165,7 @@ static bool races_sound(const struct chosen *c, const struct update *u, const st
 	else if (c->n == 0)
 		answer_about(d, u, TEXT_WHICH_RACES, "example", example(f));
 	else if (c->n > RACES_MAX)
-		answer_about(d, u, TEXT_MANY_RACES, "most", arena_printf(d->arena, "%d", RACES_MAX));
+		answer_about(d, u, TEXT_MANY_RACES, "most", ladder_number(d->arena, RACES_MAX));
 	return !c->unknown && c->n > 0 && c->n <= RACES_MAX;
 }
 
@@ -172,7 +177,7 @@ static bool vetoes_sound(const struct chosen *c, const struct update *u, struct 
 	if (c->unknown)
 		answer_about(d, u, TEXT_NO_MAP, "name", c->unknown);
 	else if (c->n > most)
-		answer_about(d, u, TEXT_MANY_VETOES, "most", arena_printf(d->arena, "%zu", most));
+		answer_about(d, u, TEXT_MANY_VETOES, "most", ladder_number(d->arena, (int64_t)most));
 	return !c->unknown && c->n <= most;
 }
 
@@ -218,16 +223,16 @@ static void enter(const struct update *u, const struct facts *f, const struct ch
                   const struct chosen *vetoes, struct decision *d)
 {
 	struct params *p = decision_commit(d, "ladder_queue");
-	const char *till = arena_printf(d->arena, "%lld", (long long)wait_till(u, f));
+	const char *till = ladder_number(d->arena, wait_till(u, f));
 
 	params_i64(p, u->from.id);
 	params_text(p, races->codes);
 	params_text(p, vetoes->codes);
 	params_bool(p, !is_line(f, "waiting"));
-	decision_errand(d, "enter", arena_printf(d->arena, "%lld", (long long)u->from.id),
-	                arena_printf(d->arena, "%lld", (long long)u->serial), till, races->ratings, "token",
-	                u->token ? u->token : "", "channel", arena_printf(d->arena, "%lld", (long long)u->chat_id),
-	                "region", f->player.region ? f->player.region : "", "vetoes", vetoes->codes, NULL);
+	decision_errand(d, "enter", ladder_number(d->arena, u->from.id), ladder_number(d->arena, u->serial), till,
+	                races->ratings, "token", u->token ? u->token : "", "channel",
+	                ladder_number(d->arena, u->chat_id), "region", f->player.region ? f->player.region : "",
+	                "vetoes", vetoes->codes, NULL);
 }
 
 void ladder_queue(const struct update *u, const struct facts *f, struct decision *d)

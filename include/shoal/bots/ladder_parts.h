@@ -45,6 +45,8 @@ void ladder_board(const struct update *u, const struct facts *f, struct decision
 
 /* --- the line of those who wait, matches */
 
+const char *ladder_number(struct arena *a, int64_t n);
+
 /* Nobody waits for longer: the platform forgets by which token they can be told a minute later. */
 #define LADDER_WAIT_MS (14 * INT64_C(60000))
 
