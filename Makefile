@@ -158,7 +158,7 @@ bench-press: all
 bench-leaderboard: all
 	@/usr/bin/python3 tests/bench/leaderboard.py $(B)/shoal
 
-# a crowd that queues at one moment while the workers that pair it are killed. By environment: PLAYERS, WORKERS, KILLS, SEED
+# a crowd that queues at one moment while the workers that pair it are killed, and Redis. By environment: PLAYERS, WORKERS, KILLS, SEED
 crowd: all
 	@/usr/bin/python3 tests/crowd/run.py $(B)/shoal
 

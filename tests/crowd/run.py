@@ -1,4 +1,4 @@
-"""A crowd that queues at one moment while the workers that pair it are killed, and a judge of what came of it.
+"""A crowd that queues at one moment while the workers that pair it are killed, and once Redis; a judge of what came of it.
 
     crowd/run.py [build/shoal]      PLAYERS=5000 WORKERS=4 KILLS=8 SEED=1
 """
@@ -77,6 +77,9 @@ class Crowd:
             self.stack.workers.remove(worker)
             self.stack.add_worker()
             self.kills += 1
+            if self.kills == 1 and KILLS > 2:
+                self.stack.redis.kill()
+                self.stack.redis = self.stack.redis.again()
             wait_for(lambda: all(self.stack.ready(w) for w in self.stack.workers), 30)
 
     def rest(self):
