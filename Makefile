@@ -21,7 +21,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
 lib = $(B)/lib$(1).a
 objs = $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/$(1)/*.c))
 LIBS := $(foreach l,$(LAYERS),$(call lib,$(l)))
-EMBED := $(sort $(wildcard lua/*.lua sql/*/*.sql src/sim/web/*))
+EMBED := $(sort $(wildcard lua/*.lua sql/*/*.sql src/sim/web/* src/admin/web/*))
 
 .PHONY: all
 all: $(B)/shoal

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shoal/admin/auth.h"
+#include "shoal/admin/page.h"
 #include "shoal/admin/routes.h"
 #include "shoal/admin/visitor.h"
 
@@ -16,7 +17,17 @@ struct route {
 	void (*fn)(struct visitor *v);
 };
 
+/* Who the caller is, for a page that shows only what they may do. */
+static void session_look(struct visitor *v)
+{
+	json_begin_obj(&v->json);
+	json_kv_str(&v->json, "role", v->role == ROLE_ADMIN ? "admin" : "viewer");
+	json_end_obj(&v->json);
+	visitor_send(v, 200);
+}
+
 static const struct route routes[] = {
+    {"GET", "/api/session", ROLE_VIEWER, session_look},
     {"GET", "/api/analytics/start-codes", ROLE_VIEWER, codes_list},
     {"POST", "/api/analytics/start-codes", ROLE_ADMIN, codes_add},
     {"PUT", "/api/analytics/start-codes/{code}", ROLE_ADMIN, codes_set},
@@ -92,6 +103,7 @@ static bool let_in(struct visitor *v, const struct route *route)
 	struct login login = auth_login(v->api->auth, v->r);
 
 	v->actor = login.actor;
+	v->role = login.role;
 	if (login.wait_ms)
 		visitor_later(v, 429, "too_many_logins", "too many wrong tokens came from there", login.wait_ms);
 	else if (login.role == ROLE_NONE)
@@ -119,6 +131,8 @@ void admin_handle(void *arg, struct httpd_request *r)
 	const char *allow;
 
 	if (!span_starts(span_of(httpd_path(r)), PREFIX)) {
+		if (page_serve(v))
+			return;
 		visitor_refuse(v, 404, "not_found", "there is no such path");
 		return;
 	}

@@ -50,6 +50,13 @@ void visitor_send(struct visitor *v, int status)
 		reply(v, status, NULL);
 }
 
+void visitor_send_file(struct visitor *v, const char *content_type, struct span body)
+{
+	count(v, 200);
+	buf_release(&v->out);
+	httpd_reply(v->r, 200, content_type, body, NULL);
+}
+
 /* The header is for proxies that would hold the stream back. */
 struct httpd_request *visitor_stream(struct visitor *v, const char *content_type)
 {

@@ -27,7 +27,7 @@ static void say_admin(const struct stack *s)
 	const char *why, *full = home_secret(s->home, "admin_token", "", &why),
 	                 *view = home_secret(s->home, "viewer_token", "", &why);
 
-	say_line("  Admin API            http://127.0.0.1:%u/api/", stack_unit(s, U_ADMIN)->port);
+	say_line("  Dashboard            http://127.0.0.1:%u/", stack_unit(s, U_ADMIN)->port);
 	say_line("    with all rights    %s", full ? full : why);
 	say_line("    to look only       %s", view ? view : why);
 }

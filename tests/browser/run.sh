@@ -12,7 +12,7 @@ mkdir -p build/browser && cd build/browser || exit 1
 rm -f ./*.png
 
 # Installed once per version; offline from then on.
-if ! cmp -s "$here/package-lock.json" installed.lock || [ ! -d node_modules/playwright-core ] || [ ! -d node_modules/discord-interactions ]; then
+if ! cmp -s "$here/package-lock.json" installed.lock || [ ! -d node_modules/playwright-core ] || [ ! -d node_modules/discord-interactions ] || [ ! -d node_modules/axe-core ]; then
 	rm -rf node_modules installed.lock
 	cp "$here/package.json" "$here/package-lock.json" . || exit 1
 	if ! npm ci --no-audit --no-fund --ignore-scripts >npm.log 2>&1; then

@@ -4,8 +4,9 @@
 // folder, from where playwright-core and discord-interactions are taken too. Prints "ok NAME" or "not ok NAME"; a scenario
 // ends at its first failure.
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { theDashboard } from "./admin.mjs";
 import { twoPlayers } from "./discord.mjs";
 import { theSignatures } from "./signatures.mjs";
 import { Person, Stack, alive, desk, expect, outcome, phone, play, processesOf, refuses, report, until } from "./people.mjs";
@@ -13,6 +14,7 @@ import { Person, Stack, alive, desk, expect, outcome, phone, play, processesOf, 
 const required = createRequire(`${process.cwd()}/`);
 const { chromium } = required("playwright-core");
 const { verifyKey } = required("discord-interactions");
+const axe = readFileSync(required.resolve("axe-core/axe.min.js"), "utf8");
 const [binary, browserPath] = process.argv.slice(2);
 const marlow = /I am Marlow/, rex = /Captain Rex here/, luna = /I am Luna/;
 
@@ -378,6 +380,7 @@ async function main() {
 		const eve = await byALink(browser, stack);
 		const traders = await aTrade(browser, stack);
 		const table = await twoPlayers(browser, stack);
+		await theDashboard(browser, stack, axe);
 		await theSignatures(stack, verifyKey);
 		await theEnd(stack, [ada, ben, eve, ...traders, table].filter(Boolean));
 	} catch (error) {

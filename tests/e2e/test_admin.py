@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import socket
 import sys
@@ -85,7 +86,7 @@ ROUTES = [("GET", CODES, 200), ("POST", CODES, 422), ("PUT", CODES + "/nobody", 
           ("POST", "/api/queue/resume", 422), ("GET", "/api/workers", 200), ("GET", "/api/performance", 200),
           ("GET", "/api/dead", 200), ("GET", "/api/dead/1-1", 404), ("POST", "/api/dead/1-1/retry", 404),
           ("DELETE", "/api/dead/1-1", 404), ("GET", "/api/cache", 200), ("POST", "/api/cache/nothing/invalidate", 404),
-          ("POST", "/api/cache/nothing/reload", 404)]
+          ("POST", "/api/cache/nothing/reload", 404), ("GET", "/api/session", 200)]
 # that change nothing even where they are let in
 HARMLESS = {"/api/queue/pause": {"bot": "nobody"}, "/api/queue/resume": {"bot": "nobody"}}
 
@@ -119,6 +120,24 @@ def tokens():
               h.get("cache-control") == "no-store" and h.get("x-content-type-options") == "nosniff" and
               h.get("x-frame-options") == "DENY" and "default-src 'none'" in h.get("content-security-policy", "") and
               "unsafe" not in h.get("content-security-policy", ""), h)
+
+
+def page():
+    said = http("GET", admin.url + "/")
+    check("the page is for everybody", said.status == 200 and said.headers["content-type"].startswith("text/html") and
+          b"<script" in said.body and b"style=" not in said.body, said)
+    files = re.findall(rb'(?:src|href)="(/[^"]+)"', said.body)
+    scripts = [f for f in files if f.endswith(b".js")]
+    for script in scripts:
+        text = http("GET", admin.url + script.decode()).body
+        found = [b"/" + f for f in re.findall(rb'from "\./([a-z]+\.js)"', text)]
+        scripts += [f for f in found if f not in scripts]
+    check("all that it loads is there", len(scripts) > 8 and all(
+        http("GET", admin.url + f.decode()).status == 200 for f in set(files + scripts)), (files, scripts))
+    said = ask("POST", "/", {}, token=None)
+    check("and is only read", said.status == 405, said)
+    check("who one is", ask("GET", "/api/session").json == {"role": "admin"} and
+          ask("GET", "/api/session", token=VIEWER).json == {"role": "viewer"})
 
 
 # ---- start codes
@@ -702,6 +721,7 @@ def metrics():
 
 prepare()
 tokens()
+page()
 codes()
 wrong_codes()
 at_once()

@@ -93,9 +93,9 @@ print("taken", flush=True); time.sleep(600)' >"$work/taken" &
 	page=$(sed -n 's/^  Chat with the bot *//p' "$work/out")
 	check page_answers python3 -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)' "$page"
 	check two_workers count_workers 2
-	api=$(sed -n 's/^  Admin API *//p' "$work/out") token=$(sed -n 's/^    with all rights *//p' "$work/out")
+	api=$(sed -n 's/^  Dashboard *//p' "$work/out") token=$(sed -n 's/^    with all rights *//p' "$work/out")
 	check admin_answers python3 -c 'import json, sys, urllib.request as u
-assert json.load(u.urlopen(u.Request(sys.argv[1] + "analytics/start-codes", headers={"Authorization": "Bearer " + sys.argv[2]}), timeout=5))' "$api" "$token"
+assert json.load(u.urlopen(u.Request(sys.argv[1] + "api/analytics/start-codes", headers={"Authorization": "Bearer " + sys.argv[2]}), timeout=5))' "$api" "$token"
 	if [ -z "$as" ] && [ "$(id -u)" = 0 ]; then
 		owner=$(stat -c %U "/proc/$(field postgres)")
 		[ "$owner" = postgres ] && ok postgres_is_not_root || not_ok postgres_is_not_root "$owner"

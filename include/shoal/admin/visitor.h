@@ -15,6 +15,7 @@ struct visitor {
 	struct arena *a;   /* of the request */
 	const char *label; /* of the metric: the path as the table of routes has it, or "other" */
 	const char *param; /* what stands for {...} in the path; NULL: it has none */
+	enum role role;
 	const char *actor; /* for admin_audit */
 	void *state;       /* the route's own, while it waits */
 	int status;        /* of the answer that is ready, while something is still waited for */
@@ -28,6 +29,7 @@ struct visitor *visitor_new(struct api *api, struct httpd_request *r);
 
 void visitor_send(struct visitor *v, int status); /* with what v->json has written */
 void visitor_done(struct visitor *v);             /* 204 */
+void visitor_send_file(struct visitor *v, const char *content_type, struct span body); /* 200 */
 /* 200 with a stream (httpd.h), which is the caller's to end; v is of no more use. */
 struct httpd_request *visitor_stream(struct visitor *v, const char *content_type);
 /* {"error":{"code","message"}} */

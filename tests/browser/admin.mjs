@@ -1,0 +1,187 @@
+// The dashboard: an admin at a desk, with the mouse and by keyboard, and somebody who may only look, on a phone.
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Person, desk, expect, phone, play, until } from "./people.mjs";
+
+const sections = ["Now", "Start codes", "People", "Caches", "Workers", "Latency", "Dead letters"];
+
+export async function theDashboard(browser, stack, axe) {
+	const said = stack.said();
+	const where = { page: said.match(/Dashboard +(http:\S+)/)?.[1] ?? "http://nowhere/" };
+	const tokens = { full: said.match(/with all rights +(\S+)/)?.[1], view: said.match(/to look only +(\S+)/)?.[1] };
+	const redis = (...words) => execFileSync("redis-cli", ["--no-auth-warning", "-u",
+		readFileSync(join(stack.folder, ".shoal/secrets/redis_url"), "utf8").trim(), ...words], { encoding: "utf8" });
+	const simulator = async (path, body) => (await fetch(`${stack.page}sim/${path}`, body && { method: "POST",
+		headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) })).json();
+	let ann, vic;
+
+	const signIn = async (person, token) => {
+		await person.page.getByLabel("Token").fill(token);
+		await person.page.keyboard.press("Enter");
+	};
+	const goTo = async (person, title) => {
+		await person.page.getByRole("link", { name: title, exact: true }).click();
+		await person.sees(person.page.getByRole("heading", { level: 1, name: title, exact: true }), title);
+		await until(async () => !(await person.page.locator("[aria-busy]").count()), `${title} is there`);
+	};
+	const dialog = (person) => person.page.getByRole("dialog");
+	const row = (person, text) => person.page.getByRole("row").filter({ hasText: text });
+	const looksRight = async (person, name) => {
+		await person.hasNoSidewaysScroll(name);
+		await person.controlsAreFit(name);
+		if (axe) {
+			await person.page.evaluate(axe);
+			const found = await person.page.evaluate(async () => (await window.axe.run(document, { resultTypes: ["violations"] })).violations
+				.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).join(" | ")}`));
+			expect(!found.length, `${name}: ${found.join("\n")}`);
+		}
+	};
+	const reads = (list) => list.map((m) => m.text ?? "").join("\n");
+
+	await play("dashboard", [
+		["asks_for_the_token", async () => {
+			expect(tokens.full && tokens.view, "no tokens were printed");
+			ann = await Person.at(browser, where, "Ann", desk);
+			await ann.page.goto(where.page);
+			await ann.focused("token");
+			await looksRight(ann, "sign-in");
+			await signIn(ann, "wrong");
+			await ann.sees(ann.page.getByText("This token is not the right one."), "that the token is wrong");
+			expect(ann.troubles.length > 0 && ann.troubles.every((t) => t.includes("401")), ann.troubles.join("\n"));
+			ann.troubles.length = 0;
+			await ann.picture("desk-light-dashboard-0-sign-in");
+		}],
+		["shows_what_goes_on", async () => {
+			await signIn(ann, tokens.full);
+			await ann.sees(ann.page.getByText("2 of 2", { exact: true }), "both workers");
+			await ann.sees(ann.page.getByText("● live"), "that it is live");
+			await looksRight(ann, "Now");
+			await ann.reachesAllByKeyboard("Now");
+		}],
+		["code_with_a_fault_is_refused_at_its_field", async () => {
+			await goTo(ann, "Start codes");
+			await ann.button("New code").click();
+			await ann.page.getByLabel("Code", { exact: true }).fill("flyer-7");
+			await ann.page.getByLabel("Persona").fill("nobody");
+			await ann.page.keyboard.press("Enter");
+			await ann.sees(dialog(ann).getByRole("alert").filter({ hasText: "no such persona" }), "what is wrong");
+			await ann.focused("code-persona");
+			ann.troubles = ann.troubles.filter((t) => !t.includes("422"));
+			await looksRight(ann, "a new code");
+			await ann.picture("desk-light-dashboard-1-new-code");
+		}],
+		["code_is_made", async () => {
+			await ann.page.getByLabel("Persona").fill("luna");
+			await ann.page.getByLabel("Description").fill("Flyers <b>at</b> the fair");
+			await ann.button("Make it").click();
+			await ann.gone(dialog(ann), "the dialog");
+			await ann.sees(row(ann, "flyer-7").filter({ hasText: "Flyers <b>at</b> the fair" }), "the new code");
+		}],
+		["code_works_in_a_chat_at_once", async () => {
+			await simulator("message", { bot: "persona", user_id: 7007, text: "/start flyer-7" });
+			const asked = await until(async () => (await simulator("chat?bot=persona&chat_id=7007")).messages?.find((m) => m.reply_markup), "the question of age");
+			await simulator("press", { bot: "persona", user_id: 7007, chat_id: 7007, message_id: asked.message_id,
+				data: asked.reply_markup.inline_keyboard[0][0].callback_data });
+			await until(async () => /Luna/.test(reads((await simulator("chat?bot=persona&chat_id=7007")).messages)), "Luna answers");
+			await until(async () => {
+				await ann.button("Look again").click();
+				return row(ann, "flyer-7").getByText("1", { exact: true }).isVisible();
+			}, "that one came by it");
+			await looksRight(ann, "Start codes");
+			await ann.picture("desk-light-dashboard-2-codes");
+		}],
+		["code_is_changed_and_kept_from_harm", async () => {
+			await ann.button("Change flyer-7").click();
+			await ann.page.getByLabel("Active").uncheck();
+			await ann.button("Save").click();
+			await ann.sees(row(ann, "flyer-7").getByText("inactive"), "that it is inactive");
+			await ann.button("Remove flyer-7").click();
+			await dialog(ann).getByRole("button", { name: "Remove" }).click();
+			await ann.sees(dialog(ann).getByText("1 people came by it"), "that somebody came by it");
+			ann.troubles = ann.troubles.filter((t) => !t.includes("409"));
+			await dialog(ann).getByRole("button", { name: "Cancel" }).click();
+			await ann.sees(row(ann, "flyer-7"), "that it stays");
+		}],
+		["people_are_found", async () => {
+			await goTo(ann, "People");
+			await ann.page.getByLabel(/begins with/).fill("7007");
+			await ann.page.keyboard.press("Enter");
+			await ann.sees(row(ann, "7007").filter({ hasText: "flyer-7" }), "who came by the code");
+			await ann.page.getByLabel(/begins with/).fill("nobody is called so");
+			await ann.page.keyboard.press("Enter");
+			await ann.sees(ann.page.getByText("Nobody is called so."), "nobody");
+			await ann.page.getByLabel(/begins with/).fill("");
+			await ann.page.keyboard.press("Enter");
+			await ann.sees(row(ann, "7007"), "all of them");
+			await looksRight(ann, "People");
+			await ann.picture("desk-light-dashboard-3-people");
+		}],
+		["cache_is_forgotten", async () => {
+			await goTo(ann, "Caches");
+			await looksRight(ann, "Caches");
+			await ann.button("Forget of persona").click();
+			await ann.button("Forget").click();
+			await ann.sees(ann.page.getByText(/values forgotten; \d programs have heard/), "that the workers have heard");
+			await ann.button("Load anew: persona").click();
+			await dialog(ann).getByRole("button", { name: "Load anew" }).click();
+			await ann.picture("desk-light-dashboard-4-caches");
+		}],
+		["dead_letters_are_looked_at_retried_and_dropped", async () => {
+			redis("xadd", "shoal:{0}:updates", "*", "bot", "nobody", "lane", "telegram:nobody:1", "body", '{"hello":"<i>you</i>"}');
+			await until(() => redis("xlen", "shoal:{0}:dead").trim() === "1", "a dead letter");
+			await goTo(ann, "Dead letters");
+			await looksRight(ann, "Dead letters");
+			await ann.button(/^Show 0:/).click();
+			await ann.sees(dialog(ann).getByText('"<i>you</i>"'), "its body");
+			await looksRight(ann, "a dead letter");
+			await ann.picture("desk-light-dashboard-5-dead");
+			await ann.button("Close").click();
+			const before = await ann.button(/^Show 0:/).getAttribute("aria-label");
+			await ann.button(/^Retry 0:/).click();
+			await until(async () => {
+				await ann.button("Look again").click();
+				return await ann.button(/^Show 0:/).getAttribute("aria-label") !== before;
+			}, "that it failed anew");
+			await ann.button(/^Drop 0:/).click();
+			await dialog(ann).getByRole("button", { name: "Drop" }).click();
+			await ann.sees(ann.page.getByText("There are no dead letters."), "that it is gone");
+		}],
+		["bots_are_paused", async () => {
+			await goTo(ann, "Now");
+			await ann.button("Pause the bots").click();
+			await ann.button("Pause").click();
+			await ann.sees(ann.page.getByText("Paused: all"), "that all are paused");
+			await ann.button("Let them go on").click();
+			await ann.gone(ann.page.getByText("Paused: all"), "the pause");
+			await ann.picture("desk-light-dashboard-6-now");
+			ann.hadNoTrouble();
+		}],
+		["viewer_sees_no_buttons_that_change", async () => {
+			vic = await Person.at(browser, where, "Vic", phone, "dark");
+			await vic.page.goto(where.page);
+			await signIn(vic, tokens.view);
+			for (const title of sections) {
+				await goTo(vic, title);
+				if (title === "Now")
+					await vic.sees(vic.page.getByText("2 of 2", { exact: true }), "both workers");
+				await looksRight(vic, `${title} on a phone`);
+				const names = await vic.page.locator("#view").getByRole("button").allTextContents();
+				expect(names.every((n) => ["Look again", "Search", "Show more", "Show"].includes(n)), `${title} offers ${names}`);
+				await vic.picture(`phone-dark-dashboard-${sections.indexOf(title)}-${title.toLowerCase().replace(" ", "-")}`);
+			}
+			vic.hadNoTrouble();
+		}],
+		["token_stays_with_the_tab_until_one_signs_out", async () => {
+			await vic.page.reload();
+			await vic.sees(vic.page.getByRole("heading", { level: 1, name: "Dead letters" }), "the same section");
+			await vic.button("Sign out").click();
+			await vic.focused("token");
+			await vic.page.reload();
+			await vic.focused("token");
+			vic.hadNoTrouble();
+			await ann.context.close();
+			await vic.context.close();
+		}],
+	], () => [ann, vic].filter(Boolean));
+}
