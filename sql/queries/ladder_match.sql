@@ -1,4 +1,4 @@
--- Two players who were paired have a match: once for their pairing.
+-- Two players who were paired have a match: once for their pairing, and not before they have reported the last one.
 -- $1 key   $2 effects
 -- $3 player_1
 -- $4 player_2
@@ -15,6 +15,10 @@ WITH guard AS (
 		idempotency_key)
 	SELECT $3::bigint, $4::bigint, $5::text, $6::text, $7::text, $8::text, $9::bigint, $9::bigint, $10::bigint, key
 	FROM guard
+	WHERE NOT EXISTS (SELECT FROM matches_1v1
+			WHERE player_1 IN ($3::bigint, $4::bigint) AND result IS NULL AND report_1 IS NULL)
+		AND NOT EXISTS (SELECT FROM matches_1v1
+			WHERE player_2 IN ($3::bigint, $4::bigint) AND result IS NULL AND report_2 IS NULL)
 	ON CONFLICT (idempotency_key) DO NOTHING
 	RETURNING id
 )

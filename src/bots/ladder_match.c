@@ -141,7 +141,8 @@ static bool in_time(const struct facts *f, const struct side s[2])
 	return f->now_ms < s[0].ear.till + LATE_MS && f->now_ms < s[1].ear.till + LATE_MS;
 }
 
-/* Who is still a player goes back to their place. */
+/* Who is still a player goes back to their place. Not so who has a match to report: a /queue of before that match, held
+ * up until it was made, has put them into the line once more. */
 static void undo(const char *key, const struct facts *f, const struct side s[2], struct decision *d)
 {
 	decision_errand(d, "paired", key, ladder_number(d->arena, s[0].ear.person), f->match.player_1 ? "back" : "met",
@@ -168,12 +169,12 @@ void ladder_match(const struct update *u, const struct facts *f, struct decision
 	const struct fact_choice *map;
 	const char *region;
 
-	if (f->conflict) { /* it was made before */
-		decision_ignore(d);
-		return;
-	}
 	if (!f->match.player_1 || !f->match.player_2 || !in_time(f, s)) {
 		undo(u->args[0], f, s, d);
+		return;
+	}
+	if (f->conflict) { /* it was made before */
+		decision_ignore(d);
 		return;
 	}
 	map = pick_map(f, &s[0], &s[1]);

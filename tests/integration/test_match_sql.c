@@ -105,6 +105,19 @@ static void a_match_is_made_once(void)
 	f = load("ladder_queue_load", "9", NULL);
 	CHECK(f.match.id == 1 && f.match.player_1 == 7);
 	CHECK_STR(f.match.name_1, "Ann");
+	/* nor is paired, on whichever side */
+	must("INSERT INTO players (discord_uid, setup_completed_at) VALUES (11, now())");
+	CHECK_STR(COMMIT("ladder_match", "match_7_11_1", "7", "11", "a", "b", NONE, NONE, NONE, NONE), "SH001 made");
+	CHECK_STR(COMMIT("ladder_match", "match_9_11_1", "11", "9", "a", "b", NONE, NONE, NONE, NONE), "SH001 made");
+	f = load("ladder_match_load", "7", "11");
+	CHECK(f.match.player_1 == 0 && f.match.player_2 == 11);
+	f = load("ladder_match_load", "11", "9");
+	CHECK(f.match.player_1 == 11 && f.match.player_2 == 0);
+	CHECK_STR(REPORT("k3", "7", "1", NONE, NONE, NONE, NONE), "ok");
+	f = load("ladder_match_load", "7", "9");
+	CHECK(f.match.player_1 == 7 && f.match.player_2 == 0);
+	CHECK_STR(COMMIT("ladder_match", "match_7_11_1", "7", "11", "a", "b", NONE, NONE, NONE, NONE), "ok");
+	must("UPDATE matches_1v1 SET report_1 = '1', report_2 = '1', result = '1'");
 	f = load("ladder_match_load", "7", "1000");
 	CHECK(f.match.player_1 == 7 && f.match.player_2 == 0 && f.choices.n == 32);
 	must("UPDATE maps SET active = false");
