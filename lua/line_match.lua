@@ -38,7 +38,7 @@ local function append(player, what, key, with)
 		',"with":' .. cjson.encode(with) .. '}')
 end
 
-for _, player in ipairs(at == 0 and call('ZRANGE', KEYS[4], '-inf', stamp, 'BYSCORE', 'LIMIT', 0, 50) or {}) do
+local function see_off(player)
 	local is = known(player)
 	if is and (is.s == 'waiting' or is.s == 'paired') then
 		take_out(player, is, 'over', now + ARGV[7])
@@ -49,6 +49,12 @@ for _, player in ipairs(at == 0 and call('ZRANGE', KEYS[4], '-inf', stamp, 'BYSC
 		call('HDEL', KEYS[1], player)
 		call('ZREM', KEYS[4], player)
 	end
+end
+
+while at == 0 and left > 0 do -- all of them, or nobody would be seen off for whom there is no time now
+	local ended = call('ZRANGE', KEYS[4], '-inf', stamp, 'BYSCORE', 'LIMIT', 0, 20)
+	for _, player in ipairs(ended) do see_off(player) end
+	if #ended == 0 then break end
 end
 
 -- the nearest of those who wait, in either direction

@@ -168,6 +168,26 @@ def over():
     eq("may queue again", enter(7, 12, {"zerg": 3000}), "waiting")
 
 
+def over_all_at_once():
+    """However many have waited too long, one run sees to all of them, in parts, and then to those who wait."""
+    fresh()
+    for p in range(1, 301):
+        enter(p, p, {"zerg": 1500 + 1000 * p, "terran": -1000 * p})
+    set_clock(now + WAIT)
+    enter(301, 301, {"zerg": 1500}), enter(302, 302, {"zerg": 1500})
+    at, most = 0, 0
+    pairs = nover = parts = 0
+    while at >= 0:
+        p, o, at = part(at)
+        pairs, nover, parts, most = pairs + p, nover + o, parts + 1, max(most, o)
+    eq("all of them, and the pair", (pairs, nover), (1, 300))
+    check("in parts", parts > 2 and most < 150, (parts, most))
+    entries()
+    set_clock(now + KEEP + 1)
+    eq("in the end all are forgotten but the two of whom nobody said what became", (whole(), sorted(r.hkeys(LINE))),
+       ((0, 2), ["301", "302"]))
+
+
 def no_match():
     """A pairing that comes to nothing, such as by a dead letter: both hear at least that their waiting is over."""
     fresh()
@@ -355,7 +375,7 @@ def much_at_once():
 def main():
     steps = int(os.environ.get("STEPS", 3000))
     seed = int(os.environ.get("SEED", random.SystemRandom().randint(1, 10 ** 6)))
-    for test in (two_who_fit, places, leaving, over, no_match, rubbish):
+    for test in (two_who_fit, places, leaving, over, over_all_at_once, no_match, rubbish):
         test()
     walk(steps, seed)
     much_at_once()
