@@ -196,7 +196,8 @@ static void be_patient(struct flight *f)
 	f->rounds = 0;
 	if (!f->poll.fn)
 		timer_init(&f->poll, f->all->opts.loop, poll_again, f);
-	timer_set(&f->poll, jitter_ms(POLL_MS));
+	/* what ended it is told on another connection than that it was under way, and may have come first */
+	timer_set(&f->poll, f->changed ? 0 : jitter_ms(POLL_MS));
 }
 
 static void on_lease(void *arg, enum err err, const redisReply *reply)
@@ -218,6 +219,7 @@ static void on_lease(void *arg, enum err err, const redisReply *reply)
 static void lease(struct flight *f)
 {
 	f->state = LEASE;
+	f->changed = false;
 	f->called = true;
 	cache_lease_ask(&f->lease, f->all->opts.redis, cache_gen_known(f->all->opts.gen, f->kind), on_lease, f);
 }

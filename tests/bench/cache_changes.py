@@ -24,8 +24,7 @@ from stack import Stack, binary_from_argv  # noqa: E402
 CHANGES = int(os.environ.get("CHANGES", "1000"))
 LOAD = int(os.environ.get("LOAD", "60"))
 WORKERS, CHATS, FIRST, CODE = 4, 400, 8_200_000_000, "turn"
-BURST = 4
-BURSTS_MS = (0, 6, 12, 20, 30, 45, 70, 110)  # after the change
+BURSTS = ((0, 8), (15, 4), (30, 4), (50, 4), (80, 4), (120, 4))  # ms after the change, updates: two a worker at first
 BETWEEN_S = 0.1
 
 
@@ -88,9 +87,9 @@ def changes(stack, poster):
                         (want, CODE))
         at = now_ms()
         done.append((bool(i % 2), before, at, want))
-        for ms in BURSTS_MS:
+        for ms, n in BURSTS:
             time.sleep(max(0, (at + ms - now_ms()) / 1000))
-            poster.post(BURST)
+            poster.post(n)
         time.sleep(BETWEEN_S)
     return done
 

@@ -2,6 +2,7 @@
 /* What a lookup may not do: tell or keep a value older than an invalidation that was over when it was asked for, in
  * whatever state the invalidation meets it. And leases: one fills, the others are woken, nobody waits for the dead. */
 #include "cache_states.h"
+#include "shoal/store/cache_parts.h"
 
 static struct node mem, other, bare; /* two with memory, one without */
 enum { MIB = 1 << 20 };
@@ -136,6 +137,33 @@ static void what_was_never_in_redis_is_voided_too(void)
 
 /* --- leases */
 
+/* The end of somebody's fill is told on another connection than that it was under way, and may come first. */
+static void fill_that_ended_before_it_was_heard_of_is_not_waited_for(void)
+{
+	long long asked = calls("mget"), leases;
+	struct asked a;
+
+	no_notices();
+	void_now(CACHE_PLAYER, "1");
+	command("SET %s somebody PX 60000", player_way.lease);
+	begin(&a, &bare, CACHE_PLAYER, "1");
+	STEP_UNTIL(calls("mget") > asked);
+	let_it_arrive();
+	leases = calls("eval");
+	let_it_arrive(); /* the lease is asked for; the answer, busy, waits */
+	for (int64_t end = clock_ms() + PATIENCE_MS; calls("eval") == leases && clock_ms() < end;)
+		server_sleep_ms(1);
+	asked = calls("mget");
+	command("DEL %s", player_way.lease);
+	cache_flights_changed(bare.cache->flights, CACHE_PLAYER, SPAN("1"));
+	for (int i = 0; i < 3; i++)
+		let_it_arrive();
+	CHECK_INT(calls("mget"), asked + 1);
+	UNTIL(a.times == 1);
+	CHECK_INT(a.version, 1);
+	notices(true);
+}
+
 static void fill_refused_is_read_anew(void)
 {
 	struct asked a;
@@ -244,6 +272,7 @@ int main(void)
 	RUN(late_reader_of_a_whole_load_gets_the_new_value);
 	RUN(value_read_before_an_invalidation_is_not_remembered_after_it);
 	RUN(what_was_never_in_redis_is_voided_too);
+	RUN(fill_that_ended_before_it_was_heard_of_is_not_waited_for);
 	RUN(fill_refused_is_read_anew);
 	RUN(void_after_void_still_ends_in_an_answer);
 	RUN(dead_filler_costs_no_more_than_its_lease);

@@ -21,7 +21,7 @@ struct flight {
 	struct timer poll;
 	unsigned rounds;
 	bool called;  /* an answer is to come */
-	bool changed; /* the key was written since ASK was sent, or is: not to be remembered */
+	bool changed; /* the key was written since what is under way was sent: it is not to be remembered */
 	bool leased, whole_asked;
 	uint64_t belief;  /* when ASK was sent */
 	int64_t patience; /* clock_ms(); 0: nobody else has been waited for */
