@@ -18,7 +18,8 @@ struct roster {
 	struct api *api;
 	struct name *v;
 	size_t n;
-	int64_t looked_ms; /* round the key space; 0: never */
+	int64_t looked_ms; /* round the key space, the last piece */
+	bool looking;
 };
 
 struct roster *roster_open(struct api *api)
@@ -26,6 +27,7 @@ struct roster *roster_open(struct api *api)
 	struct roster *r = mem_zalloc(sizeof(*r));
 
 	r->api = api;
+	r->looked_ms = -LOOK_ROUND_MS;
 	r->v = mem_zalloc(NAMES_MAX * sizeof(*r->v));
 	return r;
 }
@@ -72,12 +74,12 @@ static void forget_old(struct roster *r)
 	r->n = kept;
 }
 
-/* --- one question: names from the shards and, now and then, from everywhere; then what they tell */
+/* --- one question: names from the shards, then what they tell */
 
 struct question {
 	struct roster *r;
 	struct arena *a;
-	unsigned left; /* sources of names that have not answered */
+	unsigned left; /* shards that have not answered */
 	const char **ids;
 	size_t nids;
 	roster_fn *fn;
@@ -168,31 +170,32 @@ static void on_registered(void *arg, enum err err, const redisReply *reply)
 	one_answered(q);
 }
 
-static void look_round(struct question *q, const char *cursor);
+/* --- now and then, by and by: the whole key space, which nobody waits for */
+
+static void look_round(struct roster *r, const char *cursor);
 
 static void on_keys(void *arg, enum err err, const redisReply *reply)
 {
-	struct question *q = arg;
+	struct roster *r = arg;
 	const redisReply *keys;
 
-	if (err != ERR_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-	    reply->element[1]->type != REDIS_REPLY_ARRAY) {
-		one_answered(q);
+	r->looking = false;
+	if (err != ERR_OK || r->api->closing || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+	    reply->element[1]->type != REDIS_REPLY_ARRAY)
 		return;
-	}
 	keys = reply->element[1];
 	for (size_t i = 0; i < keys->elements; i++)
 		if (span_starts(span_of(keys->element[i]->str), BEACON_KEY))
-			see(q->r, span_of(keys->element[i]->str + strlen(BEACON_KEY)));
-	if (strcmp(reply->element[0]->str, "0") == 0)
-		one_answered(q);
-	else
-		look_round(q, reply->element[0]->str);
+			see(r, span_of(keys->element[i]->str + strlen(BEACON_KEY)));
+	if (strcmp(reply->element[0]->str, "0") != 0)
+		look_round(r, reply->element[0]->str);
 }
 
-static void look_round(struct question *q, const char *cursor)
+static void look_round(struct roster *r, const char *cursor)
 {
-	redis_call(q->r->api->cache, on_keys, q, 6,
+	r->looking = true;
+	r->looked_ms = clock_ms();
+	redis_call(r->api->cache, on_keys, r, 6,
 	           (struct span[]){SPAN("SCAN"), span_of(cursor), SPAN("MATCH"), SPAN(BEACON_KEY "*"), SPAN("COUNT"),
 	                           SPAN("1000")});
 }
@@ -200,10 +203,8 @@ static void look_round(struct question *q, const char *cursor)
 void roster_ask(struct roster *r, struct arena *a, roster_fn *fn, void *arg)
 {
 	struct question *q = arena_new(a, struct question);
-	int64_t now = clock_ms();
-	bool round = !r->looked_ms || now - r->looked_ms >= LOOK_ROUND_MS;
 
-	*q = (struct question){.r = r, .a = a, .left = r->api->nshards + round, .fn = fn, .arg = arg};
+	*q = (struct question){.r = r, .a = a, .left = r->api->nshards, .fn = fn, .arg = arg};
 	for (unsigned i = 0; i < r->api->nshards; i++) {
 		char key[QUEUE_KEY_MAX];
 
@@ -211,8 +212,6 @@ void roster_ask(struct roster *r, struct arena *a, roster_fn *fn, void *arg)
 		redis_call(r->api->shards[i], on_registered, q, 4,
 		           (struct span[]){SPAN("ZRANGE"), span_of(key), SPAN("0"), SPAN("-1")});
 	}
-	if (!round)
-		return;
-	r->looked_ms = now;
-	look_round(q, "0");
+	if (!r->looking && clock_ms() - r->looked_ms >= LOOK_ROUND_MS)
+		look_round(r, "0");
 }

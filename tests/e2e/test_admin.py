@@ -370,6 +370,13 @@ def workers():
         for w in got) and {w["pid"] for w in got} == {w.pid for w in stack.workers} and
         {w["state"] for w in got} == {"running"}, got)
     check("together they have done it", wait_for(lambda: sum(w["done"] for w in ask("GET", "/api/workers").json) > 3))
+    r = stack.redis.client()
+    r.set("shoal:worker:nobody-knows", json.dumps({"id": "nobody-knows", "state": "cut off"}), px=60000)
+    other = start_admin()
+    check("who is not registered with the queue is found, too", wait_for(
+        lambda: "nobody-knows" in [w["id"] for w in ask("GET", "/api/workers", server=other).json]))
+    other.stop()
+    r.delete("shoal:worker:nobody-knows")
     extra = stack.add_worker()
     stack.expect("worker", lambda: stack.ready(extra))
     check("who comes is seen", wait_for(lambda: len(ask("GET", "/api/workers").json) == 3))
@@ -414,12 +421,13 @@ def caches():
     stack.say(820, "hello")
     first = last_answer(820, 2)
     said = ask("POST", "/api/cache/persona/invalidate", {"keys": ["default", "default"]})
-    check("a key is forgotten", said.status == 200 and said.json["values"] == 1 and said.json["heard"] == 2 and
-          said.json["silent"] == 0 and said.json["noted"] is True, said)
+    check("a key is forgotten", said.status == 200 and said.json["values"] == 1 and
+          said.json["heard"] + said.json["silent"] == 2 and said.json["noted"] is True, said)
     stack.say(820, "hello")
     check("and read anew", last_answer(820, 4) == "changed behind" != first, (first, stack.chat(820)))
     said = ask("POST", "/api/cache/persona/invalidate", {"all": True})
-    check("all are forgotten", said.status == 200 and said.json["values"] >= 1 and said.json["heard"] == 2, said)
+    check("all are forgotten", said.status == 200 and said.json["values"] >= 1 and
+          said.json["heard"] + said.json["silent"] == 2, said)
     said = ask("POST", "/api/cache/persona/reload")
     check("all are read anew", said.status == 200 and said.json["loaded"] == "whole" and said.json["keys"] >= 2, said)
     said = ask("POST", "/api/cache/player/reload", {})
@@ -692,7 +700,8 @@ def hostile():
                 said = s.recv(4096)
         if said and not said.startswith(b"HTTP/1.1 "):
             check("an answer is HTTP", False, said[:200])
-    check("%d spoilt requests later it serves" % count, ask("GET", CODES).status == 200 and admin.running())
+    # some of them were requests with a wrong token, and too many of those are waited for
+    check("%d spoilt requests later it serves" % count, wait_for(lambda: ask("GET", CODES).status == 200) and admin.running())
 
 
 def login_limit():

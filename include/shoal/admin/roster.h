@@ -1,6 +1,7 @@
 /* Who works: what the workers tell of themselves (store/beacons.h), asked for by their names, so that a question costs
  * the same however much else lies in that Redis. Names come from the queue, where every worker is registered; the whole
- * key space is looked through for others (a worker that cannot reach the queue) only now and then. */
+ * key space is looked through for others (a worker that cannot reach the queue) only now and then, and nobody waits for
+ * that. */
 #ifndef SHOAL_ADMIN_ROSTER_H
 #define SHOAL_ADMIN_ROSTER_H
 
