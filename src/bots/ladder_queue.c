@@ -80,7 +80,7 @@ static bool ear_hears(const struct ladder_ear *e, const struct facts *f)
 void ladder_tell(struct decision *d, const struct facts *f, const struct ladder_ear *e, const char *html)
 {
 	if (ear_hears(e, f))
-		decision_more(d, e->token, html, true);
+		reply_elsewhere(decision_more(d, e->token, html, true), e->channel, e->person);
 	else if (e->channel)
 		reply_mention(decision_send(d, e->channel, html), e->person);
 }

@@ -134,6 +134,12 @@ struct reply *decision_more(struct decision *d, const char *token, const char *h
 	return r;
 }
 
+void reply_elsewhere(struct reply *r, int64_t chat_id, int64_t person)
+{
+	r->chat_id = chat_id;
+	r->mention = person;
+}
+
 void reply_row(struct decision *d, struct reply *r)
 {
 	struct button_row *rows = arena_array(d->arena, struct button_row, r->nrows + 1);

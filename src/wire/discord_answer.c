@@ -96,10 +96,10 @@ static const struct {
 	enum verdict verdict;
 	const char *why; /* instead of the message: what an operator has to know */
 } verdicts[] = {
-    {401, 50027, CALL_FINAL, "the interaction's token has run out"},
+    {401, 50027, CALL_GONE, "the interaction's token has run out"},
     {401, 0, CALL_DENIED, "Discord does not accept the bot's token (401)"},
     {404, 10002, CALL_DENIED, "Discord knows no application with this id (404)"},
-    {404, 10015, CALL_FINAL, "the interaction's token has run out, or is not of this application"},
+    {404, 10015, CALL_GONE, "the interaction's token has run out, or is not of this application"},
     {408, 0, CALL_LATER, NULL},
     {0, 0, CALL_FINAL, NULL},
 };
@@ -158,6 +158,6 @@ void discord_judge(const struct response *res, struct arena *a, struct ruling *o
 		judge_limit(&an, out);
 	else if (an.message)
 		judge_error(&an, out);
-	if (out->verdict == CALL_DONE || out->verdict == CALL_FINAL)
+	if (out->verdict == CALL_DONE || out->verdict == CALL_FINAL || out->verdict == CALL_GONE)
 		out->wait_ms = -1;
 }

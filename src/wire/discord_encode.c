@@ -168,6 +168,11 @@ static void put_nonce(struct json_writer *w, const char *once)
 	json_kv_bool(w, "enforce_nonce", true);
 }
 
+static void put_call(struct buf *text, int64_t person)
+{
+	buf_addf(text, "<@%lld> ", (long long)person);
+}
+
 /* Only who is meant to be called is. */
 static void put_mention(struct json_writer *w, int64_t person)
 {
@@ -226,8 +231,8 @@ static enum err discord_encode(const struct reply *r, const char *once, struct a
 	has_text = kinds[r->kind].text;
 	buf_init(&text, BODY_MAX);
 	buf_init(&body, BODY_MAX);
-	if (has_text && r->mention)
-		buf_addf(&text, "<@%lld> ", (long long)r->mention);
+	if (has_text && r->mention && !r->token)
+		put_call(&text, r->mention);
 	if (has_text && discord_markdown(r->html, &text, why) && !text.failed)
 		*why = check_text(text.ptr);
 	if (!*why && !text.failed) {
@@ -244,6 +249,45 @@ static enum err discord_encode(const struct reply *r, const char *once, struct a
 	buf_release(&text);
 	buf_release(&body);
 	return *why ? ERR_INVALID : ERR_OK;
+}
+
+/* Whom a message may call; 0: nobody. */
+static int64_t mention_of(const cJSON *body)
+{
+	const char *id =
+	    cJSON_GetStringValue(cJSON_GetArrayItem(json_arr(json_obj(body, "allowed_mentions"), "users"), 0));
+	int64_t person;
+
+	return id && span_i64(span_of(id), &person) ? person : 0;
+}
+
+/* What was to be said by a token that is dead is said in the chat; by the same nonce each time. */
+static bool discord_anew(const struct call *c, struct arena *a, struct call *out)
+{
+	const char *ignored, *content;
+	struct buf text, body;
+	struct json_writer w;
+	int64_t person;
+	cJSON *was;
+
+	if (strcmp(c->method, kinds[REPLY_MORE].method) != 0 || c->chat_id <= 0 || !c->token ||
+	    !(was = json_parse(a, c->body, &ignored)) || !(content = json_str(was, "content")))
+		return false;
+	person = mention_of(was);
+	buf_init(&text, BODY_MAX);
+	buf_init(&body, BODY_MAX);
+	if (person)
+		put_call(&text, person);
+	buf_adds(&text, content);
+	json_writer_init(&w, &body);
+	if (!text.failed)
+		put_message(&w, &(struct reply){.kind = REPLY_SEND, .mention = person}, text.ptr,
+		            arena_printf(a, "%s %s", c->token, content));
+	*out = (struct call){.method = kinds[REPLY_SEND].method, .chat_id = c->chat_id};
+	out->body = text.failed || body.failed ? (struct span){0} : arena_span(a, buf_span(&body));
+	buf_release(&text);
+	buf_release(&body);
+	return out->body.len > 0;
 }
 
 static void discord_dismiss(const char *token, struct call *out)
@@ -313,6 +357,7 @@ const struct platform platform_discord = {
     .probe = "getMe",
     .encode = discord_encode,
     .dismiss = discord_dismiss,
+    .anew = discord_anew,
     .buckets = true,
     .refusals_most = REFUSALS_MOST,
     .token_life_ms = TOKEN_LIFE_MS,

@@ -227,6 +227,19 @@ static bool ran_out(const struct job *j, const struct call *c)
 	       clock_wall_ms() - u->received_ms > j->platform->token_life_ms + CLOCKS_APART_MS;
 }
 
+/* A message that cannot be changed, or a dead token: what was to be said goes out anew, if it is anything. */
+static bool reply_anew(struct job *j)
+{
+	struct call *c = &j->effects.calls[j->sent], anew;
+
+	if (!j->platform->anew || !j->platform->anew(c, &j->arena, &anew))
+		return false;
+	*c = anew;
+	j->booked = false;
+	j->step = REPLY_WAY;
+	return true;
+}
+
 static enum step reply_next(struct job *j)
 {
 	if (j->sent == 0 && j->entry->sent)
@@ -234,7 +247,7 @@ static enum step reply_next(struct job *j)
 	j->waited_ms = 0;
 	j->asked = 0;
 	j->booked = false;
-	while (j->sent < j->effects.ncalls && ran_out(j, &j->effects.calls[j->sent])) {
+	while (j->sent < j->effects.ncalls && ran_out(j, &j->effects.calls[j->sent]) && !reply_anew(j)) {
 		log_warn("reply not sent: its update's token has run out", LOG_STR("id", j->entry->id),
 		         LOG_STR("bot", j->bot->name), LOG_STR("method", j->effects.calls[j->sent].method));
 		j->sent++;
@@ -310,19 +323,6 @@ static bool is_fresh(const struct job *j)
 	return age > -FRESH_MS && age < FRESH_MS;
 }
 
-/* A message that cannot be changed: what it was to say goes out anew, if it is to say anything. */
-static bool reply_anew(struct job *j)
-{
-	struct call *c = &j->effects.calls[j->sent], anew;
-
-	if (!j->platform->anew || !j->platform->anew(c, &j->arena, &anew))
-		return false;
-	*c = anew;
-	j->booked = false;
-	j->step = REPLY_WAY;
-	return true;
-}
-
 static enum step reply_sent(struct job *j)
 {
 	const struct call *c = &j->effects.calls[j->sent];
@@ -332,12 +332,12 @@ static enum step reply_sent(struct job *j)
 	switch (r->verdict) {
 	case CALL_DONE: return reply_over(j);
 	case CALL_GONE:
+		if (r->early && is_fresh(j))
+			return once_more(j);
 		if (reply_anew(j))
 			return STEP_NEXT;
 		/* fall through */
 	case CALL_FINAL:
-		if (r->early && is_fresh(j))
-			return once_more(j);
 		log_warn("reply refused for good", LOG_STR("id", j->entry->id), LOG_STR("bot", j->bot->name),
 		         LOG_STR("method", c->method), LOG_STR("why", r->why));
 		return reply_over(j);

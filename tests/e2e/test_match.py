@@ -228,6 +228,28 @@ def waits_too_long():
     check("late: nobody waits", waiting() == set())
 
 
+def dead_tokens():
+    """What was decided while a token was good reaches the person when it is dead, too: in the channel, by a call."""
+    ann, bob = player(551, "Ann8"), player(552, "Bob8")
+    api.rule = lambda method, path: method == "POST" and "/webhooks/" in path and (
+        401, {"message": "Invalid Webhook Token", "code": 50027}, {})
+    for uid in (ann, bob):
+        slash(uid, "queue", races="bw_zerg")
+    check("dead: both are called", wait_for(lambda: called(ann) and called(bob)) and stack.settled())
+    check("dead: of their match, once each", all(len(called(uid)) == 1 and "Your match" in called(uid)[0] for uid in (ann, bob)),
+          called(ann) + called(bob))
+    api.rule = None
+    one = command("help", user=ann)
+    key = "discord:ladder:" + one["id"]
+    sql("INSERT INTO guards (key, effects) VALUES (%s, %s)", key, json.dumps([
+        {"m": "followUp", "c": 77, "g": False, "t": one["token"], "b": {
+            "content": "late word", "flags": 68, "allowed_mentions": {"users": [str(ann)]}}}]))
+    redis.xadd("shoal:{0}:updates", {"bot": "ladder", "lane": "discord:ladder:%d" % ann, "key": key, "again": "1",
+                                     "at": int((time.time() - 1000) * 1000), "body": json.dumps(one)})
+    check("dead for certain: not tried, but called", wait_for(lambda: "<@%d> late word" % ann in called(ann)) and not api.of(one),
+          called(ann))
+
+
 def the_line_is_away():
     """Redis is full when somebody is to enter the line: that is tried again without an attempt, nothing is decided anew."""
     ann = player(601, "Ann7")
@@ -272,7 +294,7 @@ def killed_workers():
 def main():
     began = time.monotonic()
     stack.start_workers(2)
-    for run in (from_terms_to_a_settled_match, delivered_again, at_one_moment, who_disagrees, gone_meanwhile, waits_too_long,
+    for run in (from_terms_to_a_settled_match, delivered_again, at_one_moment, who_disagrees, gone_meanwhile, waits_too_long, dead_tokens,
                 the_line_is_away, killed_workers):
         run()
         print("# %.1f s" % (time.monotonic() - began))

@@ -518,7 +518,8 @@ static void say_reply(struct lines *out, const struct reply *r)
 
 	if (r->token)
 		line = arena_printf(&scratch, "%s by %s%s", verbs[r->kind], r->token, r->hidden ? ", hidden" : "");
-
+	if (r->token && r->chat_id)
+		line = arena_printf(&scratch, "%s, else in %lld", line, (long long)r->chat_id);
 	if (r->mention)
 		line = arena_printf(&scratch, "%s, calling %lld", line, (long long)r->mention);
 	if (r->group)

@@ -388,6 +388,29 @@ static const char *encoded(const struct reply *r)
 
 #define NOBODY "\"allowed_mentions\":{\"parse\":[]}"
 
+/* A message by a token that is dead by now: in the chat, calling the person, the same one however often. */
+static void said_elsewhere(const struct call *dead)
+{
+	const char *head = "{\"content\":\"<@9> **x** \\\\<3\",\"flags\":4,\"allowed_mentions\":{\"users\":[\"9\"]},"
+	                   "\"nonce\":\"",
+	           *body;
+	struct call anew, again, other = *dead;
+
+	CHECK(platform_discord.anew(dead, &arena, &anew) && platform_discord.anew(dead, &arena, &again));
+	CHECK_STR(anew.method, "createMessage");
+	CHECK(anew.chat_id == dead->chat_id && !anew.token && span_eq(anew.body, again.body));
+	body = arena_strndup(&arena, anew.body.ptr, anew.body.len);
+	CHECK(strncmp(body, head, strlen(head)) == 0 && strstr(body, "\"enforce_nonce\":true}"));
+	other.token = "another";
+	CHECK(platform_discord.anew(&other, &arena, &again) && !span_eq(anew.body, again.body));
+	CHECK(!platform_discord.anew(&anew, &arena, &again));
+	other.chat_id = 0; /* nowhere */
+	CHECK(!platform_discord.anew(&other, &arena, &again));
+	other = *dead;
+	other.method = "editOriginal";
+	CHECK(!platform_discord.anew(&other, &arena, &again));
+}
+
 static void messages(void)
 {
 	struct button go = {.label = "Go \"on\"", .style = BUTTON_MAIN, .data = "page:2:abcd1234"},
@@ -412,6 +435,11 @@ static void messages(void)
 	r.hidden = true;
 	CHECK_STR(encoded(&r), "{\"content\":\"**x** \\\\<3\",\"flags\":68," NOBODY "}");
 	CHECK_STR(call.method, "followUp");
+	r.chat_id = 5;
+	r.mention = 9;
+	CHECK_STR(encoded(&r), "{\"content\":\"**x** \\\\<3\",\"flags\":68,\"allowed_mentions\":{\"users\":[\"9\"]}}");
+	CHECK(call.chat_id == 5 && !strcmp(call.token, "to"));
+	said_elsewhere(&call);
 	r = (struct reply){.kind = REPLY_EDIT, .chat_id = 5, .message_id = 6, .html = "x"};
 	CHECK_STR(encoded(&r), "{\"content\":\"x\",\"flags\":4," NOBODY ",\"components\":[]}");
 	CHECK_STR(call.method, "editMessage");
@@ -634,10 +662,10 @@ static void rulings(void)
 	    {400, "{\"message\":\"Invalid Form Body\",\"code\":50035,\"errors\":{}}", -1, CALL_FINAL, -1, false, false},
 	    {400, "<html>", -1, CALL_OUTAGE, -1, false, false},
 	    {401, "{\"message\":\"401: Unauthorized\",\"code\":0}", -1, CALL_DENIED, -1, false, false},
-	    {401, "{\"message\":\"Invalid Webhook Token\",\"code\":50027}", 5000, CALL_FINAL, -1, false, false},
+	    {401, "{\"message\":\"Invalid Webhook Token\",\"code\":50027}", 5000, CALL_GONE, -1, false, false},
 	    {403, "{\"message\":\"Missing Access\",\"code\":50001}", -1, CALL_FINAL, -1, false, false},
 	    {403, "error code: 1020", -1, CALL_OUTAGE, -1, false, false},
-	    {404, "{\"message\":\"Unknown Webhook\",\"code\":10015}", -1, CALL_FINAL, -1, false, false},
+	    {404, "{\"message\":\"Unknown Webhook\",\"code\":10015}", -1, CALL_GONE, -1, false, false},
 	    {404, "{\"message\":\"Unknown Channel\",\"code\":10003}", -1, CALL_FINAL, -1, false, false},
 	    {404, "{\"message\":\"Unknown Application\",\"code\":10002}", -1, CALL_DENIED, -1, false, false},
 	    {404, "nginx", -1, CALL_OUTAGE, -1, false, false},

@@ -53,11 +53,11 @@ struct button_row {
 
 struct reply {
 	enum reply_kind kind;
-	int64_t chat_id;    /* 0: REPLY_ANSWER, REPLY_MORE */
+	int64_t chat_id;    /* 0: REPLY_ANSWER; REPLY_MORE: where else it may be said, 0: nowhere */
 	const char *token;  /* of these; else NULL */
 	bool hidden;        /* REPLY_MORE: for the person alone; an answer is as the command's `first` had it */
 	bool group;         /* for the flood budget */
-	int64_t mention;    /* REPLY_SEND: who is called by it; 0: nobody */
+	int64_t mention;    /* REPLY_SEND, and REPLY_MORE said elsewhere: who is called by it; 0: nobody */
 	int64_t message_id; /* REPLY_EDIT, REPLY_DISARM */
 	const char *html;   /* text with Telegram's HTML subset, escaped where it came from others */
 	size_t nrows;
@@ -111,6 +111,8 @@ void reply_mention(struct reply *r, int64_t person);
  */
 struct reply *decision_answer(struct decision *d, const char *token, const char *html);
 struct reply *decision_more(struct decision *d, const char *token, const char *html, bool hidden);
+/* Of decision_more(): where the token is forgotten before it is said, it is said in this chat, calling that person. */
+void reply_elsewhere(struct reply *r, int64_t chat_id, int64_t person);
 /* A new row of buttons, then its buttons. Data is "verb[:arg]*:mark", 64 bytes at most, else the decision fails;
  * args end with NULL; neither they nor the mark may be empty or hold a colon. */
 void reply_row(struct decision *d, struct reply *r);

@@ -53,12 +53,12 @@ struct quota {
 /* What the answer to a call means. */
 enum verdict {
 	CALL_DONE,
-	CALL_LATER,  /* a limit, or somebody in the way: wait_ms says until when (-1: not told) */
-	CALL_OUTAGE, /* the platform fails, or it is not the platform that answers; wait_ms as above */
-	CALL_DENIED, /* the bot's token is not accepted: trouble of the configuration */
-	CALL_FINAL,  /* refused for good: counts as delivered */
-	CALL_GONE, /* the message that it was to change is not there any more, or cannot be changed: as final, but what
-	              it says may be said in a new message */
+	CALL_LATER,   /* a limit, or somebody in the way: wait_ms says until when (-1: not told) */
+	CALL_OUTAGE,  /* the platform fails, or it is not the platform that answers; wait_ms as above */
+	CALL_DENIED,  /* the bot's token is not accepted: trouble of the configuration */
+	CALL_FINAL,   /* refused for good: counts as delivered */
+	CALL_GONE,    /* the message that it was to change is not there any more, or cannot be changed, or the token is
+	                 dead by which it was to go: as final, but what it says may be said in a new message */
 	CALL_BLOCKED, /* refused for good because the chat does not want us: the chat becomes blocked */
 };
 
@@ -68,7 +68,7 @@ struct ruling {
 	bool limited;   /* CALL_LATER: there were too many calls (429); wait_ms is known then */
 	bool scoped;    /* of these: whose limit that is, is said */
 	bool whole_bot; /* CALL_LATER: it is the bot's, not the chat's */
-	bool early;     /* CALL_FINAL: or the first response to the update has not arrived there yet */
+	bool early;     /* CALL_GONE: or the first response to the update has not arrived there yet */
 	bool shut_out;  /* CALL_LATER: it is no word of the API: nothing of this address is let in for wait_ms */
 	bool refused;   /* one of the refusals of which the platform bears so many before it shuts the address out */
 	struct quota quota;
