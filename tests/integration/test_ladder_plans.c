@@ -277,15 +277,16 @@ static void players_go_by_index(void)
 
 static void matches_go_by_index(void)
 {
-	/* uid_of(7) is in an open match with uid_of(8), and in others */
-	const char *one = text(uid_of(7)), *two = text(uid_of(8)), *three = text(uid_of(50));
+	/* uid_of(7) is in an open match with uid_of(8), and in others; uid_of(50) and uid_of(51) in none */
+	const char *one = text(uid_of(7)), *two = text(uid_of(8)), *three = text(uid_of(50)), *four = text(uid_of(51));
 	char open[24];
 
 	snprintf(open, sizeof(open), "%s", get("SELECT min(id) FROM matches_1v1 WHERE result IS NULL"));
 	PLAN("ladder_queue_load", one);
 	PLAN("ladder_queue", "k", "[]", three, "sc2_zerg", "frostbound", "t");
 	PLAN("ladder_match_load", one, two);
-	PLAN("ladder_match", "k", "[]", one, two, "sc2_zerg", "bw_zerg", "frostbound", "euw", NONE, NONE);
+	PLAN("ladder_match_load", three, four);
+	PLAN("ladder_match", "k", "[]", three, four, "sc2_zerg", "bw_zerg", "frostbound", "euw", NONE, NONE);
 	PLAN("ladder_report_load", one);
 	PLAN("ladder_report", "k", "[]", one, open, "1", NONE, NONE, NONE, NONE);
 	PLAN("cli_ladder_matches", NONE, NONE, "50");
