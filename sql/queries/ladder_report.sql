@@ -1,4 +1,5 @@
 -- A player reports how a match ended. When both say the same it is settled and both ratings change; else it is in conflict.
+-- One whose races are not known changes no ratings.
 -- $1 key   $2 effects
 -- $3 discord_uid
 -- $4 match_id
@@ -16,7 +17,7 @@ WITH guard AS (
 	FOR UPDATE OF m
 ), rated AS (
 	SELECT s.* FROM match m, settle_mmrs(m.player_1, m.race_1, m.player_2, m.race_2, $7::text) s
-	WHERE $7::text <> 'conflict'
+	WHERE $7::text <> 'conflict' AND m.race_1 IS NOT NULL AND m.race_2 IS NOT NULL
 ), reported AS (
 	UPDATE matches_1v1 m SET report_1 = CASE $3::bigint WHEN m.player_1 THEN $5::text ELSE m.report_1 END,
 		report_2 = CASE $3::bigint WHEN m.player_2 THEN $5::text ELSE m.report_2 END, result = $7::text,

@@ -1,4 +1,5 @@
--- The last match of a player that is not settled; where there is none, the last one.
+-- The last match of a player that is not settled; where there is none, the last one. Without ratings where its races are
+-- not known.
 -- $1 discord_uid
 WITH open AS (
 	SELECT * FROM matches_1v1 WHERE player_1 = $1::bigint AND result IS NULL
@@ -24,5 +25,7 @@ FROM match m
 JOIN players p1 ON p1.discord_uid = m.player_1
 JOIN players p2 ON p2.discord_uid = m.player_2,
 LATERAL (SELECT
-	coalesce((SELECT mmr FROM mmrs_1v1 WHERE discord_uid = m.player_1 AND race = m.race_1), 1500) AS mmr_1,
-	coalesce((SELECT mmr FROM mmrs_1v1 WHERE discord_uid = m.player_2 AND race = m.race_2), 1500) AS mmr_2) r
+	CASE WHEN num_nulls(m.race_1, m.race_2) = 0
+		THEN coalesce((SELECT mmr FROM mmrs_1v1 WHERE discord_uid = m.player_1 AND race = m.race_1), 1500) END AS mmr_1,
+	CASE WHEN num_nulls(m.race_1, m.race_2) = 0
+		THEN coalesce((SELECT mmr FROM mmrs_1v1 WHERE discord_uid = m.player_2 AND race = m.race_2), 1500) END AS mmr_2) r

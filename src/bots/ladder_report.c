@@ -12,6 +12,7 @@ enum text {
 	TEXT_NOTED,
 	TEXT_NOTED_BEFORE,
 	TEXT_SETTLED,
+	TEXT_SETTLED_UNRATED,
 	TEXT_DISAGREED,
 	TEXT_RESOLVED,
 	TEXT_RESOLVED_UNRATED,
@@ -27,6 +28,7 @@ static const char *const texts[] = {
                           "the same, it is settled.",
     [TEXT_SETTLED] = "Your match against <b>{name}</b> is settled: {how}. Your rating is <b>{mmr}</b> now ({change}), "
                      "theirs {other_mmr}.",
+    [TEXT_SETTLED_UNRATED] = "Your match against <b>{name}</b> is settled: {how}. No rating changes.",
     [TEXT_DISAGREED] = "About your match against <b>{name}</b> you two disagree: you say {how}. An admin decides.",
     [TEXT_RESOLVED] =
         "An admin has decided about your match against <b>{name}</b>: {how}. Your rating is <b>{mmr}</b> now "
@@ -98,9 +100,16 @@ static const char *rated(struct decision *d, enum text text, const struct fact_m
 	    });
 }
 
+/* Else it is not known what they played. */
+static bool is_rated(const struct fact_match *m)
+{
+	return m->mmr_1 || m->mmr_2;
+}
+
 static const char *settled(struct decision *d, const struct fact_match *m, const char *result, int side)
 {
-	return rated(d, TEXT_SETTLED, m, result, side);
+	return is_rated(m) ? rated(d, TEXT_SETTLED, m, result, side)
+	                   : said(d, TEXT_SETTLED_UNRATED, side == 1 ? m->name_2 : m->name_1, result, side);
 }
 
 /* result: what the match is then; NULL: still open. */
@@ -108,16 +117,16 @@ static void commit_report(const struct update *u, const struct fact_match *m, co
                           const char *result, struct decision *d)
 {
 	struct params *p = decision_commit(d, "ladder_report");
-	bool over = result && strcmp(result, "conflict") != 0;
-	int64_t change = over ? change_of(m, result) : 0;
+	bool rates = result && strcmp(result, "conflict") != 0 && is_rated(m);
+	int64_t change = rates ? change_of(m, result) : 0;
 
 	params_i64(p, u->from.id);
 	params_i64(p, m->id);
 	params_text(p, r->value);
 	params_text(p, r->other);
 	params_text(p, result);
-	params_text(p, over ? ladder_number(d->arena, m->mmr_1 + change) : NULL);
-	params_text(p, over ? ladder_number(d->arena, m->mmr_2 - change) : NULL);
+	params_text(p, rates ? ladder_number(d->arena, m->mmr_1 + change) : NULL);
+	params_text(p, rates ? ladder_number(d->arena, m->mmr_2 - change) : NULL);
 }
 
 /* The other one reported long ago. */
@@ -194,7 +203,6 @@ void ladder_resolved(const struct update *u, const struct facts *f, struct decis
 	params_i64(p, m->id);
 	params_i64(p, side);
 	ladder_tell(d, f, &ear,
-	            m->mmr_1 || m->mmr_2
-	                ? rated(d, TEXT_RESOLVED, m, m->result, side)
-	                : said(d, TEXT_RESOLVED_UNRATED, side == 1 ? m->name_2 : m->name_1, m->result, side));
+	            is_rated(m) ? rated(d, TEXT_RESOLVED, m, m->result, side)
+	                        : said(d, TEXT_RESOLVED_UNRATED, side == 1 ? m->name_2 : m->name_1, m->result, side));
 }

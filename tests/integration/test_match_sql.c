@@ -160,6 +160,20 @@ static void agreement_settles_and_rates(void)
 	CHECK_STR(QUEUE("k5", "7", "bw_zerg", "", "t"), "ok");
 }
 
+static void races_that_nobody_knows_change_no_rating(void)
+{
+	struct facts f;
+
+	clean();
+	must("INSERT INTO matches_1v1 (player_1, player_2, race_1) VALUES (7, 9, 'bw_zerg')");
+	CHECK_STR(REPORT("k1", "9", "1", NONE, NONE, NONE, NONE), "ok");
+	f = load("ladder_report_load", "7", NULL);
+	CHECK(f.match.id == 1 && !f.match.mmr_1 && !f.match.mmr_2 && !f.match.if_1);
+	CHECK_STR(REPORT("k2", "7", "1", "1", "1", NONE, NONE), "ok");
+	CHECK_STR(get(STATE), "1 1 1 0 0 t");
+	CHECK_STR(get(RATINGS), "");
+}
+
 static void disagreement_waits_for_an_admin(void)
 {
 	clean();
@@ -311,6 +325,7 @@ int main(void)
 	RUN(the_queue_remembers_what_was_chosen);
 	RUN(a_match_is_made_once);
 	RUN(agreement_settles_and_rates);
+	RUN(races_that_nobody_knows_change_no_rating);
 	RUN(disagreement_waits_for_an_admin);
 	RUN(the_latest_open_match_is_reported);
 	RUN(elo_is_symmetric_and_moves_by_forty_at_most);
