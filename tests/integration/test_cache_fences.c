@@ -319,6 +319,85 @@ static void worker_that_has_left_is_not_waited_for(void)
 	node_close(&guest);
 }
 
+/* --- on a loop */
+
+struct waiter {
+	unsigned over;
+	enum err err;
+	struct cache_heard heard;
+};
+
+static void on_fence(void *arg, enum err err, struct cache_heard heard)
+{
+	struct waiter *w = arg;
+
+	*w = (struct waiter){w->over + 1, err, heard};
+}
+
+/* Several at once, behind one change; each on its own comes to the same as one that blocks. */
+static void fences_on_a_loop(void)
+{
+	struct cache_fences *f = cache_fences_open(loop, a.redis);
+	struct waiter w[3] = {{0}};
+
+	calm();
+	change_untold(2);
+	cache_void(a.redis, CACHE_PLAYER, (struct span[]){SPAN("1")}, 1, NULL, NULL, NULL);
+	for (int i = 0; i < 3; i++) {
+		cache_fence(f, on_fence, &w[i]);
+		CHECK_INT(w[i].over, 0);
+	}
+	UNTIL(w[0].over && w[1].over && w[2].over);
+	told(2);
+	for (int i = 0; i < 3; i++) {
+		CHECK_INT(w[i].over, 1);
+		CHECK_INT(w[i].err, ERR_OK);
+		CHECK_INT(w[i].heard.heard + w[i].heard.silent, 4);
+	}
+	nobody_has_older_than(2);
+	cache_fences_close(f);
+}
+
+static void stopped_worker_is_waited_for_on_a_loop(void)
+{
+	struct cache_fences *f = cache_fences_open(loop, a.redis);
+	struct waiter w = {0};
+
+	calm();
+	kill(worker, SIGSTOP);
+	change_untold(2);
+	cache_void(a.redis, CACHE_PLAYER, (struct span[]){SPAN("1")}, 1, NULL, NULL, NULL);
+	cache_fence(f, on_fence, &w);
+	UNTIL(w.over);
+	told(2);
+	CHECK_INT(w.err, ERR_OK);
+	CHECK(w.heard.silent >= 1);
+	kill(worker, SIGCONT);
+	nobody_has_older_than(2);
+	cache_fences_close(f);
+}
+
+/* Whoever waits when it is closed is told so at once, and once; wherever the fence was on its way. */
+static void fences_that_are_closed(void)
+{
+	calm();
+	kill(worker, SIGSTOP);
+	for (int ms = 0; ms < 40; ms += 4) {
+		struct cache_fences *f = cache_fences_open(loop, a.redis);
+		struct waiter w = {0};
+
+		cache_fence(f, on_fence, &w);
+		run_ms(ms);
+		bool before = w.over > 0; /* on a machine that stood still the worker's time may have run out */
+		cache_fences_close(f);
+		CHECK_INT(w.over, 1);
+		CHECK_INT(w.err, before ? ERR_OK : ERR_UNREACHABLE);
+		run_ms(10);
+		CHECK_INT(w.over, 1);
+	}
+	kill(worker, SIGCONT);
+}
+
 int main(void)
 {
 	rig_open("test_cache_fences", NULL);
@@ -337,6 +416,9 @@ int main(void)
 	RUN(memory_is_bypassed_while_tracking_is_lost);
 	RUN(fence_after_tracking_was_lost_holds_also_for_who_listens);
 	RUN(worker_that_has_left_is_not_waited_for);
+	RUN(fences_on_a_loop);
+	RUN(stopped_worker_is_waited_for_on_a_loop);
+	RUN(fences_that_are_closed);
 	server_kill(&worker);
 	for (int i = 0; i < NODES; i++)
 		node_close(nodes[i]);
