@@ -577,7 +577,23 @@ struct httpd *httpd_open(struct loop *l, const struct httpd_opts *opts, struct a
 
 static bool conn_idle(struct conn *c)
 {
-	return c->state == CONN_HEAD && !c->begun && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0;
+	char first;
+
+	return c->state == CONN_HEAD && !c->begun && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0 &&
+	       recv(bufferevent_getfd(c->bev), &first, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
+/* Those who are connected, as they know it, and may have sent a request already. */
+static void accept_waiting(struct httpd *h)
+{
+	int fd, listening = evconnlistener_get_fd(h->listener);
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof(sa);
+
+	while ((fd = accept4(listening, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		on_accept(h->listener, fd, (struct sockaddr *)&sa, (int)len, h);
+		len = sizeof(sa);
+	}
 }
 
 void httpd_stop_accepting(struct httpd *h)
@@ -586,13 +602,14 @@ void httpd_stop_accepting(struct httpd *h)
 
 	if (!h->listener)
 		return;
-	evconnlistener_free(h->listener);
-	h->listener = NULL;
 	for (c = LIST_FIRST(&h->conns); c; c = next) {
 		next = LIST_NEXT(c, link);
 		if (conn_idle(c))
 			conn_free(c);
 	}
+	accept_waiting(h);
+	evconnlistener_free(h->listener);
+	h->listener = NULL;
 }
 
 void httpd_free(struct httpd *h)

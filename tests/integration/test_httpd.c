@@ -638,6 +638,33 @@ static void stopping(void)
 	raw_close(&busy);
 }
 
+/* What was sent before is answered, also where nothing of it was looked at yet. */
+static void stopping_unread(void)
+{
+	struct raw known, unknown;
+
+	start(10);
+	raw_open(&known, httpd_port(server));
+	raw_puts(&known, GET("/first"));
+	CHECK(SPIN_UNTIL(handled == 1));
+	spin(10);
+	hold = true;
+	raw_puts(&known, GET("/a"));
+	raw_open(&unknown, httpd_port(server));
+	raw_puts(&unknown, GET("/b"));
+	httpd_stop_accepting(server);
+	CHECK(SPIN_UNTIL(nheld == 2));
+	for (unsigned i = 0; i < nheld; i++)
+		httpd_reply(held[i], 200, "text/plain", SPAN("bye"), NULL);
+	CHECK(raw_wait(&known, NULL, PATIENCE_MS));
+	CHECK(raw_wait(&unknown, NULL, PATIENCE_MS));
+	CHECK(strstr(known.text, "Connection: close\r\n\r\nbye"));
+	CHECK(strstr(unknown.text, "Connection: close\r\n\r\nbye"));
+	raw_close(&known);
+	raw_close(&unknown);
+	stop();
+}
+
 static void addresses(void)
 {
 	const char *why = NULL;
@@ -742,6 +769,7 @@ int main(void)
 	RUN(connection_cap);
 	RUN(the_client_leaves_first);
 	RUN(stopping);
+	RUN(stopping_unread);
 	RUN(addresses);
 	RUN(health);
 	loop_free(loop);
