@@ -8,8 +8,10 @@
 
 #define REDIS_TIMEOUT_MS 1000 /* somebody waits, 3 s at most */
 #define STATEMENT_TIMEOUT_MS 2000
+#define PATIENCE_MS 1500 /* with both, one after the other */
 
 struct tables {
+	struct loop *loop;
 	struct redis *redis;
 	struct pg *pg;
 	struct cache *cache;
@@ -17,8 +19,9 @@ struct tables {
 
 struct question {
 	struct arena *arena;
-	tables_fn *fn;
+	tables_fn *fn; /* NULL: was told that nobody could tell in time */
 	void *arg;
+	struct timer patience;
 };
 
 static void redis_came(void *arg)
@@ -37,6 +40,7 @@ struct tables *tables_open(struct loop *l, const struct conf *conf, const char *
 	    pg_check_url(conf->postgres_direct_url, a, why) != ERR_OK)
 		return NULL;
 	t = mem_zalloc(sizeof(*t));
+	t->loop = l;
 	t->pg = pg_open(l, &(struct pg_opts){.url = conf->postgres_url,
 	                                     .application_name = "shoal-gateway",
 	                                     .connections = 1,
@@ -93,14 +97,28 @@ static void on_value(void *arg, enum err err, struct cache_value *v)
 {
 	struct question q = *(struct question *)arg;
 
+	timer_release(&((struct question *)arg)->patience);
 	free(arg);
-	q.fn(q.arg, err == ERR_OK ? table_of(v, q.arena) : NULL);
+	if (q.fn)
+		q.fn(q.arg, err == ERR_OK ? table_of(v, q.arena) : NULL);
+}
+
+/* The cache goes on asking, and has it for the next one. */
+static void give_up(void *arg)
+{
+	struct question *q = arg;
+	tables_fn *fn = q->fn;
+
+	q->fn = NULL;
+	fn(q->arg, NULL);
 }
 
 void tables_get(struct tables *t, const char *name, struct arena *a, tables_fn *fn, void *arg)
 {
 	struct question *q = mem_alloc(sizeof(*q));
 
-	*q = (struct question){a, fn, arg};
+	*q = (struct question){.arena = a, .fn = fn, .arg = arg};
+	timer_init(&q->patience, t->loop, give_up, q);
+	timer_set(&q->patience, PATIENCE_MS);
 	cache_get(t->cache, CACHE_STATIC, span_of(name), on_value, q);
 }

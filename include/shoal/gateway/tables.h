@@ -17,8 +17,8 @@ void tables_close(struct tables *t);
 
 /* NULL: memory does not have it now. What is found lives as long as the arena. */
 const struct static_table *tables_peek(struct tables *t, const char *name, struct arena *a);
-/* The same past memory. table: NULL where neither Redis nor Postgres could tell, or there is none of that name. fn
- * comes once, never inside the call. */
+/* The same past memory. table: NULL where neither Redis nor Postgres could tell within 1.5 s (somebody waits, 3 s at
+ * most), or there is none of that name. fn comes once, never inside the call. */
 typedef void tables_fn(void *arg, const struct static_table *table);
 void tables_get(struct tables *t, const char *name, struct arena *a, tables_fn *fn, void *arg);
 
