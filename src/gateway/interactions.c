@@ -16,6 +16,10 @@
 
 static const char no_such_thing[] = "I do not know this command any more.";
 static const char apology[] = "I cannot take this just now. Please try again in a moment.";
+/* The entry may be in the stream. Then the worker's answer, by the same token, takes the place of this text. */
+static const char doubt[] =
+    "I am not sure whether this has reached me. If it has, the answer takes the place of this text "
+    "in a moment; if not, please try again.";
 
 struct interactions {
 	struct intake *in;
@@ -118,7 +122,10 @@ static void on_appended(void *arg, enum err err)
 {
 	struct talk *t = arg;
 
-	answer(t, err == ERR_OK ? t->answer : discord_say(apology, t->arena));
+	if (err == ERR_OK)
+		answer(t, t->answer);
+	else
+		answer(t, discord_say(intake_in_doubt(err) ? doubt : apology, t->arena));
 }
 
 static struct span first_answer(const struct talk *t)

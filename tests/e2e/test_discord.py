@@ -7,16 +7,19 @@ import os
 import signal
 import sys
 import time
+from types import SimpleNamespace
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, "..")]
+sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "../chaos")]
 import discord  # noqa: E402
 from discord import command, form, interaction, press  # noqa: E402
+from faults import postgres_pids, signal_all  # noqa: E402
 from lib import check, finish, free_port, http, wait_for  # noqa: E402
 from stack import Stack, binary_from_argv  # noqa: E402
+from standstill import Standstill  # noqa: E402
 
 STREAM = "shoal:{0}:updates"
-signer, api = discord.Signer(), discord.Server()
+signer, api, still = discord.Signer(), discord.Server(), Standstill()
 stack = Stack(binary_from_argv(), workers=0, webhook=False, SHOAL_BOTS="ladder", SHOAL_LADDER_TOKEN=discord.TOKEN,
               SHOAL_LADDER_APP_ID=discord.APP_ID, SHOAL_LADDER_PUBLIC_KEY=signer.public, SHOAL_DISCORD_API=api.url)
 URL = stack.gateway_url + "/discord/ladder"
@@ -176,11 +179,32 @@ def without_redis():
     given = said(post(command("help")))
     took = time.monotonic() - began
     stack.redis.send(signal.SIGCONT)
-    check("Redis hangs: an apology within its time", is_private_text(given) and took < 20, (took, given))
+    check("Redis hangs: an apology within its time, which does not deny what may have arrived", is_private_text(given) and
+          given["data"]["content"].startswith("I am not sure") and took < 20, (took, given))
     if took >= 3:
         print("# it took %.1f s on this machine" % took)
     check("and on it goes", wait_for(lambda: said(post(command("help")))["type"] == 5))
     stack.redis.client().delete(STREAM)
+
+
+def without_postgres():
+    """A gateway that remembers nothing yet, nor does Redis: an answer must not wait for a server that stands still."""
+    listen = "127.0.0.1:%d" % free_port()
+    gateway = stack.start("gateway-new", ["gateway"], SHOAL_GATEWAY_LISTEN=listen, SHOAL_METRICS_LISTEN="0")
+    url, one = "http://%s/discord/ladder" % listen, command("setcountry", ("country", "germ", True), kind=4)
+    check("another gateway comes up", wait_for(lambda: said(post({"type": 1}, url=url)) == {"type": 1}))
+    redis.flushdb()
+    pids = postgres_pids(SimpleNamespace(stack=stack))
+    signal_all(pids, signal.SIGSTOP)
+    began = time.time()
+    given = [said(post(one, url=url)), said(post(command("setup"), url=url))]
+    took = still.took(began, time.time())
+    signal_all(pids, signal.SIGCONT)
+    check("Postgres hangs: a suggestion of nothing, and a form all the same", choices(given[0]) == [] and
+          given[1]["type"] == 9, given)
+    check("both within their time", took < 6, took)
+    check("Postgres back: suggestions", wait_for(lambda: choices(said(post(one, url=url))) == [("Germany", "DE")]))
+    gateway.stop()
 
 
 def signed_by_discord():
@@ -302,6 +326,7 @@ signed_by_discord()
 recorded()
 without_redis()
 redis = stack.redis.client()
+without_postgres()
 stack.start_workers(1)
 effects()
 once_each()

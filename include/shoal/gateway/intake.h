@@ -18,6 +18,10 @@ void intake_close(struct intake *in);
 
 /* ERR_OK: Redis has it. ERR_UNKNOWN, ERR_TIMEOUT: it may. Anything else: it has not. */
 typedef void intake_fn(void *arg, enum err err);
+static inline bool intake_in_doubt(enum err err)
+{
+	return err == ERR_UNKNOWN || err == ERR_TIMEOUT;
+}
 /* Appends to the shard of the entry's lane; copies what it needs. False: too much of that shard is under way, fn is not
  * called. fn never comes inside the call. */
 bool intake_append(struct intake *in, const struct entry *e, struct arena *a, intake_fn *fn, void *arg)
