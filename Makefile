@@ -93,7 +93,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache bench-changes bench-press bench-leaderboard crowd
+.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache bench-changes bench-press bench-leaderboard bench-interactions chaos-discord crowd
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -157,6 +157,14 @@ bench-press: all
 # SECONDS, AT_ONCE
 bench-leaderboard: all
 	@/usr/bin/python3 tests/bench/leaderboard.py $(B)/shoal
+
+# how soon Discord gets its first response under load, by kind of interaction. By environment: RATE, SECONDS, WORKERS, PEOPLE
+bench-interactions: all $(B)/tests/bench/interactions
+	@/usr/bin/python3 tests/bench/interactions.py $(B)/shoal
+
+# interactions while gateways, workers and servers fail, longer than in `make test`. By environment: SECONDS, RATE, SEED
+chaos-discord: all
+	@SECONDS=$(or $(SECONDS),120) /usr/bin/python3 tests/e2e/test_discord_chaos.py $(B)/shoal
 
 # a crowd that queues at one moment while the workers that pair it are killed, and Redis. By environment: PLAYERS, WORKERS, KILLS, SEED
 crowd: all
