@@ -35,11 +35,6 @@ static const char *const texts[] = {
         "I know no such race, region or country. Please choose one of those that are offered while you type.",
 };
 
-static const char *digits(struct arena *a, int64_t v)
-{
-	return arena_printf(a, "%lld", (long long)v);
-}
-
 /* --- what is asked for: typed, or by a button "board:RACE:REGION:COUNTRY:PAGE:NAME" */
 
 enum ask { ASK_RACE, ASK_REGION, ASK_COUNTRY, ASK_PAGE, ASK_NAME, ASKS };
@@ -89,10 +84,11 @@ static const char *title(struct arena *a, const struct fact_board *b)
 
 static const char *add_entry(struct arena *a, const char *out, const struct fact_entry *e)
 {
-	out = arena_printf(a, "%s%s", out,
-	                   FILL(a, texts[TEXT_LINE], WORDS("place", digits(a, e->place)),
-	                        MARKUP("name", ladder_quote(a, e->name ? e->name : "?", LADDER_NAME_MAX)),
-	                        WORDS("mmr", digits(a, e->mmr)), WORDS("race", text_fit(a, e->race, RACE_UNITS))));
+	out =
+	    arena_printf(a, "%s%s", out,
+	                 FILL(a, texts[TEXT_LINE], WORDS("place", ladder_number(a, e->place)),
+	                      MARKUP("name", ladder_quote(a, e->name ? e->name : "?", LADDER_NAME_MAX)),
+	                      WORDS("mmr", ladder_number(a, e->mmr)), WORDS("race", text_fit(a, e->race, RACE_UNITS))));
 	return e->country ? arena_printf(a, "%s%s", out, FILL(a, texts[TEXT_FROM], WORDS("country", e->country))) : out;
 }
 
@@ -104,8 +100,8 @@ static const char *add_ranks(struct arena *a, const char *out, const struct fact
 		const struct fact_rank *r = &ranks->v[i];
 
 		out = arena_printf(a, "%s%s", out,
-		                   FILL(a, texts[TEXT_YOU], WORDS("place", digits(a, r->place)),
-		                        WORDS("mmr", digits(a, r->mmr)),
+		                   FILL(a, texts[TEXT_YOU], WORDS("place", ladder_number(a, r->place)),
+		                        WORDS("mmr", ladder_number(a, r->mmr)),
 		                        WORDS("race", text_fit(a, r->race, RACE_UNITS))));
 	}
 	return out;
@@ -126,8 +122,8 @@ static void add_buttons(struct decision *d, struct reply *r, const struct facts 
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		reply_button(d, r, ways[i].label, f->mark, LADDER_BOARD, b->race ? b->race : ANY,
-		             b->region ? b->region : ANY, b->country ? b->country : ANY, digits(d->arena, ways[i].page),
-		             ways[i].name, NULL);
+		             b->region ? b->region : ANY, b->country ? b->country : ANY,
+		             ladder_number(d->arena, ways[i].page), ways[i].name, NULL);
 		reply_style(d, r, BUTTON_PLAIN, ways[i].page == b->page);
 	}
 }
@@ -150,9 +146,9 @@ void ladder_board(const struct update *u, const struct facts *f, struct decision
 	}
 	for (size_t i = 0; i < b->n; i++)
 		out = add_entry(a, out, &b->v[i]);
-	out = arena_printf(
-	    a, "%s%s", out,
-	    FILL(a, texts[TEXT_PAGE], WORDS("page", digits(a, b->page)), WORDS("pages", digits(a, b->pages))));
+	out = arena_printf(a, "%s%s", out,
+	                   FILL(a, texts[TEXT_PAGE], WORDS("page", ladder_number(a, b->page)),
+	                        WORDS("pages", ladder_number(a, b->pages))));
 	r = decision_answer(d, u->token, add_ranks(a, out, &f->ranks));
 	if (b->pages > 1)
 		add_buttons(d, r, f);

@@ -59,18 +59,13 @@ void ladder_ask_profile(const struct update *u, const struct facts *f, struct pa
 	params_text(p, typed[0] ? typed : NULL);
 }
 
-static const char *digits(struct arena *a, int64_t v)
-{
-	return arena_printf(a, "%lld", (long long)v);
-}
-
 static const char *add_rating(struct arena *a, const char *out, const struct fact_rating *r)
 {
 	return arena_printf(a, "%s%s", out,
 	                    FILL(a, texts[TEXT_RATING], WORDS("race", text_fit(a, r->race, RACE_UNITS)),
-	                         WORDS("mmr", digits(a, r->mmr)), WORDS("played", digits(a, r->played)),
-	                         WORDS("won", digits(a, r->won)), WORDS("lost", digits(a, r->lost)),
-	                         WORDS("drawn", digits(a, r->drawn))));
+	                         WORDS("mmr", ladder_number(a, r->mmr)), WORDS("played", ladder_number(a, r->played)),
+	                         WORDS("won", ladder_number(a, r->won)), WORDS("lost", ladder_number(a, r->lost)),
+	                         WORDS("drawn", ladder_number(a, r->drawn))));
 }
 
 static const char *add_ratings(struct arena *a, const char *out, const struct fact_ratings *ratings)
@@ -130,7 +125,7 @@ static void list_namesakes(const struct update *u, const struct fact_ratings *ra
 		}
 		out = arena_printf(
 		    a, "%s%s", out,
-		    FILL(a, texts[TEXT_NAMESAKE], WORDS("id", digits(a, r->uid)), WORDS("from", r->country)));
+		    FILL(a, texts[TEXT_NAMESAKE], WORDS("id", ladder_number(a, r->uid)), WORDS("from", r->country)));
 	}
 	decision_answer(d, u->token, out);
 }

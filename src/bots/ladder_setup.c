@@ -78,7 +78,7 @@ const char *ladder_typed(struct arena *a, const struct update *u, const char *na
 /* The person goes on as soon as they are answered: the next command has to know what this one changed. */
 static void forget_player(const struct update *u, struct decision *d)
 {
-	decision_invalidate(d, "player", arena_printf(d->arena, "%lld", (long long)u->from.id));
+	decision_invalidate(d, "player", ladder_number(d->arena, u->from.id));
 }
 
 /* ---- /termsofservice */
