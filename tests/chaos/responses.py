@@ -75,7 +75,7 @@ def judge(sent, faults, rows, calls):
     undone = [s for s in accepted if rows.get(s.user, 0) < s.effects]
     twice = [s for s in sent if rows.get(s.user, 0) > s.effects]
     dreamt = [s for s in denied if rows.get(s.user, 0) > 0 or calls.get(s.token, 0) > 0]
-    silent = [s for s in accepted if not calls.get(s.token)]
+    silent = [s for s in sent if (s.accepted() or rows.get(s.user)) and not calls.get(s.token)]
     return [(name, not found, found[:3]) for name, found in [
         ("no first response took more than %g s" % LIMIT_S, late),
         ("every request that was sent to a gateway was answered, unless that was killed", lost),
@@ -84,7 +84,7 @@ def judge(sent, faults, rows, calls):
         ("what was accepted has its effect", undone),
         ("and nothing has it twice", twice),
         ("what was denied has none", dreamt),
-        ("the bot answered by the token of all that was accepted", silent)]]
+        ("the bot answered by the token of all that was accepted or done", silent)]]
 
 
 def summary(sent):
