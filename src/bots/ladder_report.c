@@ -6,6 +6,7 @@
 #include "shoal/model/fill.h"
 
 enum text {
+	TEXT_WHICH_RESULT,
 	TEXT_NO_MATCH,
 	TEXT_SETTLED_BEFORE,
 	TEXT_IN_DISPUTE,
@@ -20,6 +21,7 @@ enum text {
 
 /* HTML. */
 static const char *const texts[] = {
+    [TEXT_WHICH_RESULT] = "Please choose how your match ended: won, lost or a draw. Nothing was noted: /report.",
     [TEXT_NO_MATCH] = "You have no match to report. /queue finds you one.",
     [TEXT_SETTLED_BEFORE] = "Your last match is settled already; you have none to report.",
     [TEXT_IN_DISPUTE] = "About your last match you and your opponent disagree: an admin decides.",
@@ -39,7 +41,7 @@ static const char *const texts[] = {
 /* One report, seen from the one who reports. */
 struct report {
 	int side;                /* 1, 2 */
-	const char *value;       /* "1", "2", "draw" */
+	const char *value;       /* "1", "2", "draw"; NULL: nothing that means any of these */
 	const char *own, *other; /* reported before; NULL: nothing yet */
 	const char *name;        /* the other one's */
 };
@@ -56,6 +58,16 @@ static const char *as_words(const char *value, int side)
 	return strcmp(value, as_number(side)) == 0 ? "you won" : "you lost";
 }
 
+/* The choice of `/report` as the match keeps it; NULL: it is none. */
+static const char *value_of(const char *result, int side)
+{
+	if (strcmp(result, "won") == 0)
+		return as_number(side);
+	if (strcmp(result, "lost") == 0)
+		return as_number(3 - side);
+	return strcmp(result, "draw") == 0 ? "draw" : NULL;
+}
+
 static struct report report_of(const struct update *u, const struct facts *f, const char *result)
 {
 	const struct fact_match *m = &f->match;
@@ -64,10 +76,7 @@ static struct report report_of(const struct update *u, const struct facts *f, co
 	r.own = r.side == 1 ? m->report_1 : m->report_2;
 	r.other = r.side == 1 ? m->report_2 : m->report_1;
 	r.name = r.side == 1 ? m->name_2 : m->name_1;
-	if (strcmp(result, "won") == 0)
-		r.value = as_number(r.side);
-	else
-		r.value = strcmp(result, "lost") == 0 ? as_number(3 - r.side) : "draw";
+	r.value = value_of(result, r.side);
 	return r;
 }
 
@@ -168,6 +177,8 @@ void ladder_report(const struct update *u, const struct facts *f, struct decisio
 		                texts[m->id == 0 ? TEXT_NO_MATCH
 		                      : disputed ? TEXT_IN_DISPUTE
 		                                 : TEXT_SETTLED_BEFORE]);
+	} else if (!r.value) {
+		decision_answer(d, u->token, texts[TEXT_WHICH_RESULT]);
 	} else if (r.other) {
 		report_second(u, f, &r, d);
 	} else if (r.own && strcmp(r.own, r.value) == 0) {
