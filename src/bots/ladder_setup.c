@@ -150,5 +150,5 @@ void ladder_country(const struct update *u, const struct facts *f, struct decisi
 	params_i64(p, u->from.id);
 	params_text(p, country);
 	forget_player(u, d);
-	ladder_answer_about(d, u, texts[TEXT_COUNTRY], country);
+	ladder_answer_about(d, u, texts[TEXT_COUNTRY], text_fit(d->arena, country, LADDER_PLACE_MAX));
 }
