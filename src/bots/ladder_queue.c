@@ -15,6 +15,7 @@
 enum text {
 	TEXT_REPORT_FIRST,
 	TEXT_UNKNOWN_PLAYER,
+	TEXT_NOTHING_TO_PLAY,
 	TEXT_WHICH_RACES,
 	TEXT_NO_RACE,
 	TEXT_NO_MAP,
@@ -35,6 +36,8 @@ enum text {
 static const char *const texts[] = {
     [TEXT_REPORT_FIRST] = "Before that, please tell how your match against <b>{name}</b> ended: /report.",
     [TEXT_UNKNOWN_PLAYER] = "I do not know you as a player any more. Please begin with /termsofservice.",
+    [TEXT_NOTHING_TO_PLAY] = "No map is played at the moment, so your /queue changes nothing. Please try again "
+                             "later.",
     [TEXT_WHICH_RACES] = "Please say what you play, such as <code>{example}</code>: /queue.",
     [TEXT_NO_RACE] = "I know no race <code>{name}</code>. Please choose from those that are offered while you type.",
     [TEXT_NO_MAP] = "I know no map <code>{name}</code> that is played now. Please choose from those that are offered "
@@ -245,6 +248,10 @@ void ladder_queue(const struct update *u, const struct facts *f, struct decision
 		return;
 	races = choose(f, "race", ladder_typed(d->arena, u, "races"), d->arena);
 	vetoes = choose(f, "map", none ? " " : typed, d->arena);
+	if (vetoes.of == 0) {
+		answer(d, u, TEXT_NOTHING_TO_PLAY, NULL);
+		return;
+	}
 	if (!races_sound(&races, u, f, d) || !vetoes_sound(&vetoes, u, d))
 		return;
 	enter(u, f, &races, &vetoes, d);
