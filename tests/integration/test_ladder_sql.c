@@ -46,6 +46,9 @@ static void wrong_states_are_refused(void)
 	CHECK_STR(MMR("1, 'sc2 zerg', 0, 0, 0, 0"), "23514 mmrs_1v1_race_check");
 	CHECK_STR(MMR("1, 'sc2_zerg', 2, 1, 0, 0"), "23514 mmrs_1v1_games");
 	CHECK_STR(MMR("1, 'sc2_zerg', 0, 1, -1, 0"), "23514 mmrs_1v1_games_lost_check");
+#define RATING(mmr) try_sql("INSERT INTO mmrs_1v1 (discord_uid, race, mmr) VALUES (1, 'sc2_zerg', " mmr ")")
+	CHECK_STR(RATING("50001"), "23514 mmrs_1v1_bounds");
+	CHECK_STR(RATING("-50001"), "23514 mmrs_1v1_bounds");
 #define MATCH(...)                                                                                                     \
 	try_sql("INSERT INTO matches_1v1 (player_1, player_2, report_1, report_2, result, mmr_change_1, mmr_change_2)" \
 	        " VALUES (" __VA_ARGS__ ")")
@@ -57,6 +60,7 @@ static void wrong_states_are_refused(void)
 	/* both say the same, so it is that */
 	CHECK_STR(MATCH("1, 2, '1', '1', '2', NULL, NULL"), "23514 matches_1v1_as_agreed");
 	CHECK_STR(MATCH("1, 2, 'draw', 'draw', 'conflict', NULL, NULL"), "23514 matches_1v1_as_agreed");
+	CHECK_STR(MATCH("1, 2, '1', '1', NULL, NULL, NULL"), "23514 matches_1v1_as_agreed");
 	/* what one wins the other loses, and only when it is settled */
 	CHECK_STR(MATCH("1, 2, NULL, NULL, '1', 20, -19"), "23514 matches_1v1_zero_sum");
 	CHECK_STR(MATCH("1, 2, NULL, NULL, '1', 20, NULL"), "23514 matches_1v1_zero_sum");
@@ -85,6 +89,16 @@ static void settled_is_settled(void)
 	}
 	CHECK_STR(try_sql("UPDATE matches_1v1 SET player_2 = 3"), "23514 matches_1v1_players");
 	CHECK_STR(try_sql("UPDATE matches_1v1 SET channel_id = 5, map = 'x'"), "ok");
+	CHECK_STR(try_sql("DELETE FROM matches_1v1"), "23514 matches_1v1_settled_once");
+}
+
+static void only_what_is_not_settled_goes(void)
+{
+	clean();
+	CHECK_STR(MATCH("1, 2, '1', NULL, NULL, NULL, NULL"), "ok");
+	CHECK_STR(MATCH("1, 2, '1', '2', 'conflict', NULL, NULL"), "ok");
+	CHECK_STR(try_sql("DELETE FROM matches_1v1"), "ok");
+	CHECK_STR(get("SELECT count(*) FROM matches_1v1"), "0");
 }
 
 /* --- who a player is */
@@ -349,6 +363,7 @@ int main(void)
 	RUN(every_column_can_be_inserted);
 	RUN(wrong_states_are_refused);
 	RUN(settled_is_settled);
+	RUN(only_what_is_not_settled_goes);
 	RUN(profile_is_one_query);
 	RUN(pages_are_full_and_in_order);
 	RUN(filters_are_taken_as_people_say_them);

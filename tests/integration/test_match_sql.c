@@ -174,6 +174,28 @@ static void races_that_nobody_knows_change_no_rating(void)
 	CHECK_STR(get(RATINGS), "");
 }
 
+/* At a bound less is won, and no more lost than that. */
+static void ratings_stay_within_their_bounds(void)
+{
+	struct facts f;
+
+	clean();
+	must("INSERT INTO mmrs_1v1 (discord_uid, race, mmr) VALUES (7, 'bw_zerg', 49990), (9, 'sc2_zerg', 50000)");
+	CHECK_STR(MATCH("match_7_9_1"), "ok");
+	f = load("ladder_report_load", "7", NULL);
+	CHECK(f.match.if_1 == 10 && f.match.if_2 == 0 && f.match.if_draw == 1);
+	CHECK_STR(REPORT("k1", "7", "1", NONE, NONE, NONE, NONE), "ok");
+	CHECK_STR(REPORT("k2", "9", "1", "1", "1", "50000", "49990"), "ok");
+	CHECK_STR(get(STATE), "1 1 1 10 -10 t");
+	CHECK_STR(get(RATINGS), "7 bw_zerg 50000 1 1 0 0, 9 sc2_zerg 49990 1 0 1 0");
+	/* from one bound to the other */
+	CHECK_STR(get("SELECT concat_ws(' ', elo_change(50000, -50000, '1'), elo_change(50000, -50000, '2'), "
+	              "elo_change(-50000, 50000, '1'), elo_change(-50000, 50000, 'draw'), "
+	              "elo_change(-50000, -49990, '2'), elo_change(-49990, -50000, '1'), "
+	              "elo_change(1500, 1500, NULL) IS NULL)"),
+	          "0 -40 40 20 0 0 t");
+}
+
 static void disagreement_waits_for_an_admin(void)
 {
 	clean();
@@ -326,6 +348,7 @@ int main(void)
 	RUN(a_match_is_made_once);
 	RUN(agreement_settles_and_rates);
 	RUN(races_that_nobody_knows_change_no_rating);
+	RUN(ratings_stay_within_their_bounds);
 	RUN(disagreement_waits_for_an_admin);
 	RUN(the_latest_open_match_is_reported);
 	RUN(elo_is_symmetric_and_moves_by_forty_at_most);
