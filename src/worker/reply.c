@@ -227,7 +227,8 @@ static bool ran_out(const struct job *j, const struct call *c)
 	       clock_wall_ms() - u->received_ms > j->platform->token_life_ms + CLOCKS_APART_MS;
 }
 
-/* A message that cannot be changed, or a dead token: what was to be said goes out anew, if it is anything. */
+/* A message that cannot be changed, or a token that is dead or of no use: what was to be said goes out anew, if it is
+ * anything. */
 static bool reply_anew(struct job *j)
 {
 	struct call *c = &j->effects.calls[j->sent], anew;
@@ -334,10 +335,10 @@ static enum step reply_sent(struct job *j)
 	case CALL_GONE:
 		if (r->early && is_fresh(j))
 			return once_more(j);
-		if (reply_anew(j))
-			return STEP_NEXT;
 		/* fall through */
 	case CALL_FINAL:
+		if ((r->verdict == CALL_GONE || c->token) && reply_anew(j))
+			return STEP_NEXT;
 		log_warn("reply refused for good", LOG_STR("id", j->entry->id), LOG_STR("bot", j->bot->name),
 		         LOG_STR("method", c->method), LOG_STR("why", r->why));
 		return reply_over(j);

@@ -230,14 +230,17 @@ def waits_too_long():
 
 def dead_tokens():
     """What was decided while a token was good reaches the person when it is dead, too: in the channel, by a call."""
-    ann, bob = player(551, "Ann8"), player(552, "Bob8")
-    api.rule = lambda method, path: method == "POST" and "/webhooks/" in path and (
-        401, {"message": "Invalid Webhook Token", "code": 50027}, {})
-    for uid in (ann, bob):
-        slash(uid, "queue", races="bw_zerg")
-    check("dead: both are called", wait_for(lambda: called(ann) and called(bob)) and stack.settled())
-    check("dead: of their match, once each", all(len(called(uid)) == 1 and "Your match" in called(uid)[0] for uid in (ann, bob)),
-          called(ann) + called(bob))
+    ann, bob, cid, dan = people = [player(551 + i, name) for i, name in enumerate(("Ann8", "Bob8", "Cid8", "Dan8"))]
+    refused = {}
+    api.rule = lambda method, path: method == "POST" and refused.get(path.split("/")[-1].split("?")[0])
+    for uid in people:
+        one = command("queue", ("races", "bw_zerg" if uid in (ann, bob) else "sc2_zerg"), user=uid)
+        refused[one["token"]] = ((401, {"message": "Invalid Webhook Token", "code": 50027}, {}) if uid in (ann, bob) else
+                                 (403, {"message": "Missing Access", "code": 50001}, {}))
+        send(one)
+    check("dead: all are called", wait_for(lambda: all(called(uid) for uid in people)) and stack.settled())
+    check("dead: of their match, once each", all(len(called(uid)) == 1 and "Your match" in called(uid)[0] for uid in people),
+          [called(uid) for uid in people])
     api.rule = None
     one = command("help", user=ann)
     key = "discord:ladder:" + one["id"]

@@ -111,7 +111,7 @@ void reply_mention(struct reply *r, int64_t person);
  */
 struct reply *decision_answer(struct decision *d, const char *token, const char *html);
 struct reply *decision_more(struct decision *d, const char *token, const char *html, bool hidden);
-/* Of decision_more(): where the token is forgotten before it is said, it is said in this chat, calling that person. */
+/* Of decision_more(): where the token is refused for good, it is said in this chat, calling that person. */
 void reply_elsewhere(struct reply *r, int64_t chat_id, int64_t person);
 /* A new row of buttons, then its buttons. Data is "verb[:arg]*:mark", 64 bytes at most, else the decision fails;
  * args end with NULL; neither they nor the mark may be empty or hold a colon. */

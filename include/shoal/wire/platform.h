@@ -116,7 +116,8 @@ struct platform {
 	const char *hook_told;
 	/* false: it is no such answer. */
 	bool (*hook_read)(const struct bot *bot, struct span answer, struct arena *a, struct hook *out);
-	/* What a call that met CALL_GONE has to say, as a new message; false: nothing. NULL: calls never meet it. */
+	/* What a call that met CALL_GONE, or by a token CALL_FINAL, has to say, as a new message; false: nothing. NULL:
+	 * calls never meet it. */
 	bool (*anew)(const struct call *c, struct arena *a, struct call *out);
 	bool buckets; /* it tells its limits call by call: ruling.quota */
 	/* ruling.refused: after so many in ten minutes nothing more is to be sent, or it shuts the address out; 0: it
