@@ -23,7 +23,7 @@ enum text {
 static const char *const texts[] = {
     [TEXT_WHICH_RESULT] = "Please choose how your match ended: won, lost or a draw. Nothing was noted: /report.",
     [TEXT_NO_MATCH] = "You have no match to report. /queue finds you one.",
-    [TEXT_SETTLED_BEFORE] = "Your last match is settled already; you have none to report.",
+    [TEXT_SETTLED_BEFORE] = "{settled}\nYou have no other match to report.",
     [TEXT_IN_DISPUTE] = "About your last match you and your opponent disagree: an admin decides.",
     [TEXT_NOTED] = "Noted for your match against <b>{name}</b>: {how}. As soon as they say the same, it is settled.",
     [TEXT_NOTED_BEFORE] = "You have said so before about your match against <b>{name}</b>: {how}. As soon as they say "
@@ -163,6 +163,17 @@ static void report_second(const struct update *u, const struct facts *f, const s
 	tell_other(f, r, said(d, TEXT_DISAGREED, r->side == 1 ? m->name_1 : m->name_2, r->other, 3 - r->side), d);
 }
 
+/* Who reported first may not have heard of it: their channel may be closed to us. */
+static void answer_closed(const struct update *u, const struct fact_match *m, int side, struct decision *d)
+{
+	const char *html = texts[TEXT_IN_DISPUTE];
+
+	if (strcmp(m->result, "conflict") != 0)
+		html = text_fill(d->arena, texts[TEXT_SETTLED_BEFORE],
+		                 (const struct slot[]){MARKUP("settled", settled(d, m, m->result, side)), {0}});
+	decision_answer(d, u->token, html);
+}
+
 void ladder_report(const struct update *u, const struct facts *f, struct decision *d)
 {
 	const struct fact_match *m = &f->match;
@@ -170,13 +181,10 @@ void ladder_report(const struct update *u, const struct facts *f, struct decisio
 
 	if (!ladder_may_play(u, f, d))
 		return;
-	if (m->id == 0 || m->result) {
-		bool disputed = m->id && strcmp(m->result, "conflict") == 0;
-
-		decision_answer(d, u->token,
-		                texts[m->id == 0 ? TEXT_NO_MATCH
-		                      : disputed ? TEXT_IN_DISPUTE
-		                                 : TEXT_SETTLED_BEFORE]);
+	if (m->id == 0) {
+		decision_answer(d, u->token, texts[TEXT_NO_MATCH]);
+	} else if (m->result) {
+		answer_closed(u, m, r.side, d);
 	} else if (!r.value) {
 		decision_answer(d, u->token, texts[TEXT_WHICH_RESULT]);
 	} else if (r.other) {

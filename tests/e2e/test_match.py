@@ -119,7 +119,7 @@ def from_terms_to_a_settled_match():
     expect("his report settles it", slash(bob, "report", result="lost"),
            "settled: you lost. Your rating is **1480** now (-20), theirs 1520.")
     check("she is called and told", wait_for(lambda: len(called(ann)) == 1) and "you won" in called(ann)[0], called(ann))
-    expect("that was it", slash(ann, "report", result="lost"), "settled already")
+    expect("that was it", slash(ann, "report", result="lost"), "now (+20), theirs 1480.\nYou have no other match to report.")
     check("both ratings, once", sql("SELECT discord_uid, race, mmr, games_played, games_won, games_lost FROM mmrs_1v1 ORDER BY 1")
           == [(ann, "bw_zerg", 1520, 1, 1, 0), (bob, "sc2_zerg", 1480, 1, 0, 1)])
     check("these actions and no others", [r[0] for r in sql(ACTIONS, ann)] == [
@@ -241,6 +241,12 @@ def dead_tokens():
     check("dead: all are called", wait_for(lambda: all(called(uid) for uid in people)) and stack.settled())
     check("dead: of their match, once each", all(len(called(uid)) == 1 and "Your match" in called(uid)[0] for uid in people),
           [called(uid) for uid in people])
+    api.rule = lambda method, path: "/channels/" in path and (403, {"message": "Missing Access", "code": 50001}, {})
+    for uid, result in ((ann, "won"), (bob, "lost")):
+        slash(uid, "report", result=result)
+    check("closed channel: settled", wait_for(lambda: paired(ann)[0][7] == "1") and stack.settled())
+    expect("closed channel: she hears of it by asking", slash(ann, "report", result="won"),
+           "settled: you won. Your rating is **1520** now (+20), theirs 1480.\nYou have no other match to report.")
     api.rule = None
     one = command("help", user=ann)
     key = "discord:ladder:" + one["id"]

@@ -155,8 +155,12 @@ static void agreement_settles_and_rates(void)
 	        "FROM player_action_logs"),
 	    "7 reported match result {\"match\": 1, \"report\": \"1\", \"result\": null} k1,"
 	    "9 reported match result {\"match\": 1, \"report\": \"1\", \"result\": \"1\"} k2");
+	/* what it changed, given what the ratings are now */
+	must("UPDATE mmrs_1v1 SET mmr = 1556 WHERE discord_uid = 7");
 	f = load("ladder_report_load", "9", NULL);
 	CHECK_STR(f.match.result, "1");
+	CHECK(f.match.mmr_1 == 1530 && f.match.mmr_2 == 1600 && f.match.if_1 == 26 && f.match.if_2 == 26 &&
+	      f.match.if_draw == 26);
 	CHECK_STR(QUEUE("k5", "7", "bw_zerg", "", "t"), "ok");
 }
 
@@ -172,6 +176,7 @@ static void races_that_nobody_knows_change_no_rating(void)
 	CHECK_STR(REPORT("k2", "7", "1", "1", "1", NONE, NONE), "ok");
 	CHECK_STR(get(STATE), "1 1 1 0 0 t");
 	CHECK_STR(get(RATINGS), "");
+	CHECK(load("ladder_report_load", "7", NULL).match.mmr_1 == 0);
 }
 
 /* At a bound less is won, and no more lost than that. */
@@ -223,6 +228,8 @@ static void the_latest_open_match_is_reported(void)
 	f = load("ladder_report_load", "7", NULL);
 	CHECK_INT(f.match.id, 4);
 	CHECK_STR(f.match.result, "conflict");
+	f = load("ladder_report_load", "9", NULL); /* settled with no change of ratings */
+	CHECK(f.match.id == 5 && f.match.mmr_1 == 0 && f.match.if_1 == 0);
 	CHECK_INT(load("ladder_report_load", "1000", NULL).match.id, 0);
 }
 

@@ -53,7 +53,7 @@ struct fact_match {
 	const char *name_1, *name_2;
 	const char *report_1, *report_2, *result; /* "1", "2", "draw"; result "conflict", too; NULL: none yet */
 	int64_t channel_1, channel_2;             /* where they are told; 0: nowhere */
-	int64_t mmr_1, mmr_2;                     /* now; and what player 1 would gain and player 2 lose: */
+	int64_t mmr_1, mmr_2; /* now, or before a settled one; what player 1 would gain, or has, and player 2 lose: */
 	int64_t if_1, if_2, if_draw;
 };
 
