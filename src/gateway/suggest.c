@@ -1,6 +1,7 @@
 #include "shoal/gateway/suggest.h"
 
 #include <string.h>
+#include <strings.h>
 
 enum { BY_CODE, BY_NAME, BY_WORD, BY_PART, NO_FIT };
 
@@ -64,6 +65,30 @@ static const char *split(const char **typed, struct arena *a)
 	return before;
 }
 
+static bool is_code(const struct static_table *t, const char *word, size_t len)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		const struct static_row *row = &t->rows[i];
+
+		if (row->active && strlen(row->code) == len && strncasecmp(row->code, word, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Else whatever follows them would be refused with them. */
+static bool all_codes(const struct static_table *t, const char *words)
+{
+	for (const char *at = words + strspn(words, " ,"); *at; at += strspn(at, " ,")) {
+		size_t n = strcspn(at, " ,");
+
+		if (!is_code(t, at, n))
+			return false;
+		at += n;
+	}
+	return true;
+}
+
 struct discord_choices suggest(const struct static_table *t, const struct form_field *f, const char *typed,
                                struct arena *a)
 {
@@ -72,6 +97,8 @@ struct discord_choices suggest(const struct static_table *t, const struct form_f
 	unsigned char *fits = arena_alloc(a, t->n + 1);
 	struct discord_choices c = {0, v};
 
+	if (!all_codes(t, before))
+		return c;
 	typed = folded(typed, a);
 	for (size_t i = 0; i < t->n; i++)
 		fits[i] = t->rows[i].active ? (unsigned char)fit(&t->rows[i], typed, a) : NO_FIT;

@@ -128,8 +128,12 @@ static void several_codes(void)
 	CHECK_STR(codes(suggest(&races, &field, "ze", &arena)), "bw_zerg=Zerg (bw)|sc2_zerg=Zerg (sc2)");
 	CHECK_STR(codes(suggest(&races, &field, "bw_zerg sc", &arena)), "bw_zerg sc2_zerg=bw_zerg Zerg (sc2)");
 	/* what would be too long to come back is not offered */
-	CHECK_INT(suggest(&races, &field, arena_printf(&arena, "%091d z", 0), &arena).n, 2);
-	CHECK_INT(suggest(&races, &field, arena_printf(&arena, "%092d z", 0), &arena).n, 1);
+	CHECK_INT(suggest(&races, &field, arena_printf(&arena, "%-92sz", "bw_zerg"), &arena).n, 2);
+	CHECK_INT(suggest(&races, &field, arena_printf(&arena, "%-93sz", "bw_zerg"), &arena).n, 1);
+	/* nor what would be refused for a word before it */
+	CHECK_STR(codes(suggest(&races, &field, "klingon sc", &arena)), "");
+	CHECK_STR(codes(suggest(&races, &field, "bw_zerg klingon sc", &arena)), "");
+	CHECK_STR(codes(suggest(&races, &field, "BW_Zerg, sc", &arena)), "BW_Zerg, sc2_zerg=BW_Zerg, Zerg (sc2)");
 }
 
 static void whole_tables(void)
