@@ -109,10 +109,10 @@ static const char *rated(struct decision *d, enum text text, const struct fact_m
 	    });
 }
 
-/* Else it is not known what they played. */
+/* Else it is not known what they played. Two who have 0 both are rated, too: something is at stake. */
 static bool is_rated(const struct fact_match *m)
 {
-	return m->mmr_1 || m->mmr_2;
+	return m->mmr_1 || m->mmr_2 || m->if_1 || m->if_2;
 }
 
 static const char *settled(struct decision *d, const struct fact_match *m, const char *result, int side)
