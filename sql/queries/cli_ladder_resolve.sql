@@ -20,7 +20,8 @@ WITH before AS (
 		'mmr_change_1', settled.mmr_change_1, 'mmr_change_2', -settled.mmr_change_1)
 	FROM settled, before
 )
-SELECT before.result, before.player_1, before.player_2, (SELECT count(*) FROM settled) AS settled, (SELECT mmr_change_1 FROM settled) AS change,
+SELECT before.result, before.player_1, before.player_2, (SELECT count(*) FROM settled) AS settled,
+	coalesce((SELECT mmr_change_1 FROM settled), before.mmr_change_1) AS change,
 	coalesce(a.player_name, before.player_1::text) AS name_1, coalesce(b.player_name, before.player_2::text) AS name_2
 FROM before
 JOIN players a ON a.discord_uid = before.player_1

@@ -167,16 +167,48 @@ static void tell(struct session *s, const PGresult *res, int64_t id)
 		fprintf(stderr, "shoal ladder: note: the fleet will tell the two when it can: %s\n", why);
 }
 
-static int resolved(struct session *s, const PGresult *res, int64_t id, const char *result)
+static int settled_json(int64_t id, const char *result, bool now, const int64_t *gained)
+{
+	static const struct out_col columns[] = {{"ok", OUT_BOOL},
+	                                         {"match_id", OUT_INT},
+	                                         {"result", OUT_TEXT},
+	                                         {"settled_now", OUT_BOOL},
+	                                         {"mmr_change_1", OUT_INT},
+	                                         {"mmr_change_2", OUT_INT},
+	                                         {0}};
+	struct out o;
+
+	out_begin_one(&o, true, columns);
+	out_row(&o);
+	out_bool(&o, true);
+	out_int(&o, id);
+	out_text(&o, result);
+	out_bool(&o, now);
+	for (int sign = 1; sign >= -1; sign -= 2) {
+		if (gained)
+			out_int(&o, sign * *gained);
+		else
+			out_null(&o);
+	}
+	return out_end(&o, NULL);
+}
+
+/* now: by this call, not by one before. */
+static int resolved(struct session *s, const PGresult *res, int64_t id, const char *result, bool now)
 {
 	const char *change = cell(res, "change");
-	int64_t gained;
+	int64_t gained = 0;
+	bool rated = change && span_i64(span_of(change), &gained);
 
-	tell(s, res, id);
-	if (!change || !span_i64(span_of(change), &gained))
-		return out_done(s->json, "match %lld is settled: %s; no races are known, so no MMR changes",
+	if (s->json)
+		return settled_json(id, result, now, rated ? &gained : NULL);
+	if (!now)
+		return out_done(false, "match %lld was settled so before, %s: nothing was done now", (long long)id,
+		                outcome(s, res, result));
+	if (!rated)
+		return out_done(false, "match %lld is settled: %s; no races are known, so no MMR changes",
 		                (long long)id, outcome(s, res, result));
-	return out_done(s->json, "match %lld is settled: %s; MMR %+lld for %s, %+lld for %s", (long long)id,
+	return out_done(false, "match %lld is settled: %s; MMR %+lld for %s, %+lld for %s", (long long)id,
 	                outcome(s, res, result), (long long)gained, out_plain(s->a, cell(res, "name_1")),
 	                (long long)-gained, out_plain(s->a, cell(res, "name_2")));
 }
@@ -201,12 +233,13 @@ static int resolve(struct session *s)
 		return s->code;
 	if (PQntuples(res) == 0)
 		return session_fail(s, EXIT_NOT_THERE, "there is no match %lld", (long long)id);
-	if (cell_i64(res, "settled") > 0)
-		return resolved(s, res, id, result);
+	if (cell_i64(res, "settled") > 0) {
+		tell(s, res, id);
+		return resolved(s, res, id, result, true);
+	}
 	before = cell(res, "result");
 	if (strcmp(before, result) == 0)
-		return out_done(s->json, "match %lld was settled so before, %s: nothing was done now", (long long)id,
-		                outcome(s, res, result));
+		return resolved(s, res, id, result, false);
 	return session_fail(s, EXIT_FAILED, "match %lld is settled already: %s", (long long)id,
 	                    outcome(s, res, before));
 }

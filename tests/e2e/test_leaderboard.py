@@ -195,17 +195,20 @@ check("ladder_resolve_is_audited", pg.rows("SELECT action, target, details->>'re
       "(details->>'mmr_change_2')::int, actor like 'cli:%%' FROM admin_audit WHERE action LIKE 'ladder%%'") ==
       [("ladder.resolve", "match:1", "2", "conflict", "seen the replay", 20, True)])
 expect("ladder_resolve_again", shoal("ladder", "resolve", "1", "2"), DONE, "was settled so before", "nothing was done")
+check("ladder_resolve_again_json", listing("ladder", "resolve", "1", "2") == {
+    "ok": True, "match_id": 1, "result": "2", "settled_now": False, "mmr_change_1": -20, "mmr_change_2": 20})
 expect("ladder_resolve_otherwise", shoal("ladder", "resolve", "1", "draw"), FAILED, "settled already: P2 has won")
 check("both hear of it, once each", wait_for(lambda: len(heard(BASE + 1)) == 1 == len(heard(BASE + 2))) and
       "against **P2**: you lost. Your rating is **1979** now (-20), theirs 2018." in heard(BASE + 1)[0] and
       "against **P1**: you won. Your rating is **2018** now (+20), theirs 1979." in heard(BASE + 2)[0], (heard(BASE + 1), heard(BASE + 2)))
-expect("ladder_resolve_unreported", shoal("ladder", "resolve", "2", "draw", SHOAL_REDIS_URL="redis://127.0.0.1:1/0"), DONE,
-       "it was a draw", "the fleet will tell the two when it can")
+expect("ladder_resolve_unreported", shoal("ladder", "resolve", "2", "draw", "--json", SHOAL_REDIS_URL="redis://127.0.0.1:1/0"), DONE,
+       '{"ok":true,"match_id":2,"result":"draw","settled_now":true,"mmr_change_1":-20,"mmr_change_2":20}', "the fleet will tell the two when it can")
 check("nobody has heard of that one yet", heard(BASE + 3) == [] == heard(BASE + 4) and
       pg.rows("SELECT count(*) FROM ladder_notices WHERE match_id = 2") == [(2,)])
 stack.redis.client().delete("shoal:job:due_matches:last")  # half a minute is over
 check("the fleet tells them", wait_for(lambda: len(heard(BASE + 3)) == 1 == len(heard(BASE + 4))))
 expect("ladder_resolve_without_races", shoal("ladder", "resolve", "3", "1"), DONE, "no MMR changes")
+check("ladder_resolve_without_races_json", listing("ladder", "resolve", "3", "1")["mmr_change_2"] is None)
 check("ladder_resolve_once", pg.rows("SELECT count(*) FROM admin_audit WHERE action LIKE 'ladder%%'") == [(3,)] and
       ids("--settled") == [3, 2, 1] and pg.rows("SELECT sum(mmr_change_1 + mmr_change_2) FROM matches_1v1") == [(0,)])
 nowhere = {"SHOAL_POSTGRES_URL": "host=127.0.0.1 port=1 dbname=x connect_timeout=2", "SHOAL_POSTGRES_DIRECT_URL":
