@@ -114,6 +114,7 @@ expected=$(cat $logs/counts $logs/working $logs/waiting | wc -l)
 lane working waiting &
 lane waiting &
 lane waiting &
+lane waiting &
 wait
 if [ "$(wc -l <$logs/counts)" -ne "$expected" ]; then
 	echo "not ok some of $expected checks ended without a word" | tee -a $logs/failures
