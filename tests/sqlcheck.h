@@ -70,6 +70,41 @@ static inline const char *run_on(PGconn *c, char *out, size_t size, const char *
 		run_on(db, out_, sizeof(out_), name, v_, (int)(sizeof(v_) / sizeof(v_[0])));                           \
 	})
 
+/* The facts that a load tells; v has at least as many parameters as it takes (NULL: SQL NULL). */
+static inline void load_into(const char *name, struct facts *f, struct arena *a, const char *const *v)
+{
+	struct pg_params p = {.n = sql_get(name)->nparams};
+	const char *why = "";
+	PGresult *r;
+
+	for (int i = 0; i < p.n; i++)
+		p.v[i] = v[i] ? span_of(v[i]) : (struct span){0};
+	r = sql_run(db, name, &p);
+	memset(f, 0, sizeof(*f));
+	if (PQresultStatus(r) != PGRES_TUPLES_OK)
+		printf("# %s", PQerrorMessage(db));
+	CHECK_INT(rows_to_facts(r, a, f, &why), ERR_OK);
+	CHECK_STR(why, "");
+	PQclear(r);
+}
+
+/* Whether the plan of some plain SQL uses an index. */
+static inline bool index_serves(const char *index, const char *sql)
+{
+	char explain[1000];
+	PGresult *r;
+	bool found = false;
+
+	snprintf(explain, sizeof(explain), "EXPLAIN %s", sql);
+	r = PQexec(db, explain);
+	for (int i = 0; i < PQntuples(r); i++)
+		found = found || strstr(PQgetvalue(r, i, 0), index);
+	for (int i = 0; !found && i < PQntuples(r); i++)
+		printf("# %s\n", PQgetvalue(r, i, 0));
+	PQclear(r);
+	return found;
+}
+
 /* What becomes of some plain SQL. */
 static inline const char *try_sql(const char *sql)
 {

@@ -909,22 +909,6 @@ static void opposite_directions_do_not_block(void)
 
 /* --- loads */
 
-static void load_into(const char *name, struct facts *f, struct arena *a, const char *const *v)
-{
-	struct pg_params p = {.n = 4};
-	const char *why = "";
-	PGresult *r;
-
-	for (int i = 0; i < 4; i++)
-		p.v[i] = v[i] ? span_of(v[i]) : (struct span){0};
-	r = sql_run(db, name, &p);
-	memset(f, 0, sizeof(*f));
-	if (PQresultStatus(r) != PGRES_TUPLES_OK)
-		printf("# %s", PQerrorMessage(db));
-	CHECK_INT(rows_to_facts(r, a, f, &why), ERR_OK);
-	CHECK_STR(why, "");
-	PQclear(r);
-}
 #define LOAD(name, ...) load_into(name, &f, &a, (const char *const[]){__VA_ARGS__})
 
 static void load_tells_what_there_is(void)
@@ -1034,22 +1018,6 @@ static void list_comes_in_pages(void)
 static void plan(const char *name, int nparams, const char *args)
 {
 	check_plan(name, nparams, args, (const char *const[]){NULL});
-}
-
-static bool index_serves(const char *index, const char *sql)
-{
-	char explain[1000];
-	PGresult *r;
-	bool found = false;
-
-	snprintf(explain, sizeof(explain), "EXPLAIN %s", sql);
-	r = PQexec(db, explain);
-	for (int i = 0; i < PQntuples(r); i++)
-		found = found || strstr(PQgetvalue(r, i, 0), index);
-	for (int i = 0; !found && i < PQntuples(r); i++)
-		printf("# %s\n", PQgetvalue(r, i, 0));
-	PQclear(r);
-	return found;
 }
 
 static void many_trades(const char *n)

@@ -297,22 +297,6 @@ static void matches_go_by_index(void)
 	PLAN("cli_ladder_resolve", open, "draw", NONE, "test");
 }
 
-static bool index_serves(const char *index, const char *sql)
-{
-	char explain[1000];
-	PGresult *r;
-	bool found = false;
-
-	snprintf(explain, sizeof(explain), "EXPLAIN %s", sql);
-	r = PQexec(db, explain);
-	for (int i = 0; i < PQntuples(r); i++)
-		found = found || strstr(PQgetvalue(r, i, 0), index);
-	for (int i = 0; !found && i < PQntuples(r); i++)
-		printf("# %s\n", PQgetvalue(r, i, 0));
-	PQclear(r);
-	return found;
-}
-
 static void indexes_serve(void)
 {
 	CHECK(index_serves("players_name", "SELECT FROM players WHERE lower(player_name) = 'player 7'"));

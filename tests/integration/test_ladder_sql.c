@@ -103,22 +103,6 @@ static void only_what_is_not_settled_goes(void)
 
 /* --- who a player is */
 
-static void load_into(const char *name, struct facts *f, struct arena *a, const char *const *v)
-{
-	struct pg_params p = {.n = sql_get(name)->nparams};
-	const char *why = "";
-	PGresult *r;
-
-	for (int i = 0; i < p.n; i++)
-		p.v[i] = v[i] ? span_of(v[i]) : (struct span){0};
-	r = sql_run(db, name, &p);
-	memset(f, 0, sizeof(*f));
-	if (PQresultStatus(r) != PGRES_TUPLES_OK)
-		printf("# %s", PQerrorMessage(db));
-	CHECK_INT(rows_to_facts(r, a, f, &why), ERR_OK);
-	CHECK_STR(why, "");
-	PQclear(r);
-}
 #define LOAD(name, ...) load_into(name, &f, &a, (const char *const[]){__VA_ARGS__})
 
 static void profile_is_one_query(void)
