@@ -26,7 +26,7 @@ struct queue_entry {
 	unsigned retries, takeovers, sent;
 	bool lost;  /* no longer ours: stop, then queue_drop */
 	void *user; /* the job */
-	/* the rest belongs to queue.c */
+	/* the rest belongs to queue_entry.c and queue_turn.c */
 	struct queue *queue;
 	struct queue_entry *next, **prev;
 	int report;

@@ -1,0 +1,184 @@
+#include "shoal/store/queue_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shoal/base/clock.h"
+
+#define SHARD_PREFIX_MAX 16
+
+/* ---- lists */
+
+void queue_list_add(struct queue_list *l, struct queue_entry *e)
+{
+	e->next = l->first;
+	if (e->next)
+		e->next->prev = &e->next;
+	e->prev = &l->first;
+	l->first = e;
+	l->n++;
+}
+
+void queue_list_remove(struct queue_list *l, struct queue_entry *e)
+{
+	*e->prev = e->next;
+	if (e->next)
+		e->next->prev = e->prev;
+	e->next = NULL;
+	e->prev = NULL;
+	l->n--;
+}
+
+void queue_entry_free(struct queue_entry *e)
+{
+	free(e->report_text);
+	free(e);
+}
+
+static struct queue_list *list_of(struct queue *q, struct queue_entry *e)
+{
+	if (e->report_sending)
+		return &q->telling;
+	return e->report == REPORT_NONE ? &q->held : &q->reports;
+}
+
+void queue_entry_lost(struct queue *q, struct queue_entry *e)
+{
+	queue_list_remove(list_of(q, e), e);
+	if (e->report_closing) {
+		queue_entry_free(e);
+		return;
+	}
+	if (e->report != REPORT_NONE && !e->report_sending)
+		q->urgent--;
+	void (*fn)(void *, bool) = e->sent_fn;
+	e->report = REPORT_NONE;
+	e->report_sending = false;
+	e->sent_fn = NULL;
+	e->lost = true;
+	if (fn)
+		fn(e->sent_arg, false);
+	else
+		q->opts.on_lost(q->opts.arg, e);
+}
+
+struct queue_entry *queue_list_find(struct queue_list *l, const char *id)
+{
+	for (struct queue_entry *e = l->first; e; e = e->next)
+		if (!strcmp(e->id, id))
+			return e;
+	return NULL;
+}
+
+/* ---- as they come */
+
+struct queue_entry *queue_entry_new(struct queue *q, const redisReply *r)
+{
+	if (r->type != REDIS_REPLY_ARRAY || r->elements != 6 || r->element[0]->type != REDIS_REPLY_STRING ||
+	    r->element[5]->type != REDIS_REPLY_ARRAY)
+		return NULL;
+	const redisReply *fields = r->element[5];
+	size_t bytes = 2 * (r->element[0]->len + 1) + SHARD_PREFIX_MAX;
+	for (size_t i = 0; i < fields->elements; i++) {
+		if (fields->element[i]->type != REDIS_REPLY_STRING)
+			return NULL;
+		bytes += fields->element[i]->len + 1;
+	}
+	struct queue_entry *e = mem_zalloc(sizeof(*e) + bytes);
+	char *p = (char *)(e + 1);
+	memcpy(p, r->element[0]->str, r->element[0]->len + 1);
+	e->id = p;
+	p += r->element[0]->len + 1;
+	const struct {
+		const char *name;
+		struct span *to;
+	} known[] = {{"bot", &e->bot}, {"lane", &e->lane}, {"key", &e->key}, {"at", &e->at}, {"body", &e->body}};
+	for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+		/* as the script compares: a NUL ends no name */
+		const struct span name = {fields->element[i]->str, fields->element[i]->len};
+		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+			if (!known[k].to->ptr && span_is(name, known[k].name)) {
+				const redisReply *v = fields->element[i + 1];
+				memcpy(p, v->str, v->len);
+				p[v->len] = 0;
+				*known[k].to = (struct span){p, v->len};
+				p += v->len + 1;
+			}
+	}
+	if (!e->key.len) { /* as in turn.lua */
+		int n = q->opts.shard ? snprintf(p, SHARD_PREFIX_MAX, "%u/", q->opts.shard) : 0;
+		memcpy(p + n, r->element[0]->str, r->element[0]->len + 1);
+		e->key = (struct span){p, (size_t)n + r->element[0]->len};
+	}
+	e->again = r->element[1]->integer;
+	e->retries = (unsigned)r->element[2]->integer;
+	e->takeovers = (unsigned)r->element[3]->integer;
+	e->sent = (unsigned)r->element[4]->integer;
+	e->queue = q;
+	return e;
+}
+
+/* ---- reports */
+
+static void report(struct queue_entry *e, enum queue_report kind, int64_t number, const char *text, bool closing)
+{
+	struct queue *q = e->queue;
+	if (e->lost) {
+		queue_entry_free(e);
+		return;
+	}
+	ENSURE(e->report == REPORT_NONE);
+	queue_list_remove(&q->held, e);
+	e->report = (int)kind;
+	e->report_number = number;
+	e->report_text = text ? mem_strdup(text) : NULL;
+	e->report_closing = closing;
+	if (!q->reports.n)
+		q->first_report_us = clock_us();
+	queue_list_add(&q->reports, e);
+	q->urgent += !closing;
+	queue_poke(q);
+}
+
+void queue_done(struct queue_entry *e)
+{
+	report(e, REPORT_DONE, 0, NULL, true);
+}
+
+void queue_later(struct queue_entry *e, int64_t ms)
+{
+	report(e, REPORT_LATER, ms < 0 ? 0 : ms, NULL, true);
+}
+
+void queue_retry(struct queue_entry *e, int64_t ms, const char *error, bool maybe_applied)
+{
+	report(e, maybe_applied ? REPORT_RETRY_MAYBE : REPORT_RETRY, ms < 0 ? 0 : ms, error, true);
+}
+
+void queue_dead(struct queue_entry *e, const char *error, bool maybe_applied)
+{
+	report(e, REPORT_DEAD, maybe_applied, error, true);
+}
+
+void queue_drop(struct queue_entry *e)
+{
+	ENSURE(e->lost);
+	queue_entry_free(e);
+}
+
+void queue_sent(struct queue_entry *e, unsigned count, void (*fn)(void *arg, bool ours), void *arg)
+{
+	ENSURE(!e->lost);
+	e->sent_fn = fn;
+	e->sent_arg = arg;
+	report(e, REPORT_SENT, count, NULL, false);
+}
+
+void queue_confirm(struct queue_entry *e, void (*fn)(void *arg, bool ours), void *arg)
+{
+	ENSURE(!e->lost);
+	e->sent_fn = fn;
+	e->sent_arg = arg;
+	report(e, REPORT_CONFIRM, 0, NULL, false);
+}

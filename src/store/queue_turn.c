@@ -1,0 +1,229 @@
+#include "shoal/store/queue_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "shoal/base/clock.h"
+#include "shoal/base/log.h"
+
+#define DEADLINE_MS 3000 /* a worker that has not turned for so long is dead */
+
+static const char *const report_words[] = {NULL, "done", "later", "retry", "retry?", "dead", "sent", NULL};
+
+static struct redis_script turn_script = {.name = "lua/turn.lua"};
+
+/* ---- calling the script */
+
+void turn_add(struct turn_call *c, const char *s)
+{
+	if (c->n == c->cap) {
+		size_t cap = c->cap ? 2 * c->cap : 64;
+		struct span *bigger = arena_array(c->a, struct span, cap);
+		if (c->n)
+			memcpy(bigger, c->argv, c->n * sizeof(*bigger));
+		c->argv = bigger;
+		c->cap = cap;
+	}
+	c->argv[c->n++] = span_of(s);
+}
+
+void turn_begin(struct queue *q, struct turn_call *c, const char *mode, unsigned want, bool empty_handed)
+{
+	arena_release(&q->scratch);
+	*c = (struct turn_call){.a = &q->scratch};
+	for (size_t i = 0; i < QUEUE_KEYS; i++)
+		turn_add(c, q->keys[i]);
+	turn_add(c, QUEUE_FORMAT);
+	turn_add(c, q->format_shard);
+	turn_add(c, q->names[q->nnames - 1]);
+	turn_add(c, mode);
+	turn_add(c, arena_printf(c->a, "%u", want));
+	turn_add(c, empty_handed ? "1" : "0");
+	turn_add(c, arena_printf(c->a, "%d", DEADLINE_MS));
+	turn_add(c, arena_printf(c->a, "%lld", (long long)q->opts.max_attempts));
+	turn_add(c, arena_printf(c->a, "%lld", (long long)q->opts.idempotency_ttl_s * 1000));
+	const char *except = q->opts.except ? q->opts.except(q->opts.arg) : NULL;
+	turn_add(c, except ? except : "");
+}
+
+void turn_send(struct queue *q, struct turn_call *c, redis_fn *fn)
+{
+	q->busy = true;
+	q->turn_began_ms = clock_ms();
+	q->turn_began_us = clock_us();
+	redis_eval(q->turns, &turn_script, fn, q, QUEUE_KEYS, c->n, c->argv);
+}
+
+bool turn_answered(const redisReply *r, const char *word)
+{
+	return r && r->type == REDIS_REPLY_ARRAY && r->elements > 0 && r->element[0]->type == REDIS_REPLY_STRING &&
+	       !strcmp(r->element[0]->str, word);
+}
+
+void queue_version_differs(struct queue *q, const redisReply *r)
+{
+	char detail[160];
+	snprintf(detail, sizeof(detail), "the stream says format %.20s shard %.20s, this program %s shard %s",
+	         r->elements > 1 && r->element[1]->str ? r->element[1]->str : "?",
+	         r->elements > 2 && r->element[2]->str ? r->element[2]->str : "?", QUEUE_FORMAT,
+	         strchr(q->format_shard, '/') ? q->format_shard : "?");
+	queue_complain(q, "another format", detail);
+}
+
+/* ---- a turn */
+
+static void telling_over(struct queue *q, bool told)
+{
+	struct queue_entry *e;
+	while ((e = q->telling.first)) {
+		if (told && q->state == Q_LEAVING && !e->report_closing) { /* noted, then given back */
+			queue_entry_lost(q, e);
+			continue;
+		}
+		queue_list_remove(&q->telling, e);
+		e->report_sending = false;
+		if (!told) {
+			queue_list_add(&q->reports, e);
+			q->urgent += !e->report_closing;
+		} else if (e->report_closing) {
+			queue_entry_free(e);
+		} else {
+			void (*fn)(void *, bool) = e->sent_fn;
+			e->report = REPORT_NONE;
+			e->sent_fn = NULL;
+			queue_list_add(&q->held, e);
+			fn(e->sent_arg, true);
+		}
+	}
+	if (q->reports.n)
+		q->first_report_us = clock_us();
+}
+
+static struct span text_of(const redisReply *r)
+{
+	return (struct span){r->str, r->len};
+}
+
+static void take_answer(struct queue *q, const redisReply *r)
+{
+	const redisReply *entries = r->element[1], *fenced = r->element[2], *twice = r->element[5],
+	                 *dead = r->element[6], *killers = r->element[8];
+	for (size_t i = 0; i < fenced->elements; i++) {
+		struct queue_entry *e = queue_list_find(&q->telling, fenced->element[i]->str);
+		if (e)
+			queue_entry_lost(q, e);
+	}
+	for (size_t i = 0; i + 2 < dead->elements; i += 3)
+		if (!queue_list_find(&q->telling, dead->element[i]->str)) /* what was reported is known to its owner */
+			q->opts.on_dead(q->opts.arg, text_of(dead->element[i]), text_of(dead->element[i + 1]),
+			                text_of(dead->element[i + 2]));
+	for (size_t i = 0; i + 2 < killers->elements; i += 3)
+		q->opts.on_killer(q->opts.arg, text_of(killers->element[i]), text_of(killers->element[i + 1]),
+		                  text_of(killers->element[i + 2]));
+	telling_over(q, true);
+	q->due_at_ms = r->element[3]->integer < 0 ? -1 : q->turn_began_ms + r->element[3]->integer;
+	q->shortread = r->element[4]->integer;
+	q->last_given = (unsigned)entries->elements;
+	if (q->asked) {
+		if (!q->careful || q->empty_handed)
+			q->careful_since_ms = clock_ms();
+		q->careful = r->element[7]->integer;
+	}
+	for (size_t i = 0; i < twice->elements; i++)
+		q->opts.on_duplicate(q->opts.arg, text_of(twice->element[i]));
+	for (size_t i = 0; i < entries->elements; i++) {
+		struct queue_entry *e = queue_entry_new(q, entries->element[i]);
+		if (!e)
+			BUG("turn.lua gave an entry of another shape");
+		queue_list_add(&q->held, e);
+		q->opts.on_entry(q->opts.arg, e);
+	}
+}
+
+static bool sound_answer(const redisReply *r)
+{
+	if (!turn_answered(r, "ok") || r->elements != 9)
+		return false;
+	static const size_t arrays[] = {1, 2, 5, 6, 8}, numbers[] = {3, 4, 7};
+	for (size_t i = 0; i < 5; i++)
+		if (r->element[arrays[i]]->type != REDIS_REPLY_ARRAY)
+			return false;
+	for (size_t i = 0; i < 3; i++)
+		if (r->element[numbers[i]]->type != REDIS_REPLY_INTEGER)
+			return false;
+	return true;
+}
+
+static void turn_done(void *arg, enum err err, const redisReply *reply)
+{
+	struct queue *q = arg;
+	bool leaving = q->state == Q_LEAVING;
+	q->busy = false;
+	q->wanted = 0;
+	series_observe(q->turn_seconds, (double)(clock_us() - q->turn_began_us) / 1e6);
+	if (err == ERR_OK && sound_answer(reply)) {
+		q->turned_ms = q->turn_began_ms;
+		q->trouble[0] = 0;
+		take_answer(q, reply);
+		if (leaving) {
+			queue_left(q);
+			return;
+		}
+		queue_poke(q);
+		return;
+	}
+	telling_over(q, false);
+	if (q->state == Q_LEFT)
+		return;
+	if (err == ERR_OK && turn_answered(reply, "gone")) {
+		log_warn("queue: this worker was taken for dead", LOG_INT("shard", q->opts.shard),
+		         LOG_INT("in_hand", q->held.n));
+		queue_all_lost(q);
+		if (leaving) {
+			queue_left(q);
+			return;
+		}
+		queue_hello(q);
+		return;
+	}
+	if (turn_answered(reply, "version"))
+		queue_version_differs(q, reply);
+	else
+		queue_complain(q, "turn", reply && reply->str ? reply->str : err_text(err));
+	if (leaving)
+		queue_leave_failed(q);
+	else if (redis_up(q->turns))
+		queue_wake_in(q, 500);
+}
+
+void queue_turn(struct queue *q)
+{
+	struct turn_call c;
+	bool leaving = q->left != NULL;
+	while (leaving && q->held.first) /* another worker may have it before the answer is here */
+		queue_entry_lost(q, q->held.first);
+	unsigned want = leaving ? 0 : q->opts.room(q->opts.arg);
+	q->empty_handed = q->opts.empty_handed(q->opts.arg);
+	turn_begin(q, &c, leaving ? "leave" : "work", want, q->empty_handed);
+	struct queue_entry *next;
+	for (struct queue_entry *e = q->reports.first; e; e = next) {
+		next = e->next;
+		queue_list_remove(&q->reports, e);
+		e->report_sending = true;
+		queue_list_add(&q->telling, e);
+		if (e->report == REPORT_CONFIRM)
+			continue;
+		turn_add(&c, report_words[e->report]);
+		turn_add(&c, e->id);
+		turn_add(&c, e->lane.ptr);
+		turn_add(&c, arena_printf(c.a, "%lld", (long long)e->report_number));
+		turn_add(&c, e->report_text ? e->report_text : "");
+	}
+	q->urgent = 0;
+	q->wanted = want;
+	q->asked = want > 0;
+	q->rung = false;
+	if (leaving)
+		q->state = Q_LEAVING;
+	turn_send(q, &c, turn_done);
+}
