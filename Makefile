@@ -81,11 +81,17 @@ $(TURN): $(wildcard tests/model/*.[ch]) tests/servers.h tests/port.h
 	@mkdir -p $(@D); echo "  CC    tests/model"
 	$(V)$(CC) $(CPPFLAGS) -Itests $(WARN) $(HARDEN) $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
 
+# the load of `make bench`
+SEND := $(B)/tests/bench/send
+$(SEND): $(wildcard tests/bench/send/*.[ch]) $(call lib,base)
+	@mkdir -p $(@D); echo "  CC    tests/bench/send"
+	$(V)$(CC) $(CPPFLAGS) $(WARN) $(HARDEN) $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.a,$^) $(LDLIBS)
+
 # who looks up and who changes in the caches' torture
 CACHE_ACTOR := $(B)/tests/torture/cache_actor
 
 .PHONY: clean install uninstall test-programs
-test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(TURN) $(CACHE_ACTOR)
+test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(TURN) $(SEND) $(CACHE_ACTOR)
 clean:
 	rm -rf build
 install: $(B)/shoal
@@ -93,7 +99,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench-cache bench-changes bench-press bench-leaderboard bench-interactions chaos-discord crowd
+.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench bench-cache bench-changes bench-press bench-leaderboard bench-interactions chaos-discord crowd
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -134,6 +140,10 @@ plans: $(B)/tests/integration/test_escrow_sql $(B)/tests/integration/test_ladder
 chaos: all
 	@sh src/up/deps.sh test
 	@/usr/bin/python3 tests/chaos/run.py $(B)/shoal
+
+# the reference job, measured. ARGS: options of tests/bench/bench.py
+bench: all $(SEND) $(B)/tests/bench/standin
+	@/usr/bin/python3 tests/bench/bench.py $(ARGS) $(B)/shoal
 
 # how soon a change of a start code reaches all workers, by stage; by environment: CHANGES, LOAD (updates a second)
 bench-changes: $(B)/shoal

@@ -1,0 +1,204 @@
+"""Where the reference job is done: a Redis and a database for each run, one PostgreSQL for all, the stand-in of the platform,
+and what their processes cost."""
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+from lib import Process, clean_env, free_port, http, start_postgres, start_redis, temp_dir, wait_for  # noqa: E402
+
+FIRST_PERSON, STRIDE, UPDATE_ID = 5000001, 7368787, 10**9  # as in send/update.c
+SECRET, TOKEN = "secret-of-the-bench", "100000001:token-of-the-bench"
+PERSONAS = 4
+REPLY, SENT = struct.Struct("<qqq16s"), struct.Struct("<qqqq")
+# Enough memory, and no checkpoint or vacuum in a run of seconds; every commit waits for the disk.
+POSTGRES = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "512MB",
+            "wal_buffers": "16MB", "max_wal_size": "16GB", "checkpoint_timeout": "1h", "autovacuum": "off",
+            "max_connections": "200", "jit": "off"}
+PERSISTENCE = {"off": {"appendonly": "no"}, **{k: {"appendonly": "yes", "appendfsync": k} for k in ("no", "everysec", "always")}}
+SEED = """
+INSERT INTO personas (key, name) SELECT CASE WHEN n = 0 THEN 'default' ELSE 'p' || n END, 'No. ' || n
+	FROM generate_series(0, %(personas)s - 1) n ORDER BY n;
+INSERT INTO start_codes (code, persona_id) SELECT 'CODE' || n, p.id FROM generate_series(0, %(codes)s - 1) n
+	JOIN personas p ON p.name = 'No. ' || n %% %(personas)s ORDER BY n;
+INSERT INTO users (telegram_id, first_name, age_verified_at)
+	SELECT %(first)s + n, 'Somebody', now() FROM generate_series(0, %(people)s - 1) n;
+INSERT INTO chats (user_id, persona_id, opened_at) SELECT u.id, p.id, now() FROM users u, personas p ORDER BY u.id, p.id;
+"""
+
+
+class Load:
+    """What is sent, and what is to come of it: the same rules as send/update.c, written a second time."""
+
+    def __init__(self, count, people=10000, codes=100, first=0):
+        self.count, self.people, self.codes, self.first = count, people, codes, first
+
+    def person(self, n):
+        return FIRST_PERSON + n % self.people * STRIDE % self.people
+
+    def code(self, n):
+        return (n * 31 + n // self.people) % self.codes
+
+    def argv(self):
+        return ["-n", str(self.count), "-u", str(self.people), "-c", str(self.codes), "-i", str(self.first)]
+
+
+def cpu_s(pid):
+    """Seconds that the processors have spent on a process, to the nanosecond (its clock by clock_getcpuclockid(3)), and
+    on its children that have ended."""
+    with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as f:
+        ticks = f.read().rsplit(")", 1)[1].split()[13:15]
+    return time.clock_gettime(~pid << 3 | 2) + sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def tree(pid):
+    """A process and what it has started."""
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as f:
+            return [pid] + [p for child in f.read().split() for p in tree(int(child))]
+    except FileNotFoundError:
+        return []
+
+
+def tree_cpu_s(pid):
+    total = 0.0
+    for p in tree(pid):
+        try:
+            total += cpu_s(p)
+        except OSError:  # ended meanwhile: it is among its parent's
+            pass
+    return total
+
+
+def memory_mb(pid):
+    """RSS and RssAnon of a process and what it has started, MiB."""
+    rss = anon = 0
+    for p in tree(pid):
+        try:
+            with open("/proc/%d/status" % p, encoding="utf-8", errors="replace") as f:
+                said = dict(line.split(":", 1) for line in f if line.startswith(("VmRSS", "RssAnon")))
+            rss, anon = rss + int(said["VmRSS"].split()[0]), anon + int(said["RssAnon"].split()[0])
+        except (OSError, KeyError):
+            pass
+    return rss / 1024, anon / 1024
+
+
+def processors():
+    """All processors together since the start, in ticks: time, and idle time of it (a wait for the disk is none)."""
+    with open("/proc/stat", encoding="ascii") as f:
+        ticks = [int(n) for n in f.readline().split()[1:9]]
+    return sum(ticks), ticks[3] + ticks[4], ticks[4]
+
+
+class Rig:
+    def __init__(self, binary, people=10000, codes=100, appendfsync="everysec"):
+        self.binary = os.path.abspath(binary)
+        self.tools = os.path.join(os.path.dirname(self.binary), "tests", "bench")
+        if not os.path.exists(os.path.join(self.tools, "standin")):  # the binary of another tree
+            self.tools = "build/tests/bench"
+        self.people, self.codes, self.appendfsync = people, codes, appendfsync
+        self.folder = temp_dir()
+        self.pg = start_postgres(**POSTGRES)
+        self.standin_port = free_port()
+        self.standin_url = "http://127.0.0.1:%d" % self.standin_port
+        self.standin = Process([os.path.join(self.tools, "standin"), str(self.standin_port)], self.log("standin"))
+        if not wait_for(lambda: self.replies() == 0):
+            raise RuntimeError("the stand-in did not start: " + self.standin.output())
+        self.seeds, self.runs, self.redis = {}, 0, None
+
+    def log(self, name):
+        return os.path.join(self.folder, name + ".log")
+
+    # ---- databases
+
+    def _admin(self, sql):
+        db = self.pg.connect("postgres")
+        db.autocommit = True
+        with db.cursor() as cur:
+            cur.execute(sql)
+        db.close()
+
+    def _migrate(self, binary, url):
+        env = clean_env(SHOAL_POSTGRES_URL=url, SHOAL_LOG="warn")
+        done = subprocess.run([binary, "migrate"], env=env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError("shoal migrate: " + done.stdout + done.stderr)
+
+    def url(self, database):
+        return self.pg.url.rsplit("/", 1)[0] + "/" + database
+
+    def seed(self, binary):
+        """A database with this binary's schema, the people and the codes; made once."""
+        key = (binary, self.people, self.codes)
+        if key not in self.seeds:
+            name = self.seeds[key] = "seed_%d" % len(self.seeds)
+            self._admin("CREATE DATABASE " + name)
+            self._migrate(binary, self.url(name))
+            db = self.pg.connect(name)
+            with db, db.cursor() as cur:
+                cur.execute(SEED, {"personas": PERSONAS, "codes": self.codes, "people": self.people, "first": FIRST_PERSON})
+            db.autocommit = True
+            with db.cursor() as cur:
+                cur.execute("VACUUM ANALYZE")
+            db.close()
+        return self.seeds[key]
+
+    def rows(self, sql):
+        db = self.pg.connect(self.database)
+        try:
+            with db.cursor() as cur:
+                cur.execute(sql)
+                return cur.fetchall()
+        finally:
+            db.close()
+
+    # ---- a run
+
+    def fresh(self, binary=None):
+        """An empty Redis, a database as it was seeded, and a platform that has forgotten all."""
+        self.runs += 1
+        seed = self.seed(os.path.abspath(binary or self.binary))
+        if self.redis:
+            self.redis.stop()
+            self._admin("DROP DATABASE %s WITH (FORCE)" % self.database)
+        self.database = "run_%d" % self.runs
+        self._admin("CREATE DATABASE %s TEMPLATE %s" % (self.database, seed))
+        self.pg_url = self.url(self.database)
+        self._admin("CHECKPOINT")
+        self.redis = start_redis(save="", **{"auto_aof_rewrite_percentage": 0, **PERSISTENCE[self.appendfsync]})
+        http("GET", self.standin_url + "/bench/forget")
+
+    def send(self, load, *where, rate=0, press=False):
+        """Runs the sender to its end; [due, sent, answered, person] of each update, in ns."""
+        kept = os.path.join(self.folder, "sent")
+        argv = [os.path.join(self.tools, "send"), *load.argv(), "-o", kept, *(["-r", str(rate)] if rate else []),
+                *(["-p"] if press else []), *map(str, where)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError("send: " + done.stderr)
+        with open(kept, "rb") as f:
+            return list(SENT.iter_unpack(f.read()))
+
+    def replies(self):
+        return int(http("GET", self.standin_url + "/bench/replies", timeout=10).body)
+
+    def record(self):
+        """(ns, chat, number or -1, method) of each call that the platform got, oldest first."""
+        body = http("GET", self.standin_url + "/bench/record").body
+        return [(at, chat, number, method.rstrip(b"\0").decode()) for at, chat, number, method in REPLY.iter_unpack(body)]
+
+    def snapshot(self, workers):
+        now = {"at": time.monotonic(), "processors": processors(), "replies": self.replies()}
+        now["cpu"] = {"worker": sum(tree_cpu_s(w.pid) for w in workers), "redis": tree_cpu_s(self.redis.pid),
+                      "postgres": tree_cpu_s(self.pg.pid), "standin": cpu_s(self.standin.pid)}
+        return now
+
+
+def save(path, what):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(what, f, indent=1)
+        f.write("\n")

@@ -1,0 +1,49 @@
+#include "update.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define STRIDE 7368787 /* prime, and more than there are people */
+#define UPDATE_ID 1000000000ULL
+
+static const char from_and_chat[] =
+    "\"from\":{\"id\":%lld,\"is_bot\":false,\"first_name\":\"Persephone\",\"last_name\":\"K. %lld\","
+    "\"username\":\"anchor_lantern_%lld\",\"language_code\":\"en\"}";
+
+static const char chat[] = "\"chat\":{\"id\":%lld,\"first_name\":\"Persephone\",\"last_name\":\"K. %lld\","
+                           "\"username\":\"anchor_lantern_%lld\",\"type\":\"private\"}";
+
+static const char bot_message[] = "{\"message_id\":%zu,\"from\":{\"id\":100000001,\"is_bot\":true,\"first_name\":"
+                                  "\"Shoal\",\"username\":\"shoal_bot\"},"
+                                  "%s,\"date\":%lld,\"text\":\"Nothing here for now. Open a link.\"}";
+
+int64_t update_person(const struct load *load, size_t n)
+{
+	return FIRST_PERSON + (int64_t)(n % load->people * STRIDE % load->people);
+}
+
+size_t update_text(const struct load *load, size_t n, char out[UPDATE_MAX])
+{
+	long long who = update_person(load, n), now = time(NULL);
+	size_t code = (n * 31 + n / load->people) % load->codes, at = load->first + n;
+	char person[320], place[256], before[640], start[64];
+	int len;
+
+	snprintf(person, sizeof(person), from_and_chat, who, who, who);
+	snprintf(place, sizeof(place), chat, who, who, who);
+	snprintf(before, sizeof(before), bot_message, at * 2 + 1, place, now - 60);
+	snprintf(start, sizeof(start), "/start CODE%zu", code);
+	if (load->press)
+		len = snprintf(out, UPDATE_MAX,
+		               "{\"update_id\":%llu,\"callback_query\":{\"id\":\"4382bfdwdsb%zu\",%s,\"message\":%s,"
+		               "\"chat_instance\":\"-3893172943871\",\"data\":\"y:-:%08zx\"}}",
+		               UPDATE_ID + at, at, person, before, at);
+	else
+		len = snprintf(
+		    out, UPDATE_MAX,
+		    "{\"update_id\":%llu,\"message\":{\"message_id\":%zu,%s,%s,\"date\":%lld,\"reply_to_message\":%s,"
+		    "\"text\":\"%s\",\"entities\":[{\"offset\":0,\"length\":6,\"type\":\"bot_command\"}]}}",
+		    UPDATE_ID + at, at * 2 + 2, person, place, now, before, start);
+	return (size_t)len;
+}
