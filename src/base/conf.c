@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "shoal/base/log.h"
+#include "shoal/base/redact.h"
 
 enum { MAX_TEXT = 4096, MAX_FILE = 64 * 1024, MAX_SHOWN = 80 };
 
@@ -302,112 +303,6 @@ static const char *(*const parsers[])(struct arena *, const struct opt *, const 
     [OPT_RATE] = parse_rate, [OPT_URL] = parse_url, [OPT_LISTEN] = parse_listen, [OPT_LIST] = parse_list,
 };
 
-/* --- redaction */
-
-static const char *find_within(const char *s, const char *end, const char *what)
-{
-	size_t len = strlen(what);
-
-	for (; (size_t)(end - s) >= len; s++) {
-		if (strncasecmp(s, what, len) == 0)
-			return s;
-	}
-	return NULL;
-}
-
-/* The password of "scheme://user:password@host": from the first colon to the last '@' before the next scheme of a
- * list, so that one with '/' or '@' in it is not half shown. p stands behind "://". */
-static struct span url_password(const char *p, const char *end)
-{
-	const char *next = find_within(p, end, "://"), *stop = next ? next : end, *colon, *at;
-
-	colon = memchr(p, ':', (size_t)(stop - p));
-	at = memrchr(p, '@', (size_t)(stop - p));
-	if (!colon || !at || at <= colon + 1)
-		return (struct span){NULL, 0};
-	return (struct span){colon + 1, (size_t)(at - colon - 1)};
-}
-
-/* The value of "password = 'a b'" or "password=ab&": p stands behind the word. */
-static struct span key_password(const char *p, const char *end)
-{
-	const char *from;
-
-	p += strspn(p, " \t\n");
-	if (p == end || *p++ != '=')
-		return (struct span){NULL, 0};
-	p += strspn(p, " \t\n");
-	from = p;
-	if (*p == '\'') {
-		for (from = ++p; p < end && *p != '\''; p++)
-			p += *p == '\\' && p + 1 < end;
-	} else {
-		for (; p < end && !strchr(" \t\n&", *p); p++)
-			p += *p == '\\' && p + 1 < end;
-	}
-	return (struct span){from, (size_t)(p - from)};
-}
-
-/* The next password in the text from p on; ptr NULL where there is none. */
-static struct span next_password(const char *p, const char *end)
-{
-	while (p < end) {
-		const char *url = find_within(p, end, "://"), *key = find_within(p, end, "password");
-		struct span found = {NULL, 0};
-
-		if (url && (!key || url < key)) {
-			found = url_password(url + 3, end);
-			p = url + 3;
-		} else if (key) {
-			found = key_password(key + 8, end);
-			p = key + 8;
-		} else {
-			break;
-		}
-		if (found.len > 0)
-			return found;
-	}
-	return (struct span){NULL, 0};
-}
-
-const char *conf_redact_url(struct arena *a, const char *url)
-{
-	const char *end = url + strlen(url), *p = url;
-	const char *text;
-	struct buf b;
-
-	buf_init(&b, SIZE_MAX / 4);
-	for (;;) {
-		struct span password = next_password(p, end);
-
-		if (!password.ptr)
-			break;
-		buf_add(&b, p, (size_t)(password.ptr - p));
-		buf_adds(&b, "***");
-		p = password.ptr + password.len;
-	}
-	buf_add(&b, p, (size_t)(end - p));
-	text = arena_strndup(a, b.ptr, b.len);
-	buf_release(&b);
-	return text;
-}
-
-static void tell_secrets(struct arena *a, const struct opt *o, const char *text)
-{
-	const char *end = text + strlen(text), *p = text;
-
-	if (o->secret)
-		log_secret(text);
-	while (o->hides_password && p < end) {
-		struct span password = next_password(p, end);
-
-		if (!password.ptr)
-			break;
-		log_secret(arena_strndup(a, password.ptr, password.len));
-		p = password.ptr + password.len;
-	}
-}
-
 /* --- reading */
 
 static const char *from_environment(const char *name)
@@ -418,7 +313,7 @@ static const char *from_environment(const char *name)
 /* A value fit for an error line: quoted, on one line, not too long, nothing that is secret. */
 static const char *shown_value(struct arena *a, const struct opt *o, const char *text)
 {
-	const char *visible = o->hides_password ? conf_redact_url(a, text) : text;
+	const char *visible = o->hides_password ? redact(a, text) : text;
 	struct buf b;
 	const char *shown;
 
@@ -534,7 +429,10 @@ static enum err read_option(struct reading *r, const struct opt *o)
 		return ERR_INVALID;
 	if (!text)
 		return ERR_OK;
-	tell_secrets(r->arena, o, text);
+	if (o->secret)
+		log_secret(text);
+	else if (o->hides_password)
+		redact_tell(r->arena, text);
 	allowed = parsers[o->type](r->arena, o, text, (char *)r->conf + o->offset);
 	if (!allowed)
 		return ERR_OK;
@@ -593,7 +491,7 @@ const char *conf_show(const struct conf *c, const struct opt *o, struct arena *a
 		return "";
 	if (o->secret)
 		return "***";
-	return o->hides_password ? conf_redact_url(a, text) : text;
+	return o->hides_password ? redact(a, text) : text;
 }
 
 const char *conf_bot_token(const struct conf *c, const char *name)

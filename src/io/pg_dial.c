@@ -120,15 +120,19 @@ static void target_timeouts(struct pg_target *t, struct arena *a, unsigned state
 		                        statement_timeout_ms));
 }
 
-/* libpq quotes the string in some of its complaints. */
+/* libpq quotes what it does not understand, which may be a password: where that stands must do. */
 static const char *parse_complaint(struct arena *a, const char *url, const char *message)
 {
-	const char *shown = conf_redact_url(a, url);
+	const char *word = message ? strrchr(message, '"') : NULL, *at;
 
-	if (message == NULL || strcmp(shown, url) != 0)
-		message = "it cannot be parsed";
-	return arena_printf(a, "\"%s\" is no libpq connection string: %.*s", shown, (int)strcspn(message, "\n"),
-	                    message);
+	if (word && word > message && (word = memrchr(message, '"', (size_t)(word - message)))) {
+		word = arena_strndup(a, word + 1, strcspn(word + 1, "\""));
+		at = *word ? strstr(url, word) : NULL;
+		if (at)
+			return arena_printf(a, "it is no libpq connection string: character %zu is not understood",
+			                    (size_t)(at - url) + 1);
+	}
+	return "it is no libpq connection string";
 }
 
 static void environment(const char *name, const char *value)
@@ -147,7 +151,7 @@ struct pg_target *pg_target_parse(struct arena *a, const char *url, const char *
 	PQconninfoOption *options = PQconninfoParse(url ? url : "", &message);
 
 	if (options == NULL) {
-		*why = parse_complaint(a, url, message);
+		*why = parse_complaint(a, url ? url : "", message);
 		PQfreemem(message);
 		return NULL;
 	}

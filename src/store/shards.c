@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "shoal/base/conf.h"
+#include "shoal/base/redact.h"
 #include "shoal/io/redis.h"
 
 /* Several shards in one server are a matter of Redis Cluster; taking the parameter for one shard would hide the
@@ -24,7 +25,7 @@ static enum err check(const char *url, struct arena *a, const char **why)
 			return ERR_OK;
 		reason = "Redis Cluster (?shards=N) is not supported; name the servers, with commas";
 	}
-	*why = arena_printf(a, "SHOAL_REDIS_URL is \"%s\": %s", conf_redact_url(a, url), reason);
+	*why = arena_printf(a, "SHOAL_REDIS_URL is \"%s\": %s", redact(a, url), reason);
 	return ERR_INVALID;
 }
 

@@ -9,6 +9,7 @@
 #include "shoal/base/args.h"
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
+#include "shoal/base/redact.h"
 #include "shoal/base/version.h"
 #include "shoal/io/health.h"
 #include "shoal/store/queue_stats.h"
@@ -327,7 +328,7 @@ static const char *resolve(struct worker *w, const char ***urls)
 		w->conf.cache_redis_url = (*urls)[0];
 	if (redis_url_check(w->conf.cache_redis_url, &w->arena, &why) != ERR_OK)
 		return arena_printf(&w->arena, "SHOAL_CACHE_REDIS_URL=%s: %s",
-		                    conf_redact_url(&w->arena, w->conf.cache_redis_url), why);
+		                    redact(&w->arena, w->conf.cache_redis_url), why);
 	if (pg_check_url(w->conf.postgres_url, &w->arena, &why) != ERR_OK)
 		return arena_printf(&w->arena, "SHOAL_POSTGRES_URL: %s", why);
 	if (pg_check_url(w->conf.postgres_direct_url, &w->arena, &why) != ERR_OK)

@@ -663,7 +663,9 @@ static void connection_strings(void)
 	CHECK_INT(pg_check_url("postgresql://u:swordfish@h:5432x/db?nosuch=1", &a, &why), ERR_INVALID);
 	CHECK(strstr(why, "swordfish") == NULL);
 	CHECK_INT(pg_check_url("host=h password=swordfish nosuch=1", &a, &why), ERR_INVALID);
-	CHECK(strstr(why, "swordfish") == NULL);
+	CHECK(strstr(why, "swordfish") == NULL && strstr(why, "character 27"));
+	CHECK_INT(pg_check_url("host=h password=sword fish", &a, &why), ERR_INVALID);
+	CHECK(strstr(why, "fish") == NULL && strstr(why, "character 23"));
 	c = pg_connect_now(server.url, "cli", 0, &a, &why);
 	CHECK(c != NULL);
 	PQfinish(c);

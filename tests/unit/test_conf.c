@@ -6,6 +6,7 @@
 
 #include "shoal/base/conf.h"
 #include "shoal/base/log.h"
+#include "shoal/base/redact.h"
 
 static struct arena arena;
 static char dir[] = "/tmp/shoal-conf-XXXXXX";
@@ -245,6 +246,11 @@ static void secrets_are_never_shown(void)
 	CHECK_STR(conf_show(&c, option("SHOAL_POSTGRES_URL"), &arena), "postgresql://u:***@h/d");
 	CHECK_STR(conf_show(&c, option("SHOAL_POSTGRES_DIRECT_URL"), &arena), "postgresql://u:***@h/d");
 	CHECK(!strstr(load(&c, "SHOAL_REDIS_URL", "redis://:sesame@h\x01"), "sesame"));
+	CHECK_STR(load(&c, "SHOAL_RESPONDER_URL", "https://h/v1?key=sesame-sesame"), "ok");
+	CHECK_STR(conf_show(&c, option("SHOAL_RESPONDER_URL"), &arena), "https://h/v1?***");
+	CHECK(!strstr(load(&c, "SHOAL_RESPONDER_URL", "https://h/v1 ?key=sesame"), "sesame"));
+	CHECK_STR(load(&c, "SHOAL_POSTGRES_URL", "host=h password=open sesame"), "ok");
+	CHECK_STR(conf_show(&c, option("SHOAL_POSTGRES_URL"), &arena), "host=h password=*** ***");
 }
 
 static void passwords_are_cut_out_of_urls(void)
@@ -261,11 +267,22 @@ static void passwords_are_cut_out_of_urls(void)
 	    {"sslpassword=pw", "sslpassword=***"},
 	    {"host=h password='open", "host=h password='***"},
 	    {"password", "password"},
+	    /* a blank in a password: what follows is a part of it */
+	    {"host=h password=pw rest dbname=d", "host=h password=*** *** dbname=d"},
+	    {"words and words", "*** *** ***"},
+	    {"dbname = d user='me' x", "dbname = d user='me' ***"},
+	    {"localhost:6379", "localhost:6379"},
+	    {"api.telegram.org", "api.telegram.org"},
+	    {"https://h:8/p?key=k1&v=2", "https://h:8/p?***"},
+	    {"HTTP://h/p?k1", "HTTP://h/p?***"},
+	    {"https://u:pw@h/p?key=a@b", "https://u:***"},
+	    {"https://h:8/p?key=a:c@b", "https://h:***"},
+	    {"https://h/p?", "https://h/p?"},
 	    {"", ""},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		CHECK_STR(conf_redact_url(&arena, cases[i][0]), cases[i][1]);
+		CHECK_STR(redact(&arena, cases[i][0]), cases[i][1]);
 }
 
 static void effective_values_read_back_as_themselves(void)

@@ -62,7 +62,7 @@ struct opt {
 	int64_t min, max;
 	const char *choices; /* "webhook|poll" */
 	bool secret;         /* never shown */
-	bool hides_password; /* a URL: its password is redacted, also password=... of a libpq string */
+	bool hides_password; /* a URL or libpq string: shown by redact() only */
 	bool zero_off;       /* OPT_LISTEN: "0" is allowed and means off */
 	const char *chars;   /* OPT_TEXT: the only characters allowed, "a-z" ranges; NULL: any but control characters */
 	const char *help;    /* one line */
@@ -102,8 +102,5 @@ const char *conf_bot_app_id(const struct conf *c, const char *name);
 const char *conf_bot_public_key(const struct conf *c, const char *name);
 /* Base URL of the platform of this name. */
 const char *conf_platform_api(const struct conf *c, const char *platform);
-
-/* Copies a URL or libpq connection string with any password replaced by "***". For logs and errors. */
-const char *conf_redact_url(struct arena *a, const char *url);
 
 #endif
