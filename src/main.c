@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "shoal/admin/admin.h"
 #include "shoal/base/args.h"
@@ -13,6 +15,8 @@
 #include "shoal/sim/sim.h"
 #include "shoal/up/up.h"
 #include "shoal/worker/worker.h"
+
+#define DESCRIPTORS 65536
 
 static int verb_help(int argc, char **argv);
 static int verb_version(int argc, char **argv);
@@ -388,6 +392,25 @@ static void fill_standard_files(void)
 	}
 }
 
+/* Tokens and what people write are in memory and in the environment: no core is left of it, and /proc shows it to root
+ * only. (A core that a program takes, as systemd-coredump does, heeds this and no limit.) */
+static void keep_to_itself(void)
+{
+	if (prctl(PR_SET_DUMPABLE, 0) != 0)
+		fputs("shoal: warning: cannot turn core dumps off\n", stderr);
+}
+
+/* Many systems begin with 1,024 descriptors, of the many more that they allow. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* "shoal --help", "shoal code --help", "shoal code add -h" */
 static bool wants_help(int argc, char **argv)
 {
@@ -405,6 +428,8 @@ int main(int argc, char **argv)
 	const struct verb *v;
 
 	fill_standard_files();
+	keep_to_itself();
+	raise_descriptors();
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		print_overview(stderr);
