@@ -12,9 +12,12 @@ LAYERS := base model bots wire io store worker gateway admin cli sim up
 CFLAGS ?= $(if $(DEV),-O0,-O2) -g
 CPPFLAGS += -Iinclude -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 WARN := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
-HARDEN := -fno-omit-frame-pointer -fstack-protector-strong -fPIE $(if $(DEV)$(SANITIZE),,-D_FORTIFY_SOURCE=2)
+# what this compiler has on this machine of those: landing pads and shadow stacks exist on some processors only
+has = $(shell echo | $(CC) -Werror $(1) -x c -c -o /dev/null - 2>/dev/null && echo $(1))
+HARDEN := -fno-omit-frame-pointer -fstack-protector-strong -fPIE $(call has,-fstack-clash-protection) \
+	$(call has,-fcf-protection=full) $(if $(DEV)$(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
-LDFLAGS += -pie -Wl,-z,relro,-z,now $(SAN)
+LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SAN)
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
 
@@ -37,11 +40,14 @@ $(B)/shoal: $(B)/obj/main.o $(LIBS)
 	@echo "  LD    $@"
 	$(V)$(CC) $(LDFLAGS) -o $@ $(B)/obj/main.o -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS)
 
-$(B)/obj/%.o: src/%.c
+$(B)/obj/%.o: src/%.c $(B)/flags
 	@mkdir -p $(@D); echo "  CC    $<"
-	$(V)$(CC) $(CPPFLAGS) $(WARN) $(HARDEN) $(SAN) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(V)$(CC) $(CPPFLAGS) $(FLAGS) -MMD -MP -c -o $@ $<
 
-# rebuilt when the version changes, not at every call
+# rebuilt when they change, not at every call
+FLAGS := $(WARN) $(HARDEN) $(SAN) $(CFLAGS)
+$(B)/flags: FORCE
+	@mkdir -p $(@D); echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' > $@
 $(B)/version: FORCE
 	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 $(B)/obj/base/version.o: $(B)/version
@@ -66,7 +72,7 @@ BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.
 linked = $(foreach l,$(shell sed -n '1s,^/\* links: \(.*\) \*/,\1,p' $(1)),$(call lib,$(l)))
 $(B)/tests/%: tests/%.c tests/check.h $$(call linked,tests/%.c)
 	@mkdir -p $(@D); echo "  CC    $<"
-	$(V)$(CC) $(CPPFLAGS) -Itests $(WARN) $(HARDEN) $(SAN) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< \
+	$(V)$(CC) $(CPPFLAGS) -Itests $(FLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< \
 		-Wl,--start-group $(call linked,tests/$*.c) -Wl,--end-group $(LDLIBS)
 
 # a library that lets operations of a program fail; never sanitized, as it stands before the sanitizer
@@ -79,7 +85,7 @@ $(FAULT): tests/torture/fault.c
 TURN := $(B)/tests/model/test_turn
 $(TURN): $(wildcard tests/model/*.[ch]) tests/servers.h tests/port.h
 	@mkdir -p $(@D); echo "  CC    tests/model"
-	$(V)$(CC) $(CPPFLAGS) -Itests $(WARN) $(HARDEN) $(SAN) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
+	$(V)$(CC) $(CPPFLAGS) -Itests $(FLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
 
 # the load of `make bench`
 SEND := $(B)/tests/bench/send
