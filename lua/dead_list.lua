@@ -5,7 +5,7 @@
 --       3 letters wanted  4 only this bot's, '' any
 -- Answer  {now, id to go on after or '' at the end, letters in all, letters}
 --   letter = {id, entry's id, bot, lane, key, at, error, retries, takeovers, sent, maybe_applied, died_at, worker,
---             bytes of the body, retried before 0|1, {field, value, ...} of the entry for `one`}; not there: false
+--             bytes of the body, retried before 0|1, traceparent, {field, value, ...} of the entry for `one`}; not there: false
 
 local MODE, after, want, BOT = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local CHUNK, BYTES, LOOK = 16, 1048576, 512
@@ -37,7 +37,7 @@ local function add(letter)
 	found[#found + 1] = {letter[1], head.id or false, first.bot or false, first.lane or head.lane or false,
 		first.key or false, first.at or false, head.error or false, tonumber(head.retries) or 0,
 		tonumber(head.takeovers) or 0, tonumber(head.sent) or 0, head.maybe_applied == '1' and 1 or 0, head.died_at or false, head.worker or false,
-		#(first.body or ''), first.again == '1' and 1 or 0, MODE == 'one' and entry or nil}
+		#(first.body or ''), first.again == '1' and 1 or 0, first.traceparent and first.traceparent:sub(1, 64) or false, MODE == 'one' and entry or nil}
 end
 
 local function fetch(count)

@@ -22,8 +22,8 @@
 --       done | later ms | retry ms err | retry? ms err (may be applied) | dead maybe_applied err | sent count
 --   hello: 11 number of old names, the names, then the ids kept
 --
--- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, error, ...} of
---         dead letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects,
+-- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, error, key,
+--         traceparent, ...} of dead letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects,
 --         {bot, key, body, ...} of those that are dead because workers died of them}
 --   entry = {id, again 0|1, retries, takeovers, sent, {field, value, ...}}
 --         {"kept", ids}   to hello        {"gone"}   NAME is not registered        {"version", v, shard}
@@ -208,7 +208,7 @@ local function bury(id, lane, fields, reason, maybe_applied, worker)
 		'maybe_applied', maybe_applied, 'died_at', now, 'worker', worker or '', 'entry', 'follows'}
 	fields = fields or {}
 	if #fields > FIELDS then -- more than one command takes: what a retry needs
-		for _, name in ipairs({'bot', 'lane', 'key', 'at', 'body', 'again', 'born'}) do
+		for _, name in ipairs({'bot', 'lane', 'key', 'at', 'body', 'again', 'born', 'traceparent'}) do
 			copy[#copy + 1] = field(fields, name) and name
 			copy[#copy + 1] = field(fields, name)
 		end
@@ -219,6 +219,8 @@ local function bury(id, lane, fields, reason, maybe_applied, worker)
 	buried[#buried + 1] = id
 	buried[#buried + 1] = field(fields, 'bot') or ''
 	buried[#buried + 1] = reason
+	buried[#buried + 1] = key_of(id, fields):sub(1, 255)
+	buried[#buried + 1] = (field(fields, 'traceparent') or ''):sub(1, 64)
 	settle(id)
 end
 

@@ -62,6 +62,7 @@ static void put_letter(struct visitor *v, unsigned shard, const struct dead_lett
 	json_kv_bool(out, "maybe_applied", l->maybe_applied);
 	json_kv_bool(out, "retried", l->retried);
 	json_kv_str(out, "worker", l->worker);
+	json_kv_str(out, "trace_id", l->trace_id);
 	json_kv_str(out, "entry", l->entry_id);
 	visitor_kv_time(v, "received_at", l->received_ms);
 	json_kv_i64(out, "body_bytes", l->body_bytes);
@@ -175,7 +176,7 @@ static void on_letters(void *arg, unsigned shard, enum err err, const redisReply
 	struct dead_letters page;
 
 	if (err == ERR_OK)
-		err = dead_letters_read(reply, v->a, &page);
+		err = dead_letters_read(reply, shard, v->a, &page);
 	if (err == ERR_OK) {
 		for (size_t i = 0; i < page.n && l->n < l->room; i++, l->of[shard]++)
 			l->v[l->n++] = (struct found){shard, page.v[i]};
@@ -246,7 +247,7 @@ static void on_shown(void *arg, unsigned shard, enum err err, const redisReply *
 	struct body body;
 
 	if (err == ERR_OK)
-		err = dead_letters_read(reply, v->a, &found);
+		err = dead_letters_read(reply, shard, v->a, &found);
 	if (err != ERR_OK || found.n == 0) {
 		if (err != ERR_OK)
 			visitor_failed(v, err, "Redis");

@@ -22,8 +22,8 @@ static const struct arg_opt options[] = {
 #define WHOLE                                                                                                          \
 	{"id", OUT_TEXT}, {"died_at", OUT_TIME}, {"age_seconds", OUT_NUM}, {"bot", OUT_TEXT}, {"lane", OUT_TEXT},      \
 	    {"key", OUT_TEXT}, {"error", OUT_TEXT}, {"retries", OUT_INT}, {"takeovers", OUT_INT}, {"sent", OUT_INT},   \
-	    {"maybe_applied", OUT_BOOL}, {"retried", OUT_BOOL}, {"worker", OUT_TEXT}, {"entry", OUT_TEXT},             \
-	    {"received_at", OUT_TIME},                                                                                 \
+	    {"maybe_applied", OUT_BOOL}, {"retried", OUT_BOOL}, {"worker", OUT_TEXT}, {"trace_id", OUT_TEXT},          \
+	    {"entry", OUT_TEXT}, {"received_at", OUT_TIME},                                                            \
 	{                                                                                                              \
 		"body_bytes", OUT_INT                                                                                  \
 	}
@@ -62,7 +62,7 @@ static bool collect_shard(struct shard_set *set, struct shard *shard, const char
 		if (shard_ask(set, shard, dead_list_call(a, shard->n, oldest_first, bot, cursor, want), a, &r) !=
 		    ERR_OK)
 			return true;
-		if (dead_letters_read(r, a, &page) != ERR_OK) {
+		if (dead_letters_read(r, shard->n, a, &page) != ERR_OK) {
 			shard_fail(set, shard, EXIT_FAILED, "its answer makes no sense");
 			return true;
 		}
@@ -154,6 +154,7 @@ static void put_whole(struct session *s, struct out *o, const struct dead_found 
 	out_bool(o, l->maybe_applied);
 	out_bool(o, l->retried);
 	out_text(o, l->worker);
+	out_text(o, l->trace_id);
 	out_text(o, l->entry_id);
 	put_time(o, l->received_ms);
 	out_int(o, l->body_bytes);
@@ -243,7 +244,7 @@ static int show(struct session *s)
 	if (!shard_set_open(&set, s) || !(shard = shard_of_id(&set, operand, &id)) ||
 	    shard_ask(&set, shard, dead_show_call(s->a, shard->n, id), s->a, &r) != ERR_OK)
 		return s->code;
-	if (dead_letters_read(r, s->a, &found) != ERR_OK)
+	if (dead_letters_read(r, shard->n, s->a, &found) != ERR_OK)
 		return session_fail(s, EXIT_FAILED, "the answer makes no sense");
 	if (found.n == 0)
 		return session_fail(s, EXIT_NOT_THERE, "there is no dead letter %s", operand);

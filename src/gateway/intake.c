@@ -34,6 +34,8 @@ struct pending {
 	struct shard *shard;
 	intake_fn *fn;
 	void *arg;
+	const char *bot; /* this and the trace are for the log */
+	struct trace trace;
 };
 
 /* ---- whether a server that is there takes entries: it may be full, or read-only since a failover */
@@ -100,11 +102,14 @@ void intake_close(struct intake *in)
 	free(in);
 }
 
-static void complain(struct intake *in, enum err err, const redisReply *reply)
+static void complain(const struct pending *p, enum err err, const redisReply *reply)
 {
+	struct intake *in = p->in;
+
 	if (!log_due(&in->last_complaint, &in->suppressed))
 		return;
-	log_error("an update could not be appended to the stream", LOG_STR("error", err_text(err)),
+	log_error("an update could not be appended to the stream", LOG_STR("bot", p->bot),
+	          LOG_STR("trace_id", p->trace.id), LOG_STR("error", err_text(err)),
 	          LOG_STR("answer", reply ? reply->str : NULL), LOG_INT("suppressed", in->suppressed));
 	in->suppressed = 0;
 }
@@ -118,7 +123,10 @@ static void on_appended(void *arg, enum err err, const redisReply *reply)
 	if (err == ERR_OK && reply->type != REDIS_REPLY_STRING)
 		err = ERR_PROTOCOL;
 	if (err != ERR_OK)
-		complain(p.in, err, reply);
+		complain(&p, err, reply);
+	else
+		log_debug("update appended", LOG_STR("bot", p.bot), LOG_STR("trace_id", p.trace.id),
+		          LOG_STR("entry", reply->str), LOG_INT("shard", p.shard->check.shard));
 	note(p.shard, err);
 	p.fn(p.arg, err);
 }
@@ -133,7 +141,9 @@ bool intake_append(struct intake *in, const struct entry *e, struct arena *a, in
 	if (s->under_way >= UNDER_WAY_MAX)
 		return false;
 	p = mem_alloc(sizeof(*p));
-	*p = (struct pending){in, s, fn, arg};
+	*p = (struct pending){.in = in, .shard = s, .fn = fn, .arg = arg, .bot = e->bot};
+	if (e->trace)
+		p->trace = *e->trace;
 	s->under_way++;
 	argc = entry_xadd(e, s->key, a, &argv);
 	redis_call(s->redis, on_appended, p, argc, argv);

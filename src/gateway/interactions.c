@@ -142,6 +142,7 @@ static void append(struct talk *t, struct span body)
 	struct entry e;
 
 	entry_from_discord(t->bot, &t->place, body, clock_wall_ms(), t->arena, &e);
+	e.trace = visit_trace(&t->visit);
 	t->answer = first_answer(t);
 	if (!intake_append(t->x->in, &e, t->arena, on_appended, t))
 		answer(t, discord_say(apology, t->arena));
@@ -203,7 +204,7 @@ static bool is_stale(const char *timestamp)
 	       sent > now + INTERACTION_SKEW_S;
 }
 
-static void complain_of_clock(const char *timestamp)
+static void complain_of_clock(const struct visit *v, const char *timestamp)
 {
 	static int64_t last;
 	static unsigned suppressed;
@@ -211,7 +212,8 @@ static void complain_of_clock(const char *timestamp)
 	if (!log_due(&last, &suppressed))
 		return;
 	log_warn("an interaction with a good signature is too old or from the future: is this machine's clock right?",
-	         LOG_STR("timestamp", timestamp), LOG_INT("suppressed", suppressed));
+	         LOG_STR("timestamp", timestamp), LOG_STR("trace_id", visit_trace(v)->id),
+	         LOG_INT("suppressed", suppressed));
 	suppressed = 0;
 }
 
@@ -233,7 +235,7 @@ void interactions_handle(struct interactions *x, const struct bot *bot, const st
 	if (discord_locate(body, t->arena, &t->place, &why) != ERR_OK) {
 		visit_refuse(v, 400, "invalid_interaction", why, NULL);
 	} else if (t->place.type != DISCORD_PING && is_stale(timestamp)) {
-		complain_of_clock(timestamp);
+		complain_of_clock(v, timestamp);
 		visit_refuse(v, 401, "unauthorized", TIMESTAMP_HEADER " is too old, or in the future", NULL);
 	} else {
 		take(t, body);

@@ -142,6 +142,14 @@ static void store(struct poller *p)
 		pause(p, -1);
 }
 
+static const struct trace *trace_begun(struct arena *a)
+{
+	struct trace *t = arena_new(a, struct trace);
+
+	trace_new(t);
+	return t;
+}
+
 static void read_batch(struct poller *p, struct span body)
 {
 	struct span *updates = NULL;
@@ -157,11 +165,13 @@ static void read_batch(struct poller *p, struct span body)
 	for (size_t i = 0; i < n; i++) {
 		struct entry *e = &p->entries[p->n];
 
-		if (entry_from_telegram(p->opts.bot, updates[i], clock_wall_ms(), &p->arena, e, &why) == ERR_OK)
+		if (entry_from_telegram(p->opts.bot, updates[i], clock_wall_ms(), &p->arena, e, &why) == ERR_OK) {
+			e->trace = trace_begun(&p->arena);
 			p->n++;
-		else
-			log_error("getUpdates gave something that is no update; left out",
-			          LOG_STR("bot", p->opts.bot->name), LOG_STR("error", why));
+			continue;
+		}
+		log_error("getUpdates gave something that is no update; left out", LOG_STR("bot", p->opts.bot->name),
+		          LOG_STR("error", why));
 	}
 	if (p->n > 0) {
 		store(p);

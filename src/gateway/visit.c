@@ -4,6 +4,14 @@
 
 #include "shoal/base/json.h"
 
+const struct trace *visit_trace(const struct visit *v)
+{
+	struct trace *t = arena_new(httpd_arena(v->r), struct trace);
+
+	trace_continue(t, httpd_header_once(v->r, "traceparent"));
+	return t;
+}
+
 static void count(const struct visit *v, int status)
 {
 	char word[16];

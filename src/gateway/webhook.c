@@ -101,6 +101,7 @@ static void take(struct webhook *w, const struct visit *v, const struct bot *bot
 		visit_refuse(v, 400, "invalid_update", why, NULL);
 		return;
 	}
+	e.trace = visit_trace(v);
 	ap = arena_new(a, struct append);
 	*ap = (struct append){*v, answer_to(bot, &e, a)};
 	if (!intake_append(w->in, &e, a, on_appended, ap))

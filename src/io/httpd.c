@@ -661,6 +661,11 @@ const char *httpd_header(const struct httpd_request *r, const char *name)
 	return http_head_get(&r->head, name);
 }
 
+const char *httpd_header_once(const struct httpd_request *r, const char *name)
+{
+	return http_head_count(&r->head, name) == 1 ? http_head_get(&r->head, name) : NULL;
+}
+
 const char *httpd_client(const struct httpd_request *r)
 {
 	return r->client;

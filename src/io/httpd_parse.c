@@ -286,6 +286,15 @@ const char *http_head_get(const struct http_head *h, const char *name)
 	return NULL;
 }
 
+size_t http_head_count(const struct http_head *h, const char *name)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < h->headers.n; i++)
+		count += strcasecmp(h->headers.v[i].name, name) == 0;
+	return count;
+}
+
 /* A whole line from text, CRLF cut: its length with the CRLF, 0 when more is needed, -1 when it cannot be one. */
 static long chunk_line(struct span text, size_t max, struct span *line)
 {

@@ -103,7 +103,8 @@ static void pool_measure(struct pg *p, const struct pg_cmd *cmd)
 	series_add(p->slow, 1);
 	log_warn("slow statement", LOG_STR("statement", cmd->known->stmt->name), LOG_NUM("ms", (double)us / 1000),
 	         LOG_NUM("waited_ms", (double)(cmd->sent_us - cmd->asked_us) / 1000),
-	         LOG_STR("error", cmd->err ? err_text(cmd->err) : NULL));
+	         LOG_STR("error", cmd->err ? err_text(cmd->err) : NULL), LOG_STR("entry", cmd->entry),
+	         LOG_STR("trace_id", cmd->trace_id));
 }
 
 static void cmd_fault(const struct pg_cmd *cmd, struct pg_fault *fault)
@@ -130,7 +131,7 @@ static void pool_count_fault(struct pg *p, const struct pg_cmd *cmd, const struc
 		return;
 	log_error("statement failed", LOG_STR("statement", cmd->known->stmt->name),
 	          LOG_STR("sqlstate", fault->sqlstate), LOG_STR("message", fault->message),
-	          LOG_INT("held_back", p->held_back));
+	          LOG_STR("entry", cmd->entry), LOG_STR("trace_id", cmd->trace_id), LOG_INT("held_back", p->held_back));
 	p->held_back = 0;
 }
 
@@ -361,6 +362,8 @@ static struct pg_cmd *cmd_new(const struct pg_known *known, const struct pg_para
 	cmd->arg = arg;
 	cmd->asked_us = clock_us();
 	cmd->n = n;
+	cmd->entry = params ? params->entry : NULL;
+	cmd->trace_id = params ? params->trace_id : NULL;
 	text = (char *)&cmd->v[n];
 	for (int i = 0; i < n; i++) {
 		struct span s = params->v[i];

@@ -1,5 +1,6 @@
 #include "shoal/store/dead_letters.h"
 
+#include "shoal/base/trace.h"
 #include "shoal/store/guard.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/queue_admin.h"
@@ -41,7 +42,19 @@ static int64_t time_of(struct span text, int64_t otherwise)
 	return text.ptr && span_i64(text, &ms) ? ms : otherwise;
 }
 
-static void read_letter(struct queue_cells *c, struct dead_letter *l)
+/* As the workers have it: an entry without a key goes by its id, and by its shard above 0. */
+static const char *trace_of(const struct dead_letter *l, struct span traceparent, unsigned shard, struct arena *a)
+{
+	struct trace *t = arena_new(a, struct trace);
+	struct span key = l->key;
+
+	if (key.len == 0 && l->entry_id)
+		key = span_of(shard ? arena_printf(a, "%u/%s", shard, l->entry_id) : l->entry_id);
+	trace_of_entry(t, traceparent, key);
+	return t->id;
+}
+
+static void read_letter(struct queue_cells *c, unsigned shard, struct dead_letter *l)
 {
 	*l = (struct dead_letter){.id = queue_cell_text(c, 0),
 	                          .entry_id = queue_cell_text(c, 1),
@@ -58,12 +71,13 @@ static void read_letter(struct queue_cells *c, struct dead_letter *l)
 	                          .retried = queue_cell_i64(c, 14) > 0};
 	l->received_ms = time_of(queue_cell(c, 5), queue_id_ms(l->entry_id));
 	l->died_ms = time_of(queue_cell(c, 11), queue_id_ms(l->id));
-	if (c->row->elements > 15)
-		l->fields = queue_cell_fields(c, 15, &l->nfields);
+	l->trace_id = trace_of(l, queue_cell(c, 15), shard, c->arena);
+	if (c->row->elements > 16)
+		l->fields = queue_cell_fields(c, 16, &l->nfields);
 	c->bad |= !l->id;
 }
 
-enum err dead_letters_read(const redisReply *r, struct arena *a, struct dead_letters *out)
+enum err dead_letters_read(const redisReply *r, unsigned shard, struct arena *a, struct dead_letters *out)
 {
 	struct queue_cells head = {.row = r, .arena = a};
 	const redisReply *rows;
@@ -81,7 +95,7 @@ enum err dead_letters_read(const redisReply *r, struct arena *a, struct dead_let
 	for (size_t i = 0; i < rows->elements && !head.bad; i++) {
 		struct queue_cells c = {.row = rows->element[i], .arena = a};
 
-		read_letter(&c, &out->v[out->n++]);
+		read_letter(&c, shard, &out->v[out->n++]);
 		head.bad |= c.bad;
 	}
 	return head.bad ? ERR_PROTOCOL : ERR_OK;

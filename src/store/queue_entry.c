@@ -93,7 +93,8 @@ struct queue_entry *queue_entry_new(struct queue *q, const redisReply *r)
 	const struct {
 		const char *name;
 		struct span *to;
-	} known[] = {{"bot", &e->bot}, {"lane", &e->lane}, {"key", &e->key}, {"at", &e->at}, {"body", &e->body}};
+	} known[] = {{"bot", &e->bot}, {"lane", &e->lane}, {"key", &e->key},
+	             {"at", &e->at},   {"body", &e->body}, {"traceparent", &e->traceparent}};
 	for (size_t i = 0; i + 1 < fields->elements; i += 2) {
 		/* as the script compares: a NUL ends no name */
 		const struct span name = {fields->element[i]->str, fields->element[i]->len};

@@ -78,6 +78,14 @@ void entry_internal(const struct bot *bot, int64_t chat_id, const char *cause, s
 		    arena_printf(a, "shoal:%s:#%016llx", bot->name, (unsigned long long)fnv1a(cause, strlen(cause)));
 }
 
+static struct span traceparent_of(const struct trace *t, struct arena *a)
+{
+	char text[TRACEPARENT_LEN + 1];
+
+	trace_text(t, text);
+	return span_of(arena_strdup(a, text));
+}
+
 size_t entry_xadd(const struct entry *e, const char *stream_key, struct arena *a, struct span **argv)
 {
 	const struct span words[] = {
@@ -97,8 +105,12 @@ size_t entry_xadd(const struct entry *e, const char *stream_key, struct arena *a
 	};
 	size_t n = sizeof(words) / sizeof(words[0]);
 
-	*argv = arena_array(a, struct span, n);
+	*argv = arena_array(a, struct span, n + 2);
 	memcpy(*argv, words, sizeof(words));
+	if (!e->trace)
+		return n;
+	(*argv)[n++] = SPAN("traceparent");
+	(*argv)[n++] = traceparent_of(e->trace, a);
 	return n;
 }
 

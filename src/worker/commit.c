@@ -44,9 +44,7 @@ static void commit_send(struct job *j)
 	struct pg_params p = {.n = (int)d->params.n + 2, .v = {span_of(j->update.key), effects}};
 	memcpy(p.v + 2, d->params.v, d->params.n * sizeof(d->params.v[0]));
 	j->op_err = ERR_OK;
-	job_begin(j);
-	j->statements++;
-	pg_exec(j->worker->pg, sql_get(statement_of(j)), &p, committed, j);
+	job_sql(j, statement_of(j), &p, committed);
 }
 
 static enum step commit_result(struct job *j)

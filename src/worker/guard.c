@@ -26,7 +26,5 @@ static void guard_found(void *arg, enum err err, PGresult *res, const struct pg_
 void guard_ask(struct job *j)
 {
 	struct pg_params p = {.n = 1, .v = {span_of(j->update.key)}};
-	job_begin(j);
-	j->statements++;
-	pg_exec(j->worker->pg, sql_get("guard_find"), &p, guard_found, j);
+	job_sql(j, "guard_find", &p, guard_found);
 }

@@ -5,6 +5,7 @@
 
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
+#include "shoal/store/sql.h"
 #include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
 
@@ -18,6 +19,7 @@ struct job *job_new(struct worker *w, struct queue_entry *e)
 	struct job *j = mem_zalloc(sizeof(*j));
 	j->worker = w;
 	j->entry = e;
+	trace_of_entry(&j->trace, e->traceparent, e->key);
 	j->maybe_applied = e->again; /* until the guard is asked */
 	e->user = j;
 	arena_init(&j->arena);
@@ -62,6 +64,15 @@ void job_end(struct job *j)
 	ENSURE(j->pending > 0);
 	if (--j->pending == 0)
 		job_ready(j);
+}
+
+void job_sql(struct job *j, const char *statement, struct pg_params *params, pg_fn *fn)
+{
+	params->entry = j->entry->id;
+	params->trace_id = j->trace.id;
+	job_begin(j);
+	j->statements++;
+	pg_exec(j->worker->pg, sql_get(statement), params, fn, j);
 }
 
 static enum step failed(struct job *j, enum failure how, int64_t ms, const char *why)
@@ -128,7 +139,7 @@ static void job_move(struct job *j, enum stage to)
 	ENSURE(to == j->stage + 1 || to == STAGE_SETTLE || (to == STAGE_LOAD && j->stage == STAGE_COMMIT));
 	j->spent[j->stage].us += now - j->stage_began_us;
 	j->stage_began_us = now;
-	log_debug("stage", LOG_STR("id", j->entry->id), LOG_STR("from", job_stages[j->stage].name),
+	log_debug("stage", LOG_STR("entry", j->entry->id), LOG_STR("from", job_stages[j->stage].name),
 	          LOG_STR("to", job_stages[to].name));
 	j->stage = to;
 	j->step = 0;
@@ -141,7 +152,7 @@ static void job_fenced(struct job *j)
 	series_add(SERIES(w->updates, bot, j->update.kind_name ? j->update.kind_name : "unknown",
 	                  job_outcome_name(JOB_FENCED)),
 	           1);
-	log_info("update is no longer ours", LOG_STR("id", j->entry->id), LOG_STR("stage", job_stages[j->stage].name));
+	settle_log(j, JOB_FENCED);
 	queue_drop(j->entry);
 	job_free(j);
 }

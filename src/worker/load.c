@@ -138,9 +138,7 @@ static enum step load_select(struct job *j)
 	j->command->ask(&j->update, &j->facts, &p);
 	struct pg_params out = {.n = (int)p.n};
 	memcpy(out.v, p.v, p.n * sizeof(p.v[0]));
-	job_begin(j);
-	j->statements++;
-	pg_exec(j->worker->pg, sql_get(j->load), &out, loaded, j);
+	job_sql(j, j->load, &out, loaded);
 	return STEP_NEXT;
 }
 
@@ -176,7 +174,7 @@ static enum step load_answer(struct job *j)
 	if (j->outcome != JOB_UNDECIDED || !(j->command->needs & NEED_ANSWER) || !j->worker->conf.responder_url ||
 	    !j->command->wants_answer(&j->update, &j->facts))
 		return STEP_NEXT;
-	if (responder_ask(j->worker, &j->update, &j->facts, &j->arena, answered, j))
+	if (responder_ask(j->worker, &j->update, &j->facts, &j->trace, &j->arena, answered, j))
 		job_begin(j);
 	return STEP_NEXT;
 }

@@ -56,11 +56,13 @@ static struct redis_script note_script = {.name = "lua/note.lua"};
 static void tell_refused(struct job *j, int64_t chat_id)
 {
 	struct worker *w = j->worker;
+	const struct trace trace = trace_below(&j->trace);
 	struct entry e;
 	struct span *argv;
 	char key[QUEUE_KEY_MAX];
 	const char *cause = arena_printf(&j->arena, "%s#%zu", j->update.key, j->sent);
 	entry_internal(j->bot, chat_id, cause, refused_encode(chat_id, &j->arena), clock_wall_ms(), &j->arena, &e);
+	e.trace = &trace;
 	unsigned shard = lane_shard(span_of(e.lane), w->nshards);
 	queue_key(key, shard, "updates");
 	size_t argc = entry_xadd(&e, key, &j->arena, &argv);
@@ -249,8 +251,9 @@ static enum step reply_next(struct job *j)
 	j->asked = 0;
 	j->booked = false;
 	while (j->sent < j->effects.ncalls && ran_out(j, &j->effects.calls[j->sent]) && !reply_anew(j)) {
-		log_warn("reply not sent: its update's token has run out", LOG_STR("id", j->entry->id),
-		         LOG_STR("bot", j->bot->name), LOG_STR("method", j->effects.calls[j->sent].method));
+		log_warn("reply not sent: its update's token has run out", LOG_STR("entry", j->entry->id),
+		         LOG_STR("trace_id", j->trace.id), LOG_STR("bot", j->bot->name),
+		         LOG_STR("method", j->effects.calls[j->sent].method));
 		j->sent++;
 	}
 	j->step = j->sent < j->effects.ncalls ? REPLY_WAY : REPLY_OVER;
@@ -339,8 +342,8 @@ static enum step reply_sent(struct job *j)
 	case CALL_FINAL:
 		if ((r->verdict == CALL_GONE || c->token) && reply_anew(j))
 			return STEP_NEXT;
-		log_warn("reply refused for good", LOG_STR("id", j->entry->id), LOG_STR("bot", j->bot->name),
-		         LOG_STR("method", c->method), LOG_STR("why", r->why));
+		log_warn("reply refused for good", LOG_STR("entry", j->entry->id), LOG_STR("trace_id", j->trace.id),
+		         LOG_STR("bot", j->bot->name), LOG_STR("method", c->method), LOG_STR("why", r->why));
 		return reply_over(j);
 	case CALL_BLOCKED:
 		if (!c->chat_id)

@@ -12,6 +12,7 @@
 struct asked {
 	struct reach *reach;
 	struct arena *arena;
+	const struct trace *trace;
 	void (*fn)(void *arg, const char *answer);
 	void *arg;
 };
@@ -35,8 +36,9 @@ static void answered(void *arg, enum err err, const struct http_response *res)
 		answer = content_of(ask.arena, res->body);
 	reach_heard_responder(ask.reach, answer);
 	if (!answer && log_due(&last, &suppressed))
-		log_warn("the responder gave no answer", LOG_STR("why", err_text(err)),
-		         LOG_INT("status", err == ERR_OK ? res->status : 0), LOG_INT("suppressed", suppressed));
+		log_warn("the responder gave no answer", LOG_STR("trace_id", ask.trace->id),
+		         LOG_STR("why", err_text(err)), LOG_INT("status", err == ERR_OK ? res->status : 0),
+		         LOG_INT("suppressed", suppressed));
 	ask.fn(ask.arg, answer);
 }
 
@@ -48,18 +50,19 @@ static void message(struct json_writer *w, const char *role, const char *content
 	json_end_obj(w);
 }
 
-static bool too_long(const struct buf *body)
+static bool too_long(const struct buf *body, const struct trace *trace)
 {
 	static int64_t last;
 	static unsigned suppressed;
 	if (body->failed && log_due(&last, &suppressed))
 		log_warn("the question to the responder is too long: is the persona's prompt?",
-		         LOG_INT("bytes_max", REQUEST_MAX), LOG_INT("suppressed", suppressed));
+		         LOG_STR("trace_id", trace->id), LOG_INT("bytes_max", REQUEST_MAX),
+		         LOG_INT("suppressed", suppressed));
 	return body->failed;
 }
 
-bool responder_ask(struct worker *w, const struct update *u, const struct facts *f, struct arena *a,
-                   void (*fn)(void *arg, const char *answer), void *arg)
+bool responder_ask(struct worker *w, const struct update *u, const struct facts *f, const struct trace *trace,
+                   struct arena *a, void (*fn)(void *arg, const char *answer), void *arg)
 {
 	struct buf body;
 	struct json_writer out;
@@ -78,15 +81,19 @@ bool responder_ask(struct worker *w, const struct update *u, const struct facts 
 	json_end_arr(&out);
 	json_end_obj(&out);
 
-	if (too_long(&body) || !reach_responder(w->reach)) {
+	if (too_long(&body, trace) || !reach_responder(w->reach)) {
 		buf_release(&body);
 		return false;
 	}
-	const char *headers[] = {"Content-Type: application/json", NULL, NULL};
+	const struct trace own = trace_below(trace);
+	char traceparent[TRACEPARENT_LEN + 1];
+	trace_text(&own, traceparent);
+	const char *headers[] = {"Content-Type: application/json", arena_printf(a, "traceparent: %s", traceparent),
+	                         NULL, NULL};
 	if (w->conf.responder_key)
-		headers[1] = arena_printf(a, "Authorization: Bearer %s", w->conf.responder_key);
+		headers[2] = arena_printf(a, "Authorization: Bearer %s", w->conf.responder_key);
 	struct asked *ask = mem_alloc(sizeof(*ask));
-	*ask = (struct asked){w->reach, a, fn, arg};
+	*ask = (struct asked){w->reach, a, trace, fn, arg};
 	struct http_request req = {.method = "POST",
 	                           .url = w->conf.responder_url,
 	                           .headers = headers,

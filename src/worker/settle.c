@@ -70,12 +70,14 @@ static void measure(const struct job *j, enum job_outcome outcome, double total)
 		series_add(SERIES(w->asked_again, bot, "redelivery"), 1);
 }
 
-static void log_line(const struct job *j, enum job_outcome outcome, double total)
+void settle_log(const struct job *j, enum job_outcome outcome)
 {
 	const struct conf *c = &j->worker->conf;
 	struct log_field f[12 + STAGE_COUNT];
 	size_t n = 0;
-	double ms = total * 1e3;
+	double ms = (double)(clock_us() - j->began_us) / 1e3;
+	if (!c->log_updates || !log_enabled(LOG_INFO))
+		return;
 	f[n++] = LOG_STR("bot", j->bot ? j->bot->name : "unknown");
 	f[n++] = LOG_STR("command", command_name(j));
 	f[n++] = LOG_STR("outcome", job_outcome_name(outcome));
@@ -84,8 +86,9 @@ static void log_line(const struct job *j, enum job_outcome outcome, double total
 	for (int s = 0; s < STAGE_SETTLE; s++)
 		if (j->spent[s].us >= 100)
 			f[n++] = LOG_NUM(job_stages[s].name, (double)j->spent[s].us / 1e3);
-	f[n++] = LOG_STR("id", j->entry->id);
+	f[n++] = LOG_STR("entry", j->entry->id);
 	f[n++] = LOG_SPAN("lane", j->entry->lane);
+	f[n++] = LOG_STR("trace_id", j->trace.id);
 	f[n++] = LOG_INT("sql", j->statements);
 	if (j->failure != FAILURE_NONE)
 		f[n++] = LOG_STR("error", j->error);
@@ -164,8 +167,7 @@ enum step settle(struct job *j)
 	if (outcome == JOB_DEAD && j->bot)
 		release_press(w, j->bot->name, &j->update);
 	measure(j, outcome, total);
-	if (w->conf.log_updates && log_enabled(LOG_INFO))
-		log_line(j, outcome, total);
+	settle_log(j, outcome);
 	report(j);
 	w->done++;
 	return STEP_NEXT;

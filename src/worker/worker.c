@@ -105,12 +105,15 @@ static void on_duplicate(void *arg, struct span bot)
 	series_add(SERIES(w->updates, conf_has_bot(&w->conf, name) ? name : "unknown", "unknown", "duplicate"), 1);
 }
 
-static void on_dead(void *arg, struct span id, struct span bot, struct span why)
+static void on_dead(void *arg, const struct queue_burial *b)
 {
 	struct worker *w = arg;
 	char name[32];
-	snprintf(name, sizeof(name), "%.*s", (int)(bot.len < 31 ? bot.len : 31), bot.ptr);
-	log_warn("entry became a dead letter", LOG_SPAN("id", id), LOG_SPAN("bot", bot), LOG_SPAN("error", why));
+	struct trace trace;
+	snprintf(name, sizeof(name), "%.*s", (int)(b->bot.len < 31 ? b->bot.len : 31), b->bot.ptr);
+	trace_of_entry(&trace, b->traceparent, b->key);
+	log_warn("entry became a dead letter", LOG_SPAN("entry", b->id), LOG_STR("trace_id", trace.id),
+	         LOG_SPAN("bot", b->bot), LOG_SPAN("error", b->why));
 	series_add(SERIES(w->updates, conf_has_bot(&w->conf, name) ? name : "unknown", "unknown", "dead"), 1);
 }
 

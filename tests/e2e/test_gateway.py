@@ -203,7 +203,7 @@ def one_entry(gw, redis):
     got = entries(redis)
     fields = got[0][1] if got else {}
     check("it is one entry", len(got) == 1, got)
-    check("fields are bot, lane, key, at, body", list(fields) == ["bot", "lane", "key", "at", "body"], fields)
+    check("fields are bot, lane, key, at, body, traceparent", list(fields) == ["bot", "lane", "key", "at", "body", "traceparent"], fields)
     check("bot", fields.get("bot") == b"persona")
     check("lane", fields.get("lane") == b"telegram:persona:-1001234567890123", fields.get("lane"))
     check("key", fields.get("key") == b"telegram:persona:9007199254740992", fields.get("key"))

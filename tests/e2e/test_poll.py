@@ -145,8 +145,10 @@ def main():
     check("250 updates come in, in order, untouched", wait_for(lambda: bodies(redis) == made), len(bodies(redis)))
     check("and are confirmed by highest + 1", wait_for(lambda: telegram.confirmed == 750), telegram.confirmed)
     fields = redis.xrange(STREAM)[0][1]
-    check("with the fields of the contract", list(fields) == [b"bot", b"lane", b"key", b"at", b"body"] and
+    check("with the fields of the contract", list(fields) == [b"bot", b"lane", b"key", b"at", b"body", b"traceparent"] and
           fields[b"lane"] == b"telegram:persona:3" and fields[b"key"] == b"telegram:persona:500", fields)
+    traces = {f[b"traceparent"].split(b"-")[1] for _, f in redis.xrange(STREAM)}
+    check("each in a trace of its own", len(traces) == 250, len(traces))
     check("the webhook's path is not there", lib.http("POST", "http://127.0.0.1:%d/telegram/persona" % first.port,
                                                       "{}").status == 404)
     redis.delete(STREAM)

@@ -210,13 +210,14 @@ static void on_duplicate(void *arg, struct span bot)
 	(void)bot;
 }
 
-static void on_dead(void *arg, struct span id, struct span bot, struct span why)
+static void on_dead(void *arg, const struct queue_burial *b)
 {
 	struct user *u = arg;
 	u->dead++;
-	CHECK_INT(bot.len, 7);
-	CHECK(why.len > 0);
-	snprintf(u->dead_id, sizeof(u->dead_id), "%.*s", (int)id.len, id.ptr);
+	CHECK_INT(b->bot.len, 7);
+	CHECK(b->why.len > 0);
+	CHECK(b->key.len > 0);
+	snprintf(u->dead_id, sizeof(u->dead_id), "%.*s", (int)b->id.len, b->id.ptr);
 }
 
 static void on_killer(void *arg, struct span bot, struct span key, struct span body)

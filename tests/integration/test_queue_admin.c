@@ -149,7 +149,7 @@ static void on_letters(void *arg, enum err err, const redisReply *reply)
 	struct dead_letters found;
 
 	(void)arg;
-	CHECK_INT(dead_letters_read(reply, &arena, &found), ERR_OK);
+	CHECK_INT(dead_letters_read(reply, 3, &arena, &found), ERR_OK);
 	CHECK_INT(found.n, 1);
 	CHECK_INT(found.total, 1);
 	CHECK_STR(found.v[0].entry_id, "5-5");
@@ -225,7 +225,7 @@ static void answers_that_make_no_sense_are_refused(void)
 	CHECK_INT(queue_rows_read(&word, &arena, &rows), ERR_PROTOCOL);
 	CHECK_INT(queue_lanes_read(&word, &arena, &lanes), ERR_PROTOCOL);
 	CHECK_INT(queue_pause_read(&word, &arena, &p, &why), ERR_PROTOCOL);
-	CHECK_INT(dead_letters_read(&word, &arena, &found), ERR_PROTOCOL);
+	CHECK_INT(dead_letters_read(&word, 3, &arena, &found), ERR_PROTOCOL);
 	CHECK_INT(dead_retry_read(&word, &arena, &entry, &why), ERR_PROTOCOL);
 	CHECK_INT(dead_drop_read(&word, &arena, &l), ERR_PROTOCOL);
 	CHECK_INT(queue_rows_read(NULL, &arena, &rows), ERR_PROTOCOL);

@@ -34,8 +34,9 @@ class Answer:
             self.fenced, self.due_in, self.short, self.duplicates = raw[2], raw[3], raw[4], raw[5]
             self.killers = raw[8]
             self.held_back = raw[7]  # not 0: something waits for empty hands
-            self.dead = list(zip(raw[6][0::3], raw[6][1::3]))
-            self.reasons = raw[6][2::3]
+            self.dead = list(zip(raw[6][0::5], raw[6][1::5]))
+            self.reasons = raw[6][2::5]
+            self.origins = list(zip(raw[6][3::5], raw[6][4::5]))  # keys and traceparents of the dead
             self.ids = [e.id for e in self.entries]
         elif self.word == "kept":
             self.kept = raw[1]
@@ -413,7 +414,7 @@ def dead_letters():
 def test_retry_then_dead_with_all_fields():
     fresh("A~1", "B~1")
     body = "{\"x\":1}"
-    first = add(key="k1", body=body, at="17")
+    first = add(key="k1", body=body, at="17", traceparent="t" * 99)
     second = add()
     e = turn("A~1").entries[0]
     for i in (1, 2):
@@ -429,12 +430,13 @@ def test_retry_then_dead_with_all_fields():
         eq((e.id, e.again, e.retries, e.takeovers), (first, 1, i, 0))
     turn("A~1", [("sent", e, 2, "")], want=0)
     a = turn("A~1", [("retry", e, 30, "boom 3")])
-    eq((a.dead, a.ids), ([(first, "persona")], [second]))
+    eq((a.dead, a.ids, a.origins), ([(first, "persona")], [second], [("k1", "t" * 64)]))
     (head, fields), = dead_letters()
     assert abs(int(head.pop("died_at")) - now_ms()) < 10000
     eq(head, {"id": first, "lane": "L", "error": "boom 3", "retries": "3", "takeovers": "0", "sent": "2",
               "maybe_applied": "0", "worker": "A~1"})
-    eq(dict(zip(fields[0::2], fields[1::2])), {"bot": "persona", "lane": "L", "body": body, "key": "k1", "at": "17"})
+    eq(dict(zip(fields[0::2], fields[1::2])), {"bot": "persona", "lane": "L", "body": body, "key": "k1", "at": "17",
+                                                "traceparent": "t" * 99})
     invariant()
     turn("A~1", done(*a.entries))
     empty()
@@ -445,7 +447,7 @@ def test_dead_at_once():
     first, second = add(), add()
     e = turn("A~1").entries[0]
     a = turn("A~1", [("dead", e, 1, "bad\x00\xff")])
-    eq((a.dead, a.ids), ([(first, "persona")], [second]))
+    eq((a.dead, a.ids, a.origins), ([(first, "persona")], [second], [(first, "")]))
     head = dead_letters()[0][0]
     eq((head["error"], head["maybe_applied"], head["retries"]), ("bad\x00\xff", "1", "0"))
 

@@ -154,7 +154,7 @@ static void judge_report(struct model *m, const struct call *c, int i)
 
 static bool answer_buries(struct model *m, const redisReply *buried, const struct entry *e)
 {
-	for (size_t i = 0; i + 2 < buried->elements; i += 3)
+	for (size_t i = 0; i + 4 < buried->elements; i += BURIAL_FIELDS)
 		if (model_named(m, buried->element[i], "dead letter") == e)
 			return true;
 	return false;

@@ -69,15 +69,15 @@ static void judge_letter(struct model *m, const redisReply *r)
 
 void model_judge_burials(struct model *m, const redisReply *buried, redisContext *redis)
 {
-	if ((int)buried->elements != 3 * m->nburials) {
+	if ((int)buried->elements != BURIAL_FIELDS * m->nburials) {
 		char id[48] = "none";
 		if (m->nburials)
 			id_text(m->entries[m->burials[0].entry].id, id);
-		model_fail(m, "%zu dead, not %d: %s", buried->elements / 3, m->nburials, id);
+		model_fail(m, "%zu dead, not %d: %s", buried->elements / BURIAL_FIELDS, m->nburials, id);
 	}
 	if (!m->nburials)
 		return;
-	for (size_t i = 0; i < buried->elements; i += 3) {
+	for (size_t i = 0; i < buried->elements; i += BURIAL_FIELDS) {
 		const struct burial *b = burial_of(m, buried->element[i]);
 		if (strcmp(buried->element[i + 1]->str, bot_of(m, b)))
 			model_fail(m, "%s is dead, of bot %s", buried->element[i]->str, buried->element[i + 1]->str);

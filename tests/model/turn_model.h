@@ -24,6 +24,7 @@
 #define LETTERS 16
 #define REPORTS_MAX 400
 #define OLD_MAX 12
+#define BURIAL_FIELDS 5 /* what the answer says of a dead letter */
 
 struct id {
 	uint64_t ms, seq;

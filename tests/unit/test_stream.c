@@ -128,6 +128,11 @@ static void entry_as_command(void)
 	n = entry_xadd(&e, "shoal:{0}:updates", &a, &argv);
 	CHECK_STR(words(argv, n), "XADD|shoal:{0}:updates|*|bot|persona|lane|telegram:persona:update:3|key|"
 	                          "telegram:persona:3|at|1700000000123|body| {\"update_id\" : 3, \"poll\":{}} ");
+	e.trace = &(const struct trace){
+	    .id = "4bf92f3577b34da6a3ce929d0e0e4736", .span = "00f067aa0ba902b7", .sampled = true};
+	n = entry_xadd(&e, "s", &a, &argv);
+	CHECK_INT(n, 15);
+	CHECK_STR(words(argv + 13, n - 13), "traceparent|00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
 	arena_release(&a);
 }
 

@@ -45,7 +45,8 @@ const char *httpd_method(const struct httpd_request *r);                  /* "GE
 const char *httpd_path(const struct httpd_request *r);                    /* decoded, without the query */
 const char *httpd_query(const struct httpd_request *r, const char *name); /* decoded value, NULL if not there */
 const char *httpd_header(const struct httpd_request *r, const char *name);
-const char *httpd_client(const struct httpd_request *r); /* peer's address */
+const char *httpd_header_once(const struct httpd_request *r, const char *name); /* NULL also where it came twice */
+const char *httpd_client(const struct httpd_request *r);                        /* peer's address */
 struct span httpd_body(const struct httpd_request *r);
 /* A form field: application/x-www-form-urlencoded or multipart/form-data (text parts); NULL if not there. */
 const char *httpd_form(struct httpd_request *r, const char *name);

@@ -35,6 +35,7 @@ struct http_head {
 int http_head_parse(struct http_head *h, struct arena *a, struct span text);
 /* The first header of that name, NULL if there is none. */
 const char *http_head_get(const struct http_head *h, const char *name);
+size_t http_head_count(const struct http_head *h, const char *name);
 
 enum http_chunk_state { CHUNK_SIZE, CHUNK_DATA, CHUNK_DATA_END, CHUNK_TRAILER, CHUNK_DONE };
 struct http_chunked {

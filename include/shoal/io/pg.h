@@ -41,6 +41,8 @@ struct pg_stmt {
 struct pg_params {
 	int n;
 	struct span v[PG_PARAMS_MAX];
+	/* the update that asks, for the log; NULL: none. They last until the callback. */
+	const char *entry, *trace_id;
 };
 #define PARAMS(...)                                                                                                    \
 	(&(struct pg_params){.n = sizeof((struct span[]){__VA_ARGS__}) / sizeof(struct span), .v = {__VA_ARGS__}})

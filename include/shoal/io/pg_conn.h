@@ -30,8 +30,9 @@ struct pg_cmd {
 	enum { CMD_UNNAMED, CMD_PARSING, CMD_NAMED } way;
 	int64_t asked_us, sent_us;
 	enum err err;
-	PGresult *res;   /* rows, or the server's error */
-	const char *why; /* where the error is not the server's */
+	PGresult *res;                /* rows, or the server's error */
+	const char *why;              /* where the error is not the server's */
+	const char *entry, *trace_id; /* for the log, or NULL */
 	int n;
 	const char *v[]; /* the texts follow */
 };

@@ -11,10 +11,11 @@ struct dead_letter {
 	struct span bot, lane, key, error;
 	int64_t received_ms, died_ms; /* -1: not known */
 	int64_t retries, takeovers, sent, body_bytes;
-	bool maybe_applied;  /* its changes may have been committed */
-	bool retried;        /* it has been a dead letter before */
-	const char *worker;  /* that held it last, NULL: none, or not known */
-	struct span *fields; /* dead_show_call only: those of the entry, names and values in turn */
+	bool maybe_applied;   /* its changes may have been committed */
+	bool retried;         /* it has been a dead letter before */
+	const char *trace_id; /* of what is said about it */
+	const char *worker;   /* that held it last, NULL: none, or not known */
+	struct span *fields;  /* dead_show_call only: those of the entry, names and values in turn */
 	size_t nfields;
 };
 
@@ -31,7 +32,7 @@ struct queue_call *dead_list_call(struct arena *a, unsigned shard, bool oldest_f
                                   const char *cursor, size_t want);
 /* One, with its fields; the answer has none or one. */
 struct queue_call *dead_show_call(struct arena *a, unsigned shard, const char *id);
-enum err dead_letters_read(const redisReply *r, struct arena *a, struct dead_letters *out)
+enum err dead_letters_read(const redisReply *r, unsigned shard, struct arena *a, struct dead_letters *out)
     __attribute__((warn_unused_result));
 
 /* The letter becomes an entry at the stream's end, in one step: under a new id, with the key that it had (its old id

@@ -21,8 +21,9 @@ struct queue;
 struct queue_entry {
 	const char *id;                  /* "1700000000000-0" */
 	struct span bot, lane, at, body; /* ptr NULL: not there */
-	struct span key; /* its own, else its id; ids of other shards being the same, "1/ID" for shard 1 */
-	bool again;      /* handed out before: its commit may have happened */
+	struct span key;         /* its own, else its id; ids of other shards being the same, "1/ID" for shard 1 */
+	struct span traceparent; /* as it came: anything, or nothing */
+	bool again;              /* handed out before: its commit may have happened */
 	unsigned retries, takeovers, sent;
 	bool lost;  /* no longer ours: stop, then queue_drop */
 	void *user; /* the job */
@@ -35,6 +36,11 @@ struct queue_entry {
 	bool report_sending, report_closing;
 	void (*sent_fn)(void *arg, bool ours);
 	void *sent_arg;
+};
+
+/* A dead letter that the script made. Of key and traceparent as much as could be right. */
+struct queue_burial {
+	struct span id, bot, why, key, traceparent;
 };
 
 struct queue_opts {
@@ -55,7 +61,7 @@ struct queue_opts {
 	void (*on_up)(void *arg, unsigned shard); /* registered with this Redis, again after every loss; may be NULL */
 	/* what the script settled itself, for the metrics */
 	void (*on_duplicate)(void *arg, struct span bot);
-	void (*on_dead)(void *arg, struct span id, struct span bot, struct span why);
+	void (*on_dead)(void *arg, const struct queue_burial *b);
 	/* Of these, what workers died of: nobody holds it any more, so whoever hears of it frees what it had locked.
 	 * key: as in struct queue_entry. */
 	void (*on_killer)(void *arg, struct span bot, struct span key, struct span body);

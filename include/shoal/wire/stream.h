@@ -7,13 +7,8 @@
 #include "shoal/base/arena.h"
 #include "shoal/base/err.h"
 #include "shoal/base/str.h"
+#include "shoal/base/trace.h"
 #include "shoal/model/bot.h"
-
-/* An entry as the turn script hands it out. Absent fields have ptr NULL. */
-struct entry_fields {
-	struct span id; /* "1700000000000-0" */
-	struct span bot, lane, key, at, body;
-};
 
 /* What the gateway appends for a Telegram update. Reads update_id and the chat; body is kept as it is.
  * ERR_INVALID with *why: not an object, or update_id not an integer from 0 to 2^53 (answer 400). */
@@ -21,6 +16,7 @@ struct entry {
 	const char *bot, *lane, *key;
 	int64_t at_ms;
 	struct span body;
+	const struct trace *trace; /* carried on as the field traceparent; NULL: none */
 	/* not stored */
 	const char *kind_name; /* as of the update in normal form: "message", "modal_submit", "unknown", "refused" */
 	int64_t update_id;     /* Telegram's; -1: none */

@@ -7,7 +7,9 @@
 
 #include "shoal/base/arena.h"
 #include "shoal/base/metrics.h"
+#include "shoal/base/trace.h"
 #include "shoal/io/loop.h"
+#include "shoal/io/pg.h"
 #include "shoal/model/bot.h"
 #include "shoal/store/flood.h"
 #include "shoal/store/queue.h"
@@ -54,6 +56,7 @@ enum job_outcome {
 struct job {
 	struct worker *worker;
 	struct queue_entry *entry;
+	struct trace trace; /* of all that is said about it */
 	struct arena arena;
 	struct job *next, **prev; /* the worker's ready list while ready */
 	bool ready;
@@ -118,6 +121,9 @@ void job_run_ready(struct worker *w);
  * when none is under way. */
 void job_begin(struct job *j);
 void job_end(struct job *j);
+
+/* A statement of the catalogue as an operation of the job: job_begin included, fn calls job_end with the job as arg. */
+void job_sql(struct job *j, const char *statement, struct pg_params *params, pg_fn *fn);
 
 /* In a callback: the first failure of the operations under way is the one that counts. */
 void job_op_failed(struct job *j, enum err err);

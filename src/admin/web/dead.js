@@ -6,7 +6,7 @@ async function show(letter) {
 	const l = await api("GET", `dead/${part(letter.id)}`);
 	const facts = [["Error", l.error], ["Died", time(l.died_at)], ["Came in", time(l.received_at)], ["Bot", l.bot], ["Lane", l.lane],
 		["Key", l.key], ["Tries", `${l.retries} retries, ${l.takeovers} takeovers`], ["Replies sent", number(l.sent)],
-		["Changes", l.maybe_applied ? "may have been made" : "none"], ["Worker", l.worker]];
+		["Changes", l.maybe_applied ? "may have been made" : "none"], ["Worker", l.worker], ["Trace", h("code", {}, l.trace_id)]];
 	const body = l.body !== null ? JSON.stringify(l.body, null, 2) : l.body_text ?? "";
 
 	await ask(`Dead letter ${l.id}`, [
