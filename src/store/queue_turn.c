@@ -113,10 +113,14 @@ static void take_answer(struct queue *q, const redisReply *r)
 		if (e)
 			queue_entry_lost(q, e);
 	}
-	for (size_t i = 0; i + 2 < dead->elements; i += 3)
-		if (!queue_list_find(&q->telling, dead->element[i]->str)) /* what was reported is known to its owner */
-			q->opts.on_dead(q->opts.arg, text_of(dead->element[i]), text_of(dead->element[i + 1]),
-			                text_of(dead->element[i + 2]));
+	for (size_t i = 0; i + 4 < dead->elements; i += 5) {
+		const struct queue_burial b = {text_of(dead->element[i]), text_of(dead->element[i + 1]),
+		                               text_of(dead->element[i + 2]), text_of(dead->element[i + 3]),
+		                               text_of(dead->element[i + 4])};
+
+		if (!queue_list_find(&q->telling, b.id.ptr)) /* what was reported is known to its owner */
+			q->opts.on_dead(q->opts.arg, &b);
+	}
 	for (size_t i = 0; i + 2 < killers->elements; i += 3)
 		q->opts.on_killer(q->opts.arg, text_of(killers->element[i]), text_of(killers->element[i + 1]),
 		                  text_of(killers->element[i + 2]));
