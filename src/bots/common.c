@@ -21,8 +21,10 @@ struct params *common_commit(const char *bot, const struct update *u, struct dec
 
 void common_note_unblocked(const char *bot, const struct update *u, const struct facts *f, struct decision *d)
 {
-	if (f->user.known && f->user.blocked)
-		common_commit(bot, u, d, "person_touch");
+	if (!f->user.known || !f->user.blocked)
+		return;
+	d->own_rows = true;
+	common_commit(bot, u, d, "person_touch");
 }
 
 void common_ask_group(const char *bot, const struct update *u, struct params *p)
@@ -65,6 +67,7 @@ void common_block(const char *bot, const struct update *u, const struct facts *f
 	}
 	if (f->user.blocked == blocked)
 		return;
+	d->own_rows = true;
 	p = decision_commit(d, "person_block");
 	params_i64(p, common_person_id(u));
 	params_text(p, bot);

@@ -178,11 +178,16 @@ static void ask_group(const struct update *u, const struct facts *f, struct para
 
 static struct params *commit_of_person(const struct update *u, struct decision *d, const char *statement)
 {
+	d->own_rows = true;
 	return common_commit(BOT, u, d, statement);
 }
 
-static void params_source(struct params *p, const struct facts *f, bool becomes_source)
+static void params_source(struct decision *d, const struct facts *f, bool becomes_source)
 {
+	struct params *p = &d->params;
+
+	if (becomes_source && f->code.limited) /* its uses are counted under a lock of its row */
+		d->own_rows = false;
 	params_text(p, becomes_source ? f->code.code : NULL);
 	params_id(p, becomes_source ? f->code.id : 0);
 }
@@ -220,7 +225,8 @@ static void ask_age(const struct update *u, const struct facts *f, struct decisi
 	const char *html = texts[TEXT_AGE], *code = NO_CODE;
 	struct reply *question;
 
-	params_source(commit_of_person(u, d, "persona_ask"), f, state == CODE_GOOD && !f->user.source);
+	commit_of_person(u, d, "persona_ask");
+	params_source(d, f, state == CODE_GOOD && !f->user.source);
 	if (!text_blank(u->from.first_name))
 		html = with_name(d->arena, texts[TEXT_AGE_NAMED], u->from.first_name);
 	if (state == CODE_GOOD)
@@ -250,7 +256,7 @@ static void open_chat(const struct update *u, const struct facts *f, struct deci
 	struct params *p = commit_of_person(u, d, "persona_open");
 	const char *html = texts[TEXT_NOBODY], *note = code_notes[state];
 
-	params_source(p, f, becomes_source);
+	params_source(d, f, becomes_source);
 	params_bool(p, !f->user.age_verified);
 	params_id(p, t.persona ? t.persona->id : 0);
 	params_id(p, t.chat ? t.chat->id : 0);

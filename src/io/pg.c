@@ -11,6 +11,7 @@
 
 #define DEPTH_MAX 64     /* statements under way on one connection */
 #define WAITING_MAX 4096 /* beyond those */
+#define GROUP_MAX 32     /* statements under one Sync */
 
 /* A statement's way: waiting -> a connection's list -> finished -> its callback. All callbacks are made from one place,
  * pool_turn or pg_close, so they may call whatever they like. */
@@ -206,12 +207,37 @@ static struct pg_conn *pool_pick(const struct pg *p)
 	return best;
 }
 
+/* Those that go next, under one Sync. What may be in company waits for an idle connection: so one statement leaves at
+ * once and alone, and the longer the line is, the more share a commit. */
+static void pool_group(const struct pg *p, struct pg_list *waiting, const struct pg_conn *c, struct pg_list *group)
+{
+	unsigned idle = 0, most;
+
+	pg_list_init(group);
+	if (waiting->head->alone) {
+		pg_list_push(group, pg_list_pop(waiting));
+		return;
+	}
+	if (pg_conn_depth(c) > 0)
+		return;
+	for (unsigned i = 0; i < p->nconns; i++)
+		idle += pg_conn_up(p->conns[i]) && pg_conn_depth(p->conns[i]) == 0;
+	most = (waiting->n + idle - 1) / idle;
+	while (waiting->n > 0 && !waiting->head->alone && group->n < (most < GROUP_MAX ? most : GROUP_MAX))
+		pg_list_insert(group, pg_list_pop(waiting));
+}
+
 static void pool_dispatch(struct pg *p)
 {
+	struct pg_list group;
 	struct pg_conn *c;
 
-	while (p->waiting.n > 0 && (c = pool_pick(p)) != NULL)
-		pg_conn_send(c, pg_list_pop(&p->waiting));
+	while (p->waiting.n > 0 && (c = pool_pick(p)) != NULL) {
+		pool_group(p, &p->waiting, c, &group);
+		if (group.n == 0)
+			break;
+		pg_conn_send(c, &group);
+	}
 	if (p->waiting.n > 0 && !pg_up(p))
 		for (struct pg_cmd *cmd; (cmd = pg_list_pop(&p->waiting)) != NULL;)
 			pool_finish(p, cmd, ERR_UNREACHABLE, "no connection to postgres");
@@ -346,22 +372,26 @@ void pg_close(struct pg *p)
 		pool_free(p);
 }
 
-static struct pg_cmd *cmd_new(const struct pg_known *known, const struct pg_params *params, pg_fn *fn, void *arg)
+static struct pg_cmd *cmd_new(struct pg *p, const struct pg_stmt *stmt, const struct pg_params *params, pg_fn *fn,
+                              void *arg)
 {
 	int n = params ? params->n : 0;
 	size_t size = sizeof(struct pg_cmd) + (size_t)n * sizeof(char *);
 	struct pg_cmd *cmd;
 	char *text;
 
+	ENSURE(fn != NULL && n == stmt->nparams && n <= PG_PARAMS_MAX);
 	for (int i = 0; i < n; i++)
 		size += params->v[i].ptr ? params->v[i].len + 1 : 0;
 	cmd = mem_alloc(size);
 	memset(cmd, 0, sizeof(*cmd));
-	cmd->known = known;
+	cmd->known = pool_know(p, stmt);
 	cmd->fn = fn;
 	cmd->arg = arg;
 	cmd->asked_us = clock_us();
 	cmd->n = n;
+	cmd->alone = !params || !params->together;
+	cmd->order = params ? params->order : 0;
 	cmd->entry = params ? params->entry : NULL;
 	cmd->trace_id = params ? params->trace_id : NULL;
 	text = (char *)&cmd->v[n];
@@ -382,11 +412,8 @@ static struct pg_cmd *cmd_new(const struct pg_known *known, const struct pg_para
 
 void pg_exec(struct pg *p, const struct pg_stmt *stmt, const struct pg_params *params, pg_fn *fn, void *arg)
 {
-	struct pg_cmd *cmd;
-	int n = params ? params->n : 0;
+	struct pg_cmd *cmd = cmd_new(p, stmt, params, fn, arg);
 
-	ENSURE(fn != NULL && n == stmt->nparams && n <= PG_PARAMS_MAX);
-	cmd = cmd_new(pool_know(p, stmt), params, fn, arg);
 	if (p->waiting.n >= WAITING_MAX)
 		pool_dispatch(p); /* many in one turn: what the connections can take does not count */
 	if (cmd->err != ERR_OK)

@@ -36,8 +36,10 @@ struct pg_conn {
 	int64_t watch_ms;
 	unsigned failures, first_host;
 	int64_t up_ms, used_ms, complained_ms;
-	struct pg_list under_way; /* each has sent its Sync; results come in this order */
-	int64_t head_ms;          /* since when the first of them is the first */
+	struct pg_list under_way; /* in groups that end with a Sync; results come in this order */
+	struct pg_cmd *reading;   /* whose results come next; NULL: the first group's Sync does */
+	bool results;             /* some of those of the present query have come, its end has not */
+	int64_t head_ms;          /* since when the server is at that one */
 	bool server_gone;         /* the server said that it ends this session: nothing behind was executed */
 	char trouble[200];        /* why it was lost or not made */
 	uint8_t *prepared;        /* enum prepared by pg_known.index */
@@ -65,6 +67,19 @@ void pg_list_push_front(struct pg_list *l, struct pg_cmd *cmd)
 {
 	cmd->next = l->head;
 	l->head = cmd;
+	if (cmd->next == NULL)
+		l->tail = &cmd->next;
+	l->n++;
+}
+
+void pg_list_insert(struct pg_list *l, struct pg_cmd *cmd)
+{
+	struct pg_cmd **at = &l->head;
+
+	while (*at != NULL && (*at)->order <= cmd->order)
+		at = &(*at)->next;
+	cmd->next = *at;
+	*at = cmd;
 	if (cmd->next == NULL)
 		l->tail = &cmd->next;
 	l->n++;
@@ -180,13 +195,15 @@ static void conn_unlink(struct pg_conn *c)
 	timer_stop(&c->timer);
 }
 
-/* Those under way end with err, except where the server's own word is known. */
+/* Those under way end with err, except where the server's own word is known; what has rows may have been committed. */
 static void conn_give_up(struct pg_conn *c, enum err err, const char *why)
 {
 	struct pg_cmd *cmd;
 
+	c->reading = NULL;
+	c->results = false;
 	while ((cmd = pg_list_pop(&c->under_way)) != NULL) {
-		pg_cmd_fail(cmd, err, why);
+		pg_cmd_fail(cmd, cmd->res != NULL ? ERR_UNKNOWN : err, why);
 		if (cmd->fn != NULL)
 			c->hooks.finished(c->hooks.arg, cmd);
 		else {
@@ -289,12 +306,22 @@ static bool cmd_goes_again(const struct pg_cmd *cmd)
 	}
 }
 
-static void conn_finish_first(struct pg_conn *c)
+/* As if it had not been sent; where that was for its prepared name, without one. */
+static void conn_again(struct pg_conn *c, struct pg_cmd *cmd)
 {
-	struct pg_cmd *cmd = pg_list_pop(&c->under_way);
+	if (cmd->err != ERR_OK && cmd_goes_again(cmd)) {
+		log_debug("prepared statement not usable here", LOG_STR("statement", cmd->known->stmt->name));
+		conn_note_prepared(c, cmd->known, PREP_NEVER);
+		cmd->plain = true;
+	}
+	PQclear(cmd->res);
+	cmd->res = NULL;
+	cmd->err = ERR_OK;
+	c->hooks.again(c->hooks.arg, cmd);
+}
 
-	c->head_ms = c->used_ms = clock_ms();
-	conn_count_busy(c);
+static void conn_finish(struct pg_conn *c, struct pg_cmd *cmd, bool in_failed_group)
+{
 	if (cmd->fn == NULL) {
 		PQclear(cmd->res);
 		free(cmd);
@@ -302,49 +329,97 @@ static void conn_finish_first(struct pg_conn *c)
 	}
 	if (cmd->way == CMD_PARSING && conn_prepared(c, cmd->known) == PREP_PENDING)
 		conn_note_prepared(c, cmd->known, PREP_NO);
-	if (cmd->err != ERR_OK && cmd_goes_again(cmd)) {
-		log_debug("prepared statement not usable here", LOG_STR("statement", cmd->known->stmt->name));
-		conn_note_prepared(c, cmd->known, PREP_NEVER);
-		PQclear(cmd->res);
-		cmd->res = NULL;
-		cmd->err = ERR_OK;
-		cmd->plain = true;
-		c->hooks.again(c->hooks.arg, cmd);
-		return;
-	}
 	if (cmd->err != ERR_OK && strcmp(result_state(cmd->res), "25006") == 0 && c->state == CONN_UP)
 		conn_set_state(c, CONN_LEAVING);
-	c->hooks.finished(c->hooks.arg, cmd);
+	cmd->alone = cmd->alone || in_failed_group;
+	if (in_failed_group || (cmd->err != ERR_OK && cmd_goes_again(cmd)))
+		conn_again(c, cmd);
+	else
+		c->hooks.finished(c->hooks.arg, cmd);
+}
+
+/* The Sync's result is here. Of several the failure of one has undone all: whose it is shows when each goes alone. */
+static void conn_finish_group(struct pg_conn *c)
+{
+	struct pg_list group;
+	struct pg_cmd *cmd;
+	bool failed = false, several;
+
+	pg_list_init(&group);
+	do {
+		cmd = pg_list_pop(&c->under_way);
+		failed = failed || cmd->err != ERR_OK;
+		pg_list_push(&group, cmd);
+	} while (!cmd->syncs);
+	c->reading = c->under_way.head;
+	c->head_ms = c->used_ms = clock_ms();
+	conn_count_busy(c);
+	several = group.n > 1;
+	if (failed && several)
+		pg_count_error("group");
+	while ((cmd = pg_list_pop(&group)) != NULL)
+		conn_finish(c, cmd, failed && several);
+}
+
+/* The last one of the first group: what goes wrong at the commit is told of it. */
+static struct pg_cmd *conn_last_of_group(const struct pg_conn *c)
+{
+	struct pg_cmd *cmd = c->under_way.head;
+
+	while (!cmd->syncs)
+		cmd = cmd->next;
+	return cmd;
+}
+
+static void conn_rows(struct pg_conn *c, struct pg_cmd *cmd, PGresult *res)
+{
+	if (cmd->way == CMD_PARSING && conn_prepared(c, cmd->known) == PREP_PENDING) {
+		conn_note_prepared(c, cmd->known, PREP_YES);
+		PQclear(res);
+		return;
+	}
+	PQclear(cmd->res);
+	cmd->res = res;
 }
 
 /* False: the connection is of no use any more. */
 static bool conn_result(struct pg_conn *c, PGresult *res)
 {
-	struct pg_cmd *cmd = c->under_way.head;
+	struct pg_cmd *cmd = c->reading ? c->reading : conn_last_of_group(c);
 
 	switch (PQresultStatus(res)) {
 	case PGRES_PIPELINE_SYNC:
 		PQclear(res);
-		conn_finish_first(c);
+		conn_finish_group(c);
 		return true;
-	case PGRES_PIPELINE_ABORTED: /* what stands between an error and its Sync */ PQclear(res); return true;
+	case PGRES_PIPELINE_ABORTED: /* what stands between an error and its Sync */ PQclear(res); break;
 	case PGRES_COMMAND_OK:
 	case PGRES_TUPLES_OK:
-	case PGRES_EMPTY_QUERY:
-		if (cmd->way == CMD_PARSING && conn_prepared(c, cmd->known) == PREP_PENDING) {
-			conn_note_prepared(c, cmd->known, PREP_YES);
-			PQclear(res);
-			return true;
-		}
-		PQclear(cmd->res);
-		cmd->res = res;
-		return true;
-	case PGRES_FATAL_ERROR: return conn_error(c, cmd, res);
+	case PGRES_EMPTY_QUERY: conn_rows(c, cmd, res); break;
+	case PGRES_FATAL_ERROR: c->results = true; return conn_error(c, cmd, res);
 	default: /* COPY and the like have no place in a pipeline */
 		PQclear(res);
 		pg_cmd_fail(cmd, ERR_INTERNAL, "the statement is of a kind that cannot be pipelined");
 		return false;
 	}
+	c->results = true;
+	return true;
+}
+
+/* All results of a query are here. Where the statement was to be prepared first, that was a query too. */
+static void conn_query_over(struct pg_conn *c)
+{
+	struct pg_cmd *cmd = c->reading;
+
+	c->results = false;
+	if (cmd == NULL)
+		return;
+	if (cmd->way == CMD_PARSING && !cmd->parsed) {
+		cmd->parsed = true;
+		return;
+	}
+	c->reading = cmd->syncs ? NULL : cmd->next;
+	c->head_ms = clock_ms();
 }
 
 /* Takes every result that is here. NULL ends the results of one query, and comes once; a Sync has none. After an
@@ -360,6 +435,8 @@ static bool conn_drain(struct pg_conn *c)
 			ends = 0;
 			if (!conn_result(c, res))
 				return false;
+		} else if (c->results) {
+			conn_query_over(c);
 		} else if (++ends > 2) {
 			return false;
 		}
@@ -469,21 +546,39 @@ static bool conn_sync(struct pg_conn *c)
 #endif
 }
 
-void pg_conn_send(struct pg_conn *c, struct pg_cmd *cmd)
+/* Without its Sync nothing of a group can have been committed; with it perhaps. */
+static void conn_send_failed(struct pg_conn *c, struct pg_cmd *first, struct pg_list *rest)
 {
-	int64_t limit;
+	struct pg_cmd *cmd;
 
-	if (c->under_way.n == 0)
-		c->head_ms = clock_ms();
-	cmd->sent_us = clock_us();
-	/* without its Sync nothing can have been committed; with it perhaps */
-	if (!conn_put(c, cmd)) {
-		pg_cmd_fail(cmd, ERR_UNREACHABLE, "the statement could not be sent");
+	while ((cmd = pg_list_pop(rest)) != NULL)
 		pg_list_push(&c->under_way, cmd);
-		conn_drop(c, ERR_UNKNOWN, "lost", "connection lost");
-		return;
+	for (cmd = first; cmd != NULL; cmd = cmd->next)
+		pg_cmd_fail(cmd, ERR_UNREACHABLE, "the statement could not be sent");
+	conn_drop(c, ERR_UNKNOWN, "lost", "connection lost");
+}
+
+void pg_conn_send(struct pg_conn *c, struct pg_list *group)
+{
+	struct pg_cmd *first = group->head;
+	int64_t now = clock_us(), limit;
+
+	if (c->under_way.n == 0) {
+		c->head_ms = now / 1000;
+		c->reading = first;
 	}
-	pg_list_push(&c->under_way, cmd);
+	for (struct pg_cmd *cmd; (cmd = pg_list_pop(group)) != NULL;) {
+		bool put = conn_put(c, cmd);
+
+		cmd->sent_us = now;
+		cmd->parsed = false;
+		cmd->syncs = group->n == 0;
+		pg_list_push(&c->under_way, cmd);
+		if (!put) {
+			conn_send_failed(c, first, group);
+			return;
+		}
+	}
 	if (!conn_sync(c)) {
 		conn_drop(c, ERR_UNKNOWN, "lost", "connection lost");
 		return;
@@ -499,10 +594,13 @@ static void conn_ping(struct pg_conn *c)
 	static const struct pg_stmt stmt = {.name = "ping", .sql = "SELECT 1", .nparams = 0};
 	static const struct pg_known ping = {.stmt = &stmt, .prepared_name = ""};
 	struct pg_cmd *cmd = mem_zalloc(sizeof(*cmd));
+	struct pg_list alone;
 
 	cmd->known = &ping;
 	cmd->plain = true;
-	pg_conn_send(c, cmd);
+	pg_list_init(&alone);
+	pg_list_push(&alone, cmd);
+	pg_conn_send(c, &alone);
 	pg_conn_flush(c);
 }
 

@@ -37,6 +37,12 @@ static void committed(void *arg, enum err err, PGresult *res, const struct pg_fa
 	job_end(j);
 }
 
+/* Rows are locked in the order of those whose rows they are, whatever the bot. */
+static int64_t order_of(const struct job *j)
+{
+	return j->update.from.id ? j->update.from.id : j->update.chat_id;
+}
+
 static void commit_send(struct job *j)
 {
 	const struct decision *d = &j->decision;
@@ -44,6 +50,8 @@ static void commit_send(struct job *j)
 	struct pg_params p = {.n = (int)d->params.n + 2, .v = {span_of(j->update.key), effects}};
 	memcpy(p.v + 2, d->params.v, d->params.n * sizeof(d->params.v[0]));
 	j->op_err = ERR_OK;
+	p.together = d->own_rows || !d->commit;
+	p.order = order_of(j);
 	job_sql(j, statement_of(j), &p, committed);
 }
 

@@ -26,5 +26,6 @@ static void guard_found(void *arg, enum err err, PGresult *res, const struct pg_
 void guard_ask(struct job *j)
 {
 	struct pg_params p = {.n = 1, .v = {span_of(j->update.key)}};
+	p.together = true;
 	job_sql(j, "guard_find", &p, guard_found);
 }

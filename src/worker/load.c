@@ -138,6 +138,7 @@ static enum step load_select(struct job *j)
 	j->command->ask(&j->update, &j->facts, &p);
 	struct pg_params out = {.n = (int)p.n};
 	memcpy(out.v, p.v, p.n * sizeof(p.v[0]));
+	out.together = true;
 	job_sql(j, j->load, &out, loaded);
 	return STEP_NEXT;
 }

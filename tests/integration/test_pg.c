@@ -21,6 +21,7 @@ static struct pgserver server;
 static struct loop *loop;
 static struct timer limit;
 static bool late, inside_exec;
+static bool together; /* what has a number may share a transaction; there the highest goes first */
 static int up_changes;
 static long outstanding;
 static struct pg *pool;
@@ -41,6 +42,8 @@ static const struct pg_stmt settings = {
     0};
 static const struct pg_stmt names = {"names", "SELECT count(*) FROM pg_prepared_statements", 0};
 static const struct pg_stmt copy = {"copy", "COPY t TO STDOUT", 0};
+static const struct pg_stmt transaction = {"transaction", "SELECT pg_current_xact_id() FROM stale_unless($1::int)", 1};
+static const struct pg_stmt place = {"place", "INSERT INTO places(id) VALUES ($1::int) RETURNING place", 1};
 static const struct pg_stmt all_rows = {"all_rows", "SELECT * FROM shape", 0};
 
 static void on_limit(void *arg)
@@ -122,15 +125,22 @@ static void on_answer(void *arg, enum err err, PGresult *res, const struct pg_fa
 		loop_stop(loop);
 }
 
-static void exec_span(struct call *c, const struct pg_stmt *stmt, struct span v)
+static void exec_for(struct call *c, const struct pg_stmt *stmt, struct span v, pg_fn *fn)
 {
-	struct pg_params params = {.n = stmt->nparams, .v = {v}};
+	int64_t number = 0;
+	bool numbered = span_i64(v, &number);
+	struct pg_params params = {.n = stmt->nparams, .v = {v}, .together = together && numbered, .order = -number};
 
 	memset(c, 0, sizeof(*c));
 	outstanding++;
 	inside_exec = true;
-	pg_exec(pool, stmt, &params, on_answer, c);
+	pg_exec(pool, stmt, &params, fn, c);
 	inside_exec = false;
+}
+
+static void exec_span(struct call *c, const struct pg_stmt *stmt, struct span v)
+{
+	exec_for(c, stmt, v, on_answer);
 }
 
 static void exec_text(struct call *c, const struct pg_stmt *stmt, const char *v)
@@ -155,6 +165,14 @@ static void finish(void)
 }
 
 /* --- cases */
+
+/* Runs it again with statements that may share a transaction. */
+static void in_company(void (*test)(void))
+{
+	together = true;
+	test();
+	together = false;
+}
 
 static void check_thousand(bool prepare)
 {
@@ -235,6 +253,64 @@ static void an_error_spoils_nothing_else(void)
 	close_pool();
 }
 
+static void thousand_in_company(void)
+{
+	in_company(thousand_statements);
+	in_company(without_prepared_names);
+}
+
+static void an_error_in_company(void)
+{
+	in_company(an_error_spoils_nothing_else);
+}
+
+/* Behind one that takes its time on the only connection, 40 gather: 32 go first, then the rest. */
+static void gather(struct call *calls, const struct pg_stmt *stmt, int bad)
+{
+	struct pg_opts o = options();
+	struct call busy;
+
+	o.connections = 1;
+	open_pool(&o);
+	exec_text(&busy, &nap, "0.1");
+	together = true;
+	for (int i = 0; i < 40; i++)
+		exec_int(&calls[i], stmt, i == bad ? -1 : i);
+	together = false;
+	finish();
+	close_pool();
+}
+
+static void one_commit_for_many(void)
+{
+	static struct call calls[40];
+	int shared = 0;
+
+	gather(calls, &transaction, 40);
+	for (int i = 0; i < 40; i++) {
+		CHECK_INT(calls[i].err, ERR_OK);
+		CHECK_STR(calls[i].value, calls[i < 32 ? 0 : 32].value);
+	}
+	CHECK(strcmp(calls[0].value, calls[32].value) != 0);
+
+	gather(calls, &transaction, 20); /* the other 31 go again, each in a transaction of its own */
+	CHECK_INT(calls[20].err, ERR_CONFLICT);
+	CHECK_STR(calls[20].message, "-1");
+	for (int i = 0; i < 32; i++) {
+		CHECK_INT(calls[i].times, 1);
+		if (i != 20)
+			CHECK_INT(calls[i].err, ERR_OK);
+		for (int k = 0; i != 20 && k < i; k++)
+			shared += strcmp(calls[i].value, calls[k].value) == 0;
+	}
+	CHECK_INT(shared, 0);
+	CHECK_STR(calls[39].value, calls[32].value);
+
+	gather(calls, &place, 40);
+	for (int i = 0; i < 32; i++)
+		CHECK_INT(atoi(calls[i].value), 32 - i);
+}
+
 static void faults_are_told_apart(void)
 {
 	struct call a, b, c, d, e;
@@ -284,7 +360,7 @@ static void lost_names_and_stale_plans(void)
 
 	o.connections = 1;
 	open_pool(&o);
-	pgserver_sql(&server, "CREATE TABLE shape AS SELECT 1 AS a");
+	pgserver_sql(&server, "DROP TABLE IF EXISTS shape; CREATE TABLE shape AS SELECT 1 AS a");
 	exec_int(&a, &add_one, 1);
 	exec_text(&c, &all_rows, NULL);
 	finish();
@@ -413,17 +489,11 @@ static void on_load(void *arg, enum err err, PGresult *res, const struct pg_faul
 
 static void add_load(void)
 {
-	struct pg_params params = {.n = 1};
 	struct call *c = &load.calls[load.next];
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", load.next++);
-	params.v[0] = span_of(text);
-	memset(c, 0, sizeof(*c));
-	outstanding++;
-	inside_exec = true;
-	pg_exec(pool, &insert, &params, on_load, c);
-	inside_exec = false;
+	exec_for(c, &insert, span_of(text), on_load);
 }
 
 static void on_load(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
@@ -502,6 +572,14 @@ static void killed_under_load(void)
 static void shut_down_under_load(void)
 {
 	check_restart(SIGINT);
+}
+
+static void hit_in_company(void)
+{
+	in_company(killed_under_load);
+	in_company(shut_down_under_load);
+	in_company(lost_names_and_stale_plans);
+	in_company(statement_timeout);
 }
 
 static void appears_later(void)
@@ -689,7 +767,8 @@ static void metrics_tell(void)
 	buf_init(&b, 1 << 20);
 	metrics_render(&b);
 	CHECK(strstr(b.ptr, "shoal_sql_statements_total{statement=\"add_one\"}") != NULL);
-	CHECK(strstr(b.ptr, "shoal_errors_total{peer=\"postgres\",kind=\"SH\"} 1\n") != NULL);
+	CHECK(strstr(b.ptr, "shoal_errors_total{peer=\"postgres\",kind=\"SH\"} 2\n") != NULL);
+	CHECK(strstr(b.ptr, "shoal_errors_total{peer=\"postgres\",kind=\"group\"} ") != NULL);
 	CHECK(strstr(b.ptr, "shoal_pg_pool{state=\"up\"} 0\n") != NULL);
 	CHECK(strstr(b.ptr, "shoal_pg_pool{state=\"busy\"} 0\n") != NULL);
 	CHECK(strstr(b.ptr, "shoal_pg_pool{state=\"connecting\"} 0\n") != NULL);
@@ -704,13 +783,19 @@ int main(void)
 	pgserver_start(&server);
 	pgserver_sql(&server, "CREATE TABLE t(id int PRIMARY KEY CHECK (id >= 0));"
 	                      "CREATE TABLE late(id int CONSTRAINT late_once UNIQUE DEFERRABLE INITIALLY DEFERRED);"
+	                      "CREATE TABLE places(id int, place serial);"
 	                      "CREATE FUNCTION stale(reason text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN "
-	                      "RAISE EXCEPTION USING ERRCODE = 'SH001', MESSAGE = reason; END $$");
+	                      "RAISE EXCEPTION USING ERRCODE = 'SH001', MESSAGE = reason; END $$;"
+	                      "CREATE FUNCTION stale_unless(i int) RETURNS int LANGUAGE sql AS $$ "
+	                      "SELECT CASE WHEN i < 0 THEN stale(i::text) ELSE i END $$");
 	loop = loop_new();
 	timer_init(&limit, loop, on_limit, NULL);
 	RUN(thousand_statements);
 	RUN(without_prepared_names);
 	RUN(an_error_spoils_nothing_else);
+	RUN(thousand_in_company);
+	RUN(an_error_in_company);
+	RUN(one_commit_for_many);
 	RUN(faults_are_told_apart);
 	RUN(lost_names_and_stale_plans);
 	RUN_STEADILY(statement_timeout);
@@ -719,6 +804,7 @@ int main(void)
 	RUN_STEADILY(a_read_only_server);
 	RUN_STEADILY(killed_under_load);
 	RUN_STEADILY(shut_down_under_load);
+	RUN_STEADILY(hit_in_company);
 	RUN_STEADILY(appears_later);
 	RUN_STEADILY(more_than_it_can_hold);
 	RUN_STEADILY(closed_with_work_under_way);

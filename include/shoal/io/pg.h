@@ -1,5 +1,6 @@
-/* A pool of nonblocking libpq connections in pipeline mode. Every statement has a Sync of its own, that is, it is a
- * transaction of its own; its callback comes after the Sync's result, so what it tells is committed.
+/* A pool of nonblocking libpq connections in pipeline mode. A statement has a Sync of its own, that is, it is a
+ * transaction of its own; only those that may go together share one. Callbacks come after the Sync's result, so what
+ * they tell is committed.
  * Reconnect with backoff and jitter, host name resolved again each time. */
 #ifndef SHOAL_IO_PG_H
 #define SHOAL_IO_PG_H
@@ -43,6 +44,12 @@ struct pg_params {
 	struct span v[PG_PARAMS_MAX];
 	/* the update that asks, for the log; NULL: none. They last until the callback. */
 	const char *entry, *trace_id;
+	/* May share its transaction: while all connections are busy such statements gather, and up to 32 go with one
+	 * commit. Where one of them fails nothing of them remains, and each goes again by itself: errors are told as if
+	 * all had gone alone. It must lock no row that others lock, but in rising `order` (0: it locks none), as groups
+	 * of several connections would else wait for each other. */
+	bool together;
+	int64_t order;
 };
 #define PARAMS(...)                                                                                                    \
 	(&(struct pg_params){.n = sizeof((struct span[]){__VA_ARGS__}) / sizeof(struct span), .v = {__VA_ARGS__}})
@@ -75,7 +82,6 @@ const char *pg_trouble(const struct pg *p);
  * turn of the loop, on the connection with the least under way. All are full: waits. No connection, or 4096 waiting:
  * ERR_UNREACHABLE, in a later turn. A parameter with U+0000: ERR_INVALID, likewise. */
 void pg_exec(struct pg *p, const struct pg_stmt *stmt, const struct pg_params *params, pg_fn *fn, void *arg);
-
 /* ERR_INVALID with *why (in a, without the password) when it is no libpq connection string. */
 enum err pg_check_url(const char *url, struct arena *a, const char **why) __attribute__((warn_unused_result));
 

@@ -26,7 +26,11 @@ struct pg_cmd {
 	const struct pg_known *known;
 	pg_fn *fn; /* NULL: the connection's own ping */
 	void *arg;
-	bool plain; /* without a prepared name, after trouble with it */
+	bool plain;    /* without a prepared name, after trouble with it */
+	bool alone;    /* shares its Sync with no other */
+	bool syncs;    /* a Sync follows: the last one of its group */
+	bool parsed;   /* CMD_PARSING: that part is over */
+	int64_t order; /* in a group: the lowest goes first */
 	enum { CMD_UNNAMED, CMD_PARSING, CMD_NAMED } way;
 	int64_t asked_us, sent_us;
 	enum err err;
@@ -47,7 +51,8 @@ struct pg_list {
 void pg_list_init(struct pg_list *l);
 void pg_list_push(struct pg_list *l, struct pg_cmd *cmd);
 void pg_list_push_front(struct pg_list *l, struct pg_cmd *cmd);
-struct pg_cmd *pg_list_pop(struct pg_list *l); /* NULL when empty */
+void pg_list_insert(struct pg_list *l, struct pg_cmd *cmd); /* before the first of a higher order */
+struct pg_cmd *pg_list_pop(struct pg_list *l);              /* NULL when empty */
 
 struct pg_hooks {
 	void *arg;
@@ -69,8 +74,9 @@ void pg_conn_close(struct pg_conn *c);
 bool pg_conn_up(const struct pg_conn *c);
 const char *pg_conn_trouble(const struct pg_conn *c); /* why it was lost or not made */
 unsigned pg_conn_depth(const struct pg_conn *c);      /* statements under way */
-/* Takes cmd, whatever becomes of it. Only on a connection that is up. */
-void pg_conn_send(struct pg_conn *c, struct pg_cmd *cmd);
+/* Sends all of the list, which is not empty, under one Sync: one transaction. Where that fails, those that were not
+ * alone are given back to go again, alone. Takes them, whatever becomes of it. Only on a connection that is up. */
+void pg_conn_send(struct pg_conn *c, struct pg_list *group);
 /* Ends a batch of sends. */
 void pg_conn_flush(struct pg_conn *c);
 
