@@ -25,6 +25,7 @@
 #define HEADERS_MAX (16u << 10)
 #define CONNECTIONS_MAX 4096
 #define TIMEOUT_S 60
+#define HEAD_S 10 /* a head is one packet or two */
 #define POLLERS_MAX 8
 #define BATCH_MAX (32u << 20) /* bytes of one getUpdates answer */
 #define DRAIN_LOOK_MS 20
@@ -185,6 +186,7 @@ static bool listen_all(struct gateway *g, const char **why)
 	                          .max_headers = HEADERS_MAX,
 	                          .max_connections = CONNECTIONS_MAX,
 	                          .timeout_s = TIMEOUT_S,
+	                          .head_s = HEAD_S,
 	                          .wants_body = webhook_wants_body,
 	                          .handle = webhook_handle};
 

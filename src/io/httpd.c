@@ -32,6 +32,7 @@
 #define READ_AHEAD 65536
 #define LINGER_MS 5000
 #define ACCEPT_PAUSE_MS 100
+#define SPARED_MAX 8 /* who has just spoken is spared where others are not far behind */
 #define ERROR_BODY_MAX 4096
 #define STREAM_BACKLOG_MAX (256u << 10) /* bytes that a client has not read yet */
 
@@ -43,12 +44,14 @@ struct conn {
 	enum conn_state state;
 	bool eof;     /* the client sends no more; it may still read */
 	bool discard; /* the rest of its input makes no sense to us */
-	bool begun;   /* a request's first bytes are here; until then it is idle */
+	bool waiting; /* for the client, and so on the server's list of those */
 	bool keep_alive;
+	int64_t begun_ms; /* when a request's first bytes were here; 0: it is idle */
 	struct timer deadline;
 	struct httpd_request *r;
 	char client[INET6_ADDRSTRLEN];
 	LIST_ENTRY(conn) link;
+	TAILQ_ENTRY(conn) wait;
 };
 
 struct httpd_request {
@@ -72,8 +75,10 @@ struct httpd {
 	struct timer accept_pause;
 	unsigned port, connections, open_requests;
 	int64_t refusals_logged;
-	unsigned refusals_held_back;
+	unsigned refusals_held_back, made_room;
 	LIST_HEAD(, conn) conns;
+	TAILQ_HEAD(waiting, conn)
+	waiting; /* whose client has something to do; the one that has let us wait longest first */
 	LIST_HEAD(, httpd_request) requests; /* handed to the handler */
 };
 
@@ -101,6 +106,16 @@ static struct httpd_request *request_new(struct conn *c)
 	return r;
 }
 
+/* Whether it is the client's turn, from now on. */
+static void conn_wait(struct conn *c, bool waiting)
+{
+	if (c->waiting)
+		TAILQ_REMOVE(&c->h->waiting, c, wait);
+	c->waiting = waiting;
+	if (waiting)
+		TAILQ_INSERT_TAIL(&c->h->waiting, c, wait);
+}
+
 static void conn_free(struct conn *c)
 {
 	if (c->r && c->r->handled)
@@ -108,6 +123,7 @@ static void conn_free(struct conn *c)
 	else if (c->r)
 		request_free(c->r);
 	timer_release(&c->deadline);
+	conn_wait(c, false);
 	LIST_REMOVE(c, link);
 	c->h->connections--;
 	bufferevent_free(c->bev);
@@ -116,20 +132,25 @@ static void conn_free(struct conn *c)
 
 static void conn_enter(struct conn *c, enum conn_state state)
 {
-	static const bool timed[] = {
+	/* for the client; where not, it is ours to go on */
+	static const bool waits[] = {
 	    [CONN_HEAD] = true, [CONN_BODY] = true, [CONN_WRITING] = true, [CONN_LINGERING] = true};
-	/* one deadline from a request's first byte to its last, however slowly they drip */
-	bool same_clock = state == CONN_BODY;
+	int64_t limit_ms = (int64_t)c->h->opts.timeout_s * 1000;
 
 	c->state = state;
 	if (state == CONN_HEAD)
-		c->begun = false;
-	if (!timed[state])
-		timer_stop(&c->deadline);
+		c->begun_ms = 0;
 	else if (state == CONN_LINGERING)
-		timer_set(&c->deadline, LINGER_MS);
-	else if (!same_clock)
-		timer_set(&c->deadline, (int64_t)c->h->opts.timeout_s * 1000);
+		limit_ms = LINGER_MS;
+	else if (state ==
+	         CONN_BODY) /* one deadline from a request's first byte to its last, however slowly they drip */
+		limit_ms -= clock_ms() - c->begun_ms;
+	if (!waits[state])
+		timer_stop(&c->deadline);
+	else
+		timer_set(&c->deadline, limit_ms > 0 ? limit_ms : 0);
+	if (state != CONN_BODY) /* which keeps the place of its head */
+		conn_wait(c, waits[state]);
 }
 
 /* --- writing */
@@ -338,9 +359,9 @@ static bool read_head(struct conn *c)
 	size_t max = c->h->opts.max_headers;
 	char start[2];
 
-	if (!c->begun && evbuffer_get_length(in)) {
-		c->begun = true;
-		timer_set(&c->deadline, (int64_t)c->h->opts.timeout_s * 1000);
+	if (!c->begun_ms && evbuffer_get_length(in)) {
+		c->begun_ms = clock_ms();
+		timer_set(&c->deadline, (int64_t)(c->h->opts.head_s ? c->h->opts.head_s : c->h->opts.timeout_s) * 1000);
 	}
 
 	/* empty lines before a request are allowed (RFC 9112, 2.2) */
@@ -476,7 +497,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 static void on_deadline(void *arg)
 {
 	struct conn *c = arg;
-	if (c->begun && (c->state == CONN_HEAD || c->state == CONN_BODY))
+	if (c->begun_ms && (c->state == CONN_HEAD || c->state == CONN_BODY))
 		conn_refuse(c, 408);
 	else
 		conn_free(c);
@@ -492,14 +513,41 @@ static void client_name(const struct sockaddr *sa, char *out, socklen_t size)
 		out[0] = '\0';
 }
 
-static void refuse_client(struct httpd *h, int fd)
+/* Whether the client has sent what we have not read yet. */
+static bool conn_unread(struct conn *c)
 {
-	close(fd);
+	char first;
+
+	return recv(bufferevent_getfd(c->bev), &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Makes room at the cost of who lets us wait longest: an idle connection, a request that drips, an answer that nobody
+ * reads. So nobody keeps others out by holding connections open. (By address would not do: behind a proxy all clients
+ * have one.) False: all are ours to answer. */
+static bool make_room(struct httpd *h)
+{
+	struct conn *c = TAILQ_FIRST(&h->waiting);
+
+	for (unsigned i = 0; c && i < SPARED_MAX && conn_unread(c); i++)
+		c = TAILQ_NEXT(c, wait);
+	if (!c)
+		c = TAILQ_FIRST(&h->waiting);
+	if (!c)
+		return false;
+	conn_free(c);
+	h->made_room++;
+	return true;
+}
+
+static void complain_of_crowd(struct httpd *h)
+{
 	if (!log_due(&h->refusals_logged, &h->refusals_held_back))
 		return;
-	log_warn("http connection refused: too many open", LOG_STR("variable", h->opts.variable),
-	         LOG_INT("max", h->opts.max_connections), LOG_INT("suppressed", h->refusals_held_back));
+	log_warn("http connections are at their limit", LOG_STR("variable", h->opts.variable),
+	         LOG_INT("max", h->opts.max_connections), LOG_INT("closed_for_others", h->made_room),
+	         LOG_INT("suppressed", h->refusals_held_back));
 	h->refusals_held_back = 0;
+	h->made_room = 0;
 }
 
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
@@ -510,8 +558,12 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	(void)l;
 	(void)len;
 	if (h->connections >= h->opts.max_connections) {
-		refuse_client(h, fd);
-		return;
+		bool room = make_room(h);
+		complain_of_crowd(h);
+		if (!room) {
+			close(fd);
+			return;
+		}
 	}
 	struct conn *c = mem_zalloc(sizeof(*c));
 	c->h = h;
@@ -537,14 +589,14 @@ static void accept_again(void *arg)
 		evconnlistener_enable(h->listener);
 }
 
-/* Out of descriptors: wait a little instead of spinning. */
+/* Out of descriptors: makes room, and waits a little instead of spinning. */
 static void on_accept_error(struct evconnlistener *l, void *arg)
 {
 	struct httpd *h = arg;
 	int error = errno;
 
 	evconnlistener_disable(l);
-	timer_set(&h->accept_pause, ACCEPT_PAUSE_MS);
+	timer_set(&h->accept_pause, (error == EMFILE || error == ENFILE) && make_room(h) ? 1 : ACCEPT_PAUSE_MS);
 	if (!log_due(&h->refusals_logged, &h->refusals_held_back))
 		return;
 	log_error("http accept failed", LOG_STR("variable", h->opts.variable), LOG_STR("reason", strerror(error)),
@@ -566,6 +618,7 @@ struct httpd *httpd_open(struct loop *l, const struct httpd_opts *opts, struct a
 	h->opts.listen = NULL;
 	h->port = port;
 	LIST_INIT(&h->conns);
+	TAILQ_INIT(&h->waiting);
 	LIST_INIT(&h->requests);
 	timer_init(&h->accept_pause, l, accept_again, h);
 	h->listener =
@@ -577,10 +630,8 @@ struct httpd *httpd_open(struct loop *l, const struct httpd_opts *opts, struct a
 
 static bool conn_idle(struct conn *c)
 {
-	char first;
-
-	return c->state == CONN_HEAD && !c->begun && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0 &&
-	       recv(bufferevent_getfd(c->bev), &first, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+	return c->state == CONN_HEAD && !c->begun_ms && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0 &&
+	       !conn_unread(c);
 }
 
 /* Those who are connected, as they know it, and may have sent a request already. */

@@ -19,6 +19,7 @@ static unsigned handled;
 static struct httpd_request *held[64]; /* requests that a test answers by hand */
 static unsigned nheld;
 static bool hold;
+static unsigned head_s;
 static unsigned timeout_s = 60; /* of the next server: longer than a machine stands still */
 
 static const char *or_dash(const char *s)
@@ -50,6 +51,7 @@ static struct httpd *open_on(const char *listen, unsigned connections, const cha
 	    .max_headers = 2000,
 	    .max_connections = connections,
 	    .timeout_s = timeout_s,
+	    .head_s = head_s,
 	    .handle = handle,
 	};
 	return httpd_open(loop, &opts, &arena, why);
@@ -416,6 +418,17 @@ static void slow_clients(void)
 	CHECK(!strstr(r.text, "Content-Length"));
 	raw_close(&r);
 	stop();
+	head_s = 1; /* a head has less time than a body */
+	start(10);
+	head_s = 0;
+	ended_after_a_second(drip, "GET /a HTTP/1.1\r\nHost: x\r\nX: ");
+	raw_open(&r, httpd_port(server));
+	raw_puts(&r, POST("Content-Length: 3\r\n", "ab"));
+	CHECK(!raw_wait(&r, NULL, 1500));
+	raw_puts(&r, "c");
+	CHECK(raw_wait(&r, "POST /p", PATIENCE_MS));
+	raw_close(&r);
+	stop();
 }
 
 /* Does not read its answer: the server gives up on it. */
@@ -532,32 +545,89 @@ static void headers_of_every_answer(void)
 	stop();
 }
 
+static void served(struct raw *r, const char *path)
+{
+	raw_open(r, httpd_port(server));
+	raw_puts(r, arena_printf(&arena, "GET %s HTTP/1.1\r\n" HOST "\r\n", path));
+	CHECK(raw_wait(r, arena_printf(&arena, "GET %s", path), PATIENCE_MS));
+}
+
+/* Newcomers take the place of who keeps the server waiting longest: idle, dripping a head or a body, not reading. */
+static void a_full_house(void)
+{
+	struct raw idle, head, body, latecomer[3];
+
+	start(3);
+	served(&idle, "/idle");
+	raw_open(&head, httpd_port(server));
+	raw_puts(&head, "GET /half HTTP/1.1\r\nHos");
+	spin(20);
+	raw_open(&body, httpd_port(server));
+	raw_puts(&body, POST("Content-Length: 10\r\n", "abc"));
+	spin(20);
+	served(&latecomer[0], "/first");
+	CHECK(raw_wait(&idle, NULL, PATIENCE_MS));
+	raw_take(&head);
+	raw_take(&body);
+	CHECK(!head.closed && !body.closed);
+	served(&latecomer[1], "/second");
+	CHECK(raw_wait(&head, NULL, PATIENCE_MS));
+	raw_take(&body);
+	CHECK(!body.closed);
+	served(&latecomer[2], "/third");
+	CHECK(raw_wait(&body, NULL, PATIENCE_MS));
+	struct raw *all[] = {&idle, &head, &body, &latecomer[0], &latecomer[1], &latecomer[2]};
+	for (int i = 0; i < 6; i++) {
+		CHECK_INT(all[i]->closed, i < 3);
+		raw_close(all[i]);
+	}
+	stop();
+}
+
+/* More half-open requests than there are places, and again and again: others are served all the while. */
+static void half_open_requests_keep_nobody_out(void)
+{
+	struct raw half[40], good;
+
+	start(8);
+	for (int i = 0; i < 40; i++) {
+		raw_open(&half[i], httpd_port(server));
+		raw_puts(&half[i], "POST /p HTTP/1.1\r\nHost: x\r\nX-Drip: ");
+		if (i % 4)
+			continue;
+		served(&good, "/good");
+		raw_close(&good);
+	}
+	CHECK_INT(handled, 10);
+	for (int i = 0; i < 40; i++)
+		raw_close(&half[i]);
+	stop();
+}
+
+/* What is with the handler is nobody's to close: then, and only then, the newcomer goes. */
 static void connection_cap(void)
 {
-	struct raw r[4];
+	struct raw r[3];
 
 	start(2);
+	hold = true;
 	for (int i = 0; i < 2; i++) {
 		raw_open(&r[i], httpd_port(server));
 		raw_puts(&r[i], GET("/a"));
-		CHECK(raw_wait(&r[i], "GET /a", PATIENCE_MS));
+		CHECK(SPIN_UNTIL(nheld == (unsigned)i + 1));
 	}
 	raw_open(&r[2], httpd_port(server));
 	CHECK(raw_wait(&r[2], NULL, PATIENCE_MS));
 	CHECK_INT(r[2].len, 0);
-	raw_close(&r[2]);
-	raw_close(&r[0]);
-	bool room = false; /* again, once the server has seen the first one go */
-	for (int64_t end = clock_ms() + PATIENCE_MS; !room && clock_ms() < end;) {
-		raw_open(&r[3], httpd_port(server));
-		raw_puts(&r[3], GET("/b"));
-		room = raw_wait(&r[3], "GET /b", PATIENCE_MS);
-		if (!room)
-			raw_close(&r[3]);
+	for (int i = 0; i < 2; i++) {
+		httpd_reply(held[i], 204, NULL, SPAN(""), NULL);
+		CHECK(raw_wait(&r[i], "\r\n\r\n", PATIENCE_MS));
 	}
-	CHECK(room);
-	raw_close(&r[1]);
-	raw_close(&r[3]);
+	for (int i = 0; i < 3; i++)
+		raw_close(&r[i]);
+	hold = false;
+	served(&r[0], "/again");
+	raw_close(&r[0]);
 	stop();
 }
 
@@ -766,6 +836,8 @@ int main(void)
 	RUN(a_client_that_does_not_read);
 	RUN(streams);
 	RUN(headers_of_every_answer);
+	RUN(a_full_house);
+	RUN(half_open_requests_keep_nobody_out);
 	RUN(connection_cap);
 	RUN(the_client_leaves_first);
 	RUN(stopping);

@@ -18,8 +18,9 @@ struct httpd_opts {
 	const char *variable;     /* named in the error when the address is taken: "SHOAL_GATEWAY_LISTEN" */
 	size_t max_body;          /* above: 413, the handler is not called */
 	size_t max_headers;       /* bytes */
-	unsigned max_connections; /* above: closed at accept */
+	unsigned max_connections; /* above: the one whose client lets us wait longest is closed for the newcomer */
 	unsigned timeout_s;       /* reading a request, writing an answer, idle keep-alive */
+	unsigned head_s;          /* of that, for a request's head from its first byte on; 0: all of it */
 	/* of every answer, as of httpd_reply, also of those that refuse what is no request; may be NULL; not copied */
 	const char *const *headers;
 	/* Asked when the head of a request with a body is there: false hands it over without the body, of which nothing
