@@ -75,16 +75,10 @@ struct queue_entry *queue_list_find(struct queue_list *l, const char *id)
 
 struct queue_entry *queue_entry_new(struct queue *q, const redisReply *r)
 {
-	if (r->type != REDIS_REPLY_ARRAY || r->elements != 6 || r->element[0]->type != REDIS_REPLY_STRING ||
-	    r->element[5]->type != REDIS_REPLY_ARRAY)
-		return NULL;
 	const redisReply *fields = r->element[5];
 	size_t bytes = 2 * (r->element[0]->len + 1) + SHARD_PREFIX_MAX;
-	for (size_t i = 0; i < fields->elements; i++) {
-		if (fields->element[i]->type != REDIS_REPLY_STRING)
-			return NULL;
+	for (size_t i = 0; i < fields->elements; i++)
 		bytes += fields->element[i]->len + 1;
-	}
 	struct queue_entry *e = mem_zalloc(sizeof(*e) + bytes);
 	char *p = (char *)(e + 1);
 	memcpy(p, r->element[0]->str, r->element[0]->len + 1);

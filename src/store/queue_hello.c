@@ -5,8 +5,6 @@
 
 #include "shoal/base/clock.h"
 
-#define HELLO_AGAIN_MS 1000 /* after a hello that was refused */
-
 /* Of the entries in l, those that the answer does not name are lost. */
 static void keep_only(struct queue *q, struct queue_list *l, const redisReply *kept)
 {
@@ -15,7 +13,7 @@ static void keep_only(struct queue *q, struct queue_list *l, const redisReply *k
 		next = e->next;
 		bool found = false;
 		for (size_t i = 0; i < kept->elements && !found; i++)
-			found = kept->element[i]->type == REDIS_REPLY_STRING && !strcmp(kept->element[i]->str, e->id);
+			found = !strcmp(kept->element[i]->str, e->id);
 		/* what is only to be reported may have been settled by the turn whose answer was lost */
 		if (!found)
 			queue_entry_lost(q, e);
@@ -28,16 +26,16 @@ static void hello_done(void *arg, enum err err, const redisReply *reply)
 	q->busy = false;
 	if (q->state == Q_LEFT)
 		return;
-	if (err != ERR_OK || !turn_answered(reply, "kept") || reply->elements < 2) {
+	if (err != ERR_OK || !turn_answered(reply, "kept") || !hello_answer_sound(reply)) {
 		if (turn_answered(reply, "version"))
 			queue_version_differs(q, reply);
 		else
 			queue_complain(q, "hello", reply && reply->str ? reply->str : err_text(err));
-		q->hello_not_before_ms = clock_ms() + HELLO_AGAIN_MS;
+		q->hello_not_before_ms = clock_ms() + QUEUE_HELLO_AGAIN_MS;
 		if (q->left)
 			queue_leave_failed(q);
 		else if (q->state == Q_HELLO && redis_up(q->turns))
-			queue_wake_in(q, HELLO_AGAIN_MS);
+			queue_wake_in(q, QUEUE_HELLO_AGAIN_MS);
 		return;
 	}
 	memmove(q->names[0], q->names[q->nnames - 1], sizeof(q->names[0]));

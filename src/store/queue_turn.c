@@ -113,7 +113,7 @@ static void take_answer(struct queue *q, const redisReply *r)
 		if (e)
 			queue_entry_lost(q, e);
 	}
-	for (size_t i = 0; i + 4 < dead->elements; i += 5) {
+	for (size_t i = 0; i < dead->elements; i += 5) {
 		const struct queue_burial b = {text_of(dead->element[i]), text_of(dead->element[i + 1]),
 		                               text_of(dead->element[i + 2]), text_of(dead->element[i + 3]),
 		                               text_of(dead->element[i + 4])};
@@ -121,7 +121,7 @@ static void take_answer(struct queue *q, const redisReply *r)
 		if (!queue_list_find(&q->telling, b.id.ptr)) /* what was reported is known to its owner */
 			q->opts.on_dead(q->opts.arg, &b);
 	}
-	for (size_t i = 0; i + 2 < killers->elements; i += 3)
+	for (size_t i = 0; i < killers->elements; i += 3)
 		q->opts.on_killer(q->opts.arg, text_of(killers->element[i]), text_of(killers->element[i + 1]),
 		                  text_of(killers->element[i + 2]));
 	telling_over(q, true);
@@ -137,25 +137,9 @@ static void take_answer(struct queue *q, const redisReply *r)
 		q->opts.on_duplicate(q->opts.arg, text_of(twice->element[i]));
 	for (size_t i = 0; i < entries->elements; i++) {
 		struct queue_entry *e = queue_entry_new(q, entries->element[i]);
-		if (!e)
-			BUG("turn.lua gave an entry of another shape");
 		queue_list_add(&q->held, e);
 		q->opts.on_entry(q->opts.arg, e);
 	}
-}
-
-static bool sound_answer(const redisReply *r)
-{
-	if (!turn_answered(r, "ok") || r->elements != 9)
-		return false;
-	static const size_t arrays[] = {1, 2, 5, 6, 8}, numbers[] = {3, 4, 7};
-	for (size_t i = 0; i < 5; i++)
-		if (r->element[arrays[i]]->type != REDIS_REPLY_ARRAY)
-			return false;
-	for (size_t i = 0; i < 3; i++)
-		if (r->element[numbers[i]]->type != REDIS_REPLY_INTEGER)
-			return false;
-	return true;
 }
 
 static void turn_done(void *arg, enum err err, const redisReply *reply)
@@ -165,7 +149,7 @@ static void turn_done(void *arg, enum err err, const redisReply *reply)
 	q->busy = false;
 	q->wanted = 0;
 	series_observe(q->turn_seconds, (double)(clock_us() - q->turn_began_us) / 1e6);
-	if (err == ERR_OK && sound_answer(reply)) {
+	if (err == ERR_OK && turn_answered(reply, "ok") && turn_answer_sound(reply)) {
 		q->turned_ms = q->turn_began_ms;
 		q->trouble[0] = 0;
 		take_answer(q, reply);
@@ -192,11 +176,19 @@ static void turn_done(void *arg, enum err err, const redisReply *reply)
 	}
 	if (turn_answered(reply, "version"))
 		queue_version_differs(q, reply);
+	else if (turn_answered(reply, "ok"))
+		queue_complain(q, "turn", "the answer is not the script's");
 	else
 		queue_complain(q, "turn", reply && reply->str ? reply->str : err_text(err));
-	if (leaving)
+	if (leaving) {
 		queue_leave_failed(q);
-	else if (redis_up(q->turns))
+		return;
+	}
+	if (turn_answered(reply, "ok")) { /* what it has given us, nobody knows: a hello gives that back */
+		q->state = Q_HELLO;
+		q->hello_not_before_ms = clock_ms() + QUEUE_HELLO_AGAIN_MS;
+	}
+	if (redis_up(q->turns))
 		queue_wake_in(q, 500);
 }
 

@@ -1,5 +1,5 @@
-/* What the files of one shard of the queue share, queue.c, queue_entry.c, queue_hello.c and queue_turn.c, and nobody
- * else. */
+/* What the files of one shard of the queue share, queue.c, queue_answer.c, queue_entry.c, queue_hello.c and
+ * queue_turn.c, and nobody else. */
 #ifndef SHOAL_STORE_QUEUE_PARTS_H
 #define SHOAL_STORE_QUEUE_PARTS_H
 
@@ -12,6 +12,7 @@
 #define QUEUE_KEYS 11 /* of the script */
 #define QUEUE_KEY_UPDATES 0
 #define QUEUE_KEY_WAKE 10
+#define QUEUE_HELLO_AGAIN_MS 1000 /* after a hello that was refused */
 
 enum queue_report {
 	REPORT_NONE,
@@ -91,7 +92,7 @@ void queue_leave_failed(struct queue *q);
 void queue_list_add(struct queue_list *l, struct queue_entry *e);
 void queue_list_remove(struct queue_list *l, struct queue_entry *e);
 struct queue_entry *queue_list_find(struct queue_list *l, const char *id);
-/* r: an entry as turn.lua answers it; NULL: it is none. */
+/* r: an entry of a sound answer. */
 struct queue_entry *queue_entry_new(struct queue *q, const redisReply *r);
 void queue_entry_free(struct queue_entry *e);
 /* Nobody's any more: tells the owner, unless the owner has already given it back. */
@@ -116,5 +117,10 @@ bool turn_answered(const redisReply *r, const char *word);
 /* The answer of a Redis whose keys are another program's. */
 void queue_version_differs(struct queue *q, const redisReply *r);
 void queue_turn(struct queue *q);
+
+/* --- queue_answer.c: whether answers of the script, by their first word, have all that is read of them */
+
+bool turn_answer_sound(const redisReply *r);  /* to "ok" */
+bool hello_answer_sound(const redisReply *r); /* to "kept" */
 
 #endif

@@ -1,0 +1,155 @@
+"""Something speaks in the place of Redis and makes no sense, or never says a word: the programs wait for better times. They
+end, grow and spin in none of it, and say what is wrong."""
+import os
+import random
+import re
+import socket
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import Process, check, clean_env, finish, free_port, http, start_postgres, temp_dir, wait_for  # noqa: E402
+from stack import BROKEN, SECRET, TOKEN, binary_from_argv  # noqa: E402
+
+SEED = int(os.environ.get("SEED", random.randrange(1 << 30)))
+ANSWERS = 400  # of nonsense, for each program
+
+
+def bulk(text):
+    return b"$%d\r\n%s\r\n" % (len(text), text)
+
+
+def array(*values):
+    return b"*%d\r\n" % len(values) + b"".join(values)
+
+
+def number(n):
+    return b":%d\r\n" % n
+
+
+def entry(rng, fields):
+    return array(bulk(b"1-1"), *[number(rng.choice((0, 1, -1, 1 << 40))) for _ in range(4)], fields)
+
+
+def anything(rng, depth=0):
+    kinds = [lambda: number(rng.choice((0, 1, -1, 1 << 62))), lambda: bulk(rng.randbytes(rng.randrange(40))),
+             lambda: b"$-1\r\n", lambda: b"*-1\r\n", lambda: b"+OK\r\n", lambda: b"+QUEUED\r\n",
+             lambda: bulk(rng.choice((b"ok", b"kept", b"gone", b"version", b"shoal:{0}:updates"))),
+             lambda: b"-%s nonsense\r\n" % rng.choice((b"ERR", b"NOSCRIPT", b"MOVED 1 127.0.0.1:1", b"OOM", b"LOADING"))]
+    if depth < 4:
+        kinds += [lambda: array(*[anything(rng, depth + 1) for _ in range(rng.randrange(12))])] * 4
+    return rng.choice(kinds)()
+
+
+def nearly_right(rng):
+    """An answer of the queue's script in which one part is something else."""
+    fields = array(*[bulk(w) for w in (b"bot", b"persona", b"lane", b"l", b"body", b"{}")])
+    parts = [bulk(b"ok"), array(entry(rng, fields)), array(), number(-1), number(1), array(),
+             array(), number(0), array()]
+    parts[rng.randrange(1, len(parts))] = anything(rng, 2)
+    return array(*parts)
+
+
+class Impostor:
+    """Listens as Redis would. mode: nonsense or silence."""
+
+    def __init__(self, rng):
+        self.rng, self.mode, self.said = rng, "nonsense", 0
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(64)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            s, _ = self.listener.accept()
+            threading.Thread(target=self.speak, args=(s,), daemon=True).start()
+
+    def answer(self, command):
+        """Now and then what a client hears first is right, so that it gets further."""
+        what = re.search(rb"\r\n(\w+)\r\n", command)
+        what = what.group(1).upper() if what else b""
+        if what in (b"AUTH", b"SELECT", b"CLIENT") and self.rng.random() < 0.9:
+            return b"+OK\r\n"
+        if what == b"INFO" and self.rng.random() < 0.9:
+            return bulk(b"redis_version:7.0.0\r\nrun_id:abc\r\nrole:master\r\nloading:0\r\n")
+        if b"\r\nhello\r\n" in command and self.rng.random() < 0.8:
+            return array(bulk(b"kept"), array())
+        if b"\r\nwork\r\n" in command and self.rng.random() < 0.7:
+            return nearly_right(self.rng)
+        return anything(self.rng)
+
+    def speak(self, s):
+        try:
+            while True:
+                command = s.recv(65536)
+                if not command:
+                    return
+                if self.mode == "nonsense":
+                    for part in re.split(rb"(?=\*\d+\r\n\$)", command)[1:]:
+                        s.sendall(self.answer(part))
+                        self.said += 1
+        except OSError:
+            pass
+
+
+def post(port):
+    body = '{"update_id": 1, "message": {"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private"}, "text": "x"}}'
+    return http("POST", "http://127.0.0.1:%d/telegram/persona" % port, body, {
+        "Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": SECRET}).status
+
+
+def cpu_s(pid):
+    with open("/proc/%d/stat" % pid, encoding="ascii") as f:
+        parts = f.read().rsplit(")", 1)[1].split()
+    return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_kb(pid):
+    with open("/proc/%d/status" % pid, encoding="ascii") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+
+
+def main():
+    binary, folder, pg = os.path.abspath(binary_from_argv()), temp_dir(), start_postgres()
+    rng = random.Random(SEED)
+    print("# seed %d" % SEED)
+    for verb in ("worker", "gateway"):
+        fake, health, port = Impostor(rng), free_port(), free_port()
+        env = clean_env(SHOAL_REDIS_URL="redis://:word@127.0.0.1:%d/1" % fake.port, SHOAL_POSTGRES_URL=pg.url,
+                        SHOAL_BOTS="persona", SHOAL_PERSONA_TOKEN=TOKEN, SHOAL_WEBHOOK_SECRET=SECRET,
+                        SHOAL_TELEGRAM_API="http://127.0.0.1:9", SHOAL_GATEWAY_LISTEN="127.0.0.1:%d" % port,
+                        SHOAL_METRICS_LISTEN="127.0.0.1:%d" % health, SHOAL_DRAIN_S=1, SHOAL_LOG_FORMAT="text")
+        p = Process([binary, verb], os.path.join(folder, verb + ".log"), env=env)
+        alive = wait_for(lambda: http("GET", "http://127.0.0.1:%d/healthz" % health).status == 200)
+        check(verb + ": lives", alive and p.running(), p.output()[-2000:])
+        answers = set()
+
+        def heard_enough():
+            if verb == "gateway":
+                answers.add(post(port))
+            return fake.said >= ANSWERS or not p.running()
+
+        check(verb + ": hears nonsense and lives on", wait_for(heard_enough) and
+              p.running(), (fake.said, p.child.returncode, p.output()[-3000:]))
+        fake.mode = "silence"
+        if verb == "gateway":
+            check("gateway: takes what it was told is in the stream, and nothing else", 503 in answers and
+                  answers <= {200, 503}, answers)
+            check("gateway: refuses where nobody answers", post(port) == 503)
+        before, began = cpu_s(p.pid), time.monotonic()
+        time.sleep(4)
+        used = (cpu_s(p.pid) - before) / (time.monotonic() - began)
+        check(verb + ": waits quietly for who says nothing", p.running() and used < 0.3, used)
+        check(verb + ": is not ready, and says why", http("GET", "http://127.0.0.1:%d/readyz" % health).status == 503)
+        if "/san/" not in binary:
+            check(verb + ": has not grown", memory_kb(p.pid) < 100000, memory_kb(p.pid))
+        code = p.stop()
+        check(verb + ": ends when told to", code == 0 and not BROKEN.search(p.output()), (code, p.output()[-3000:]))
+        check(verb + ": keeps the password to itself", "word" not in re.sub("password", "", p.output()))
+    finish()
+
+
+main()
