@@ -147,9 +147,10 @@ chaos: all
 	@sh src/up/deps.sh test
 	@/usr/bin/python3 tests/chaos/run.py $(B)/shoal
 
-# the reference job, measured. ARGS: options of tests/bench/bench.py
+# the reference job, side by side with others. ARGS: options of tests/bench/bench.py, instead of all
 bench: all $(SEND) $(B)/tests/bench/standin
-	@/usr/bin/python3 tests/bench/bench.py $(ARGS) $(B)/shoal
+	@sh src/up/deps.sh bench || echo "going on with what is there"
+	@/usr/bin/python3 tests/bench/bench.py $(if $(ARGS),$(ARGS),--marks --json build/bench/bench.json --chart tests/bench/figures/bench.svg) $(B)/shoal
 
 # how soon a change of a start code reaches all workers, by stage; by environment: CHANGES, LOAD (updates a second)
 bench-changes: $(B)/shoal

@@ -1,11 +1,13 @@
 #!/bin/sh
-# deps.sh [test]: installs the Debian packages that Shoal needs to be built and run; with "test" also those of the tests.
+# deps.sh [test|bench]: installs the Debian packages that Shoal needs to be built and run; with "test" also those of the
+# tests, with "bench" those of what it is measured beside.
 # Says nothing and asks no one when all are there. Starts and enables no service, makes no database cluster.
 set -eu
 
 BUILD="gcc make pkg-config libc6-dev libhiredis-dev libpq-dev libcurl4-openssl-dev libcjson-dev libevent-dev libssl-dev"
 RUN="redis-server postgresql ca-certificates"
 TEST="clang clang-format git procps python3 python3-redis python3-psycopg2 python3-cryptography python3-python-telegram-bot chromium nodejs npm spin"
+BENCH="python3 python3-redis python3-psycopg2 nodejs npm golang-go golang-github-gomodule-redigo-dev golang-github-jackc-pgx-v4-dev python3-asyncpg python3-aiohttp"
 
 say() { echo "deps: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -31,7 +33,8 @@ missing() {
 case ${1-} in
 '') want="$BUILD $RUN" ;;
 test) want="$BUILD $RUN $TEST" ;;
-*) say "not understood: $1; usage: deps.sh [test]"; exit 2 ;;
+bench) want="$BUILD $RUN $BENCH" ;;
+*) say "not understood: $1; usage: deps.sh [test|bench]"; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

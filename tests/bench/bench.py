@@ -3,26 +3,32 @@ whose speed drifts drifts for all; medians. After each run every reply and every
 
     bench.py [options] [BINARY]
         --runs 5             rounds
-        --only NAME,...      some of the contestants
-        --vs PATH            another shoal beside this one, as "before"; may be given again
+        --only NAME;...      some of the contestants, by name or folder: "shoal;go"
+        --vs PATH            another shoal beside this one, as "before", and no peers; may be given again
         --n UPDATES          of each full run, instead of what each contestant does in a few seconds
         --workers 1          processes of each contestant
         --appendfsync HOW    everysec, always, no, or off: no append-only file
         --rate 500 --seconds 4      the paced run; --seconds 0: none
         --people 10000 --codes 100
-        --json FILE          all figures
+        --marks              also what is asked of Shoal alone, and which marks are reached
+        --json FILE          all figures        --chart FILE    as SVG
 """
 import argparse
+import datetime
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "job")]
+import chart  # noqa: E402
+import extras  # noqa: E402
+import marks  # noqa: E402
 import report  # noqa: E402
 import run  # noqa: E402
-from contestants import Shoal  # noqa: E402
 from lib import check, finish  # noqa: E402
+from peers import PEERS  # noqa: E402
 from rig import PERSISTENCE, Rig, save  # noqa: E402
+from shoal import Shoal  # noqa: E402
 
 
 def options():
@@ -38,14 +44,24 @@ def options():
     o.add_argument("--seconds", type=float, default=4)
     o.add_argument("--people", type=int, default=10000)
     o.add_argument("--codes", type=int, default=100)
+    o.add_argument("--marks", action="store_true")
     o.add_argument("--json")
+    o.add_argument("--chart")
     return o.parse_args()
 
 
 def contestants(o):
-    all_of_them = [Shoal(o.binary)] + [Shoal(path, "before" if len(o.vs) == 1 else path) for path in o.vs]
-    wanted = [w for w in o.only.split(",") if w]
-    return [c for c in all_of_them if not wanted or c.name in wanted]
+    """Those who are wanted and can run here; who cannot is said to be left out."""
+    who = [Shoal(o.binary)] + [Shoal(path, "before" if len(o.vs) == 1 else path) for path in o.vs]
+    peers = PEERS if o.only or not o.vs else []
+    wanted = [w.strip().lower() for w in o.only.split(";") if w]
+    who += [p for p in peers if not wanted or p.name.lower() in wanted or p.folder in wanted]
+    for p in list(who[1 + len(o.vs):]):
+        why = p.missing()
+        if why:
+            print("# %s is left out: %s" % (p.name, why), flush=True)
+            who.remove(p)
+    return [c for c in who if not wanted or c in who[1:] or "shoal" in wanted]
 
 
 def attempt(what, title, fn):
@@ -58,12 +74,17 @@ def attempt(what, title, fn):
         return False
 
 
+def progress(n, name, words):
+    print("# %d  %-26s %s" % (n + 1, name, words), file=sys.stderr, flush=True)
+
+
 def rounds(o, rig, who):
     results = [{"name": c.name, "grouped": c.grouped, "full": [], "paced": []} for c in who]
     for n in range(o.runs):
         for c, r in zip(who, results):
             if attempt(r["full"], c.name, lambda: run.full(c, rig, o.n, o.workers)):
-                print("# %d  %-20s %6.0f/s" % (n + 1, c.name, r["full"][-1]["per_second"]), file=sys.stderr, flush=True)
+                progress(n, c.name, "%6.0f/s, worker %.4f s of CPU per 1,000" % (
+                    r["full"][-1]["per_second"], r["full"][-1]["cpu_per_1000"]["worker"]))
             if o.seconds > 0:
                 attempt(r["paced"], c.name + ", paced", lambda: run.paced(c, rig, o.rate, o.seconds, o.workers))
     for r in results:
@@ -72,16 +93,49 @@ def rounds(o, rig, who):
     return results
 
 
+def measure_extras(o, rig, shoal, capacity):
+    """What the marks ask beside the rounds: name -> one result of each run."""
+    def always():
+        rig.appendfsync, usual = "always", rig.appendfsync
+        try:
+            return run.full(shoal, rig, o.n)
+        finally:
+            rig.appendfsync = usual
+    wanted = {
+        "always": always,
+        "two_redis": lambda: extras.two_redis(shoal, rig, o.n),
+        "hurry": lambda: run.paced(shoal, rig, int(0.8 * capacity), o.seconds or 1),
+        "press": lambda: extras.press(shoal, rig, o.rate, o.seconds or 1),
+        "at_rest": lambda: extras.at_rest(shoal, rig),
+        "killed": lambda: extras.killed(shoal, rig, 200, 9)}
+    found = {k: [] for k in wanted}
+    for n in range(o.runs):
+        for name, fn in wanted.items():
+            if name != "at_rest" or n == 0:
+                attempt(found[name], name, fn)
+        progress(n, "marks", "")
+    return found
+
+
 def main():
     o = options()
     rig = Rig(o.binary, o.people, o.codes, o.appendfsync)
-    results = rounds(o, rig, contestants(o))
-    print("\n%d workers, %d processors, appendfsync %s, synchronous_commit on; CPU in seconds per 1,000 updates, memory in MiB, "
-          "times in ms at %g/s\n" % (o.workers, os.cpu_count(), o.appendfsync, o.rate))
+    who = contestants(o)
+    results = rounds(o, rig, who)
+    said = "%d worker process%s, %d processors shared with Redis, Postgres, sender and platform; appendfsync %s, synchronous_commit on" % (
+        o.workers, "es" if o.workers > 1 else "", os.cpu_count(), o.appendfsync)
+    print("\n%s; medians of %d\nCPU in seconds per 1,000 updates, memory in MiB, p50 to p99 in ms at %g/s\n" % (said, o.runs, o.rate))
     for part in (report.table(results), report.spreads(results), report.ratios(results)):
         print(part + "\n")
+    found = {}
+    if o.marks and results[0]["full"]:
+        found = measure_extras(o, rig, who[0], report.median([r["per_second"] for r in results[0]["full"]]))
+        print(marks.table(results, found) + "\n")
     if o.json:
-        save(o.json, {"options": vars(o), "results": results})
+        save(o.json, {"options": vars(o), "results": results, "extras": found})
+    if o.chart:
+        os.makedirs(os.path.dirname(o.chart) or ".", exist_ok=True)
+        chart.comparison(results, o.chart, said + "; medians of %d, %s" % (o.runs, datetime.date.today()))
 
 
 main()

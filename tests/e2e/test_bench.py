@@ -63,7 +63,7 @@ for name, how in {
 check("a commit too many is found", spoilt(lambda j: setattr(j, "counts", (41, 20))) != "good")
 
 done = subprocess.run(["/usr/bin/python3", os.path.join(BENCH, "bench.py"), "--runs", "1", "--n", "800", "--people", "300",
-                       "--only", "Shoal", "--seconds", "0.2", binary_from_argv()], capture_output=True, text=True, check=False)
+                       "--only", "shoal", "--seconds", "0.2", binary_from_argv()], capture_output=True, text=True, check=False)
 check("the job is done, as fast as can be and at a pace", done.returncode == 0 and "ok Shoal" in done.stdout,
       done.stdout + done.stderr)
 finish()

@@ -59,7 +59,7 @@ def tree(pid):
     try:
         with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as f:
             return [pid] + [p for child in f.read().split() for p in tree(int(child))]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return []
 
 
@@ -107,7 +107,7 @@ class Rig:
         self.standin = Process([os.path.join(self.tools, "standin"), str(self.standin_port)], self.log("standin"))
         if not wait_for(lambda: self.replies() == 0):
             raise RuntimeError("the stand-in did not start: " + self.standin.output())
-        self.seeds, self.runs, self.redis = {}, 0, None
+        self.seeds, self.runs, self.redis, self.more = {}, 0, None, {}
 
     def log(self, name):
         return os.path.join(self.folder, name + ".log")
@@ -193,7 +193,8 @@ class Rig:
     def snapshot(self, workers):
         now = {"at": time.monotonic(), "processors": processors(), "replies": self.replies()}
         now["cpu"] = {"worker": sum(tree_cpu_s(w.pid) for w in workers), "redis": tree_cpu_s(self.redis.pid),
-                      "postgres": tree_cpu_s(self.pg.pid), "standin": cpu_s(self.standin.pid)}
+                      "postgres": tree_cpu_s(self.pg.pid), "standin": cpu_s(self.standin.pid),
+                      **{name: tree_cpu_s(p.pid) for name, p in self.more.items()}}
         return now
 
 

@@ -114,8 +114,8 @@ def bottleneck(c):
     return "waiting for the disk" if c["disk"] > 0.05 else "waiting for each other"
 
 
-def full(who, rig, count=None, workers=1):
-    """As fast as it can, on a queue that was filled before."""
+def full(who, rig, count=None, workers=1, window=(FROM, UPTO)):
+    """As fast as it can, on a queue that was filled before; measured in a part of it."""
     load = Load(count or who.updates, rig.people, rig.codes)
     rig.fresh(getattr(who, "binary", None))
     before = rig.snapshot([])
@@ -125,8 +125,7 @@ def full(who, rig, count=None, workers=1):
     try:
         shots, memory = watch(rig, running, load)
         settle(who, rig, running)
-        a = next(s for s in shots if s["replies"] >= FROM * load.count)
-        b = next(s for s in shots if s["replies"] >= UPTO * load.count)
+        a, b = (next(s for s in shots if s["replies"] >= share * load.count) for share in window)
         verify(who, load, rig)
     finally:
         for w in running:
@@ -175,9 +174,10 @@ def paced(who, rig, rate, seconds, workers=1):
         settle(who, rig, running)
         record = rig.record()
         verify(who, load, rig)
+        inside = who.inside(running)
     finally:
         for w in running:
             w.stop()
     warm = int(rate * WARM_S)
-    return {"rate": rate, **spread(delays(sent, record)[warm:]), "cpu_per_1000": cost(a, b)["cpu_per_1000"],
+    return {"rate": rate, **spread(delays(sent, record)[warm:]), "cpu_per_1000": cost(a, b)["cpu_per_1000"], **inside,
             "sender": spread([(at - due) / 1e6 for due, at, _, _ in sent[warm:]])}

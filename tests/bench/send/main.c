@@ -1,11 +1,12 @@
 /* The load of the reference job.
  *
- *   send [-n COUNT] [-i FIRST] [-u PEOPLE] [-c CODES] [-r RATE] [-p] [-o FILE] xadd HOST PORT STREAM
+ *   send [-n COUNT] [-i FIRST] [-u PEOPLE] [-c CODES] [-r RATE | -k DEPTH -s PORT] [-p] [-o FILE] xadd HOST PORT STREAM
  *   send [...] webhook PORT SECRET CONNECTIONS
  *   send [...] print
  *
  * -r: so many a second, each when it is due, however long the ones before take (an open loop); else as fast as they are
- * taken. -p: pressed buttons. -o: what became of each, as struct sent, in order. print: only shows them, a line each.
+ * taken; -k: with so many of them unanswered all the time, which the stand-in at PORT tells. -p: pressed buttons. -o:
+ * what became of each, as struct sent, in order. print: only shows them, a line each.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -15,12 +16,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "depth.h"
 #include "shoal/base/arena.h"
 #include "shoal/base/err.h"
 #include "target.h"
 
 #define LEAD_NS 50000000LL
 #define PATIENCE_NS 60000000000LL
+#define LOOK_NS 300000LL
+
+/* How fast: at `rate` a second, or with `depth` of them unanswered; 0: neither. */
+struct pace {
+	double rate;
+	size_t depth, replies;
+	int standin;
+};
 
 int64_t now_ns(void)
 {
@@ -40,14 +50,25 @@ int poll_until(struct pollfd *fds, size_t n, int64_t until_ns)
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr, "usage: send [-n COUNT] [-i FIRST] [-u PEOPLE] [-c CODES] [-r RATE] [-p] [-o FILE]\n"
-	                "            xadd HOST PORT STREAM | webhook PORT SECRET CONNECTIONS | print\n");
+	fprintf(stderr,
+	        "usage: send [-n COUNT] [-i FIRST] [-u PEOPLE] [-c CODES] [-r RATE | -k DEPTH -s PORT] [-p] [-o FILE]\n"
+	        "            xadd HOST PORT STREAM | webhook PORT SECRET CONNECTIONS | print\n");
 	exit(2);
 }
 
-static void run(struct target *t, const struct load *load, double rate)
+/* When the nth update is due: now at the latest, where only the depth counts. */
+static int64_t due_of(struct pace *p, size_t n, int64_t began, int64_t now)
 {
-	int64_t began = now_ns() + (rate > 0 ? LEAD_NS : 0), news = began;
+	if (p->rate > 0)
+		return began + (int64_t)((double)n * 1e9 / p->rate);
+	if (p->depth && n - p->replies >= p->depth)
+		p->replies = depth_replies(p->standin);
+	return p->depth && n - p->replies >= p->depth ? now + LOOK_NS : now;
+}
+
+static void run(struct target *t, const struct load *load, struct pace *pace)
+{
+	int64_t began = now_ns() + (pace->rate > 0 ? LEAD_NS : 0), news = began;
 	size_t next = 0, heard = 0;
 
 	t->load = load;
@@ -55,13 +76,13 @@ static void run(struct target *t, const struct load *load, double rate)
 		int64_t now = now_ns(), due = 0;
 
 		for (; next < load->count; next++) {
-			due = rate > 0 ? began + (int64_t)((double)next * 1e9 / rate) : now;
+			due = due_of(pace, next, began, now);
 			if (due > now || !t->give(t, next))
 				break;
 			t->sent[next] = (struct sent){due, now_ns(), -1, update_person(load, next)};
 		}
 		t->turn(t, next < load->count && due > now ? due : now + PATIENCE_NS);
-		if (t->answered > heard)
+		if (t->answered > heard || pace->depth)
 			news = now_ns();
 		heard = t->answered;
 		if (heard < next && now_ns() - news > PATIENCE_NS) {
@@ -104,22 +125,24 @@ int main(int argc, char **argv)
 {
 	struct load load = {.count = 1, .people = 10000, .codes = 100};
 	const char *file = NULL;
-	double rate = 0;
+	struct pace pace = {0};
 	struct target *t;
 
-	for (int o; (o = getopt(argc, argv, "n:i:u:c:r:po:")) != -1;) {
+	for (int o; (o = getopt(argc, argv, "n:i:u:c:r:k:s:po:")) != -1;) {
 		switch (o) {
 		case 'n': load.count = strtoul(optarg, NULL, 10); break;
 		case 'i': load.first = strtoul(optarg, NULL, 10); break;
 		case 'u': load.people = strtoul(optarg, NULL, 10); break;
 		case 'c': load.codes = strtoul(optarg, NULL, 10); break;
-		case 'r': rate = strtod(optarg, NULL); break;
+		case 'r': pace.rate = strtod(optarg, NULL); break;
+		case 'k': pace.depth = strtoul(optarg, NULL, 10); break;
+		case 's': pace.standin = depth_dial(atoi(optarg)); break;
 		case 'p': load.press = 1; break;
 		case 'o': file = optarg; break;
 		default: usage();
 		}
 	}
-	if (!load.people || !load.codes || optind == argc)
+	if (!load.people || !load.codes || optind == argc || (pace.depth && !pace.standin))
 		usage();
 	if (strcmp(argv[optind], "print") == 0) {
 		print(&load);
@@ -128,7 +151,7 @@ int main(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	t = target_of(argv + optind, argc - optind);
 	t->sent = mem_zalloc((load.count + 1) * sizeof(*t->sent));
-	run(t, &load, rate);
+	run(t, &load, &pace);
 	if (file)
 		keep(file, t->sent, load.count);
 	return 0;

@@ -1,0 +1,92 @@
+"""What the marks ask of Shoal alone: its Redis in two parts, a safer disk, near its capacity, buttons, and at rest."""
+import threading
+import time
+
+from lib import free_port, start_redis, wait_for
+from rig import PERSISTENCE, SECRET, Load, memory_mb
+from run import WARM_S, Wrong, delays, full, percentile, settle, spread, wait_ready
+
+CONNECTIONS = 40  # of the platform to the gateway, as Telegram makes them by default
+REST_S = 3
+
+
+def two_redis(shoal, rig, count=None):
+    """The queue's Redis beside that of caches, limits and locks; CPU seconds per 1,000 of each, and of the sender's XADD."""
+    class Split(type(shoal)):
+        def start(self, rig, number):
+            caches = start_redis(**PERSISTENCE["off"])
+            rig.more = {"caches": caches}
+            self.env = {**self.env, "SHOAL_CACHE_REDIS_URL": caches.url}
+            return super().start(rig, number)
+    try:
+        c = full(Split(shoal.binary, updates=shoal.updates, **shoal.env), rig, count)
+        return {"ingest": c["ingest_redis_per_1000"], "turns": c["cpu_per_1000"]["redis"], "caches": c["cpu_per_1000"]["caches"]}
+    finally:
+        for extra in rig.more.values():
+            extra.stop()
+        rig.more = {}
+
+
+def press(shoal, rig, rate, seconds):
+    """Buttons through the webhook: until its answer, which ends the wait in the client, and until the new message."""
+    load = Load(int(rate * (seconds + WARM_S)), rig.people, rig.codes)
+    port = free_port()
+    rig.fresh(shoal.binary)
+    programs = [shoal.start(rig, 0), shoal.program(rig, "gateway", "gateway", SHOAL_GATEWAY_LISTEN="127.0.0.1:%d" % port)]
+    try:
+        wait_ready(programs)
+        a = rig.snapshot(programs[1:])
+        sent = rig.send(load, "webhook", port, SECRET, CONNECTIONS, rate=rate, press=True)
+        b = rig.snapshot(programs[1:])
+        settle(shoal, rig, programs)
+        arrived = {}
+        for at, chat, _, method in rig.record():
+            if method == "sendMessage":
+                arrived.setdefault(chat, []).append(at)
+    finally:
+        for p in programs:
+            p.stop()
+    if sorted(p for _, _, _, p in sent) != sorted(p for p, times in arrived.items() for _ in times):
+        raise Wrong("%d presses, messages to %d people" % (len(sent), len(arrived)))
+    edited = [(arrived[person].pop(0) - due) / 1e6 for due, _, _, person in sent]
+    warm = int(rate * WARM_S)
+    return {"rate": rate, "answer": spread([(at - due) / 1e6 for due, _, at, _ in sent[warm:]]), "message": spread(edited[warm:]),
+            "gateway_cpu_per_1000": (b["cpu"]["worker"] - a["cpu"]["worker"]) * 1000 / load.count}
+
+
+def at_rest(shoal, rig):
+    """Memory of a worker that has nothing to do, MiB."""
+    rig.fresh(shoal.binary)
+    worker = shoal.start(rig, 0)
+    try:
+        wait_ready([worker])
+        time.sleep(REST_S)
+        rss, anon = memory_mb(worker.pid)
+        before, at = rig.snapshot([worker]), time.monotonic()
+        time.sleep(REST_S)
+        after = rig.snapshot([worker])
+    finally:
+        worker.stop()
+    return {"rss_mb": rss, "anon_mb": anon, "processor_share": (after["cpu"]["worker"] - before["cpu"]["worker"]) / (time.monotonic() - at)}
+
+
+def killed(shoal, rig, rate, seconds):
+    """One of two workers is killed amid a steady load: how late those replies were that it held up."""
+    load = Load(int(rate * seconds), rig.people, rig.codes)
+    rig.fresh(shoal.binary)
+    workers = [shoal.start(rig, n) for n in range(2)]
+    timer = threading.Timer(seconds / 3, workers[0].kill)
+    try:
+        wait_ready(workers)
+        timer.start()
+        sent = shoal.paced(rig, load, rate)
+        if not wait_for(lambda: rig.replies() >= load.count):
+            raise Wrong("replies are missing after a worker was killed")
+        settle(shoal, rig, workers[1:])
+        late = [ms for ms in delays(sent, rig.record()) if ms > 250]
+    finally:
+        timer.cancel()
+        for w in workers:
+            w.stop()
+    return {"late": len(late), "p50": percentile(late, .5) if late else 0, "p99": percentile(late, .99) if late else 0,
+            "max": max(late, default=0)}

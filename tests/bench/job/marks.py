@@ -1,0 +1,67 @@
+"""What is to be reached, and whether it was: each mark with its figure, its bound and a word."""
+from report import aligned, median
+
+
+def med(list_of, *path):
+    """The median over runs of what stands at a path in each."""
+    values = []
+    for one in list_of:
+        for key in path:
+            one = one.get(key) if one else None
+        if one is not None:
+            values.append(one)
+    return median(values)
+
+
+def best(results, wanted, grouped=None):
+    """The one of them that costs its worker least."""
+    some = [r for r in results if r["full"] and r["name"].startswith(wanted) and grouped in (None, r["grouped"])]
+    return min(some, key=lambda r: med(r["full"], "cpu_per_1000", "worker"), default=None)
+
+
+def times_less(results, wanted):
+    other = best(results, wanted)
+    return other and med(other["full"], "cpu_per_1000", "worker") / med(results[0]["full"], "cpu_per_1000", "worker")
+
+
+def marks(results, extras):
+    """[(what, figure or None, bound, at most?, form)]"""
+    ours = results[0]
+    split, always, hurry, press, rest, killed = (extras.get(k, []) for k in (
+        "two_redis", "always", "hurry", "press", "at_rest", "killed"))
+    ingest = split and 1000 * (med(split, "ingest") + med(split, "turns"))
+    whole = split and ingest + 1000 * med(split, "caches")
+    return [
+        ("1  worker, CPU s per 1,000", med(ours["full"], "cpu_per_1000", "worker"), 0.045, True, "%.4f"),
+        ("   less than the best Go, times", times_less(results, "Go"), 3, False, "%.1f"),
+        ("   less than BullMQ, times", times_less(results, "BullMQ"), 10, False, "%.1f"),
+        ("2  updates/s, one worker, everysec", med(ours["full"], "per_second"), 12000, False, "%.0f"),
+        ("   the same, appendfsync always", med(always, "per_second"), None, False, "%.0f"),
+        ("3  Redis, ingest and turns, us an update", ingest or None, 25, True, "%.1f"),
+        ("   with caches, locks, flood budget, us", whole or None, 35, True, "%.1f"),
+        ("4  private memory at rest, MiB", med(rest, "anon_mb"), 4, True, "%.1f"),
+        ("   at full load, MiB", med(ours["full"], "anon_mb"), 16, True, "%.1f"),
+        ("5  500/s: p50, ms", med(ours["paced"], "p50"), 0.8, True, "%.2f"),
+        ("   500/s: p99, ms", med(ours["paced"], "p99"), 2, True, "%.2f"),
+        ("   button to answer, 500/s: p99, ms", med(press, "answer", "p99"), 2, True, "%.2f"),
+        ("   SQL statements: p95, ms (bucket)", med(ours["paced"], "sql_p95"), 2, True, "%.2f"),
+        ("   lookups of codes beyond memory, of all", med([{"x": r["lookups_beyond_memory"] / max(r["lookups"], 1)}
+                                                         for r in ours["paced"] if "lookups" in r], "x"), 0.01, True, "%.4f"),
+        ("   at %.0f/s, 80 %% of its most: p99, ms" % (med(hurry, "rate") or 0), med(hurry, "p99"), 50, True, "%.1f"),
+        ("8  reply held up by a killed worker: p99, ms", med(killed, "p99"), 5000, True, "%.0f")]
+
+
+def verdict(figure, bound, at_most):
+    if figure is None:
+        return "not measured"
+    if bound is None:
+        return ""
+    return "reached" if (figure <= bound if at_most else figure >= bound) else "MISSED"
+
+
+def table(results, extras):
+    rows = [["mark", "measured", "bound", ""]]
+    for what, figure, bound, at_most, form in marks(results, extras):
+        rows.append([what, "-" if figure is None else form % figure, "" if bound is None else
+                     ("<= %g" if at_most else ">= %g") % bound, verdict(figure, bound, at_most)])
+    return aligned(rows)
