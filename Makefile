@@ -7,10 +7,12 @@ B := build$(if $(SANITIZE),/san)
 V ?= @
 
 CC ?= cc
-PKGS := hiredis libpq libcurl libcjson libevent libcrypto
+# rediss:// where hiredis has TLS (1.0 and later)
+TLS := $(shell pkg-config --exists hiredis_ssl 2>/dev/null && echo hiredis_ssl libssl)
+PKGS := hiredis $(TLS) libpq libcurl libcjson libevent libcrypto
 LAYERS := base model bots wire io store worker gateway admin cli sim up
 CFLAGS ?= $(if $(DEV),-O0,-O2) -g
-CPPFLAGS += -Iinclude -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+CPPFLAGS += -Iinclude -D_GNU_SOURCE $(if $(TLS),-DSHOAL_REDIS_TLS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 WARN := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
 # what this compiler has on this machine of those: landing pads and shadow stacks exist on some processors only
 has = $(shell echo | $(CC) -Werror $(1) -x c -c -o /dev/null - 2>/dev/null && echo $(1))
@@ -28,6 +30,14 @@ EMBED := $(sort $(wildcard lua/*.lua sql/*/*.sql src/sim/web/* src/admin/web/*))
 
 .PHONY: all
 all: $(B)/shoal
+
+# --- the image of k8s/Dockerfile, by buildah, podman or docker
+BUILDER ?= buildah
+IMAGE ?= localhost/shoal:$(VERSION)
+.PHONY: image
+image:
+	$(V)$(BUILDER) build -f k8s/Dockerfile -t $(IMAGE) --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) --build-arg CREATED=$(shell git log -1 --format=%cI 2>/dev/null) .
 
 # --- the binary: one archive a layer, so that a test links only what it may use
 define layer

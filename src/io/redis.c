@@ -19,7 +19,7 @@
 /* hiredis' plain context on our own events. Its async context is left alone: it runs callbacks while it is being
  * freed, ends the process by assert() on an answer nobody asked for, and differs between 0.14 and 1.x. */
 
-#if HIREDIS_MAJOR >= 1
+#ifdef HI_SDS_TYPE_5 /* sds has names of hiredis' own in some 1.x, not in Debian's 1.2 */
 #define obuf_len(c) hi_sdslen((c)->obuf)
 #else
 #define obuf_len(c) sdslen((c)->obuf)
