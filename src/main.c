@@ -78,11 +78,13 @@ static const struct verb verbs[] = {
      "  --discord-seed its private key, 64 hexadecimal digits in FILE (a new one)\n"
      "  --answer-ms    how long the first response to an interaction may take (3000)\n"},
 
-    {"migrate", ADMIN, verb_migrate, "bring the database's schema up to date", "--status --json",
-     "shoal migrate [--status] [--json]\n\n"
+    {"migrate", ADMIN, verb_migrate, "bring the database's schema up to date", "--status --wait --json",
+     "shoal migrate [--status|--wait] [--json]\n\n"
      "Applies what is missing, in order, each in a transaction, one run at a time fleet-wide. Connects to\n"
      "SHOAL_POSTGRES_DIRECT_URL where that is set. A migration that was changed after it was applied is an error.\n"
-     "  --status   only show what is applied and what is not\n"},
+     "  --status   only show what is applied and what is not\n"
+     "  --wait     apply nothing, and return when all that this version knows is applied, by whomever and however "
+     "late\n"},
     {"code", ADMIN, verb_code, "start codes", "list add set remove import export --json",
      "shoal code list [--json]\n"
      "shoal code add CODE --persona KEY [--description T] [--max-uses N] [--expires RFC3339] [--inactive]\n"

@@ -1,8 +1,10 @@
 /* shoal migrate: the files of sql/migrations, in order, each in a transaction with its own row in schema_migrations. */
 #include <openssl/evp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shoal/base/clock.h"
 #include "shoal/base/embed.h"
@@ -261,9 +263,90 @@ static int run(struct session *s)
 	return args_has(s->args, "status") ? status(m) : migrate(m);
 }
 
+/* --- waiting, for the programs that need what another one is to apply */
+
+enum { LOOK_AGAIN_MS = 1000 };
+
+/* Says only what was not said last. */
+static void say_waiting(char *last, size_t size, const char *reason)
+{
+	if (strncmp(last, reason, size - 1) == 0)
+		return;
+	snprintf(last, size, "%s", reason);
+	fprintf(stderr, "shoal migrate: waiting: %s\n", reason);
+}
+
+/* NULL: nothing is missing, or s->code says what will not get better. */
+static const char *awaited(struct session *s)
+{
+	struct migrations *m = arena_new(s->a, struct migrations);
+	const char *why = NULL;
+	size_t missing = 0;
+
+	s->pg = pg_connect_now(s->conf.postgres_direct_url, "shoal cli", 0, s->a, &why);
+	if (!s->pg)
+		return arena_printf(s->a, "cannot reach PostgreSQL: %.*s", (int)strcspn(why, "\n"), why);
+	m->s = s;
+	read_files(m);
+	if (!read_applied(m))
+		return "PostgreSQL did not say what is applied";
+	judge(m);
+	for (size_t i = 0; i < m->n; i++)
+		missing += !m->v[i].applied;
+	return missing && s->code == EXIT_DONE ? arena_printf(s->a, "%zu migrations are not applied yet", missing)
+	                                       : NULL;
+}
+
+static void stop_waiting(int signum)
+{
+	_exit(128 + signum);
+}
+
+/* As the first process of a container it would not hear of a SIGTERM without a handler. */
+static int wait_until_applied(const struct session *asked)
+{
+	char last[256] = "";
+	const char *reason;
+	int code;
+
+	signal(SIGTERM, stop_waiting);
+	signal(SIGINT, stop_waiting);
+	for (;;) {
+		struct session s = *asked;
+		struct arena a;
+
+		arena_init(&a);
+		s.a = &a;
+		reason = awaited(&s);
+		code = s.code;
+		session_close(&s);
+		if (reason)
+			say_waiting(last, sizeof(last), reason);
+		arena_release(&a);
+		if (!reason)
+			return code;
+		poll(NULL, 0, LOOK_AGAIN_MS);
+	}
+}
+
+static int await(struct session *s)
+{
+	const char *why;
+	int code;
+
+	if (!session_conf(s))
+		return s->code;
+	if (pg_check_url(s->conf.postgres_direct_url, s->a, &why) != ERR_OK)
+		return session_fail(s, EXIT_FAILED, "SHOAL_POSTGRES_DIRECT_URL: %s", why);
+	if ((code = wait_until_applied(s)) != EXIT_DONE)
+		return code;
+	return out_done(s->json, "the schema is what this version needs");
+}
+
 int verb_migrate(int argc, char **argv)
 {
-	static const struct arg_opt options[] = {{"status", false, false}, {"json", false, false}, {0}};
+	static const struct arg_opt options[] = {
+	    {"status", false, false}, {"wait", false, false}, {"json", false, false}, {0}};
 	struct session s;
 	struct arena a;
 	struct args args;
@@ -272,7 +355,7 @@ int verb_migrate(int argc, char **argv)
 	arena_init(&a);
 	if (args_parse(&args, &a, argc, argv, options) && args_count(&args, 0, 0, "")) {
 		session_open(&s, &a, &args);
-		code = run(&s);
+		code = args_has(&args, "wait") ? await(&s) : run(&s);
 		session_close(&s);
 	}
 	arena_release(&a);

@@ -76,6 +76,23 @@ check("migrate_status_of_a_new_database", ran.code == DONE and [
 check("migrate_status_changes_nothing", one("select to_regclass('schema_migrations')") is None)
 expect("verbs_say_that_the_schema_is_missing", shoal("code", "list"), FAILED, "run `shoal migrate`")
 
+
+
+def waits(**env):
+    """`migrate --wait` under way, once it has said why it does not return yet; and what it said."""
+    p = subprocess.Popen([BIN, "migrate", "--wait"], env=lib.clean_env(**{**BASE, **env}), stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE)
+    return p, p.stderr.readline().decode()
+
+
+early, says = waits()
+check("migrate_wait_waits_for_the_schema", "not applied yet" in says and early.poll() is None, says)
+nowhere, says = waits(SHOAL_POSTGRES_URL="postgresql://127.0.0.1:%d/shoal" % lib.free_port())
+check("migrate_wait_waits_for_the_server", "cannot reach PostgreSQL" in says and nowhere.poll() is None, says)
+nowhere.terminate()
+check("migrate_wait_ends_when_told", nowhere.wait(lib.PATIENCE) == 128 + 15)
+check("migrate_wait_applies_nothing", one("select to_regclass('schema_migrations')") is None)
+
 five = [subprocess.Popen([BIN, "migrate"], env=lib.clean_env(**BASE), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(5)]
 ends = [p.communicate(timeout=lib.PATIENCE) + (p.returncode,) for p in five]
@@ -83,6 +100,8 @@ applied = sum(out.count(b" applied in ") for out, _, _ in ends)
 check("migrate_by_five_at_once_all_succeed", all(code == DONE for _, _, code in ends), ends)
 check("migrate_by_five_at_once_applies_each_once", applied == len(files) == one(
     "select count(*) from schema_migrations"), ends)
+out, err = early.communicate(timeout=lib.PATIENCE)
+check("migrate_wait_returns_when_another_has_applied", early.returncode == DONE, err)
 expect("migrate_again_has_nothing_to_do", shoal("migrate"), DONE, "up to date")
 ran = shoal("migrate", "--json")
 check("migrate_json", ran.code == DONE and all(m["state"] == "applied" and m["applied_at"].endswith("Z")
@@ -105,6 +124,7 @@ check("migrate_goes_on_after_the_other", waiting.returncode == DONE, err)
 pg.rows("update schema_migrations set checksum = repeat('0', 64) where version = 2")
 name = files[1][:-4]
 expect("migrate_refuses_a_changed_migration", shoal("migrate"), FAILED, name, "changed after it was applied")
+expect("migrate_wait_refuses_a_changed_migration", shoal("migrate", "--wait"), FAILED, name)
 ran = shoal("migrate", "--status", "--json")
 check("migrate_status_shows_a_changed_migration", ran.code == FAILED and [
     m["state"] for m in ran.json() if m["version"] == 2] == ["changed"], ran)
