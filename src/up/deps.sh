@@ -1,6 +1,6 @@
 #!/bin/sh
-# deps.sh [test|bench]: installs the Debian packages that Shoal needs to be built and run; with "test" also those of the
-# tests, with "bench" those of what it is measured beside.
+# deps.sh [build|test|bench]: installs the Debian packages that Shoal needs to be built and run; with "build" only to be
+# built, with "test" also those of the tests, with "bench" those of what it is measured beside.
 # Says nothing and asks no one when all are there. Starts and enables no service, makes no database cluster.
 set -eu
 
@@ -32,9 +32,10 @@ missing() {
 
 case ${1-} in
 '') want="$BUILD $RUN" ;;
+build) want="$BUILD" ;;
 test) want="$BUILD $RUN $TEST" ;;
 bench) want="$BUILD $RUN $BENCH" ;;
-*) say "not understood: $1; usage: deps.sh [test|bench]"; exit 2 ;;
+*) say "not understood: $1; usage: deps.sh [build|test|bench]"; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
