@@ -19,6 +19,7 @@ struct digest {
 
 struct key {
 	bool set;
+	bool is_short; /* it could be found by trying, and is held to the limit itself */
 	struct digest digest;
 	char print[2 * PRINT_BYTES + 1]; /* the token's fingerprint */
 };
@@ -26,9 +27,14 @@ struct key {
 struct auth {
 	struct key keys[ROLE_ADMIN + 1];
 	struct login_limit *limit;
+	int64_t wrong_logged;
+	unsigned wrong_held_back;
 };
 
-static const char *const role_names[] = {[ROLE_VIEWER] = "viewer", [ROLE_ADMIN] = "admin"};
+const char *role_name(enum role role)
+{
+	return role == ROLE_ADMIN ? "admin" : role == ROLE_VIEWER ? "viewer" : "none";
+}
 
 /* Digests are of one length, so that comparing them tells nothing about the token's. */
 static struct digest digest_of(const char *token)
@@ -47,6 +53,7 @@ static void key_set(struct key *k, const char *token)
 	if (!token)
 		return;
 	k->set = true;
+	k->is_short = strlen(token) < SHORT_BYTES;
 	k->digest = digest_of(token);
 	SHA256(k->digest.bytes, sizeof(k->digest), again.bytes);
 	for (int i = 0; i < PRINT_BYTES; i++)
@@ -112,23 +119,35 @@ enum role auth_peek(const struct auth *a, const struct httpd_request *r)
 	return token ? role : ROLE_NONE;
 }
 
+static void tell_wrong(struct auth *a, const char *client)
+{
+	if (!log_due(&a->wrong_logged, &a->wrong_held_back))
+		return;
+	log_warn("a wrong token was tried", LOG_STR("client", client), LOG_INT("suppressed", a->wrong_held_back));
+	a->wrong_held_back = 0;
+}
+
 struct login auth_login(struct auth *a, struct httpd_request *r)
 {
 	const char *client = httpd_client(r);
-	struct login l = {.role = ROLE_NONE, .tried = token_of(r) != NULL};
+	struct login l = {.role = auth_peek(a, r), .tried = token_of(r) != NULL};
 	int64_t now = clock_ms();
 
 	if (!l.tried)
 		return l;
-	l.wait_ms = login_limit_wait(a->limit, client, now);
-	if (l.wait_ms)
+	if (l.role == ROLE_NONE || a->keys[l.role].is_short)
+		l.wait_ms = login_limit_wait(a->limit, client, now);
+	if (l.role == ROLE_NONE)
+		tell_wrong(a, client);
+	if (l.wait_ms) {
+		l.role = ROLE_NONE;
 		return l;
-	l.role = auth_peek(a, r);
+	}
 	if (l.role == ROLE_NONE) {
 		login_limit_wrong(a->limit, client, now);
 		return l;
 	}
 	login_limit_right(a->limit, client, now);
-	l.actor = arena_printf(httpd_arena(r), "%s:%s@%s", role_names[l.role], a->keys[l.role].print, client);
+	l.actor = arena_printf(httpd_arena(r), "%s:%s@%s", role_name(l.role), a->keys[l.role].print, client);
 	return l;
 }
