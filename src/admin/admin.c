@@ -8,6 +8,7 @@
 #include "shoal/admin/api.h"
 #include "shoal/admin/auth.h"
 #include "shoal/admin/events.h"
+#include "shoal/admin/history.h"
 #include "shoal/admin/roster.h"
 #include "shoal/base/args.h"
 #include "shoal/base/clock.h"
@@ -127,6 +128,7 @@ static void open_servers(struct admin *ad)
 		    api->loop,
 		    &(struct redis_opts){.url = ad->urls[i], .label = "queue", .timeout_ms = REDIS_TIMEOUT_MS});
 	api->roster = roster_open(api);
+	api->history = history_open();
 	api->events = events_open(api);
 }
 
@@ -142,6 +144,7 @@ static void close_servers(struct api *api)
 		redis_close(api->shards[i]);
 	redis_close(api->cache);
 	events_close(api->events);
+	history_close(api->history);
 	roster_close(api->roster);
 	pg_close(api->pg);
 }

@@ -8,7 +8,7 @@
 #include "shoal/admin/routes.h"
 #include "shoal/admin/visitor.h"
 
-#define PREFIX "/api/"
+#define PREFIX "/api"
 
 struct route {
 	const char *method;
@@ -17,16 +17,28 @@ struct route {
 	void (*fn)(struct visitor *v);
 };
 
-/* Who the caller is, for a page that shows only what they may do. */
+/* Who the caller is, for a page that shows only what they may do; and the bots there are. */
 static void session_look(struct visitor *v)
 {
 	json_begin_obj(&v->json);
-	json_kv_str(&v->json, "role", v->role == ROLE_ADMIN ? "admin" : "viewer");
+	json_kv_str(&v->json, "role", role_name(v->role));
+	json_key(&v->json, "bots");
+	json_begin_arr(&v->json);
+	for (const char *bot = v->api->conf->bots; bot && *bot; bot += bot[0] == ',') {
+		size_t len = strcspn(bot, ",");
+
+		json_put_span(&v->json, (struct span){bot, len});
+		bot += len;
+	}
+	json_end_arr(&v->json);
 	json_end_obj(&v->json);
 	visitor_send(v, 200);
 }
 
+static void routes_list(struct visitor *v);
+
 static const struct route routes[] = {
+    {"GET", "/api", ROLE_VIEWER, routes_list},
     {"GET", "/api/session", ROLE_VIEWER, session_look},
     {"GET", "/api/analytics/start-codes", ROLE_VIEWER, codes_list},
     {"POST", "/api/analytics/start-codes", ROLE_ADMIN, codes_add},
@@ -34,11 +46,13 @@ static const struct route routes[] = {
     {"DELETE", "/api/analytics/start-codes/{code}", ROLE_ADMIN, codes_remove},
     {"GET", "/api/analytics/users", ROLE_VIEWER, users_list},
     {"GET", "/api/queue", ROLE_VIEWER, queue_look},
+    {"GET", "/api/queue/lanes", ROLE_VIEWER, lanes_list},
     {"POST", "/api/queue/pause", ROLE_ADMIN, queue_pause_it},
     {"POST", "/api/queue/resume", ROLE_ADMIN, queue_resume_it},
     {"GET", "/api/workers", ROLE_VIEWER, workers_list},
     {"GET", "/api/performance", ROLE_VIEWER, performance_look},
     {"GET", "/api/events", ROLE_VIEWER, events_watch},
+    {"GET", "/api/history", ROLE_VIEWER, history_look},
     {"GET", "/api/cache", ROLE_VIEWER, caches_look},
     {"POST", "/api/cache/{name}/invalidate", ROLE_ADMIN, caches_invalidate_it},
     {"POST", "/api/cache/{name}/reload", ROLE_ADMIN, caches_reload_it},
@@ -46,8 +60,23 @@ static const struct route routes[] = {
     {"GET", "/api/dead/{id}", ROLE_VIEWER, dead_show},
     {"POST", "/api/dead/{id}/retry", ROLE_ADMIN, dead_retry_it},
     {"DELETE", "/api/dead/{id}", ROLE_ADMIN, dead_drop_it},
+    {"GET", "/api/audit", ROLE_VIEWER, audit_list},
 };
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
+
+static void routes_list(struct visitor *v)
+{
+	json_begin_arr(&v->json);
+	for (size_t i = 0; i < NROUTES; i++) {
+		json_begin_obj(&v->json);
+		json_kv_str(&v->json, "method", routes[i].method);
+		json_kv_str(&v->json, "path", routes[i].path);
+		json_kv_str(&v->json, "role", role_name(routes[i].role));
+		json_end_obj(&v->json);
+	}
+	json_end_arr(&v->json);
+	visitor_send(v, 200);
+}
 
 /* *param: what stands where the braces are; ptr NULL where there are none. */
 static bool fits(const char *pattern, const char *path, struct span *param)
@@ -117,11 +146,18 @@ static bool let_in(struct visitor *v, const struct route *route)
 	return false;
 }
 
+static bool is_api(const char *path)
+{
+	size_t len = strlen(PREFIX);
+
+	return strncmp(path, PREFIX, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
 bool admin_wants_body(void *arg, const struct httpd_request *r)
 {
 	const struct api *api = arg;
 
-	return span_starts(span_of(httpd_path(r)), PREFIX) && auth_peek(api->auth, r) != ROLE_NONE;
+	return is_api(httpd_path(r)) && auth_peek(api->auth, r) != ROLE_NONE;
 }
 
 void admin_handle(void *arg, struct httpd_request *r)
@@ -130,7 +166,7 @@ void admin_handle(void *arg, struct httpd_request *r)
 	const struct route *route;
 	const char *allow;
 
-	if (!span_starts(span_of(httpd_path(r)), PREFIX)) {
+	if (!is_api(httpd_path(r))) {
 		if (page_serve(v))
 			return;
 		visitor_refuse(v, 404, "not_found", "there is no such path");

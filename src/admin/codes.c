@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+enum { LIMIT = 100, LIMIT_MAX = 1000, Q_BYTES = 128 };
+
 #define FIELDS "code persona description active max_uses expires_at"
 #define READ_ONLY " user_count created_at" /* who sends back what was got may leave them in */
 
@@ -19,18 +21,91 @@ static const struct cell_column columns[] = {
 
 /* --- list */
 
-static void on_list(struct visitor *v, const PGresult *rows)
+static void put_rows(struct visitor *v, const PGresult *rows, int n)
 {
 	json_begin_arr(&v->json);
-	for (int row = 0; row < PQntuples(rows); row++)
+	for (int row = 0; row < n; row++)
 		visitor_put_row(v, rows, row, columns);
 	json_end_arr(&v->json);
+}
+
+static void on_list(struct visitor *v, const PGresult *rows)
+{
+	put_rows(v, rows, PQntuples(rows));
 	visitor_send(v, 200);
+}
+
+/* Of codes: those that most people came by first, or by name. */
+struct page {
+	int64_t limit;
+	bool most_first;
+	const char *after; /* a code; NULL: from the start */
+	int64_t after_place;
+};
+
+/* The body is the same array as of all codes; what else there is to say stands in headers. A cursor is PLACE:CODE. */
+static void on_page(struct visitor *v, const PGresult *rows)
+{
+	const struct page *p = v->state;
+	const char *headers[] = {"X-Total-Count",
+	                         PQgetvalue(rows, 0, PQfnumber(rows, "total")),
+	                         "X-Total-Users",
+	                         PQgetvalue(rows, 0, PQfnumber(rows, "people")),
+	                         NULL,
+	                         NULL,
+	                         NULL};
+	int n = PQntuples(rows), code = PQfnumber(rows, "code");
+
+	if (n > p->limit) {
+		n = (int)p->limit;
+		headers[4] = "X-Next-Cursor";
+		headers[5] = arena_printf(v->a, "%s:%s",
+		                          p->most_first ? PQgetvalue(rows, n - 1, PQfnumber(rows, "user_count")) : "0",
+		                          PQgetvalue(rows, n - 1, code));
+	}
+	put_rows(v, rows, PQgetisnull(rows, 0, code) ? 0 : n);
+	visitor_send_with(v, 200, headers);
+}
+
+/* False: it was refused. */
+static bool read_page(struct visitor *v, struct page *p)
+{
+	const char *cursor = httpd_query(v->r, "cursor"), *order = httpd_query(v->r, "order"), *colon;
+
+	*p = (struct page){.most_first = order && strcmp(order, "users") == 0};
+	if (order && !p->most_first && strcmp(order, "code") != 0) {
+		visitor_invalid(v, "order", "order must be code or users");
+		return false;
+	}
+	if (cursor && *cursor) {
+		colon = strchr(cursor, ':');
+		p->after = colon ? colon + 1 : NULL;
+		if (!colon || !span_i64((struct span){cursor, (size_t)(colon - cursor)}, &p->after_place) ||
+		    rule_code(v->a, p->after)) {
+			visitor_invalid(v, "cursor", "it is no cursor: X-Next-Cursor of the answer before is one");
+			return false;
+		}
+	}
+	return visitor_query_i64(v, "limit", 1, LIMIT_MAX, LIMIT, &p->limit);
 }
 
 void codes_list(struct visitor *v)
 {
-	visitor_sql(v, "code_counts", NULL, on_list);
+	static const char *const names[] = {"limit", "cursor", "order", "q"};
+	struct page *p = arena_new(v->a, struct page);
+	bool whole = true;
+	struct span q;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		whole = whole && !httpd_query(v->r, names[i]);
+	v->state = p;
+	if (whole)
+		visitor_sql(v, "code_counts", NULL, on_list);
+	else if (read_page(v, p) && visitor_query_text(v, "q", Q_BYTES, &q))
+		visitor_sql(v, "codes_page",
+		            PARAMS(span_of(p->after), visitor_number(v, p->after_place), visitor_number(v, p->limit),
+		                   p->most_first ? SPAN("t") : SPAN("f"), q.len ? q : (struct span){0}),
+		            on_page);
 }
 
 /* --- what is wished */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIMIT = 50, LIMIT_MAX = 500 };
+enum { LIMIT = 50, LIMIT_MAX = 500, BOT_BYTES = 255 };
 
 /* --- ids: "SHARD:ID"; where there is one shard, "ID" will do */
 
@@ -87,6 +87,7 @@ struct found {
 struct listing {
 	size_t limit;
 	struct place after; /* id NULL: from the start */
+	const char *bot;    /* NULL: of all */
 	unsigned left;      /* shards that have not told all that is wanted */
 	bool more;          /* than the limit */
 	int64_t total;
@@ -164,7 +165,7 @@ static void ask_letters(struct visitor *v, unsigned shard, const char *cursor)
 	const struct listing *l = v->state;
 	struct queue_call **calls = arena_array(v->a, struct queue_call *, v->api->nshards);
 
-	calls[shard] = dead_list_call(v->a, shard, false, NULL, cursor, l->limit - l->of[shard]);
+	calls[shard] = dead_list_call(v->a, shard, false, l->bot, cursor, l->limit - l->of[shard]);
 	shards_ask(v->api, v->a, calls, on_letters, v);
 }
 
@@ -197,10 +198,13 @@ void dead_list(struct visitor *v)
 {
 	struct listing *l = arena_new(v->a, struct listing);
 	const char *cursor = httpd_query(v->r, "cursor");
+	struct span bot; /* any: a bot that nobody knows is a reason to die */
 	int64_t limit;
 
-	if (!visitor_query_i64(v, "limit", 1, LIMIT_MAX, LIMIT, &limit))
+	if (!visitor_query_i64(v, "limit", 1, LIMIT_MAX, LIMIT, &limit) ||
+	    !visitor_query_text(v, "bot", BOT_BYTES, &bot))
 		return;
+	l->bot = bot.len ? bot.ptr : NULL;
 	if (cursor && *cursor && !place_of(v, cursor, &l->after)) {
 		visitor_invalid(v, "cursor",
 		                arena_printf(v->a, "%s is no cursor: next_cursor is one", shown(v->a, cursor)));

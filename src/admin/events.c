@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shoal/admin/history.h"
 #include "shoal/admin/performance.h"
 #include "shoal/admin/queue.h"
 #include "shoal/admin/routes.h"
@@ -11,6 +12,7 @@
 #include "shoal/base/clock.h"
 
 enum { WATCHERS_MAX = 64, TICK_MS = 1000, TEXT_MAX = 1 << 20 };
+enum { IDLE_MS = HISTORY_STEP_MS };
 
 struct events {
 	struct api *api;
@@ -22,6 +24,7 @@ struct events {
 	unsigned left;
 	struct arena a;                     /* of the question */
 	struct buf queue, workers, latency; /* what came of it, as JSON; empty: nothing */
+	struct sample sample;               /* and as numbers */
 };
 
 /* --- who watches */
@@ -54,7 +57,7 @@ void events_watch(struct visitor *v)
 		return;
 	}
 	e->watchers[e->n++] = visitor_stream(v, "text/event-stream");
-	if (!timer_armed(&e->tick) && e->left == 0)
+	if (e->n == 1 && e->left == 0)
 		timer_set(&e->tick, 0);
 }
 
@@ -84,6 +87,7 @@ static void tell(struct events *e)
 	put_or_null(&out, "queue", &e->queue);
 	put_or_null(&out, "workers", &e->workers);
 	put_or_null(&out, "latency", &e->latency);
+	json_kv_bool(&out, "postgres", pg_up(e->api->pg));
 	json_end_obj(&out);
 	buf_adds(&text, "\n\n");
 	if (!text.failed)
@@ -95,10 +99,11 @@ static void one_answered(struct events *e)
 {
 	if (--e->left > 0)
 		return;
+	history_add(e->api->history, &e->sample);
 	tell(e);
 	arena_release(&e->a);
-	if (e->n > 0 && !e->ended)
-		timer_set(&e->tick, TICK_MS);
+	if (!e->ended)
+		timer_set(&e->tick, e->n > 0 ? TICK_MS : IDLE_MS);
 }
 
 static void on_numbers(void *arg, const struct shard_numbers *v)
@@ -109,6 +114,7 @@ static void on_numbers(void *arg, const struct shard_numbers *v)
 
 	buf_clear(&e->queue);
 	if (shards_sum(e->api, v, &total) > 0) {
+		history_of_queue(&e->sample, &total);
 		json_writer_init(&out, &e->queue);
 		json_begin_obj(&out);
 		queue_put_numbers(&out, &total);
@@ -172,9 +178,7 @@ static void put_latency(struct events *e, const struct performance *p)
 
 	json_writer_init(&out, &e->latency);
 	json_begin_obj(&out);
-	json_kv_i64(&out, "window_seconds", p->window_s);
-	json_kv_i64(&out, "count", (int64_t)latency_count(&p->all));
-	performance_put_quantiles(&out, &p->all);
+	performance_put(&out, p);
 	json_end_obj(&out);
 }
 
@@ -185,8 +189,11 @@ static void on_alive(void *arg, enum err err, const struct roster_answer *answer
 	buf_clear(&e->workers);
 	buf_clear(&e->latency);
 	if (err == ERR_OK) {
+		const struct performance *p = performance_of(answer, &e->a);
+
 		put_workers(e, &answer->alive);
-		put_latency(e, performance_of(answer, &e->a));
+		put_latency(e, p);
+		history_of_workers(&e->sample, rate_of(&answer->alive), sum_of(&answer->alive, "in_flight"), &p->all);
 	}
 	one_answered(e);
 }
@@ -196,6 +203,7 @@ static void on_tick(void *arg)
 	struct events *e = arg;
 
 	e->left = 2;
+	e->sample = sample_none();
 	shards_numbers(e->api, &e->a, on_numbers, e);
 	roster_ask(e->api->roster, &e->a, on_alive, e);
 }
@@ -212,6 +220,7 @@ struct events *events_open(struct api *api)
 	buf_init(&e->workers, TEXT_MAX);
 	buf_init(&e->latency, TEXT_MAX);
 	timer_init(&e->tick, api->loop, on_tick, e);
+	timer_set(&e->tick, 0);
 	return e;
 }
 

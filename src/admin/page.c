@@ -5,38 +5,39 @@
 
 #include "shoal/base/embed.h"
 
+#define FOLDER "admin/web"
+
 static const struct {
-	const char *path, *file, *type;
-} files[] = {
-    {"/", "admin/web/index.html", "text/html; charset=utf-8"},
-    {"/style.css", "admin/web/style.css", "text/css; charset=utf-8"},
-    {"/app.js", "admin/web/app.js", "text/javascript; charset=utf-8"},
-    {"/api.js", "admin/web/api.js", "text/javascript; charset=utf-8"},
-    {"/caches.js", "admin/web/caches.js", "text/javascript; charset=utf-8"},
-    {"/chart.js", "admin/web/chart.js", "text/javascript; charset=utf-8"},
-    {"/codes.js", "admin/web/codes.js", "text/javascript; charset=utf-8"},
-    {"/dead.js", "admin/web/dead.js", "text/javascript; charset=utf-8"},
-    {"/dom.js", "admin/web/dom.js", "text/javascript; charset=utf-8"},
-    {"/live.js", "admin/web/live.js", "text/javascript; charset=utf-8"},
-    {"/people.js", "admin/web/people.js", "text/javascript; charset=utf-8"},
-    {"/icon.svg", "admin/web/icon.svg", "image/svg+xml"},
+	const char *ending, *type;
+} types[] = {
+    {".html", "text/html; charset=utf-8"},
+    {".css", "text/css; charset=utf-8"},
+    {".js", "text/javascript; charset=utf-8"},
+    {".svg", "image/svg+xml"},
 };
+
+static const char *type_of(const char *path)
+{
+	const char *ending = strrchr(path, '.');
+
+	for (size_t i = 0; ending && i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(ending, types[i].ending) == 0)
+			return types[i].type;
+	return NULL;
+}
 
 bool page_serve(struct visitor *v)
 {
 	const char *path = httpd_path(v->r), *method = httpd_method(v->r);
+	const char *file = strcmp(path, "/") == 0 ? "/index.html" : path, *type = type_of(file);
+	const struct embed_file *f = type ? embed_find(arena_printf(v->a, "%s%s", FOLDER, file)) : NULL;
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		const struct embed_file *f = strcmp(path, files[i].path) == 0 ? embed_find(files[i].file) : NULL;
-
-		if (!f)
-			continue;
-		v->label = "page";
-		if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
-			visitor_send_file(v, files[i].type, (struct span){f->data, f->len});
-		else
-			visitor_refuse_with(v, 405, "method_not_allowed", "the page can only be read", "Allow", "GET");
-		return true;
-	}
-	return false;
+	if (!f)
+		return false;
+	v->label = "page";
+	if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+		visitor_send_file(v, type, (struct span){f->data, f->len});
+	else
+		visitor_refuse_with(v, 405, "method_not_allowed", "the page can only be read", "Allow", "GET");
+	return true;
 }

@@ -67,6 +67,7 @@ struct performance *performance_of(const struct roster_answer *answer, struct ar
 {
 	struct performance *p = arena_new(a, struct performance);
 
+	p->bots.v = arena_array(a, struct performance_line *, PERFORMANCE_LINES);
 	p->commands.v = arena_array(a, struct performance_line *, PERFORMANCE_LINES);
 	p->stages.v = arena_array(a, struct performance_line *, PERFORMANCE_LINES);
 	for (size_t i = 0; i < answer->alive.n; i++) {
@@ -77,8 +78,13 @@ struct performance *performance_of(const struct roster_answer *answer, struct ar
 		add_lines(&p->stages, json_arr(told, "stages"), a);
 		(void)json_i64(told, "window_s", &p->window_s);
 	}
-	for (size_t i = 0; i < p->commands.n; i++)
-		latency_merge(&p->all, &p->commands.v[i]->took);
+	for (size_t i = 0; i < p->commands.n; i++) {
+		const struct performance_line *l = p->commands.v[i];
+
+		latency_merge(&p->all, &l->took);
+		latency_merge(&line_of(&p->bots, l->bot, "", a)->took, &l->took); /* no more bots than commands */
+	}
+	sort(&p->bots);
 	sort(&p->commands);
 	sort(&p->stages);
 	return p;
@@ -86,7 +92,8 @@ struct performance *performance_of(const struct roster_answer *answer, struct ar
 
 /* --- telling */
 
-void performance_put_quantiles(struct json_writer *out, const struct latency *l)
+/* Members of an object; null of nothing. */
+static void put_quantiles(struct json_writer *out, const struct latency *l)
 {
 	static const struct {
 		const char *name;
@@ -103,6 +110,7 @@ void performance_put_quantiles(struct json_writer *out, const struct latency *l)
 	}
 }
 
+/* what: NULL where the bot is all there is to say. */
 static void put_lines(struct json_writer *out, const char *name, const char *what, const struct performance_lines *l)
 {
 	json_key(out, name);
@@ -110,12 +118,21 @@ static void put_lines(struct json_writer *out, const char *name, const char *wha
 	for (size_t i = 0; i < l->n; i++) {
 		json_begin_obj(out);
 		json_kv_str(out, "bot", l->v[i]->bot);
-		json_kv_str(out, what, l->v[i]->name);
+		if (what)
+			json_kv_str(out, what, l->v[i]->name);
 		json_kv_i64(out, "count", (int64_t)latency_count(&l->v[i]->took));
-		performance_put_quantiles(out, &l->v[i]->took);
+		put_quantiles(out, &l->v[i]->took);
 		json_end_obj(out);
 	}
 	json_end_arr(out);
+}
+
+void performance_put(struct json_writer *out, const struct performance *p)
+{
+	json_kv_i64(out, "window_seconds", p->window_s);
+	json_kv_i64(out, "count", (int64_t)latency_count(&p->all));
+	put_quantiles(out, &p->all);
+	put_lines(out, "bots", NULL, &p->bots);
 }
 
 static void on_alive(void *arg, enum err err, const struct roster_answer *answer)
@@ -129,10 +146,8 @@ static void on_alive(void *arg, enum err err, const struct roster_answer *answer
 	}
 	p = performance_of(answer, v->a);
 	json_begin_obj(&v->json);
-	json_kv_i64(&v->json, "window_seconds", p->window_s);
 	json_kv_i64(&v->json, "workers", (int64_t)answer->alive.n);
-	json_kv_i64(&v->json, "count", (int64_t)latency_count(&p->all));
-	performance_put_quantiles(&v->json, &p->all);
+	performance_put(&v->json, p);
 	put_lines(&v->json, "commands", "command", &p->commands);
 	put_lines(&v->json, "stages", "stage", &p->stages);
 	json_end_obj(&v->json);

@@ -1,8 +1,6 @@
 /* /api/analytics/users: people, the newest first, with what they wrote lately. */
 #include "shoal/admin/routes.h"
 
-#include <string.h>
-
 enum { LIMIT = 50, LIMIT_MAX = 200, OFFSET_MAX = 1000000, Q_BYTES = 128 };
 
 static const struct cell_column columns[] = {
@@ -48,26 +46,14 @@ static void on_page(struct visitor *v, const PGresult *rows)
 	visitor_send(v, 200);
 }
 
-/* How people write it: blanks around it, @ before a user name. False: it was refused. */
+/* How people write a user name: with @ before it. False: it was refused. */
 static bool read_q(struct visitor *v, struct span *out)
 {
-	const char *q = httpd_query(v->r, "q");
-	struct span s = span_of(q);
-
-	while (s.len && strchr(" \t@", s.ptr[0]))
-		s = (struct span){s.ptr + 1, s.len - 1};
-	while (s.len && strchr(" \t", s.ptr[s.len - 1]))
-		s.len--;
-	*out = arena_span(v->a, s);
-	if (s.len <= Q_BYTES && utf8_valid(s))
-		return true;
-	visitor_invalid(v, "q", arena_printf(v->a, "q must be UTF-8, and have %d bytes at most", Q_BYTES));
-	return false;
-}
-
-static struct span number(struct visitor *v, int64_t n)
-{
-	return span_of(arena_printf(v->a, "%lld", (long long)n));
+	if (!visitor_query_text(v, "q", Q_BYTES, out))
+		return false;
+	while (out->len && (*out->ptr == '@' || *out->ptr == ' '))
+		*out = (struct span){out->ptr + 1, out->len - 1};
+	return true;
 }
 
 void users_list(struct visitor *v)
@@ -81,12 +67,15 @@ void users_list(struct visitor *v)
 	    !visitor_query_i64(v, "cursor", 1, INT64_MAX, 0, &p->after) ||
 	    !visitor_query_i64(v, "offset", 0, OFFSET_MAX, 0, &p->offset) || !read_q(v, &p->begins))
 		return;
-	after = p->after ? number(v, p->after) : (struct span){0};
+	after = p->after ? visitor_number(v, p->after) : (struct span){0};
 	if (span_i64(p->begins, &id))
-		telegram_id = number(v, id);
+		telegram_id = visitor_number(v, id);
 	if (p->begins.len)
-		visitor_sql(v, "users_search",
-		            PARAMS(after, number(v, p->limit), number(v, p->offset), p->begins, telegram_id), on_page);
+		visitor_sql(
+		    v, "users_search",
+		    PARAMS(after, visitor_number(v, p->limit), visitor_number(v, p->offset), p->begins, telegram_id),
+		    on_page);
 	else
-		visitor_sql(v, "users_page", PARAMS(after, number(v, p->limit), number(v, p->offset)), on_page);
+		visitor_sql(v, "users_page", PARAMS(after, visitor_number(v, p->limit), visitor_number(v, p->offset)),
+		            on_page);
 }

@@ -6,10 +6,12 @@
 
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
+#include "shoal/base/siphash.h"
 #include "shoal/store/rules.h"
 #include "shoal/store/sql.h"
 
-enum { ANSWER_MAX = 16 << 20, RETRY_MS = 2000 };
+/* 100,000 start codes with long descriptions are some 30 MB. */
+enum { ANSWER_MAX = 64 << 20, RETRY_MS = 2000 };
 
 struct visitor *visitor_new(struct api *api, struct httpd_request *r)
 {
@@ -31,23 +33,63 @@ static void count(const struct visitor *v, int status)
 	series_add(SERIES(v->api->requests, v->label, word), 1);
 }
 
+static bool is_reading(const struct visitor *v)
+{
+	const char *method = httpd_method(v->r);
+
+	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
 static void reply(struct visitor *v, int status, const char *const *headers)
 {
 	struct buf out = v->out;
 
 	ENSURE(!out.failed);
 	count(v, status);
-	httpd_reply(v->r, status, status == 204 ? NULL : "application/json", out.len ? buf_span(&out) : SPAN(""),
-	            headers);
+	httpd_reply(v->r, status, status == 204 || status == 304 ? NULL : "application/json",
+	            out.len ? buf_span(&out) : SPAN(""), headers);
 	buf_release(&out);
+}
+
+/* The same for the same answer, from whichever server of the fleet: so the seed is none. */
+static const char *tag_of(struct visitor *v)
+{
+	static const struct siphash_seed seed = {{0, 0}};
+
+	return arena_printf(v->a, "\"%016llx\"", (unsigned long long)siphash(&seed, buf_span(&v->out)));
+}
+
+/* Who asks again has the answer already, as If-None-Match says. */
+static void send_tagged(struct visitor *v, const char *const *more)
+{
+	const char *seen = httpd_header(v->r, "If-None-Match");
+	const char *headers[10] = {"ETag", tag_of(v)};
+
+	for (size_t i = 0; more && more[i]; i++) {
+		ENSURE(i + 3 < sizeof(headers) / sizeof(headers[0]));
+		headers[i + 2] = more[i];
+	}
+	if (seen && strstr(seen, headers[1])) {
+		buf_clear(&v->out);
+		reply(v, 304, headers);
+	} else {
+		reply(v, 200, headers);
+	}
+}
+
+void visitor_send_with(struct visitor *v, int status, const char *const *headers)
+{
+	if (v->out.failed)
+		visitor_refuse(v, 500, "too_long", "the answer is too long: ask for it in pages");
+	else if (status == 200 && is_reading(v))
+		send_tagged(v, headers);
+	else
+		reply(v, status, headers);
 }
 
 void visitor_send(struct visitor *v, int status)
 {
-	if (v->out.failed)
-		visitor_refuse(v, 500, "too_long", "the answer is too long");
-	else
-		reply(v, status, NULL);
+	visitor_send_with(v, status, NULL);
 }
 
 void visitor_send_file(struct visitor *v, const char *content_type, struct span body)
@@ -153,6 +195,21 @@ bool visitor_query_i64(struct visitor *v, const char *name, int64_t least, int64
 	return false;
 }
 
+bool visitor_query_text(struct visitor *v, const char *name, size_t most, struct span *out)
+{
+	struct span s = span_of(httpd_query(v->r, name));
+
+	while (s.len && strchr(" \t", s.ptr[0]))
+		s = (struct span){s.ptr + 1, s.len - 1};
+	while (s.len && strchr(" \t", s.ptr[s.len - 1]))
+		s.len--;
+	*out = arena_span(v->a, s);
+	if (s.len <= most && utf8_valid(s))
+		return true;
+	visitor_invalid(v, name, arena_printf(v->a, "%s must be UTF-8, and have %zu bytes at most", name, most));
+	return false;
+}
+
 static bool is_among(const char *name, const char *names)
 {
 	size_t len = strlen(name);
@@ -247,6 +304,11 @@ void visitor_sql(struct visitor *v, const char *statement, const struct pg_param
 	pg_exec(v->api->pg, sql_get(statement), params, on_rows, q);
 }
 
+struct span visitor_number(struct visitor *v, int64_t n)
+{
+	return span_of(arena_printf(v->a, "%lld", (long long)n));
+}
+
 static struct span cell(const PGresult *rows, int row, const char *column)
 {
 	int col = PQfnumber(rows, column);
@@ -303,13 +365,18 @@ void visitor_put_row(struct visitor *v, const PGresult *rows, int row, const str
 	json_end_obj(&v->json);
 }
 
-void visitor_kv_time(struct visitor *v, const char *name, int64_t wall_ms)
+void visitor_put_time(struct visitor *v, int64_t wall_ms)
 {
-	json_key(&v->json, name);
 	if (wall_ms >= 0)
 		put_time(&v->json, wall_ms);
 	else
 		json_put_null(&v->json);
+}
+
+void visitor_kv_time(struct visitor *v, const char *name, int64_t wall_ms)
+{
+	json_key(&v->json, name);
+	visitor_put_time(v, wall_ms);
 }
 
 void visitor_kv_span(struct visitor *v, const char *name, struct span s)

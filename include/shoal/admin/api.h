@@ -21,6 +21,7 @@ struct api {
 	struct cache_load *load;     /* which reads them whole */
 	struct cache_fences *fences; /* and those who wait for the fleet */
 	struct roster *roster;       /* who works */
+	struct history *history;     /* what they did lately */
 	struct events *events;       /* and who watches them */
 	struct metric *requests;     /* shoal_admin_requests_total */
 	bool closing;                /* nothing more is asked of Redis */

@@ -1,7 +1,10 @@
-/* GET /api/events: server-sent events, one a second, the same for all who watch; while nobody does, nothing is asked.
+/* GET /api/events: server-sent events, one a second, the same for all who watch. While nobody does, the servers are
+ * asked only once in five seconds, for the history (history.h).
  *
  *   event: tick
- *   data: {"at","queue":{...}|null,"workers":{...}|null,"latency":{...}|null}      null: Redis did not say */
+ *   data: {"at","queue":{...}|null,"workers":{...}|null,"latency":{...}|null,"postgres":true|false}
+ *
+ * null: Redis did not say; postgres: whether this server reaches it. */
 #ifndef SHOAL_ADMIN_EVENTS_H
 #define SHOAL_ADMIN_EVENTS_H
 

@@ -19,14 +19,14 @@ struct performance_lines {
 };
 
 struct performance {
-	int64_t window_s; /* that the counts are of */
-	struct performance_lines commands, stages;
-	struct latency all; /* of all updates */
+	int64_t window_s;                                /* that the counts are of */
+	struct performance_lines bots, commands, stages; /* a bot's line is of all its commands, and has no name */
+	struct latency all;                              /* of all updates */
 };
 
 /* Added up, in the arena. What makes no sense is left out. */
 struct performance *performance_of(const struct roster_answer *answer, struct arena *a);
-/* "p50_ms", "p95_ms" and "p99_ms", members of an object; null of nothing. */
-void performance_put_quantiles(struct json_writer *out, const struct latency *l);
+/* Members of an object: "window_seconds", "count", "p50_ms", "p95_ms", "p99_ms", and "bots" with the same of each. */
+void performance_put(struct json_writer *out, const struct performance *p);
 
 #endif

@@ -10,8 +10,10 @@ void codes_set(struct visitor *v);
 void codes_remove(struct visitor *v);
 
 void users_list(struct visitor *v);
+void audit_list(struct visitor *v);
 
 void queue_look(struct visitor *v);
+void lanes_list(struct visitor *v);
 void queue_pause_it(struct visitor *v);
 void queue_resume_it(struct visitor *v);
 
@@ -19,6 +21,7 @@ void workers_list(struct visitor *v);
 void performance_look(struct visitor *v);
 
 void events_watch(struct visitor *v);
+void history_look(struct visitor *v);
 
 void caches_look(struct visitor *v);
 void caches_invalidate_it(struct visitor *v);

@@ -27,8 +27,11 @@ struct visitor *visitor_new(struct api *api, struct httpd_request *r);
 
 /* --- answers */
 
-void visitor_send(struct visitor *v, int status); /* with what v->json has written */
-void visitor_done(struct visitor *v);             /* 204 */
+/* With what v->json has written. What was read (GET, 200) carries an ETag, and is 304 for who has it already. */
+void visitor_send(struct visitor *v, int status);
+/* The same with headers, as of httpd_reply: three at most. */
+void visitor_send_with(struct visitor *v, int status, const char *const *headers);
+void visitor_done(struct visitor *v);                                                  /* 204 */
 void visitor_send_file(struct visitor *v, const char *content_type, struct span body); /* 200 */
 /* 200 with a stream (httpd.h), which is the caller's to end; v is of no more use. */
 struct httpd_request *visitor_stream(struct visitor *v, const char *content_type);
@@ -50,6 +53,9 @@ void visitor_failed(struct visitor *v, enum err err, const char *who);
 /* A whole number of the query within least..most, or `otherwise` where it is not given. False: it was refused. */
 bool visitor_query_i64(struct visitor *v, const char *name, int64_t least, int64_t most, int64_t otherwise,
                        int64_t *out) __attribute__((warn_unused_result));
+/* A text of the query without the blanks around it; empty where it is not given. False: it was refused. */
+bool visitor_query_text(struct visitor *v, const char *name, size_t most, struct span *out)
+    __attribute__((warn_unused_result));
 /* The body as an object, with no other names than these, separated by spaces; an empty body is an empty object. NULL:
  * it was refused. */
 const cJSON *visitor_body(struct visitor *v, const char *names);
@@ -59,6 +65,7 @@ const cJSON *visitor_body(struct visitor *v, const char *names);
 /* fn comes with the rows, which live as long as the request; all else is answered here. */
 typedef void visitor_rows_fn(struct visitor *v, const PGresult *rows);
 void visitor_sql(struct visitor *v, const char *statement, const struct pg_params *params, visitor_rows_fn *fn);
+struct span visitor_number(struct visitor *v, int64_t n); /* as a parameter */
 
 /* Columns by name. */
 int64_t visitor_cell_i64(const PGresult *rows, const char *column); /* of row 0, not NULL */
@@ -71,6 +78,7 @@ struct cell_column {
 void visitor_put_row(struct visitor *v, const PGresult *rows, int row, const struct cell_column *columns);
 
 /* A time, null where it is below 0. */
+void visitor_put_time(struct visitor *v, int64_t wall_ms);
 void visitor_kv_time(struct visitor *v, const char *name, int64_t wall_ms);
 void visitor_kv_span(struct visitor *v, const char *name, struct span s); /* ptr NULL: null */
 
