@@ -1,6 +1,9 @@
 // Start codes: who came by which, and making, changing and removing them.
-import { api, part } from "./api.js";
-import { action, ask, confirm, h, number, table, time, toast } from "./dom.js";
+import { api, part, query } from "./api.js";
+import { action, ask, badge, closing, confirm, h, meter, number, plural, spoken, time, toast } from "./dom.js";
+import { live } from "./live.js";
+import { choice } from "./overview.js";
+import { table } from "./table.js";
 
 const path = "analytics/start-codes";
 
@@ -66,7 +69,7 @@ async function edit(code) {
 
 	form.addEventListener("submit", save);
 	return ask(code ? `Start code ${code.code}` : "New start code", form, [
-		h("button", { type: "button", onclick: (e) => e.target.closest("dialog").close("") }, "Cancel"),
+		closing("Cancel", ""),
 		h("button", { class: "primary", form: "code-form" }, code ? "Save" : "Make it"),
 	]);
 }
@@ -81,7 +84,7 @@ async function remove(code) {
 	} catch (error) {
 		if (error.code !== "in_use")
 			throw error;
-		if (!await confirm(`Remove ${code.code} with its count?`, `${number(code.user_count)} people came by it, and would be counted no more. To keep the count, make it inactive instead.`, "Remove both"))
+		if (!await confirm(`Remove ${code.code} with its count?`, `${plural(code.user_count, "person", "people")} came by it, and would be counted no more. To keep the count, make it inactive instead.`, "Remove both"))
 			return false;
 		await api("DELETE", `${one}?force=true`);
 	}
@@ -91,25 +94,20 @@ async function remove(code) {
 
 function state(code) {
 	if (!code.active)
-		return h("span", { class: "soft" }, "inactive");
+		return badge("inactive");
 	if (code.expires_at && new Date(code.expires_at) <= new Date())
-		return h("span", { class: "warn" }, "ended");
+		return badge("ended", "warn");
 	if (code.max_uses !== null && code.user_count >= code.max_uses)
-		return h("span", { class: "warn" }, "used up");
-	return h("span", { class: "good" }, "active");
+		return badge("used up", "warn");
+	return badge("active", "good");
 }
 
-export async function codes(view, { admin, refresh }) {
-	const rows = await api("GET", path);
-	const columns = [
-		["Code", (c) => h("code", {}, c.code)],
-		["Persona", (c) => c.persona ?? "default"],
-		["Description", (c) => c.description ?? "–"],
-		["State", state],
-		["People", (c) => number(c.user_count) + (c.max_uses === null ? "" : ` of ${number(c.max_uses)}`), "number"],
-		["Ends", (c) => time(c.expires_at)],
-		["Made", (c) => time(c.created_at)],
-	];
+const wanted = { size: 100, order: "users", q: "" };
+const most = 1000;
+
+export async function codes(view, { admin }) {
+	const box = h("section", { class: "card" }), more = h("div", { class: "bar" });
+	const input = h("input", { id: "codes-q", type: "search", value: wanted.q, maxlength: 100, autocapitalize: "off", spellcheck: "false" });
 
 	async function change(fn, text) {
 		const done = await fn();
@@ -117,15 +115,50 @@ export async function codes(view, { admin, refresh }) {
 			return;
 		if (text)
 			toast(text(done));
-		await refresh();
+		await list.again();
 	}
-	if (admin)
-		columns.push(["", (c) => h("div", { class: "actions" },
+
+	const columns = (top) => [
+		{ title: "Code", cell: (c) => h("code", {}, c.code) },
+		{ title: "Persona", cell: (c) => c.persona ?? "default" },
+		{ title: "Description", cell: (c) => c.description ?? "–", kind: "words" },
+		{ title: "State", cell: state },
+		{ title: "People", kind: "number", cell: (c) => h("span", { class: "load" },
+			number(c.user_count) + (c.max_uses === null ? "" : ` of ${number(c.max_uses)}`), meter(c.user_count, top)) },
+		{ title: "Ends", cell: (c) => c.expires_at ? time(c.expires_at) : "never" },
+		{ title: "Made", cell: (c) => time(c.created_at) },
+		...admin ? [{ title: "", head: spoken("Actions"), kind: "whole", cell: (c) => h("div", { class: "actions" },
 			action("Change", () => change(() => edit(c), (code) => `${code} is changed.`), undefined, `Change ${c.code}`),
-			action("Remove", () => change(() => remove(c)), "danger", `Remove ${c.code}`)), "whole"]);
-	view.append(h("h1", {}, "Start codes"),
-		h("div", { class: "bar" }, admin && action("New code", () => change(() => edit(), (code) => `${code} is made, and works from now on.`), "primary"),
-			action("Look again", refresh)),
-		h("section", { class: "card" }, table(`${number(rows.length)} codes, ${number(rows.reduce((n, c) => n + c.user_count, 0))} people`,
-			columns, rows, "There are no start codes yet.")));
+			action("Remove", () => change(() => remove(c)), "danger", `Remove ${c.code}`)) }] : [],
+	];
+
+	function draw(rows, headers) {
+		const total = Number(headers.get("X-Total-Count")), people = Number(headers.get("X-Total-Users"));
+		more.replaceChildren(...rows.length >= total ? [] : wanted.size < most
+			? [action("Show more", () => { wanted.size = Math.min(wanted.size * 3, most); return list.again(); })]
+			: [h("p", { class: "soft" }, `These are the first ${number(most)}. Search for the others.`)]);
+		return table({
+			name: "codes", rows, key: (c) => c.code, columns: columns(Math.max(...rows.map((c) => c.user_count), 1)),
+			caption: `${rows.length < total ? `${number(rows.length)} of ` : ""}${plural(total, "code")}, ${plural(people, "person", "people")}`,
+			empty: wanted.q ? h("p", {}, "No code is called so.") : [h("p", {}, "There are no start codes yet."),
+				admin && h("p", { class: "soft" }, "A start code is the end of a link: who opens it meets its persona, and is counted.")],
+		});
+	}
+
+	const search = h("form", { role: "search", class: "grow" }, h("label", { for: "codes-q" }, "Part of a code, persona or description"), input);
+	const seek = async () => {
+		wanted.q = input.value.trim();
+		wanted.size = 100;
+		await list.again().catch((error) => toast(error.message, "wrong"));
+	};
+	search.addEventListener("submit", (e) => { e.preventDefault(); seek(); });
+	input.addEventListener("search", seek);
+	view.append(h("div", { class: "head" }, h("h1", {}, "Start codes"),
+		admin && action("New code", () => change(() => edit(), (code) => `${code} is made, and works from now on.`), "primary")),
+	h("div", { class: "bar" }, search, choice("Order", [["users", "Most people first"], ["code", "By name"]], wanted.order, (order) => {
+		wanted.order = order;
+		list.again().catch((error) => toast(error.message, "wrong"));
+	})), box, more);
+	const list = await live(box, 10, () => `${path}${query({ limit: wanted.size, order: wanted.order, q: wanted.q })}`, draw);
+	return list.end;
 }

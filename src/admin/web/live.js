@@ -1,0 +1,70 @@
+// Sections that stay current: asked again while the page is seen, and nobody is about to do something.
+import { ask } from "./api.js";
+import { h, isBusy } from "./dom.js";
+import { renew } from "./table.js";
+
+/* Asks path() again and again, and shows draw(answer) in the box. The first answer is waited for, and what goes wrong with
+ * it is the caller's; later what was there last stays, and says so. Returns { again, end }. */
+export async function live(box, seconds, path, draw) {
+	const stale = h("p", { class: "stale", role: "status", hidden: true }), content = h("div");
+	let seen = null, shown = null, since = Date.now(), timer = 0, over = false, turn = 0;
+
+	async function look(first) {
+		const mine = ++turn, from = path();
+
+		clearTimeout(timer);
+		try {
+			const answer = await ask("GET", from, { seen: shown === from ? seen : null });
+			const said = answer.status === 304 ? null : await answer.json();
+			if (mine !== turn || over)
+				return;
+			since = Date.now();
+			stale.hidden = true;
+			content.classList.remove("old");
+			if (said !== null) {
+				seen = answer.headers.get("ETag");
+				shown = from;
+				renew(content, draw(said, answer.headers));
+			}
+		} catch (error) {
+			if (first || error.status === 401)
+				throw error;
+			stale.hidden = false;
+			stale.textContent = `Not current since ${new Date(since).toLocaleTimeString("en-GB")}: ${error.message}`;
+			content.classList.add("old");
+		} finally {
+			if (mine === turn && !over)
+				timer = setTimeout(tick, seconds * 1000);
+		}
+	}
+
+	function tick() {
+		if (document.hidden || isBusy())
+			timer = setTimeout(tick, document.hidden ? seconds * 1000 : 500);
+		else
+			look(false).catch(() => {});
+	}
+
+	const back = () => document.hidden || tick();
+
+	box.append(stale, content);
+	try {
+		await look(true);
+	} catch (error) {
+		over = true;
+		clearTimeout(timer);
+		throw error;
+	}
+	document.addEventListener("visibilitychange", back);
+	return {
+		again: () => {
+			seen = null;
+			return look(true);
+		},
+		end: () => {
+			over = true;
+			clearTimeout(timer);
+			document.removeEventListener("visibilitychange", back);
+		},
+	};
+}
