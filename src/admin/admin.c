@@ -196,10 +196,10 @@ static void set_cut_off(void *arg)
 static void look(void *arg)
 {
 	struct admin *ad = arg;
-	unsigned open = httpd_open_requests(ad->httpd);
+	bool open = httpd_accepting(ad->httpd) || httpd_open_requests(ad->httpd) > 0;
 
 	/* The last answers are handed over, but not sent before the loop turns again: quiet must last. */
-	ad->quiet = open > 0 ? 0 : ad->quiet + 1;
+	ad->quiet = open ? 0 : ad->quiet + 1;
 	if (ad->quiet < QUIET_LOOKS && clock_ms() < ad->deadline_ms)
 		timer_set(&ad->drain, DRAIN_LOOK_MS);
 	else
@@ -217,7 +217,7 @@ static void on_signal(void *arg, int signum)
 	log_info("draining", LOG_INT("signal", signum));
 	ad->draining = true;
 	ad->deadline_ms = clock_ms() + ad->conf.drain_s * 1000;
-	httpd_stop_accepting(ad->httpd);
+	httpd_wind_down(ad->httpd, ad->conf.drain_s * 500);
 	events_end(ad->api.events);
 	timer_set(&ad->drain, 0);
 }

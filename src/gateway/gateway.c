@@ -48,7 +48,7 @@ struct gateway {
 	struct poller *pollers[POLLERS_MAX];
 	unsigned npollers, polling;
 
-	bool draining;
+	bool draining, retired;
 	int64_t deadline_ms;
 	unsigned quiet; /* looks in a row that found nothing open */
 	struct timer drain;
@@ -140,9 +140,14 @@ static void look(void *arg)
 {
 	struct gateway *g = arg;
 	unsigned open = httpd_open_requests(g->httpd) + intake_under_way(g->intake) + g->polling;
+	bool accepting = httpd_accepting(g->httpd);
 
+	if (!accepting && g->tables && !g->retired) {
+		tables_retire(g->tables);
+		g->retired = true;
+	}
 	/* The last answers are handed over, but not sent before the loop turns again: quiet must last. */
-	g->quiet = open > 0 ? 0 : g->quiet + 1;
+	g->quiet = accepting || open > 0 ? 0 : g->quiet + 1;
 	if (g->quiet < QUIET_LOOKS && clock_ms() < g->deadline_ms) {
 		timer_set(&g->drain, DRAIN_LOOK_MS);
 		return;
@@ -170,9 +175,7 @@ static void on_signal(void *arg, int signum)
 	log_info("draining", LOG_INT("signal", signum));
 	g->draining = true;
 	g->deadline_ms = clock_ms() + g->conf.drain_s * 1000;
-	httpd_stop_accepting(g->httpd);
-	if (g->tables)
-		tables_retire(g->tables);
+	httpd_wind_down(g->httpd, g->conf.drain_s * 500);
 	for (unsigned i = 0; i < g->npollers; i++)
 		poller_stop(g->pollers[i], on_poller_stopped, g);
 	timer_set(&g->drain, 0);

@@ -33,6 +33,7 @@
 #define LINGER_MS 5000
 #define ACCEPT_PAUSE_MS 100
 #define SPARED_MAX 8 /* who has just spoken is spared where others are not far behind */
+#define QUIET_MS 1000 /* nobody has come for so long: they know where else to go */
 #define ERROR_BODY_MAX 4096
 #define STREAM_BACKLOG_MAX (256u << 10) /* bytes that a client has not read yet */
 
@@ -72,7 +73,9 @@ struct httpd {
 	struct loop *loop;
 	struct httpd_opts opts;
 	struct evconnlistener *listener; /* NULL once it accepts no more */
-	struct timer accept_pause;
+	struct timer accept_pause, wind_down;
+	bool winding_down;
+	int64_t came_ms, last_ms; /* somebody last came or asked; when it stops accepting at the latest */
 	unsigned port, connections, open_requests;
 	int64_t refusals_logged;
 	unsigned refusals_held_back, made_room;
@@ -263,7 +266,7 @@ void httpd_reply(struct httpd_request *r, int status, const char *content_type, 
 	ENSURE(r->handled);
 	if (c) {
 		c->r = NULL;
-		if (!c->h->listener)
+		if (c->h->winding_down)
 			c->keep_alive = false;
 		conn_answer(c, status, content_type, body, headers, strcmp(r->head.method, "HEAD") == 0);
 	}
@@ -349,6 +352,7 @@ static void conn_handle(struct conn *c)
 	r->client = arena_strdup(&r->arena, c->client);
 	LIST_INSERT_HEAD(&h->requests, r, link);
 	h->open_requests++;
+	h->came_ms = clock_ms();
 	h->opts.handle(h->opts.arg, r); /* r may be gone */
 }
 
@@ -574,6 +578,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	timer_init(&c->deadline, h->loop, on_deadline, c);
 	LIST_INSERT_HEAD(&h->conns, c, link);
 	h->connections++;
+	h->came_ms = clock_ms();
 	conn_enter(c, CONN_HEAD);
 	bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
 	bufferevent_setwatermark(c->bev, EV_READ, 0,
@@ -604,6 +609,20 @@ static void on_accept_error(struct evconnlistener *l, void *arg)
 	h->refusals_held_back = 0;
 }
 
+/* Looks whether they still come. */
+static void wind_down(void *arg)
+{
+	struct httpd *h = arg;
+	int64_t now = clock_ms(), until = h->came_ms + QUIET_MS;
+
+	if (until > h->last_ms)
+		until = h->last_ms;
+	if (now < until)
+		timer_set(&h->wind_down, until - now);
+	else
+		httpd_stop_accepting(h);
+}
+
 struct httpd *httpd_open(struct loop *l, const struct httpd_opts *opts, struct arena *a, const char **why)
 {
 	unsigned port;
@@ -620,7 +639,9 @@ struct httpd *httpd_open(struct loop *l, const struct httpd_opts *opts, struct a
 	LIST_INIT(&h->conns);
 	TAILQ_INIT(&h->waiting);
 	LIST_INIT(&h->requests);
+	h->came_ms = -QUIET_MS;
 	timer_init(&h->accept_pause, l, accept_again, h);
+	timer_init(&h->wind_down, l, wind_down, h);
 	h->listener =
 	    evconnlistener_new(loop_base(l), on_accept, h, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	ENSURE(h->listener);
@@ -647,10 +668,24 @@ static void accept_waiting(struct httpd *h)
 	}
 }
 
+void httpd_wind_down(struct httpd *h, int64_t most_ms)
+{
+	h->winding_down = true;
+	h->last_ms = clock_ms() + most_ms;
+	if (h->listener)
+		wind_down(h);
+}
+
+bool httpd_accepting(const struct httpd *h)
+{
+	return h->listener != NULL;
+}
+
 void httpd_stop_accepting(struct httpd *h)
 {
 	struct conn *c, *next;
 
+	h->winding_down = true;
 	if (!h->listener)
 		return;
 	for (c = LIST_FIRST(&h->conns); c; c = next) {
@@ -677,6 +712,7 @@ void httpd_free(struct httpd *h)
 		r->h = NULL;
 	}
 	timer_release(&h->accept_pause);
+	timer_release(&h->wind_down);
 	free(h);
 }
 

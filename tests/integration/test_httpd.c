@@ -735,6 +735,47 @@ static void stopping_unread(void)
 	stop();
 }
 
+/* Told to end while others still come: they are served, each on its last connection, until none has come for a second.
+ */
+static void winding_down(void)
+{
+	struct raw known, later;
+
+	start(10);
+	raw_open(&known, httpd_port(server));
+	raw_puts(&known, GET("/first"));
+	CHECK(SPIN_UNTIL(handled == 1));
+	httpd_wind_down(server, 60000);
+	raw_puts(&known, GET("/second"));
+	CHECK(raw_wait(&known, NULL, PATIENCE_MS)); /* closed by us */
+	CHECK(strstr(known.text, "Connection: keep-alive"));
+	CHECK(strstr(known.text, "Connection: close"));
+	raw_open(&later, httpd_port(server));
+	raw_puts(&later, GET("/third"));
+	CHECK(raw_wait(&later, NULL, PATIENCE_MS));
+	CHECK_INT(raw_status(&later), 200);
+	CHECK_INT(handled, 3);
+	CHECK(SPIN_UNTIL(!httpd_accepting(server)));
+	raw_close(&known);
+	raw_close(&later);
+	stop();
+
+	start(10); /* nobody has ever come */
+	httpd_wind_down(server, 60000);
+	CHECK(!httpd_accepting(server));
+	stop();
+
+	start(10); /* they do not stop coming */
+	raw_open(&known, httpd_port(server));
+	raw_puts(&known, GET("/first"));
+	CHECK(SPIN_UNTIL(handled == 1));
+	CHECK(httpd_accepting(server));
+	httpd_wind_down(server, 0);
+	CHECK(!httpd_accepting(server));
+	raw_close(&known);
+	stop();
+}
+
 static void addresses(void)
 {
 	const char *why = NULL;
@@ -842,6 +883,7 @@ int main(void)
 	RUN(the_client_leaves_first);
 	RUN(stopping);
 	RUN(stopping_unread);
+	RUN(winding_down);
 	RUN(addresses);
 	RUN(health);
 	loop_free(loop);
