@@ -259,11 +259,13 @@ static const char *result_state(const PGresult *res)
 	return state ? state : "";
 }
 
-/* The server's word ends the session ("FATAL"), not only the statement. */
+/* The server's word ends the session ("FATAL"), not only the statement. PgBouncer gives it in one form only. */
 static bool result_is_fatal(const PGresult *res)
 {
 	const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
 
+	if (severity == NULL)
+		severity = PQresultErrorField(res, PG_DIAG_SEVERITY);
 	return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }
 
