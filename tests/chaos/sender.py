@@ -7,6 +7,7 @@ or is answered by anything but 2xx is posted again under the same update_id, aft
 One thread and epoll by hand: a sender that is busy cannot judge how long others took. Knows nothing of the product."""
 import heapq
 import json
+import os
 import random
 import select
 import signal
@@ -17,6 +18,7 @@ from collections import deque
 
 OPTIONS = {
     "gateways": "",       # host:port,... a new connection goes to the next one, as behind a balancer
+    "service": "",        # instead, a file with {"gateways": [...], "secret": ...}, read again whenever it is another one
     "path": "/telegram/persona", "secret": "",
     "journal": "",        # one JSON line for each accepted update
     "chats": "200", "first": "1000000",
@@ -74,9 +76,11 @@ def wall_ms():
 class Sender:
     def __init__(self, o):
         self.rng = random.Random("sender %s" % o["seed"])
-        self.gateways = [(g.rsplit(":", 1)[0], int(g.rsplit(":", 1)[1])) for g in o["gateways"].split(",")]
-        self.head = ("POST %s HTTP/1.1\r\nHost: bot.example.org\r\nContent-Type: application/json\r\n"
-                     "X-Telegram-Bot-Api-Secret-Token: %s\r\nContent-Length: %%d\r\n\r\n" % (o["path"], o["secret"]))
+        self.path, self.service, self.served = o["path"], o["service"], None
+        if self.service:
+            self.read_service()
+        else:
+            self.serve_by(o["gateways"].split(","), o["secret"])
         self.journal = open(o["journal"], "w", encoding="utf-8")
         self.rate, self.seconds, self.max = float(o["rate"]), float(o["seconds"]), int(o["connections"])
         self.timeout, self.backoff, self.cut = float(o["timeout"]), float(o["backoff"]), float(o["cut"])
@@ -92,6 +96,21 @@ class Sender:
         self.made = self.accepted = self.undelivered = 0
         self.count = {"posts": 0, "again": 0, "cut": 0, "refused": 0, "status": {}, "answers": 0, "wrong_answers": 0}
         self.stopped = False
+
+    # ---- where to
+
+    def serve_by(self, gateways, secret):
+        self.gateways = [(g.rsplit(":", 1)[0], int(g.rsplit(":", 1)[1])) for g in gateways]
+        self.head = ("POST %s HTTP/1.1\r\nHost: bot.example.org\r\nContent-Type: application/json\r\n"
+                     "X-Telegram-Bot-Api-Secret-Token: %s\r\nContent-Length: %%d\r\n\r\n" % (self.path, secret))
+
+    def read_service(self):
+        stat = os.stat(self.service)
+        if (stat.st_ino, stat.st_mtime_ns) != self.served:
+            self.served = (stat.st_ino, stat.st_mtime_ns)
+            with open(self.service, encoding="utf-8") as f:
+                now = json.load(f)
+            self.serve_by(now["gateways"], now["secret"])
 
     # ---- what people do
 
@@ -316,6 +335,8 @@ class Sender:
                 self.read(c)
 
     def tick(self, now):
+        if self.service:
+            self.read_service()
         while self.resting and self.resting[0][0] <= now:
             lane = heapq.heappop(self.resting)[2]
             lane.busy = False
