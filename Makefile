@@ -115,7 +115,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench bench-cache bench-changes bench-press bench-leaderboard bench-interactions chaos-discord crowd
+.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench bench-cache bench-changes bench-press bench-leaderboard bench-interactions chaos-discord crowd rolling upgrade pgbouncer
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -161,6 +161,20 @@ chaos: all
 bench: all $(SEND) $(B)/tests/bench/standin
 	@sh src/up/deps.sh bench || echo "going on with what is there"
 	@/usr/bin/python3 tests/bench/bench.py $(if $(ARGS),$(ARGS),--marks --json build/bench/bench.json --chart tests/bench/figures/bench.svg) $(B)/shoal
+
+# every role restarted one after the other under load, and the webhook's secret changed: no webhook fails. By environment:
+# WORKERS, CHATS, RATE, PAUSE
+rolling: $(B)/shoal
+	@/usr/bin/python3 tests/chaos/rolling.py $(B)/shoal
+
+# a fleet of an older version, OLD=REF of the history, rolled to this one under load, back, and forward again
+upgrade: $(B)/shoal
+	@sh tests/chaos/upgrade.sh $(B)/shoal $(OLD)
+
+# the end-to-end tests, and faults under load, with PgBouncer in transaction mode before Postgres. By environment: ONLY
+pgbouncer: $(B)/shoal $(B)/tests/integration/test_pg_pooler
+	@sh src/up/deps.sh test
+	@sh tests/pgbouncer.sh $(B)/shoal
 
 # how soon a change of a start code reaches all workers, by stage; by environment: CHANGES, LOAD (updates a second)
 bench-changes: $(B)/shoal

@@ -48,7 +48,7 @@ busy=' test_delivery.py test_overload.py test_persona.py torture.py model/test_t
  test_escrow.py test_updates.py test_cache_memory test_ladder_plans spin '
 long=' test_poll.py test_admin.py test_fleet test_delivery.py test_persona.py test_queue test_fleet.py test_cache_away chaos test_overload.py
  test_outages.py up.sh torture.py test_discord_calls.py test_webhook.py test_flood.py test_cache_cli.py test_cache.py test_redis_away.py test_escrow.py
- test_leaderboard.py test_match.py test_discord_chaos.py test_doors.py '
+ test_leaderboard.py test_match.py test_discord_chaos.py test_doors.py rolling pooled '
 
 # queue NAME LINE: a check to be done, as check() takes it
 queue() {
@@ -73,6 +73,9 @@ suite() {
 	done
 	queue model/test_turn "'$2model test_turn' 240 env ${2:+STEPS=3000 MUTANTS=0} $1/tests/model/test_turn"
 	queue chaos "'$2chaos' 300 env $3 SECONDS=20 /usr/bin/python3 tests/chaos/run.py $1/shoal"
+	[ -n "$2" ] || queue pooled "'chaos through PgBouncer' 300 env SHOAL_TEST_PGBOUNCER=1 SHOAL_TEST_LIGHT=1 SECONDS=20 \
+		FAULTS=pooler-kill,pooler-term,pooler-pause,pooler-cut,pg-fast,pg-crash,kill /usr/bin/python3 tests/chaos/run.py $1/shoal"
+	[ -n "$2" ] || queue rolling "rolling 240 env SHOAL_TEST_LIGHT=1 PAUSE=0.3 /usr/bin/python3 tests/chaos/rolling.py $1/shoal"
 	queue test_check.py "'$2chaos test_check.py' 120 /usr/bin/python3 tests/chaos/test_check.py $1/chaos"
 	queue bank "'$2bank' 300 env $3 /usr/bin/python3 tests/bank/run.py $1/shoal"
 	queue test_judge.py "'$2bank test_judge.py' 120 /usr/bin/python3 tests/bank/test_judge.py $1/shoal"

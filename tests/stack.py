@@ -9,6 +9,7 @@ import threading
 
 from lib import PATIENCE, Process, before_finish, check, clean_env, free_port, http, start_postgres, start_redis, \
     temp_dir, wait_for
+from pgbouncer import pooled, postgres_env, start_pgbouncer
 
 TOKEN = "100000001:token-of-the-tests"
 SECRET = "secret-of-the-tests"
@@ -30,11 +31,12 @@ class Stack:
         self.folder = temp_dir()
         self.redis = start_redis(**(redis_conf or {}))
         self.pg = start_postgres(**(pg_conf or {}))
+        self.pooler = start_pgbouncer(self.pg) if pooled() else None
         self.sim_port, self.gateway_port, self.gateway_metrics = free_port(), free_port(), free_port()
         self.sim_url = "http://127.0.0.1:%d" % self.sim_port
         self.gateway_url = "http://127.0.0.1:%d" % self.gateway_port
         values = {
-            "SHOAL_REDIS_URL": self.redis.url, "SHOAL_POSTGRES_URL": self.pg.url, "SHOAL_BOTS": bot,
+            "SHOAL_REDIS_URL": self.redis.url, **postgres_env(self.pg, self.pooler), "SHOAL_BOTS": bot,
             "SHOAL_%s_TOKEN" % bot.upper(): APP_TOKEN if bot == "ladder" else TOKEN, "SHOAL_WEBHOOK_SECRET": SECRET,
             "SHOAL_TELEGRAM_API": self.sim_url, "SHOAL_DISCORD_API": self.sim_url + "/api/v10", "SHOAL_LADDER_APP_ID": APP_ID,
             "SHOAL_WEBHOOK_URL": self.gateway_url,

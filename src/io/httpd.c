@@ -32,7 +32,7 @@
 #define READ_AHEAD 65536
 #define LINGER_MS 5000
 #define ACCEPT_PAUSE_MS 100
-#define SPARED_MAX 8 /* who has just spoken is spared where others are not far behind */
+#define SPARED_MAX 8  /* who has just spoken is spared where others are not far behind */
 #define QUIET_MS 1000 /* nobody has come for so long: they know where else to go */
 #define ERROR_BODY_MAX 4096
 #define STREAM_BACKLOG_MAX (256u << 10) /* bytes that a client has not read yet */

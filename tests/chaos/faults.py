@@ -8,6 +8,7 @@ import time
 import psycopg2
 
 from lib import http, wait_for
+from pgbouncer import pooled
 
 CALLS = ("sendMessage", "editMessageReplyMarkup")
 
@@ -206,6 +207,24 @@ def answers(c):
         return False
 
 
+def pooler_restart(number):
+    def fault(c, note, rng):
+        with Held(c.pg):
+            c.stack.pooler.stop(number, 30)
+            time.sleep(rng.uniform(0, c.outage))
+            c.stack.pooler = c.stack.pooler.again()
+    return fault
+
+
+def pooler_say(command, end):
+    def fault(c, note, rng):
+        with Held(c.pg):
+            c.stack.pooler.rows(command)
+            time.sleep(rng.uniform(0, c.freeze))
+            c.stack.pooler.rows(end)
+    return fault
+
+
 def gateway_stop(c, note, rng):
     g = rng.choice(c.gateways)
     with Held(g.lock):
@@ -268,6 +287,10 @@ FAULTS = {
     "api-hang": api((1, 4), kind="hang", when=BEFORE_AFTER),
     "api-slow": api((50, 300), kind="delay", when=BEFORE_AFTER, ms=(300, 1000, 3000)),
 }
+if pooled():
+    FAULTS.update({
+        "pooler-kill": pooler_restart(signal.SIGKILL), "pooler-term": pooler_restart(signal.SIGINT),
+        "pooler-pause": pooler_say("PAUSE", "RESUME"), "pooler-cut": pooler_say("KILL shoal", "RESUME shoal")})
 # how often, beside one another; 2 where nothing is said
 WEIGHTS = {"kill": 5, "stop": 3, "roll": 1, "api-hang": 1}
 

@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import psycopg2  # noqa: E402
 import redis  # noqa: E402
 from lib import Process, check, finish, free_port, wait_for  # noqa: E402
+from pgbouncer import pooled  # noqa: E402
 from stack import SECRET, Stack, binary_from_argv, light  # noqa: E402
 import check as judge  # noqa: E402
 import faults  # noqa: E402
@@ -40,7 +41,7 @@ def option(name, default):
 class Chaos:
     def __init__(self, binary):
         self.binary = os.path.abspath(binary)
-        self.folder = os.path.join(os.path.dirname(self.binary), "chaos")
+        self.folder = os.path.join(os.path.dirname(self.binary), "chaos-pooled" if pooled() else "chaos")
         self.seconds = option("SECONDS", 60)
         self.seed = option("SEED", 1)
         self.wanted = option("WORKERS", 5)
@@ -55,6 +56,7 @@ class Chaos:
         self.first = FIRST
         self.guard, self.redis, self.pg, self.scaling = (threading.Lock() for _ in range(4))
         self.live, self.busy, self.names = [], set(), {}
+        self.words = {}  # more for the sender
         self.stop_watch = threading.Event()
         self.threads, self.seen, self.watched = [], {}, {"looks": 0, "imbalance": 0, "longest": 0}
 
@@ -251,7 +253,7 @@ class Chaos:
         self.journal = os.path.join(self.folder, "journal.jsonl")
         words = {"gateways": ",".join("127.0.0.1:%d" % g.port for g in self.gateways), "secret": SECRET,
                  "journal": self.journal, "chats": self.chats, "first": FIRST, "rate": self.rate,
-                 "seconds": self.seconds, "seed": self.seed, "bursts": 0.9 if self.calm else 0.3}
+                 "seconds": self.seconds, "seed": self.seed, "bursts": 0.9 if self.calm else 0.3, **self.words}
         self.sender = Process(["/usr/bin/python3", os.path.join(HERE, "sender.py")] + [
             "%s=%s" % w for w in words.items()], os.path.join(self.folder, "sender.log"))
 
@@ -315,4 +317,5 @@ def main():
     finish()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -3,16 +3,27 @@ that was made before; stored effects are sent and not decided anew, also to othe
 that Postgres breaks off use no attempt."""
 import json
 import os
+import re
 import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, ".."))
 from lib import check, finish, start_redis, wait_for  # noqa: E402
+from pgbouncer import pooled  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from stack import Stack, binary_from_argv  # noqa: E402
 
 FIRST = 8000000
+
+
+def words(statement):
+    """What stands in a request to run it: its name, or where no names are kept how it begins."""
+    if not pooled():
+        return statement.encode()
+    with open(os.path.join(HERE, "../../sql/queries", statement + ".sql"), "rb") as f:
+        return f.readline().strip()
 
 
 class World:
@@ -20,8 +31,9 @@ class World:
         self.stack = s = Stack(binary_from_argv(), workers=0, SHOAL_MAX_ATTEMPTS=1, SHOAL_PG_CONNECTIONS=1)
         s.pg.rows("INSERT INTO personas (key, name, greeting, replies) VALUES ('default', 'E', 'Hello', %s)",
                   ["first", "second"])
-        self.proxy = Proxy(s.pg.port)
-        s.env["SHOAL_POSTGRES_URL"] = s.pg.url.replace(":%d/" % s.pg.port, ":%d/" % self.proxy.port)
+        port = int(re.search(r":(\d+)/", s.env["SHOAL_POSTGRES_URL"]).group(1))
+        self.proxy = Proxy(port)
+        s.env["SHOAL_POSTGRES_URL"] = s.env["SHOAL_POSTGRES_URL"].replace(":%d/" % port, ":%d/" % self.proxy.port)
         s.start_workers(1)
         self.users = 0
 
@@ -69,7 +81,7 @@ def answer_lost(w):
     """The commit was made, but its answer is lost: what it decided is sent, though a new decision would differ."""
     user = w.new()
     asked = w.stack.total("shoal_sql_statements_total", '"guard_find"')
-    w.proxy.losing = (b"persona_say", True)
+    w.proxy.losing = (words("persona_say"), True)
     w.stack.say(user, "once")
     check("answer lost: it was committed", wait_for(lambda: w.lines(user) == ["hello", "first", "once", "second"]))
     w.persona_says(["another", "yet another"])
@@ -85,7 +97,7 @@ def answer_lost(w):
 def request_lost(w):
     """The commit never arrived: it is decided anew, and made."""
     user = w.new()
-    w.proxy.losing = (b"persona_say", False)
+    w.proxy.losing = (words("persona_say"), False)
     w.stack.say(user, "once")
     check("request lost: it is made up for", wait_for(lambda: len(w.heard(user)) == 2), w.lines(user))
     w.at_rest("request lost")
@@ -100,7 +112,7 @@ def overtaken(w):
     holder, barrier = sql(), sql()
     with holder.cursor() as cur:
         cur.execute("SELECT FROM chats WHERE user_id = (SELECT id FROM users WHERE telegram_id = %s) FOR UPDATE", (user,))
-    w.proxy.losing = (b"persona_stop", True, False)
+    w.proxy.losing = (words("persona_stop"), True, False)
     w.stack.say(user, "/stop")
     waits = ("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s")
     check("overtaken: the commit waits", wait_for(lambda: w.stack.pg.rows(waits, "%left_chats%") == [(1,)]))

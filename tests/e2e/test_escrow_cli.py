@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lib  # noqa: E402
 from lib import check  # noqa: E402
+from pgbouncer import postgres_env  # noqa: E402
 
 BIN = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build/shoal")
 DONE, FAILED, USAGE, NO_SERVER, NOT_THERE = range(5)
@@ -16,7 +17,7 @@ ANN, BOB = 42, 43
 redis = lib.start_redis()
 pg = lib.start_postgres()
 r = redis.client()
-BASE = {"SHOAL_REDIS_URL": redis.url, "SHOAL_POSTGRES_URL": pg.url}
+BASE = {"SHOAL_REDIS_URL": redis.url, **postgres_env(pg)}
 
 
 def shoal(*args, **env):

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import check, finish, free_port, http, wait_for  # noqa: E402
+from pgbouncer import pooled  # noqa: E402
 from stack import Stack, binary_from_argv, light  # noqa: E402
 from standstill import DISTURBED_S, Standstill  # noqa: E402
 
@@ -784,8 +785,11 @@ def whole_story():
     check("at most two statements an update", w.over_two() == 0 and stack.total("shoal_sql_per_update_count") > 100,
           (w.over_two(), stack.total("shoal_sql_per_update_count")))
     limited_codes(w)
-    machine.undisturbed(counted_by_postgres, w)
-    loads_stay_away(w, place)
+    if pooled():
+        stack.stop_workers()
+    else:
+        machine.undisturbed(counted_by_postgres, w)
+        loads_stay_away(w, place)
     w.workers(2)
     killed(w, "before")
     killed(w, "after")
