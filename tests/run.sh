@@ -80,6 +80,7 @@ suite() {
 	queue bank "'$2bank' 300 env $3 /usr/bin/python3 tests/bank/run.py $1/shoal"
 	queue test_judge.py "'$2bank test_judge.py' 120 /usr/bin/python3 tests/bank/test_judge.py $1/shoal"
 	[ -n "$2" ] || queue crowd "crowd 200 env PLAYERS=300 WORKERS=2 KILLS=2 /usr/bin/python3 tests/crowd/run.py $1/shoal"
+	[ -n "$2" ] || queue test_manifests.py "manifests 120 /usr/bin/python3 tests/k8s/test_manifests.py $1/shoal"
 	[ -n "$2" ] || queue test_judge.py "'crowd test_judge.py' 120 /usr/bin/python3 tests/crowd/test_judge.py $1/shoal"
 }
 # pop LIST: its first line in $line; false: there is none
