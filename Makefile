@@ -115,7 +115,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture torture-cache model layers format outages plans bank chaos bench bench-cache bench-changes bench-press bench-leaderboard bench-interactions chaos-discord crowd rolling upgrade pgbouncer
+.PHONY: deps run test torture torture-cache model layers format monitoring outages plans bank chaos bench bench-cache bench-changes bench-press bench-leaderboard bench-interactions chaos-discord crowd rolling upgrade pgbouncer
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -125,6 +125,9 @@ layers:
 	@sh tests/layers.sh
 format:
 	@sh tests/format.sh
+# the alert rules as the Prometheus operator wants them
+monitoring:
+	@sh k8s/monitoring/prometheusrule.sh > k8s/monitoring/prometheusrule.yaml
 test:
 	@sh src/up/deps.sh test
 	@sh tests/run.sh

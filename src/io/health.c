@@ -6,7 +6,6 @@
 
 #include "shoal/base/json.h"
 #include "shoal/base/metrics.h"
-#include "shoal/io/httpd.h"
 
 #define CHECKS_MAX 32
 #define SILENT_MAX_MS 10000
@@ -70,11 +69,10 @@ static void answer_readyz(struct health *h, struct httpd_request *r)
 	answer_checks(h, r, CHECK_READY, "ready");
 }
 
-static void answer_metrics(struct health *h, struct httpd_request *r)
+void health_answer_metrics(struct httpd_request *r)
 {
 	struct buf out;
 
-	(void)h;
 	buf_init(&out, METRICS_MAX);
 	metrics_render(&out);
 	if (out.failed)
@@ -82,6 +80,12 @@ static void answer_metrics(struct health *h, struct httpd_request *r)
 	else
 		httpd_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_span(&out), NULL);
 	buf_release(&out);
+}
+
+static void answer_metrics(struct health *h, struct httpd_request *r)
+{
+	(void)h;
+	health_answer_metrics(r);
 }
 
 static void handle(void *arg, struct httpd_request *r)

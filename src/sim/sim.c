@@ -10,6 +10,7 @@
 #include "shoal/base/args.h"
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
+#include "shoal/io/health.h"
 #include "shoal/sim/call.h"
 #include "shoal/sim/control.h"
 #include "shoal/sim/discord_call.h"
@@ -41,7 +42,9 @@ static void handle(void *arg, struct httpd_request *r)
 		dc_api_handle(s->discord, r, path);
 	else if (strncmp(path, "/sim/", 5) == 0)
 		control_handle(s, r, path);
-	else if (strcmp(path, "/healthz") == 0)
+	else if (strcmp(path, "/metrics") == 0)
+		health_answer_metrics(r);
+	else if (strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0) /* it depends on nobody */
 		httpd_reply(r, 200, "text/plain", SPAN("ok\n"), NULL);
 	else
 		page_handle(s, r, path);

@@ -6,7 +6,7 @@ set -eu
 
 BUILD="gcc make pkg-config libc6-dev libhiredis-dev libpq-dev libcurl4-openssl-dev libcjson-dev libevent-dev libssl-dev"
 RUN="redis-server postgresql ca-certificates"
-TEST="clang clang-format git procps python3 python3-redis python3-psycopg2 python3-cryptography python3-yaml python3-python-telegram-bot chromium nodejs npm spin pgbouncer"
+TEST="clang clang-format git procps python3 python3-redis python3-psycopg2 python3-cryptography python3-yaml python3-python-telegram-bot chromium nodejs npm spin pgbouncer prometheus"
 BENCH="python3 python3-redis python3-psycopg2 nodejs npm golang-go golang-github-gomodule-redigo-dev golang-github-jackc-pgx-v4-dev python3-asyncpg python3-aiohttp"
 
 say() { echo "deps: $*" >&2; }
@@ -103,12 +103,15 @@ case " $install " in
 	fi
 	;;
 esac
-# As they were before: a machine that starts Redis at boot now would do so because of us.
-redis_new=
-case " $install " in *" redis-server "*) redis_new=1 ;; esac
+# As they were before: a machine that starts one of these at boot now would do so because of us. (Of prometheus only
+# promtool is wanted.)
+services=
+for s in redis-server pgbouncer prometheus; do
+	case " $install " in *" $s "*) services="$services $s" ;; esac
+done
 apt install --no-install-recommends $install
-if [ -n "$redis_new" ] && command -v systemctl >/dev/null; then
-	$root systemctl disable redis-server >/dev/null 2>&1 || true
+if [ -n "$services" ] && command -v systemctl >/dev/null; then
+	$root systemctl disable $services >/dev/null 2>&1 || true
 fi
 need=$(missing $install)
 [ -z "$need" ] || fail "still missing after the installation: $need"

@@ -1,5 +1,6 @@
 #include "shoal/worker/beacon.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -19,31 +20,49 @@
 static struct redis_script beacon_script = {
     .name = "beacon", .text = SPAN("#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])")};
 
-static struct metric *gauge(const char *name, const char *help)
+/* Of a shard, as this worker last heard them. */
+static const struct {
+	const char *name, *help;
+} gauges[] = {
+    {"shoal_queue_length", "Unsettled entries in the stream"},
+    {"shoal_queue_pending", "Entries read and not settled"},
+    {"shoal_queue_waiting", "Entries behind another one of their lane"},
+    {"shoal_queue_retrying", "Entries given back, to come again"},
+    {"shoal_queue_dead", "Dead letters"},
+    {"shoal_queue_oldest_seconds", "Age of the oldest unsettled entry"},
+    {"shoal_queue_imbalance", "Pending less busy lanes less waiting; not 0 is a fault"},
+};
+#define GAUGES (sizeof(gauges) / sizeof(gauges[0]))
+
+static void set_gauges(const struct queue *q, const double *numbers)
 {
-	return metric_gauge(name, "shard", help);
+	char shard[12];
+
+	snprintf(shard, sizeof(shard), "%u", queue_shard(q));
+	for (size_t i = 0; i < GAUGES; i++)
+		series_set(SERIES(metric_gauge(gauges[i].name, "shard", gauges[i].help), shard), numbers[i]);
 }
 
-/* The shard's numbers as this worker last heard them. */
 static void stats_came(void *arg, enum err err, const struct queue_stats *s)
 {
-	struct queue *q = arg;
-	char shard[12];
 	if (err != ERR_OK)
 		return;
-	snprintf(shard, sizeof(shard), "%u", queue_shard(q));
-	series_set(SERIES(gauge("shoal_queue_length", "Unsettled entries in the stream"), shard), (double)s->length);
-	series_set(SERIES(gauge("shoal_queue_pending", "Entries read and not settled"), shard), (double)s->pending);
-	series_set(SERIES(gauge("shoal_queue_waiting", "Entries behind another one of their lane"), shard),
-	           (double)s->waiting);
-	series_set(SERIES(gauge("shoal_queue_retrying", "Entries given back, to come again"), shard), (double)s->due);
-	series_set(SERIES(gauge("shoal_queue_dead", "Dead letters"), shard), (double)s->dead);
-	series_set(SERIES(gauge("shoal_queue_oldest_seconds", "Age of the oldest unsettled entry"), shard),
-	           s->oldest_ms < 0 ? 0 : (double)s->oldest_ms / 1e3);
-	/* 0 whenever the script's bookkeeping is whole: pending = busy lanes + waiting */
-	series_set(
-	    SERIES(gauge("shoal_queue_imbalance", "Pending less busy lanes less waiting; not 0 is a fault"), shard),
-	    (double)(s->pending - s->lanes - s->waiting));
+	set_gauges(arg, (const double[GAUGES]){
+	                    (double)s->length,
+	                    (double)s->pending,
+	                    (double)s->waiting,
+	                    (double)s->due,
+	                    (double)s->dead,
+	                    s->oldest_ms < 0 ? 0 : (double)s->oldest_ms / 1e3,
+	                    /* 0 whenever the script's bookkeeping is whole: pending = busy lanes + waiting */
+	                    (double)(s->pending - s->lanes - s->waiting),
+	                });
+}
+
+/* Who cannot ask shall not tell what was so once: the highest of all workers' numbers is what is looked at. */
+static void stats_unknown(const struct queue *q)
+{
+	set_gauges(q, (const double[GAUGES]){NAN, NAN, NAN, NAN, NAN, NAN, NAN});
 }
 
 static void put(struct json_writer *out, struct worker *w)
@@ -109,4 +128,6 @@ void beacon_send(struct worker *w)
 	for (unsigned i = 0; i < w->nshards; i++)
 		if (queue_up(w->shards[i].queue))
 			queue_stats_ask(queue_redis(w->shards[i].queue), i, stats_came, w->shards[i].queue);
+		else
+			stats_unknown(w->shards[i].queue);
 }

@@ -303,9 +303,10 @@ static void on_timer(void *arg)
 
 static void runner_init(struct runner *r, struct fleet *f, const struct fleet_job *job)
 {
-	struct metric *rows = metric_counter("shoal_fleet_job_rows_total", "job",
+	struct metric *rows = metric_counter("shoal_fleet_job_rows_total", "fleet_job",
 	                                     "Rows that jobs of the fleet removed, cleared or appended for");
-	struct metric *runs = metric_counter("shoal_fleet_job_runs_total", "job,outcome", "Runs of jobs of the fleet");
+	struct metric *runs =
+	    metric_counter("shoal_fleet_job_runs_total", "fleet_job,outcome", "Runs of jobs of the fleet");
 
 	r->run = (struct fleet_run){
 	    .pg = f->opts.pg, .redis = f->opts.redis, .shards = f->opts.shards, .nshards = f->opts.nshards};

@@ -33,11 +33,11 @@ def guards():
 
 
 def runs(outcome):
-    return stack.total("shoal_fleet_job_runs_total", 'job="old_keys"', 'outcome="%s"' % outcome)
+    return stack.total("shoal_fleet_job_runs_total", 'fleet_job="old_keys"', 'outcome="%s"' % outcome)
 
 
 def removed(worker):
-    return stack.metrics(worker)['shoal_fleet_job_rows_total{job="old_keys"}']
+    return stack.metrics(worker)['shoal_fleet_job_rows_total{fleet_job="old_keys"}']
 
 
 pg.rows(SLOW)

@@ -67,12 +67,13 @@ static const char *command(const char *text)
 
 static int runs(const char *job, const char *outcome)
 {
-	return (int)series_value(SERIES(metric_counter("shoal_fleet_job_runs_total", "job,outcome", ""), job, outcome));
+	return (int)series_value(
+	    SERIES(metric_counter("shoal_fleet_job_runs_total", "fleet_job,outcome", ""), job, outcome));
 }
 
 static int rows(const char *job)
 {
-	return (int)series_value(SERIES(metric_counter("shoal_fleet_job_rows_total", "job", ""), job));
+	return (int)series_value(SERIES(metric_counter("shoal_fleet_job_rows_total", "fleet_job", ""), job));
 }
 
 static int statements(const char *name)

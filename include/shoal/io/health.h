@@ -3,6 +3,7 @@
 #define SHOAL_IO_HEALTH_H
 
 #include "shoal/base/arena.h"
+#include "shoal/io/httpd.h"
 #include "shoal/io/loop.h"
 
 struct health;
@@ -12,6 +13,9 @@ struct health;
 struct health *health_open(struct loop *l, const char *listen, struct arena *a, const char **why);
 void health_close(struct health *h);
 unsigned health_port(const struct health *h); /* 0 when off */
+
+/* /metrics, for a program that has no such listener. */
+void health_answer_metrics(struct httpd_request *r);
 
 /* NULL when all is well, otherwise the reason: short words without secrets, valid until the next call. */
 typedef const char *health_fn(void *arg);
