@@ -1,6 +1,7 @@
 #include "shoal/base/clock.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,8 @@ int64_t clock_wall_ms(void)
 
 void clock_rfc3339(int64_t wall_ms, char *out, size_t size)
 {
+	static char text[32]; /* of the second that was asked for last: a log asks for the same one again and again */
+	static time_t text_of = -1;
 	int64_t ms;
 	struct tm tm;
 	time_t s;
@@ -54,10 +57,17 @@ void clock_rfc3339(int64_t wall_ms, char *out, size_t size)
 		wall_ms = LAST_MS;
 	ms = (wall_ms % 1000 + 1000) % 1000;
 	s = (time_t)((wall_ms - ms) / 1000);
-	ENSURE(gmtime_r(&s, &tm));
-	snprintf(out, size, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000,
-	         (unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
-	         (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, (unsigned)ms % 1000);
+	if (s != text_of || !text[0]) {
+		ENSURE(gmtime_r(&s, &tm));
+		snprintf(text, sizeof(text), "%04u-%02u-%02uT%02u:%02u:%02u.000Z",
+		         (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
+		         (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
+		         (unsigned)tm.tm_sec % 100);
+		text_of = s;
+	}
+	memcpy(out, text, 25);
+	for (char *digit = out + 22; digit > out + 19; digit--, ms /= 10)
+		*digit = (char)('0' + ms % 10);
 }
 
 /* Takes exactly n digits off *s. */
@@ -133,7 +143,7 @@ bool clock_parse_rfc3339(const char *s, int64_t *wall_ms)
 	return true;
 }
 
-void random_bytes(void *p, size_t len)
+static void fresh_bytes(void *p, size_t len)
 {
 	char *at = p;
 
@@ -147,6 +157,37 @@ void random_bytes(void *p, size_t len)
 		at += n;
 		len -= (size_t)n;
 	}
+}
+
+/* Asked of the kernel in larger pieces: an update wants a few bytes, and each question is a system call. What was given
+ * out is wiped; a child starts with nothing. */
+static struct {
+	unsigned char bytes[512];
+	size_t left;
+	bool watched;
+} store;
+
+static void store_forget(void)
+{
+	store.left = 0;
+}
+
+void random_bytes(void *p, size_t len)
+{
+	if (len > sizeof(store.bytes) / 4) {
+		fresh_bytes(p, len);
+		return;
+	}
+	if (!store.watched)
+		ENSURE(pthread_atfork(NULL, NULL, store_forget) == 0);
+	store.watched = true;
+	if (store.left < len) {
+		fresh_bytes(store.bytes, sizeof(store.bytes));
+		store.left = sizeof(store.bytes);
+	}
+	store.left -= len;
+	memcpy(p, store.bytes + store.left, len);
+	explicit_bzero(store.bytes + store.left, len);
 }
 
 uint64_t random_u64(void)

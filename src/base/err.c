@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shoal/base/log.h"
+
 static const char *const texts[ERR_COUNT] = {
     [ERR_OK] = "ok",
     [ERR_INVALID] = "not valid",
@@ -33,6 +35,7 @@ void err_bug(const char *file, int line, const char *fmt, ...)
 {
 	va_list ap;
 
+	log_flush(); /* what led to it */
 	fprintf(stderr, "BUG at %s:%d: ", file, line);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);

@@ -92,17 +92,20 @@ static const char *scan_escape(struct scan *s, const char *p)
 	return p + 6;
 }
 
-/* True for eight bytes without a quote, a backslash or a control character. */
-static bool plain8(const char *p)
+/* True for eight bytes without a quote, a backslash or a control character (DEL is one here). */
+static inline bool plain8(const char *p)
 {
 	const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-	uint64_t w, quote, slash;
+	uint64_t w, quote, slash, del;
 
 	memcpy(&w, p, sizeof(w));
 	quote = w ^ (ones * '"');
 	slash = w ^ (ones * '\\');
+	del = w ^ (ones * 0x7F);
 	/* Each term's high bit shows a zero byte (quote, backslash) or one below 0x20; a borrow can only add alarms. */
-	return !((((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((w - ones * 0x20) & ~w)) & highs);
+	return !(
+	    (((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((del - ones) & ~del) | ((w - ones * 0x20) & ~w)) &
+	    highs);
 }
 
 static bool scan_string(struct scan *s)
@@ -187,9 +190,23 @@ static bool scan_number(struct scan *s)
 	return true;
 }
 
+/* What the scan has nothing to do with outside strings: it is cJSON's to judge. */
+static bool is_passed_over(char c)
+{
+	static const bool no[256] = {
+	    [0x00 ... 0x08] = true, [0x0B ... 0x0C] = true, [0x0E ... 0x1F] = true, ['"'] = true, ['-'] = true,
+	    ['0' ... '9'] = true,   ['{'] = true,           ['}'] = true,           ['['] = true, [']'] = true};
+
+	return !no[(unsigned char)c];
+}
+
 static bool scan_text(struct scan *s)
 {
-	while (s->at < s->end) {
+	for (;;) {
+		while (s->at < s->end && is_passed_over(*s->at))
+			s->at++;
+		if (s->at == s->end)
+			return true;
 		char c = *s->at;
 
 		if (c == '"') {
@@ -205,13 +222,10 @@ static bool scan_text(struct scan *s)
 		} else if (c == '}' || c == ']') {
 			s->depth--;
 			s->at++;
-		} else if ((unsigned char)c < 0x20 && c != '\n' && c != '\r' && c != '\t') {
-			return fail(s, s->at, "control character");
 		} else {
-			s->at++;
+			return fail(s, s->at, "control character");
 		}
 	}
-	return true;
 }
 
 /* --- the tree */
@@ -240,9 +254,32 @@ static bool mark_numbers(cJSON *node)
 	return true;
 }
 
-static void delete_tree(void *tree)
+/* cJSON takes a tree's many small pieces from the arena while it parses. Nothing of a tree is ever freed by itself, so
+ * nobody may take it apart with functions of cJSON that do. Its hooks are the process's. */
+static struct arena *parsing;
+
+static void *tree_alloc(size_t size)
 {
-	cJSON_Delete(tree);
+	return parsing ? arena_alloc(parsing, size) : mem_alloc(size);
+}
+
+static void tree_free(void *p)
+{
+	if (!parsing)
+		free(p);
+}
+
+static cJSON *parse_into(struct arena *a, struct span text, const char **stop)
+{
+	static cJSON_Hooks hooks = {tree_alloc, tree_free};
+	cJSON *tree;
+
+	if (!parsing)
+		cJSON_InitHooks(&hooks);
+	parsing = a;
+	tree = cJSON_ParseWithLengthOpts(text.ptr, text.len, stop, false);
+	parsing = NULL;
+	return tree;
 }
 
 /* Where in the text as it was given, from a place in the text that cJSON saw. */
@@ -264,13 +301,10 @@ static bool is_space(char c)
 static cJSON *build_tree(struct arena *a, struct span seen, bool changed, const char **why)
 {
 	const char *stop = seen.ptr;
-	cJSON *tree = cJSON_ParseWithLengthOpts(seen.ptr, seen.len, &stop, false);
+	cJSON *tree = parse_into(a, seen, &stop);
 
-	if (tree && stop == seen.ptr + seen.len && (!changed || mark_numbers(tree))) {
-		arena_defer(a, delete_tree, tree);
+	if (tree && stop == seen.ptr + seen.len && (!changed || mark_numbers(tree)))
 		return tree;
-	}
-	cJSON_Delete(tree);
 	*why = arena_printf(a, "not JSON near byte %zu", original_offset(seen, stop));
 	return NULL;
 }
@@ -441,29 +475,41 @@ static bool is_plain(unsigned char c)
 	return c >= 0x20 && c != '"' && c != '\\' && c != 0x7F;
 }
 
+/* How many bytes from i on need no escape, at eight a time; valid: all of s is UTF-8. */
+static size_t plain_run(struct span s, size_t i, bool valid)
+{
+	size_t from = i;
+
+	while (valid && s.len - i >= 8 && plain8(s.ptr + i))
+		i += 8;
+	while (i < s.len && is_plain((unsigned char)s.ptr[i])) {
+		size_t n = valid || (unsigned char)s.ptr[i] < 0x80 ? 1 : utf8_char_len(s.ptr + i, s.len - i);
+
+		if (n == 0)
+			break;
+		i += n;
+	}
+	return i - from;
+}
+
 static void add_quoted(struct buf *out, struct span s)
 {
 	bool valid = utf8_valid(s);
-	size_t from = 0;
 
 	buf_addc(out, '"');
 	for (size_t i = 0; i < s.len;) {
-		unsigned char c = (unsigned char)s.ptr[i];
-		size_t n = valid || c < 0x80 ? 1 : utf8_char_len(s.ptr + i, s.len - i);
+		size_t n = plain_run(s, i, valid);
 
-		if (n > 0 && is_plain(c)) {
-			i += n;
-			continue;
-		}
-		buf_add(out, s.ptr + from, i - from);
-		if (n > 0)
-			add_escaped(out, c);
-		else
+		buf_add(out, s.ptr + i, n);
+		i += n;
+		if (i == s.len)
+			break;
+		if (is_plain((unsigned char)s.ptr[i]))
 			buf_adds(out, "\xEF\xBF\xBD");
-		from = ++i;
+		else
+			add_escaped(out, (unsigned char)s.ptr[i]);
+		i++;
 	}
-	if (from < s.len)
-		buf_add(out, s.ptr + from, s.len - from);
 	buf_addc(out, '"');
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "shoal/base/arena.h"
@@ -34,9 +35,18 @@ static struct {
 	char *program, *id;
 	struct secret *secrets; /* longest first, so that none is cut by a shorter one */
 	size_t nsecrets;
+	struct buf line, scratch; /* of the line under way; kept for the next one */
+	struct buf held;          /* whole lines that log_flush writes */
+	unsigned nheld;
+	bool holds;
 	uint64_t lost;
 	bool torn, stuck;
-} state = {.level = LOG_INFO, .format = LOG_TEXT, .ascii = true};
+} state = {.level = LOG_INFO,
+           .format = LOG_TEXT,
+           .ascii = true,
+           .line = {.max = SIZE_MAX / 4},
+           .scratch = {.max = SIZE_MAX / 4},
+           .held = {.max = SIZE_MAX / 4}};
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -93,15 +103,22 @@ void log_secret(const char *value)
 
 /* --- values */
 
-static const struct secret *secret_at(struct span s, size_t i)
+/* The first secret in s from i on, and where; of those that begin at one place the longest. */
+static const struct secret *find_secret(struct span s, size_t i, size_t *at)
 {
+	const struct secret *found = NULL;
+
 	for (size_t k = 0; k < state.nsecrets; k++) {
 		const struct secret *secret = &state.secrets[k];
+		const char *p =
+		    secret->len <= s.len - i ? memmem(s.ptr + i, s.len - i, secret->text, secret->len) : NULL;
 
-		if (secret->len <= s.len - i && memcmp(s.ptr + i, secret->text, secret->len) == 0)
-			return secret;
+		if (p && (!found || (size_t)(p - s.ptr) < *at)) {
+			found = secret;
+			*at = (size_t)(p - s.ptr);
+		}
 	}
-	return NULL;
+	return found;
 }
 
 /* Cuts at the limit before a character that would not fit. */
@@ -117,19 +134,14 @@ static struct span shorten(struct span s, size_t limit)
 /* s without secrets, at most limit bytes and "...". Masked before it is cut: half a secret is one too. */
 static void add_masked(struct buf *out, struct span s, size_t limit)
 {
-	size_t from = 0;
+	const struct secret *secret;
+	size_t from = 0, at = 0;
 	struct span cut;
 
-	for (size_t i = 0; state.nsecrets && i < s.len;) {
-		const struct secret *secret = secret_at(s, i);
-
-		if (!secret) {
-			i++;
-			continue;
-		}
-		buf_add(out, s.ptr + from, i - from);
+	while (from < s.len && (secret = find_secret(s, from, &at))) {
+		buf_add(out, s.ptr + from, at - from);
 		buf_adds(out, "***");
-		from = i += secret->len;
+		from = at + secret->len;
 	}
 	if (from < s.len)
 		buf_add(out, s.ptr + from, s.len - from);
@@ -144,15 +156,18 @@ static void add_masked(struct buf *out, struct span s, size_t limit)
 
 struct line {
 	struct buf *out;
-	struct buf scratch; /* a value before it is quoted */
 	size_t limit;
 };
 
 static struct span masked(struct line *l, struct span s)
 {
-	buf_clear(&l->scratch);
-	add_masked(&l->scratch, s, l->limit);
-	return buf_span(&l->scratch);
+	size_t at;
+
+	if (s.len <= l->limit && !find_secret(s, 0, &at))
+		return s;
+	buf_clear(&state.scratch);
+	add_masked(&state.scratch, s, l->limit);
+	return buf_span(&state.scratch);
 }
 
 static bool field_text(const struct log_field *f, struct span *text)
@@ -169,7 +184,19 @@ static bool field_absent(const struct log_field *f)
 /* At most three decimals: what is below a microsecond of a time in ms is noise. */
 static void put_num(struct json_writer *w, double v)
 {
-	json_put_num(w, fabs(v) < 1e12 ? round(v * 1e3) / 1e3 + 0.0 : v); /* + 0.0: no "-0" */
+	char text[32];
+	int64_t n;
+	int len;
+
+	if (!(fabs(v) < 1e12)) {
+		json_put_num(w, v);
+		return;
+	}
+	n = llround(v * 1e3);
+	len = snprintf(text, sizeof(text), "%s%lld.%03lld", n < 0 ? "-" : "", llabs(n) / 1000, llabs(n) % 1000);
+	while (text[len - 1] == '0')
+		len--;
+	json_put_raw(w, (struct span){text, (size_t)(len - (text[len - 1] == '.'))});
 }
 
 static void put_scalar(struct json_writer *w, const struct log_field *f)
@@ -296,54 +323,92 @@ static bool has_room(void)
 	return !state.stuck;
 }
 
-static void write_line(struct buf *b)
+static void write_lines(const struct buf *b, unsigned lines)
 {
-	ssize_t n;
+	/* after a full disk the next line starts on its own */
+	struct iovec parts[] = {{"\n", state.torn}, {b->ptr, b->len}};
+	ssize_t whole = (ssize_t)b->len + state.torn, n;
 
 	do {
-		n = has_room() ? write(STDERR_FILENO, b->ptr, b->len) : -1;
+		n = has_room() ? writev(STDERR_FILENO, parts, 2) : -1;
 	} while (n < 0 && errno == EINTR && !state.stuck);
-	if (n == (ssize_t)b->len)
+	if (n == whole)
 		state.torn = false;
 	else if (n > 0)
-		state.torn = true; /* a full disk: the next line starts on its own */
-	if (n != (ssize_t)b->len)
-		state.lost++;
+		state.torn = true;
+	if (n != whole)
+		state.lost += lines;
 }
 
-static void render(struct buf *b, size_t limit, enum log_level level, const char *msg, size_t n,
-                   const struct log_field *fields)
+static void flush(void)
 {
-	struct line l = {.out = b, .limit = limit};
+	if (state.nheld)
+		write_lines(&state.held, state.nheld);
+	buf_clear(&state.held);
+	state.nheld = 0;
+}
+
+static void render(size_t limit, enum log_level level, const char *msg, size_t n, const struct log_field *fields)
+{
+	struct line l = {.out = &state.line, .limit = limit};
 	char time[32];
 
 	clock_rfc3339(clock_wall_ms(), time, sizeof(time));
-	buf_init(&l.scratch, SIZE_MAX / 4);
-	buf_clear(b);
-	if (state.torn)
-		buf_addc(b, '\n');
+	buf_clear(&state.line);
 	(state.format == LOG_JSON ? json_line : text_line)(&l, time, level, msg, n, fields);
-	buf_addc(b, '\n');
-	buf_release(&l.scratch);
+	buf_addc(&state.line, '\n');
 }
 
 static void emit(enum log_level level, const char *msg, size_t n, const struct log_field *fields)
 {
 	size_t limit = VALUE_MAX_BYTES;
-	struct buf b;
 
-	buf_init(&b, SIZE_MAX / 4);
-	render(&b, limit, level, msg, n, fields);
+	render(limit, level, msg, n, fields);
 	/* Too long: shorter values first, then fewer fields. */
-	while (b.len > LINE_MAX_BYTES && (limit > 64 || n > 0)) {
+	while (state.line.len >= LINE_MAX_BYTES && (limit > 64 || n > 0)) {
 		if (limit > 64)
 			limit /= 2;
 		else
 			n /= 2;
-		render(&b, limit, level, msg, n, fields);
+		render(limit, level, msg, n, fields);
 	}
-	write_line(&b);
-	buf_release(&b);
+	if (state.held.len + state.line.len >= LINE_MAX_BYTES) /* one less: a torn line's end may come before it */
+		flush();
+	buf_add(&state.held, state.line.ptr, state.line.len);
+	state.nheld++;
+	if (!state.holds || level < LOG_INFO)
+		flush();
+}
+
+static void tell_lost(void)
+{
+	struct log_field lost = LOG_INT("lines", (int64_t)state.lost);
+
+	if (state.lost == 0 || state.stuck || state.torn)
+		return;
+	state.lost = 0;
+	emit(LOG_WARN, "log lines were lost: stderr took none", 1, &lost);
+}
+
+void log_flush(void)
+{
+	int saved = errno;
+
+	flush();
+	tell_lost();
+	errno = saved;
+}
+
+void log_hold(bool hold)
+{
+	static bool at_exit;
+
+	if (!at_exit)
+		atexit(log_flush);
+	at_exit = true;
+	state.holds = hold;
+	if (!hold)
+		log_flush();
 }
 
 void log_emit(enum log_level level, const char *msg, size_t n, const struct log_field *fields)
@@ -351,12 +416,7 @@ void log_emit(enum log_level level, const char *msg, size_t n, const struct log_
 	int saved = errno;
 
 	emit(level, msg, n, fields);
-	if (state.lost > 0 && !state.stuck && !state.torn) {
-		struct log_field lost = LOG_INT("lines", (int64_t)state.lost);
-
-		state.lost = 0;
-		emit(LOG_WARN, "log lines were lost: stderr took none", 1, &lost);
-	}
+	tell_lost();
 	errno = saved;
 }
 

@@ -286,10 +286,13 @@ void loop_free(struct loop *l)
 void loop_run(struct loop *l)
 {
 	tick_arm(l);
+	log_hold(true);
 	while (!l->stop) {
 		ENSURE(event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) >= 0);
+		log_flush();
 		loop_note(l, NULL);
 	}
+	log_hold(false);
 	l->stop = false;
 }
 

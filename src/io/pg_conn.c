@@ -123,10 +123,13 @@ static bool conn_linked(const struct pg_conn *c)
 
 static void conn_count_busy(struct pg_conn *c)
 {
+	static struct series *busy_ones;
 	bool busy = c->under_way.n > 0;
 
+	if (!busy_ones)
+		busy_ones = gauge("busy");
 	if (busy != c->counted_busy)
-		series_add(gauge("busy"), busy ? 1 : -1);
+		series_add(busy_ones, busy ? 1 : -1);
 	c->counted_busy = busy;
 }
 

@@ -1,5 +1,6 @@
 #include "shoal/store/rows.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum column_type { COLUMN_ID, COLUMN_BOOL, COLUMN_TEXT };
@@ -74,6 +75,8 @@ static const struct column columns[] = {
     {"seller_blocked", COLUMN_BOOL, AT(trade.seller.blocked), 0},
 };
 
+enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+
 #undef AT
 #define AT(member) offsetof(struct fact_said, member)
 static const struct column history_columns[] = {
@@ -142,13 +145,23 @@ static const struct list {
     LIST(rating_columns, struct fact_rating, ratings, v),    LIST(rank_columns, struct fact_rank, ranks, v),
 };
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp((*(const struct column *const *)a)->name, (*(const struct column *const *)b)->name);
+}
+
 static const struct column *find_column(const char *name)
 {
-	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
-		if (strcmp(columns[i].name, name) == 0)
-			return &columns[i];
+	static const struct column *sorted[COLUMNS]; /* a row asks for some of them each time */
+	const struct column wanted = {.name = name}, *key = &wanted, *const * found;
+
+	if (!sorted[0]) {
+		for (size_t i = 0; i < COLUMNS; i++)
+			sorted[i] = &columns[i];
+		qsort(sorted, COLUMNS, sizeof(sorted[0]), by_name);
 	}
-	return NULL;
+	found = bsearch(&key, sorted, COLUMNS, sizeof(sorted[0]), by_name);
+	return found ? *found : NULL;
 }
 
 /* The list that has a column of this name. */

@@ -13,7 +13,8 @@
 #define FOLDER "sql/queries/"
 #define SUFFIX ".sql"
 
-static struct pg_stmt *statements; /* ends with a NULL name; made once, lives as long as the process */
+static struct pg_stmt *statements; /* by name; made once, lives as long as the process */
+static size_t nstatements;
 
 static const char *skip_line(const char *p)
 {
@@ -107,6 +108,11 @@ static bool name_of(const struct embed_file *f, struct span *name)
 	return true;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct pg_stmt *)a)->name, ((const struct pg_stmt *)b)->name);
+}
+
 static void read_catalogue(void)
 {
 	size_t n = 0;
@@ -126,17 +132,17 @@ static void read_catalogue(void)
 		statements[n++] = (struct pg_stmt){.name = copy, .sql = f->data, .nparams = sql_count_params(f->data)};
 		ENSURE(statements[n - 1].nparams <= PG_PARAMS_MAX);
 	}
+	nstatements = n;
+	qsort(statements, n, sizeof(*statements), by_name);
 }
 
 const struct pg_stmt *sql_find(const char *name)
 {
+	const struct pg_stmt wanted = {.name = name};
+
 	if (!statements)
 		read_catalogue();
-	for (const struct pg_stmt *s = statements; s->name; s++) {
-		if (strcmp(s->name, name) == 0)
-			return s;
-	}
-	return NULL;
+	return bsearch(&wanted, statements, nstatements, sizeof(*statements), by_name);
 }
 
 const struct pg_stmt *sql_get(const char *name)

@@ -190,7 +190,7 @@ static bool telegram_anew(const struct call *c, struct arena *a, struct call *ou
 
 	if (strcmp(c->method, methods[REPLY_EDIT].method) != 0 || !(body = json_parse(a, c->body, &ignored)))
 		return false;
-	cJSON_DeleteItemFromObjectCaseSensitive(body, "message_id");
+	cJSON_DetachItemFromObjectCaseSensitive(body, "message_id");
 	*out = *c;
 	out->method = methods[REPLY_SEND].method;
 	buf_init(&b, BODY_MAX);

@@ -10,7 +10,8 @@
 #include "shoal/base/err.h"
 #include "shoal/base/str.h"
 
-/* Parses one JSON value that must fill the text. The tree belongs to the arena.
+/* Parses one JSON value that must fill the text. The tree is in the arena, all of it: nothing that cJSON would free may
+ * be done to it (cJSON_Delete, cJSON_Replace...; what is detached is gone for good).
  * Kept exact, other than by cJSON alone: integers of any length up to int64 (see json_i64), U+0000 and lone
  * surrogates in strings become U+FFFD, ill-formed UTF-8 and nesting beyond 200 are errors.
  * On error *why is a text in the arena that says what and where. */

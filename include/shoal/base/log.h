@@ -40,9 +40,13 @@ bool log_enabled(enum log_level level);
 bool log_utf8(void);
 void log_secret(const char *value); /* copied; shorter than 4 bytes is not masked */
 
-/* One line, one write(2), at most 4096 bytes: longer values end in "...", and the last fields go where that is not
+/* One line, at most 4096 bytes: longer values end in "...", and the last fields go where that is not
  * enough. Where stderr takes nothing the line is dropped and counted, never waited for over 200 ms. */
 void log_emit(enum log_level level, const char *msg, size_t n, const struct log_field *fields);
+/* While held, lines of the levels info and debug wait for log_flush, so that many share a write(2) of at most 4096
+ * bytes; of a program that is killed meanwhile they are lost. The loop holds them for one turn. */
+void log_hold(bool hold);
+void log_flush(void);
 #define LOG_AT(level, msg, ...)                                                                                        \
 	do {                                                                                                           \
 		if (log_enabled(level)) {                                                                              \
