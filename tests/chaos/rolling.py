@@ -77,7 +77,7 @@ class Rolling(run.Chaos):
         self.list_ready()
         threading.Thread(target=self.hear, daemon=True).start()
         threading.Thread(target=self.operate, daemon=True).start()
-        self.words = {"service": self.service, "cut": 0}
+        self.words = {"service": self.service, "cut": 0, "fresh": 0.5}
         self.gateways = []
 
     @property

@@ -29,6 +29,7 @@ OPTIONS = {
     "backoff": "0.2",     # first delay, doubled up to twenty times as much
     "bursts": "0.3",      # share of messages that begin several in a row
     "cut": "0.001",       # share of posts whose connection we cut before the answer, or in the middle of the post
+    "fresh": "0",         # share of posts that take a new connection where an old one would do
     "start": "",          # update_id of the first update
 }
 UNDELIVERED_MAX = 50000   # above it, nothing new is made up
@@ -84,7 +85,7 @@ class Sender:
         self.journal = open(o["journal"], "w", encoding="utf-8")
         self.rate, self.seconds, self.max = float(o["rate"]), float(o["seconds"]), int(o["connections"])
         self.timeout, self.backoff, self.cut = float(o["timeout"]), float(o["backoff"]), float(o["cut"])
-        self.bursts = float(o["bursts"])
+        self.bursts, self.fresh = float(o["bursts"]), float(o["fresh"])
         self.next_id = int(o["start"]) if o["start"] else self.rng.randrange(100000000, 900000000)
         self.closed = [Chat(int(o["first"]) + i) for i in range(int(o["chats"]))]
         self.rng.shuffle(self.closed)
@@ -182,7 +183,7 @@ class Sender:
     # ---- posting
 
     def connection(self):
-        if self.idle:
+        if self.idle and self.rng.random() >= self.fresh:
             return self.idle.pop()
         where = self.gateways[self.turn % len(self.gateways)]
         self.turn += 1

@@ -88,7 +88,7 @@ def waits(**env):
 
 early, says = waits()
 check("migrate_wait_waits_for_the_schema", "not applied yet" in says and early.poll() is None, says)
-nowhere, says = waits(SHOAL_POSTGRES_URL="postgresql://127.0.0.1:%d/shoal" % lib.free_port())
+nowhere, says = waits(SHOAL_POSTGRES_URL="postgresql://127.0.0.1:%d/shoal" % lib.free_port(), SHOAL_POSTGRES_DIRECT_URL=None)
 check("migrate_wait_waits_for_the_server", "cannot reach PostgreSQL" in says and nowhere.poll() is None, says)
 nowhere.terminate()
 check("migrate_wait_ends_when_told", nowhere.wait(lib.PATIENCE) == 128 + 15)
