@@ -174,7 +174,7 @@ rolling: $(B)/shoal
 upgrade: $(B)/shoal
 	@sh tests/chaos/upgrade.sh $(B)/shoal $(OLD)
 
-# the end-to-end tests, and faults under load, with PgBouncer in transaction mode before Postgres. By environment: ONLY
+# the end-to-end tests, and faults under load, with PgBouncer in transaction mode before Postgres. By environment: TESTS
 pgbouncer: $(B)/shoal $(B)/tests/integration/test_pg_pooler
 	@sh src/up/deps.sh test
 	@sh tests/pgbouncer.sh $(B)/shoal

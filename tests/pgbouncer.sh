@@ -1,6 +1,6 @@
 #!/bin/sh
 # pgbouncer.sh BINARY: the pool's own test with PgBouncer in transaction mode, then every end-to-end test and faults under load
-# with one between the programs and Postgres. Closes with "N passed, N failed".   ONLY="test_cli.py chaos": some of them
+# with one between the programs and Postgres. Closes with "N passed, N failed".   TESTS="test_cli.py chaos": some of them
 set -u
 cd "$(dirname "$0")/.." || exit 1
 logs=build/log/pgbouncer
@@ -10,7 +10,7 @@ mkdir -p $logs
 try() {
 	name=$1
 	shift
-	case " ${ONLY:-$name} " in *" $name "*) ;; *) return ;; esac
+	case " ${TESTS:-$name} " in *" $name "*) ;; *) return ;; esac
 	timeout -k 10 900 "$@" >"$logs/$name.log" 2>&1 </dev/null || grep -q '^not ok ' "$logs/$name.log" ||
 		echo "not ok $name ended badly" >>"$logs/$name.log"
 	printf '%-28s %4d passed %3d failed\n' "$name" "$(grep -c '^ok ' "$logs/$name.log")" "$(grep -c '^not ok ' "$logs/$name.log")"
