@@ -163,7 +163,12 @@ chaos: all
 # the reference job, side by side with others. ARGS: options of tests/bench/bench.py, instead of all
 bench: all $(SEND) $(B)/tests/bench/standin
 	@sh src/up/deps.sh bench || echo "going on with what is there"
-	@/usr/bin/python3 tests/bench/bench.py $(if $(ARGS),$(ARGS),--marks --json build/bench/bench.json --chart tests/bench/figures/bench.svg) $(B)/shoal
+	@/usr/bin/python3 tests/bench/bench.py $(if $(ARGS),$(ARGS),--marks --json build/bench/bench.json --chart tests/bench/figures/bench.svg --readme README.md) $(B)/shoal
+
+# what an update costs when there is more of everything. ARGS: options of tests/bench/growth.py, instead of all
+.PHONY: bench-growth
+bench-growth: all $(SEND) $(B)/tests/bench/standin
+	@/usr/bin/python3 tests/bench/growth.py $(if $(ARGS),$(ARGS),--json build/bench/growth.json --chart tests/bench/figures/growth.svg --readme README.md) $(B)/shoal
 
 # every role restarted one after the other under load, and the webhook's secret changed: no webhook fails. By environment:
 # WORKERS, CHATS, RATE, PAUSE

@@ -3,7 +3,7 @@ whose speed drifts drifts for all; medians. After each run every reply and every
 
     bench.py [options] [BINARY]
         --runs 5             rounds
-        --only NAME;...      some of the contestants, by name or folder: "shoal;go"
+        --only NAME,...      some of the contestants, by name or folder: shoal,go
         --vs PATH            another shoal beside this one, as "before", and no peers; may be given again
         --n UPDATES          of each full run, instead of what each contestant does in a few seconds
         --workers 1          processes of each contestant
@@ -11,7 +11,7 @@ whose speed drifts drifts for all; medians. After each run every reply and every
         --rate 500 --seconds 4      the paced run; --seconds 0: none
         --people 10000 --codes 100
         --marks              also what is asked of Shoal alone, and which marks are reached
-        --json FILE          all figures        --chart FILE    as SVG
+        --json FILE          all figures        --chart FILE    as SVG        --readme FILE   the tables, between their marks
 """
 import argparse
 import datetime
@@ -23,6 +23,7 @@ sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "job")]
 import chart  # noqa: E402
 import extras  # noqa: E402
 import marks  # noqa: E402
+import readme  # noqa: E402
 import report  # noqa: E402
 import run  # noqa: E402
 from lib import check, finish  # noqa: E402
@@ -47,6 +48,7 @@ def options():
     o.add_argument("--marks", action="store_true")
     o.add_argument("--json")
     o.add_argument("--chart")
+    o.add_argument("--readme")
     return o.parse_args()
 
 
@@ -54,7 +56,7 @@ def contestants(o):
     """Those who are wanted and can run here; who cannot is said to be left out."""
     who = [Shoal(o.binary)] + [Shoal(path, "before" if len(o.vs) == 1 else path) for path in o.vs]
     peers = PEERS if o.only or not o.vs else []
-    wanted = [w.strip().lower() for w in o.only.split(";") if w]
+    wanted = [w.strip().lower() for w in o.only.split(",") if w]
     who += [p for p in peers if not wanted or p.name.lower() in wanted or p.folder in wanted]
     for p in list(who[1 + len(o.vs):]):
         why = p.missing()
@@ -122,7 +124,7 @@ def main():
     rig = Rig(o.binary, o.people, o.codes, o.appendfsync)
     who = contestants(o)
     results = rounds(o, rig, who)
-    said = "%d worker process%s, %d processors shared with Redis, Postgres, sender and platform; appendfsync %s, synchronous_commit on" % (
+    said = "%d worker process%s on %d processors shared with all servers; appendfsync %s, synchronous_commit on" % (
         o.workers, "es" if o.workers > 1 else "", os.cpu_count(), o.appendfsync)
     print("\n%s; medians of %d\nCPU in seconds per 1,000 updates, memory in MiB, p50 to p99 in ms at %g/s\n" % (said, o.runs, o.rate))
     for part in (report.table(results), report.spreads(results), report.ratios(results)):
@@ -135,7 +137,13 @@ def main():
         save(o.json, {"options": vars(o), "results": results, "extras": found})
     if o.chart:
         os.makedirs(os.path.dirname(o.chart) or ".", exist_ok=True)
-        chart.comparison(results, o.chart, said + "; medians of %d, %s" % (o.runs, datetime.date.today()))
+        chart.comparison(results, o.chart, said + "; medians of %d" % o.runs)
+    if o.readme:
+        when = "%s; medians of %d, %s" % (said, o.runs, datetime.date.today())
+        readme.write(o.readme, "bench", readme.comparison(results, when))
+        if found:
+            readme.write(o.readme, "marks", readme.marks(results, found))
+            readme.write(o.readme, "capacity", readme.capacity(results[0], found))
 
 
 main()

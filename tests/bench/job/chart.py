@@ -112,7 +112,7 @@ def latencies(svg, y, results, colour):
     low, high = (f(math.log10(v)) for f, v in ((math.floor, min(v[0] for v in values.values())),
                                                (math.ceil, max(v[2] for v in values.values()))))
     def x_of(v):
-        return LEFT + (math.log10(v) - low) * (WIDE - LEFT - 90) / max(high - low, 1)
+        return LEFT + (math.log10(v) - low) * (WIDE - LEFT - 150) / max(high - low, 1)
     for n in range(low, high + 1):
         svg.line(x_of(10 ** n), y, x_of(10 ** n), y + len(results) * ROW, GRID)
         svg.text(x_of(10 ** n), y + len(results) * ROW + 14, "%g" % 10 ** n, 10, "middle", PALE)
@@ -152,7 +152,6 @@ def panel(svg, x0, y0, wide, high, title, points):
     for n in range(round(most / step) + 1):
         svg.line(left, y_of(n * step), right, y_of(n * step), GRID)
         svg.text(left - 5, y_of(n * step) + 4, "%g" % (n * step), 10, "end", PALE)
-    svg.text(left - 5, top - 4, "us", 10, "end", PALE)
     for lx, (size, _) in zip(logs, points):
         svg.text(x_of(lx), bottom + 14, "{:,}".format(size), 10, "middle", PALE)
     for edge in (0.9, 1.1):

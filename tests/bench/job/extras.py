@@ -2,29 +2,27 @@
 import threading
 import time
 
-from lib import free_port, start_redis, wait_for
-from rig import PERSISTENCE, SECRET, Load, memory_mb
+from lib import free_port, wait_for
+from rig import SECRET, Load, memory_mb
 from run import WARM_S, Wrong, delays, full, percentile, settle, spread, wait_ready
+from shoal import Shoal
 
 CONNECTIONS = 40  # of the platform to the gateway, as Telegram makes them by default
 REST_S = 3
 
 
+class TwoRedis(Shoal):
+    """The queue in one Redis, caches, limits and locks in another one."""
+
+    def start(self, rig, number):
+        caches = rig.add_redis("caches")
+        return self.program(rig, "worker", "worker-%d" % number, SHOAL_CACHE_REDIS_URL=caches.url)
+
+
 def two_redis(shoal, rig, count=None):
-    """The queue's Redis beside that of caches, limits and locks; CPU seconds per 1,000 of each, and of the sender's XADD."""
-    class Split(type(shoal)):
-        def start(self, rig, number):
-            caches = start_redis(**PERSISTENCE["off"])
-            rig.more = {"caches": caches}
-            self.env = {**self.env, "SHOAL_CACHE_REDIS_URL": caches.url}
-            return super().start(rig, number)
-    try:
-        c = full(Split(shoal.binary, updates=shoal.updates, **shoal.env), rig, count)
-        return {"ingest": c["ingest_redis_per_1000"], "turns": c["cpu_per_1000"]["redis"], "caches": c["cpu_per_1000"]["caches"]}
-    finally:
-        for extra in rig.more.values():
-            extra.stop()
-        rig.more = {}
+    """CPU seconds per 1,000 updates of both, and of what the sender's XADD costs."""
+    c = full(TwoRedis(shoal.binary, updates=shoal.updates), rig, count)
+    return {"ingest": c["ingest_redis_per_1000"], "turns": c["cpu_per_1000"]["redis"], "caches": c["cpu_per_1000"]["caches"]}
 
 
 def press(shoal, rig, rate, seconds):

@@ -136,11 +136,11 @@ class Python(Peer):
 # fastest of those tried (--tune).
 PEERS = [
     BullMQ("bullmq", "BullMQ", 8000, 64, 16),
-    BullMQ("bullmq", "BullMQ, grouped", 12000, 128, 4, grouped=True),
+    BullMQ("bullmq", "BullMQ (grouped)", 12000, 128, 4, grouped=True),
     Node("grammy", "grammY", 8000, 64, 16),
     Python("python", "Python asyncio", 7000, 64, 16),
     Node("streams", "Node on streams", 16000, 128, 16),
-    Node("streams", "Node on streams, grouped", 24000, 128, 4, grouped=True),
+    Node("streams", "Node on streams (grouped)", 24000, 128, 4, grouped=True),
     Go("go", "Go on streams", 20000, 64, 16),
-    Go("go", "Go on streams, grouped", 32000, 128, 4, grouped=True),
+    Go("go", "Go on streams (grouped)", 32000, 128, 4, grouped=True),
 ]

@@ -13,6 +13,7 @@ from lib import Process, clean_env, free_port, http, start_postgres, start_redis
 FIRST_PERSON, STRIDE, UPDATE_ID = 5000001, 7368787, 10**9  # as in send/update.c
 SECRET, TOKEN = "secret-of-the-bench", "100000001:token-of-the-bench"
 PERSONAS = 4
+MANY = 50000  # rows, from which on a database is copied by its files
 REPLY, SENT = struct.Struct("<qqq16s"), struct.Struct("<qqqq")
 # Enough memory, and no checkpoint or vacuum in a run of seconds; every commit waits for the disk.
 POSTGRES = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "512MB",
@@ -99,7 +100,7 @@ class Rig:
         self.tools = os.path.join(os.path.dirname(self.binary), "tests", "bench")
         if not os.path.exists(os.path.join(self.tools, "standin")):  # the binary of another tree
             self.tools = "build/tests/bench"
-        self.people, self.codes, self.appendfsync = people, codes, appendfsync
+        self.people, self.codes, self.personas, self.appendfsync = people, codes, PERSONAS, appendfsync
         self.folder = temp_dir()
         self.pg = start_postgres(**POSTGRES)
         self.standin_port = free_port()
@@ -107,7 +108,7 @@ class Rig:
         self.standin = Process([os.path.join(self.tools, "standin"), str(self.standin_port)], self.log("standin"))
         if not wait_for(lambda: self.replies() == 0):
             raise RuntimeError("the stand-in did not start: " + self.standin.output())
-        self.seeds, self.runs, self.redis, self.more = {}, 0, None, {}
+        self.seeds, self.runs, self.redis, self.more = {}, 0, None, []  # more: (as what it counts, server) beside
 
     def log(self, name):
         return os.path.join(self.folder, name + ".log")
@@ -132,16 +133,17 @@ class Rig:
 
     def seed(self, binary):
         """A database with this binary's schema, the people and the codes; made once."""
-        key = (binary, self.people, self.codes)
+        key = (binary, self.people, self.codes, self.personas)
         if key not in self.seeds:
             name = self.seeds[key] = "seed_%d" % len(self.seeds)
             self._admin("CREATE DATABASE " + name)
             self._migrate(binary, self.url(name))
             db = self.pg.connect(name)
             with db, db.cursor() as cur:
-                cur.execute(SEED, {"personas": PERSONAS, "codes": self.codes, "people": self.people, "first": FIRST_PERSON})
+                cur.execute(SEED, {"personas": self.personas, "codes": self.codes, "people": self.people, "first": FIRST_PERSON})
             db.autocommit = True
             with db.cursor() as cur:
+                cur.execute("CREATE EXTENSION pg_prewarm")
                 cur.execute("VACUUM ANALYZE")
             db.close()
         return self.seeds[key]
@@ -157,17 +159,32 @@ class Rig:
 
     # ---- a run
 
+    def add_redis(self, counts_as):
+        """One more Redis for this run, beside the first."""
+        r = start_redis(save="", **{"auto_aof_rewrite_percentage": 0, **PERSISTENCE[self.appendfsync]})
+        self.more.append((counts_as, r))
+        return r
+
+    def written(self):
+        """What Postgres has written up to now: times that it waited for the disk, and bytes, of its log. Whole when those who
+        wrote are gone."""
+        return self.rows("SELECT wal_sync, wal_bytes::bigint FROM pg_stat_wal")[0]
+
     def fresh(self, binary=None):
         """An empty Redis, a database as it was seeded, and a platform that has forgotten all."""
         self.runs += 1
         seed = self.seed(os.path.abspath(binary or self.binary))
+        for r in [self.redis, *(p for _, p in self.more)] if self.redis else []:
+            r.stop()
+        self.more = []
         if self.redis:
-            self.redis.stop()
             self._admin("DROP DATABASE %s WITH (FORCE)" % self.database)
         self.database = "run_%d" % self.runs
-        self._admin("CREATE DATABASE %s TEMPLATE %s" % (self.database, seed))
+        how = "file_copy" if self.people + self.codes > MANY else "wal_log"
+        self._admin("CREATE DATABASE %s TEMPLATE %s STRATEGY %s" % (self.database, seed, how))
         self.pg_url = self.url(self.database)
         self._admin("CHECKPOINT")
+        self.rows("SELECT sum(pg_prewarm(oid)) FROM pg_class WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace")
         self.redis = start_redis(save="", **{"auto_aof_rewrite_percentage": 0, **PERSISTENCE[self.appendfsync]})
         http("GET", self.standin_url + "/bench/forget")
 
@@ -193,8 +210,9 @@ class Rig:
     def snapshot(self, workers):
         now = {"at": time.monotonic(), "processors": processors(), "replies": self.replies()}
         now["cpu"] = {"worker": sum(tree_cpu_s(w.pid) for w in workers), "redis": tree_cpu_s(self.redis.pid),
-                      "postgres": tree_cpu_s(self.pg.pid), "standin": cpu_s(self.standin.pid),
-                      **{name: tree_cpu_s(p.pid) for name, p in self.more.items()}}
+                      "postgres": tree_cpu_s(self.pg.pid), "standin": cpu_s(self.standin.pid)}
+        for name, p in self.more:
+            now["cpu"][name] = now["cpu"].get(name, 0) + tree_cpu_s(p.pid)
         return now
 
 

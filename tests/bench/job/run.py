@@ -2,7 +2,8 @@
 import collections
 import time
 
-from rig import Load
+from lib import wait_for
+from rig import PERSONAS, Load, memory_mb
 
 FROM, UPTO = 0.2, 0.95  # the part of a full run that is measured: everybody is warm, nobody runs out of work
 LOOK_S = 0.02
@@ -14,7 +15,6 @@ class Wrong(Exception):
 
 
 def wait_ready(workers):
-    from lib import wait_for
     for w in workers:
         if not wait_for(lambda: w.ready() or not w.running()) or not w.running():
             raise Wrong("did not become ready:\n" + w.output()[-2000:])
@@ -28,7 +28,6 @@ def still_running(workers):
 
 def settle(who, rig, workers):
     """Until the queue is empty, too: the last replies are out a moment before their updates are settled."""
-    from lib import wait_for
     if not wait_for(lambda: who.settled(rig), STUCK_S):
         raise Wrong("left something in the queue")
     still_running(workers)
@@ -36,12 +35,11 @@ def settle(who, rig, workers):
 
 # ---- whether it was done
 
-def check_replies(who, load, record):
+def check_replies(who, load, record, personas=PERSONAS):
     """Every update got its reply, by its code's persona; in the order of the chat where order is promised."""
-    from rig import PERSONAS
     want, got = collections.defaultdict(list), collections.defaultdict(list)
     for n in range(load.count):
-        want[load.person(n)].append(load.code(n) % PERSONAS)
+        want[load.person(n)].append(load.code(n) % personas)
     for _, chat, number, method in record:
         if method == "sendMessage":
             got[chat].append(number)
@@ -72,24 +70,23 @@ def check_rows(who, load, rig):
 
 
 def verify(who, load, rig):
-    check_replies(who, load, rig.record())
+    check_replies(who, load, rig.record(), rig.personas)
     check_rows(who, load, rig)
 
 
 # ---- runs
 
-def watch(rig, workers, load, every=LOOK_S):
-    """Snapshots until all replies are there; the most memory that was seen."""
-    from rig import memory_mb
+def watch(rig, workers, count, every=LOOK_S):
+    """Snapshots until so many replies are there; the most memory that was seen."""
     shots, memory, news = [], (0, 0), time.monotonic()
-    while not shots or shots[-1]["replies"] < load.count:
+    while not shots or shots[-1]["replies"] < count:
         time.sleep(every)
         shots.append(rig.snapshot(workers))
         memory = max(memory, tuple(map(sum, zip(*(memory_mb(w.pid) for w in workers)))))
         if len(shots) > 1 and shots[-1]["replies"] > shots[-2]["replies"]:
             news = shots[-1]["at"]
         if shots[-1]["at"] - news > STUCK_S:
-            raise Wrong("stood still after %d of %d" % (shots[-1]["replies"], load.count))
+            raise Wrong("stood still after %d of %d" % (shots[-1]["replies"], count))
         still_running(workers)
     return shots, memory
 
@@ -114,27 +111,33 @@ def bottleneck(c):
     return "waiting for the disk" if c["disk"] > 0.05 else "waiting for each other"
 
 
+def measured(shots, first, last):
+    """The cost between the first looks at which so many replies were there."""
+    a, b = (next(s for s in shots if s["replies"] >= replies) for replies in (first, last))
+    if a is b:
+        raise Wrong("too few updates: %d were done between two looks" % (last - first))
+    return cost(a, b)
+
+
 def full(who, rig, count=None, workers=1, window=(FROM, UPTO)):
     """As fast as it can, on a queue that was filled before; measured in a part of it."""
     load = Load(count or who.updates, rig.people, rig.codes)
     rig.fresh(getattr(who, "binary", None))
     before = rig.snapshot([])
     who.fill(rig, load)
-    filled = rig.snapshot([])
+    filled, written = rig.snapshot([]), rig.written()
     running = [who.start(rig, n) for n in range(workers)]
     try:
-        shots, memory = watch(rig, running, load)
+        shots, memory = watch(rig, running, load.count)
         settle(who, rig, running)
-        a, b = (next(s for s in shots if s["replies"] >= share * load.count) for share in window)
         verify(who, load, rig)
     finally:
         for w in running:
             w.stop()
-    if a is b:
-        raise Wrong("too few updates: %d were done between two looks" % load.count)
-    c = cost(a, b)
+    c = measured(shots, window[0] * load.count, window[1] * load.count)
     c["ingest_redis_per_1000"] = (filled["cpu"]["redis"] - before["cpu"]["redis"]) * 1000 / load.count
-    return {**c, "rss_mb": memory[0], "anon_mb": memory[1], "bottleneck": bottleneck(c)}
+    syncs, size = (b - a for a, b in zip(written, rig.written()))
+    return {**c, "wal_syncs": syncs / load.count, "wal_bytes": size / load.count, "rss_mb": memory[0], "anon_mb": memory[1], "bottleneck": bottleneck(c)}
 
 
 def delays(sent, record):
@@ -169,7 +172,7 @@ def paced(who, rig, rate, seconds, workers=1):
         wait_ready(running)
         a = rig.snapshot(running)
         sent = who.paced(rig, load, rate)
-        watch(rig, running, load, 0.05)
+        watch(rig, running, load.count, 0.05)
         b = rig.snapshot(running)
         settle(who, rig, running)
         record = rig.record()

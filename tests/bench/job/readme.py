@@ -1,0 +1,57 @@
+"""The tables of README.md: written between `<!-- NAME -->` and `<!-- /NAME -->`, so that what stands there is what was measured."""
+import marks as all_marks
+from report import COLUMNS, SERVERS, figures, median, most_common
+
+TARGET = 100000  # updates a second, as an example
+BUSY = 0.7       # of a processor that one plans with
+
+
+def write(path, name, lines):
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    first, last = "<!-- %s -->\n" % name, "<!-- /%s -->" % name
+    before, _, rest = text.partition(first)
+    _, found, after = rest.partition(last)
+    if not found:
+        raise SystemExit("%s has no place for %s" % (path, name))
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(before + first + lines + last + after)
+
+
+def markdown(rows):
+    """The first row is the head; the first column is words, the others are numbers."""
+    out = ["| " + " | ".join(rows[0]) + " |", "|---" + "|---:" * (len(rows[0]) - 1) + "|"]
+    return "\n".join(out + ["| " + " | ".join(r) + " |" for r in rows[1:]]) + "\n"
+
+
+def comparison(results, when):
+    rows = [["", *(c[0] for c in COLUMNS), "it waits for"]]
+    for r in results:
+        f = figures(r)
+        rows.append([r["name"], *("-" if not f[k] else form % median(f[k]) for _, k, form in COLUMNS),
+                     most_common([x["bottleneck"] for x in r["full"]])])
+    return markdown(rows) + "\n" + when[:1].upper() + when[1:] + ".\n"
+
+
+def marks(results, extras):
+    rows = [["Mark", "Measured", "Wanted", ""]]
+    for what, figure, bound, at_most, form in all_marks.marks(results, extras):
+        rows.append([what.replace("   ", "&nbsp;&nbsp;&nbsp;"), "-" if figure is None else form % figure, "" if bound is None else
+                     ("≤ %g" if at_most else "≥ %g") % bound, all_marks.verdict(figure, bound, at_most)])
+    return markdown(rows)
+
+
+def capacity(ours, extras):
+    """What one processor of each does, and how many it takes for a hundred thousand updates a second."""
+    cpu = {k: median(figures(ours)[k]) for k in SERVERS}
+    cpu["redis"] += median([r["ingest_redis_per_1000"] for r in ours["full"]])
+    size, syncs = (median([r[k] for r in ours["full"]]) for k in ("wal_bytes", "wal_syncs"))
+    gateway = [r["gateway_cpu_per_1000"] for r in extras.get("press", [])]
+    if gateway:
+        cpu = {"gateway": median(gateway), **cpu}
+    rows = [["", "us an update", "updates/s of one processor", "processors for {:,}/s, {:.0f} % busy".format(TARGET, 100 * BUSY)]]
+    for k, v in cpu.items():
+        rows.append([k if k in ("gateway", "worker") else k.capitalize(), "%.0f" % (1000 * v), "{:,.0f}".format(1000 / v),
+                     "%.0f" % (TARGET * v / 1000 / BUSY + 0.5)])
+    return markdown(rows) + "\nPostgres wrote %.0f bytes of its log for an update, and waited for the disk %.3f times: at {:,}/s %.0f MB/s.\n".format(
+        TARGET) % (size, syncs, size * TARGET / 1e6)
