@@ -81,7 +81,7 @@ static bool read_page(struct visitor *v, struct page *p)
 		colon = strchr(cursor, ':');
 		p->after = colon ? colon + 1 : NULL;
 		if (!colon || !span_i64((struct span){cursor, (size_t)(colon - cursor)}, &p->after_place) ||
-		    rule_code(v->a, p->after)) {
+		    p->after_place < 0 || rule_code(v->a, p->after)) {
 			visitor_invalid(v, "cursor", "it is no cursor: X-Next-Cursor of the answer before is one");
 			return false;
 		}
