@@ -115,7 +115,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture torture-cache model layers format monitoring outages plans bank chaos bench bench-cache bench-changes bench-press bench-leaderboard bench-interactions chaos-discord crowd rolling upgrade pgbouncer
+.PHONY: deps run test torture torture-cache model layers format monitoring outages plans plans-admin bank chaos bench bench-cache bench-changes bench-press bench-leaderboard bench-interactions chaos-discord crowd rolling upgrade pgbouncer
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -149,10 +149,11 @@ outages: all
 	@OUTAGES=all /usr/bin/python3 tests/e2e/test_outages.py build/shoal
 
 # every statement of the escrow bot by index, with a million trades; the ladder's, with a million players; the admin
-# API's, with a million people
-plans: $(B)/tests/integration/test_escrow_sql $(B)/tests/integration/test_ladder_plans $(B)/tests/integration/test_admin_sql
+# API's, with a million people and a hundred million messages
+plans: $(B)/tests/integration/test_escrow_sql $(B)/tests/integration/test_ladder_plans plans-admin
 	@TRADES=$(or $(TRADES),1000000) $(B)/tests/integration/test_escrow_sql
 	@PLAYERS=$(or $(PLAYERS),1000000) $(B)/tests/integration/test_ladder_plans
+plans-admin: $(B)/tests/integration/test_admin_sql
 	@USERS=$(or $(USERS),1000000) $(B)/tests/integration/test_admin_sql
 
 # faults under load, and a judge. By environment: SECONDS, SEED, WORKERS, CHATS, RATE, FAULTS
