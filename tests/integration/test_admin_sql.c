@@ -80,7 +80,9 @@ static void show_plan(const char *name, const char *args)
 	for (int i = 0; i < PQntuples(r); i++) {
 		const char *line = PQgetvalue(r, i, 0);
 
-		if (strstr(line, "Scan") || strstr(line, "Execution Time"))
+		if ((strstr(line, "Scan") && !strstr(line, "CTE Scan") && !strstr(line, "Subquery") &&
+		     !strstr(line, "Function")) ||
+		    strstr(line, "Execution Time"))
 			printf("#   %s\n", line + strspn(line, " ->"));
 	}
 	PQclear(r);
