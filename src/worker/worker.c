@@ -19,6 +19,7 @@
 #include "shoal/worker/job.h"
 #include "shoal/worker/names.h"
 #include "shoal/worker/reach.h"
+#include "shoal/worker/schema.h"
 #include "shoal/worker/stages.h"
 #include "shoal/worker/timings.h"
 
@@ -234,6 +235,7 @@ static void pg_changed(void *arg, bool up)
 	if (up) {
 		cache_pg_came(w->cache);
 		reach_pg_came(w->reach);
+		schema_look(w->pg);
 	}
 	poke_all(w);
 }

@@ -77,6 +77,30 @@ def before_the_schema(stack):
     worker.stop()
 
 
+def another_schema(stack):
+    """As during an upgrade: a worker goes on with a newer schema, and with an older one while that will do; and says so."""
+    newest = stack.pg.rows("SELECT max(version) FROM schema_migrations")[0][0]
+    for n, (words, sql) in enumerate([
+            ("schema is newer than this program",
+             "INSERT INTO schema_migrations (version, name, checksum) VALUES (99999, 'later', 'x')"),
+            ("schema is older than this program", "DELETE FROM schema_migrations WHERE version >= %d" % newest)]):
+        stack.pg.rows("CREATE TABLE kept AS TABLE schema_migrations")
+        stack.pg.rows(sql)
+        worker = stack.add_worker()
+        check("another schema: it says that the " + words, wait_for(lambda: words in worker.output()), worker.output())
+        stack.say(FIRST + n, "again")
+        check("another schema: and goes on", wait_for(lambda: len(heard(stack, FIRST + n)) == 2), stack.queue())
+        worker.stop()
+        stack.pg.rows("TRUNCATE schema_migrations")
+        stack.pg.rows("INSERT INTO schema_migrations SELECT * FROM kept")
+        stack.pg.rows("DROP TABLE kept")
+    worker = stack.add_worker()
+    stack.say(FIRST, "once more")
+    check("its own schema: nothing is said of it", wait_for(lambda: len(heard(stack, FIRST)) == 3) and
+          "than this program" not in worker.output(), worker.output())
+    worker.stop()
+
+
 def answers_too_long(stack):
     """Something on the way answers each call with megabytes: the message is out, so it does not go out again."""
     platform = Peer(b'{"ok":true,"result":{"message_id":1,"pad":"' + b"x" * (5 << 20) + b'"}}')
@@ -121,6 +145,7 @@ def unknown_button():
 def main():
     stack = Stack(binary_from_argv(), workers=0)
     before_the_schema(stack)
+    another_schema(stack)
     answers_too_long(stack)
     question_too_long(stack)
     unknown_button()
