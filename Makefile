@@ -39,6 +39,11 @@ image:
 	$(V)$(BUILDER) build -f k8s/Dockerfile -t $(IMAGE) --build-arg VERSION=$(VERSION) \
 		--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) --build-arg CREATED=$(shell git log -1 --format=%cI 2>/dev/null) .
 
+# its pods, played by podman. By environment: RATE, SECONDS
+.PHONY: k8s-play
+k8s-play: $(B)/shoal
+	@IMAGE=$(IMAGE) /usr/bin/python3 tests/k8s/play.py $(B)/shoal
+
 # --- the binary: one archive a layer, so that a test links only what it may use
 define layer
 $(call lib,$(1)): $(call objs,$(1)) $(if $(filter base,$(1)),$(B)/obj/embed.o)

@@ -74,9 +74,9 @@ paths() {
 }
 
 targets() {
-	for t in $(grep -oE '(`|&& |FAST=1 )make( [A-Z]+=[a-z,N]*)*( [a-z][a-z-]*)+' README.md |
+	for t in $(grep -oE '(`|&& |FAST=1 )make( [A-Z]+=[a-z,N]*)*( [a-z][a-z0-9-]*)+' README.md |
 		sed -E 's/.*make//; s/ [A-Z]+=[a-z,N]*//g'); do
-		grep -qE "^([a-z-]+ )*$t( [a-z-]+)*:" Makefile || echo "make has no target $t"
+		grep -qE "^([a-z0-9-]+ )*$t( [a-z0-9-]+)*:" Makefile || echo "make has no target $t"
 	done
 }
 

@@ -294,7 +294,7 @@ def scaling(o):
     for d in o.kind("PodDisruptionBudget"):
         if d["spec"].get("unhealthyPodEvictionPolicy") != "AlwaysAllow" or d["spec"].get("maxUnavailable") in (0, "0%"):
             o.fault("scaling", d, "may keep a node from being drained for ever")
-    if {labels_of(d).get("app.kubernetes.io/component") for d in o.kind("PodDisruptionBudget")} != {"gateway", "worker"}:
+    if {component(d) for d in o.kind("PodDisruptionBudget")} != {"gateway", "worker"}:
         o.fault("scaling", "overlay", "budgets for others than gateways and workers")
 
 
@@ -311,6 +311,10 @@ def namespaces(o):
 def policies_of(o, pod, direction):
     return [d for d in o.kind("NetworkPolicy") if direction in d["spec"]["policyTypes"]
             and m.fits(d["spec"]["podSelector"], labels_of(pod))]
+
+
+def rules_of(o, pod, direction):
+    return [rule for d in policies_of(o, pod, direction) for rule in d["spec"].get(direction.lower()) or []]
 
 
 def port_fits(rule, number, name):
@@ -335,12 +339,12 @@ def peer_fits(peers, pod=None, address=None):
 
 def may_leave(o, source, number, name, pod=None, address=None):
     return any(port_fits(r, number, name) and peer_fits(r.get("to") or [], pod, address)
-               for d in policies_of(o, source, "Egress") for r in d["spec"].get("egress") or [])
+               for r in rules_of(o, source, "Egress"))
 
 
 def may_enter(o, target, number, name, source):
     return any(port_fits(r, number, name) and peer_fits(r.get("from") or [], source)
-               for d in policies_of(o, target, "Ingress") for r in d["spec"].get("ingress") or [])
+               for r in rules_of(o, target, "Ingress"))
 
 
 def network(o):
@@ -348,7 +352,7 @@ def network(o):
         for direction in ("Ingress", "Egress"):
             if not any(not p["spec"].get(direction.lower()) for p in policies_of(o, pod, direction)):
                 o.fault("network", d, "nothing denies its %s" % direction)
-        if not any(port_fits(r, 53, "dns") for p in policies_of(o, pod, "Egress") for r in p["spec"].get("egress") or []):
+        if not any(port_fits(r, 53, "dns") for r in rules_of(o, pod, "Egress")):
             o.fault("network", d, "may not ask for names")
         if may_leave(o, pod, 80, "", address=METADATA) or may_leave(o, pod, 443, "", address=METADATA):
             o.fault("network", d, "may ask a cloud's metadata service")
@@ -363,8 +367,8 @@ def network(o):
             if may_talk(o, pod, target, by) != wanted:
                 o.fault("network", d, "may%s talk to %s" % (" not" if wanted else "", target))
     for name, port in (("gateway", "http"), ("gateway", "metrics"), ("worker", "metrics"), ("admin", "metrics")):
-        if name in by and not any(r.get("from") and any("namespaceSelector" in p for p in r["from"]) and port_fits(r, 0, port)
-                                  for p in policies_of(o, by[name][1], "Ingress") for r in p["spec"].get("ingress") or []):
+        if name in by and not any(port_fits(r, 0, port) and any("namespaceSelector" in p for p in r.get("from") or [])
+                                  for r in rules_of(o, by[name][1], "Ingress")):
             o.fault("network", by[name][0], "its port %s cannot be reached" % port)
 
 

@@ -36,9 +36,10 @@ def find_kubectl():
     """The kubectl in KUBECTL or in PATH if its kustomize is a current one, else None; and why."""
     name = os.environ.get("KUBECTL", "kubectl")
     try:
-        said = subprocess.run([name, "version", "--client"], capture_output=True, timeout=60, check=False).stdout.decode()
+        done = subprocess.run([name, "version", "--client"], capture_output=True, timeout=60, check=False)
     except OSError:
         return None, "there is no %s here" % name
+    said = done.stdout.decode()
     version = re.search(r"Kustomize Version: v(\d+)", said)
     if not version or int(version.group(1)) < KUSTOMIZE:
         return None, "this kubectl is too old: %s" % " ".join(said.split())[:100]

@@ -21,7 +21,8 @@ BIN = os.path.abspath(binary_from_argv())
 
 
 def run(*argv, **env):
-    return subprocess.run([BIN, *argv], env=lib.clean_env(**env), capture_output=True, timeout=lib.PATIENCE, check=False)
+    return subprocess.run([BIN, *argv], env=lib.clean_env(**env), capture_output=True, timeout=lib.PATIENCE,
+                          check=False)
 
 
 OPTIONS = dict(line.split("=", 1) for line in run("config").stdout.decode().splitlines())
@@ -96,9 +97,10 @@ def served():
         SHOAL_WEBHOOK_SECRET="x", SHOAL_REDIS_URL="redis://127.0.0.1:%d" % lib.free_port(),
         SHOAL_GATEWAY_LISTEN="127.0.0.1:%d" % gateway, SHOAL_METRICS_LISTEN="127.0.0.1:%d" % port))
     url = "http://127.0.0.1:%d" % port
-    check("probes: /healthz is served, also without Redis", wait_for(lambda: http("GET", url + "/healthz").status == 200),
-          p.output())
-    check("probes: /readyz is served, and says that Redis is away", http("GET", url + "/readyz").status == 503, p.output())
+    alive = wait_for(lambda: http("GET", url + "/healthz").status == 200)
+    check("probes: /healthz is served, also without Redis", alive, p.output())
+    away = http("GET", url + "/readyz").status == 503
+    check("probes: /readyz is served, and says that Redis is away", away, p.output())
     p.stop()
 
 
@@ -116,12 +118,21 @@ def env_of(docs, part, name):
     return next(e for e in main_of(docs, part)["env"] if e["name"] == name)
 
 
+def pod_of(docs, part):
+    return m.template(find(docs, "Deployment", part))["spec"]
+
+
+def selector_of(docs, kind, part):
+    return find(docs, kind, part)["spec"]["selector"]
+
+
+COMPONENT = "app.kubernetes.io/component"
 SPOILT = {  # rule: functions of the documents, each of which breaks it
     "selectors": [
-        lambda d: find(d, "Deployment", "worker")["spec"]["selector"]["matchLabels"].update({"app.kubernetes.io/component": "x"}),
-        lambda d: find(d, "Service", "gateway")["spec"]["selector"].update({"app.kubernetes.io/component": "admin"}),
-        lambda d: find(d, "PodDisruptionBudget", "worker")["spec"]["selector"].update(matchLabels={"app.kubernetes.io/name": "shoal"}),
-        lambda d: find(d, "Deployment", "gateway")["spec"]["selector"]["matchLabels"].pop("app.kubernetes.io/component")],
+        lambda d: selector_of(d, "Deployment", "worker")["matchLabels"].update({COMPONENT: "x"}),
+        lambda d: selector_of(d, "Service", "gateway").update({COMPONENT: "admin"}),
+        lambda d: selector_of(d, "PodDisruptionBudget", "worker")["matchLabels"].pop(COMPONENT),
+        lambda d: selector_of(d, "Deployment", "gateway")["matchLabels"].pop(COMPONENT)],
     "references": [
         lambda d: d.remove(find(d, "ServiceAccount")),
         lambda d: main_of(d, "worker")["envFrom"][0]["configMapRef"].update(name="other"),
@@ -131,13 +142,13 @@ SPOILT = {  # rule: functions of the documents, each of which breaks it
     "restricted": [
         lambda d: m.template(find(d, "Job"))["spec"]["securityContext"].pop("runAsNonRoot"),
         lambda d: m.template(find(d, "CronJob"))["spec"]["securityContext"].update(runAsUser=0),
-        lambda d: m.template(find(d, "Deployment", "worker"))["spec"]["initContainers"][0].pop("securityContext"),
+        lambda d: pod_of(d, "worker")["initContainers"][0].pop("securityContext"),
         lambda d: main_of(d, "admin")["securityContext"]["capabilities"].update(add=["NET_BIND_SERVICE"]),
         lambda d: main_of(d, "admin")["securityContext"].update(readOnlyRootFilesystem=False),
-        lambda d: m.template(find(d, "Deployment", "worker"))["spec"].pop("automountServiceAccountToken"),
-        lambda d: m.template(find(d, "Deployment", "worker"))["spec"].pop("enableServiceLinks"),
-        lambda d: m.template(find(d, "Deployment", "gateway"))["spec"].update(hostNetwork=True),
-        lambda d: m.template(find(d, "Deployment", "gateway"))["spec"].update(volumes=[{"name": "x", "hostPath": {"path": "/"}}]),
+        lambda d: pod_of(d, "worker").pop("automountServiceAccountToken"),
+        lambda d: pod_of(d, "worker").pop("enableServiceLinks"),
+        lambda d: pod_of(d, "gateway").update(hostNetwork=True),
+        lambda d: pod_of(d, "gateway").update(volumes=[{"name": "x", "hostPath": {"path": "/"}}]),
         lambda d: find(d, "Namespace")["metadata"]["labels"].clear()],
     "resources": [
         lambda d: main_of(d, "gateway")["resources"].pop("limits"),
@@ -152,12 +163,12 @@ SPOILT = {  # rule: functions of the documents, each of which breaks it
     "options": [
         lambda d: find(d, "ConfigMap")["data"].update(SHOAL_DRAIN="20"),
         lambda d: env_of(d, "worker", "SHOAL_REDIS_URL").update(name="SHOAL_REDIS"),
-        lambda d: env_of(d, "worker", "SHOAL_ESCROW_TOKEN")["valueFrom"]["secretKeyRef"].update(key="SHOAL_LADDER_TOKEN"),
+        lambda d: env_of(d, "worker", "SHOAL_ESCROW_TOKEN")["valueFrom"]["secretKeyRef"].update(key="SHOAL_ESCROW"),
         lambda d: main_of(d, "worker")["args"].append("--threads"),
         lambda d: main_of(d, "worker").update(args=["work"])],
     "patience": [
         lambda d: find(d, "ConfigMap")["data"].update(SHOAL_DRAIN_S="60"),
-        lambda d: m.template(find(d, "Deployment", "worker"))["spec"].pop("terminationGracePeriodSeconds")
+        lambda d: pod_of(d, "worker").pop("terminationGracePeriodSeconds")
         and find(d, "ConfigMap")["data"].update(SHOAL_DRAIN_S="28"),
         lambda d: main_of(d, "gateway").pop("lifecycle")],
     "images": [
@@ -165,8 +176,8 @@ SPOILT = {  # rule: functions of the documents, each of which breaks it
         lambda d: m.containers(m.template(find(d, "Job")))[0].update(envFrom=[{"configMapRef": {"name": "shoal"}}])],
     "order": [
         lambda d: d.remove(find(d, "Job")),
-        lambda d: m.template(find(d, "Deployment", "worker"))["spec"].pop("initContainers"),
-        lambda d: m.template(find(d, "Deployment", "worker"))["spec"]["initContainers"][0].pop("env")],
+        lambda d: pod_of(d, "worker").pop("initContainers"),
+        lambda d: pod_of(d, "worker")["initContainers"][0].pop("env")],
     "scaling": [
         lambda d: find(d, "PodDisruptionBudget", "worker")["spec"].update(maxUnavailable=0),
         lambda d: d.remove(find(d, "PodDisruptionBudget", "gateway"))],
