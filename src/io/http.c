@@ -17,13 +17,22 @@
 #define CONNECT_TIMEOUT_MS 10000L
 #define DNS_CACHE_S 30L
 #define IDLE_HANDLES_MAX 64
+#define TARGETS 8
 #define RETRY_AFTER_MAX_S (INT64_C(7) * 24 * 3600)
+
+/* A URL taken apart: curl would do that again for every request. */
+struct target {
+	char *url;
+	CURLU *parts; /* curl reads it while a call is under way */
+	unsigned calls;
+};
 
 struct http_call {
 	struct http *h;
 	CURL *easy; /* NULL once it is complete */
-	struct curl_slist *headers;
-	char *request_body; /* curl does not copy it */
+	struct target *target;
+	struct curl_slist *headers; /* NULL: those of h */
+	char *request_body;         /* curl does not copy it */
 	struct buf body;
 	const char *peer;
 	http_fn *fn;
@@ -54,6 +63,9 @@ struct http {
 	struct task deliver;
 	struct call_list active, ready;
 	LIST_HEAD(, sock) socks;
+	struct target targets[TARGETS];
+	unsigned next_target;      /* to make room */
+	struct curl_slist *common; /* headers of a request that names none, with a body of JSON */
 	CURL *idle[IDLE_HANDLES_MAX];
 	unsigned nidle;
 	int64_t failures_logged;
@@ -110,6 +122,8 @@ static void handle_give(struct http *h, CURL *e)
 	curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(e, CURLOPT_POSTFIELDS, NULL);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(e, CURLOPT_CURLU, NULL);
+	curl_easy_setopt(e, CURLOPT_URL, NULL);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, NULL);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, NULL);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, NULL);
@@ -170,6 +184,9 @@ static void call_detach(struct http_call *c)
 	curl_multi_remove_handle(c->h->multi, c->easy);
 	handle_give(c->h, c->easy);
 	c->easy = NULL;
+	if (c->target)
+		c->target->calls--;
+	c->target = NULL;
 	curl_slist_free_all(c->headers);
 	c->headers = NULL;
 }
@@ -199,7 +216,7 @@ static void call_complete(struct http_call *c, CURLcode code)
 	if (code == CURLE_OK) {
 		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 		c->status = (int)status;
-		c->retry_after_ms = retry_after(c->easy);
+		c->retry_after_ms = status < 300 ? -1 : retry_after(c->easy); /* RFC 9110, 10.2.3 */
 		keep_headers(c);
 	} else {
 		curl_off_t began = 0;
@@ -358,6 +375,10 @@ static bool set_headers(struct http_call *c, const struct http_request *req)
 	static const char content_type[] = "Content-Type:";
 	bool typed = false;
 
+	if (!req->headers && req->body.len) {
+		curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->h->common);
+		return true;
+	}
 	for (const char *const *line = req->headers; line && *line; line++) {
 		typed = typed || strncasecmp(*line, content_type, sizeof(content_type) - 1) == 0;
 		if (!add_header(c, *line))
@@ -405,12 +426,49 @@ static bool is_loopback(const char *host)
 	return false;
 }
 
+static void target_release(struct target *t)
+{
+	curl_url_cleanup(t->parts);
+	free(t->url);
+	*t = (struct target){0};
+}
+
+/* NULL: it cannot be taken apart, or all places are in use. */
+static struct target *target_of(struct http *h, const char *url)
+{
+	struct target *t;
+	CURLU *parts;
+
+	for (t = h->targets; t < h->targets + TARGETS; t++)
+		if (t->url && strcmp(t->url, url) == 0)
+			return t;
+	t = &h->targets[h->next_target++ % TARGETS];
+	if (t->calls)
+		return NULL;
+	parts = curl_url();
+	ENSURE(parts);
+	if (curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK) {
+		curl_url_cleanup(parts);
+		return NULL;
+	}
+	target_release(t);
+	*t = (struct target){.url = mem_strdup(url), .parts = parts};
+	return t;
+}
+
 /* The environment's proxy is for the world outside: https, and not this machine. */
-static void set_route(CURL *e, const char *url)
+static void set_route(struct http_call *c, const char *url)
 {
 	bool https = strncasecmp(url, "https://", 8) == 0;
+	CURL *e = c->easy;
 
-	curl_easy_setopt(e, CURLOPT_URL, url);
+	c->target = target_of(c->h, url);
+	if (c->target) {
+		c->target->calls++;
+		curl_easy_setopt(e, CURLOPT_CURLU, c->target->parts);
+	} else {
+		curl_easy_setopt(e, CURLOPT_URL, url);
+	}
 	curl_easy_setopt(e, CURLOPT_PROXY, https && !is_loopback(url + 8) ? NULL : "");
 	curl_easy_setopt(e, CURLOPT_PIPEWAIT, https ? 1L : 0L);
 }
@@ -431,7 +489,7 @@ struct http_call *http_send(struct http *h, const struct http_request *req, http
 	for (size_t i = 0; c->keep && c->keep[i]; i++)
 		ENSURE(i < HTTP_KEEP_MAX);
 	TAILQ_INSERT_TAIL(&h->active, c, link);
-	set_route(c->easy, req->url);
+	set_route(c, req->url);
 	set_method(c, req);
 	curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, timeout);
 	curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS,
@@ -473,8 +531,9 @@ struct http *http_open(struct loop *l, const struct http_opts *opts)
 	LIST_INIT(&h->socks);
 	h->deliver = (struct task){.fn = deliver, .arg = h};
 	timer_init(&h->timer, l, on_timer, h);
+	h->common = curl_slist_append(curl_slist_append(NULL, "Content-Type: application/json"), "Expect:");
 	h->multi = curl_multi_init();
-	ENSURE(h->multi);
+	ENSURE(h->multi && h->common);
 	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
 	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
 	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
@@ -503,6 +562,9 @@ void http_close(struct http *h)
 	curl_multi_cleanup(h->multi);
 	while (!LIST_EMPTY(&h->socks))
 		sock_free(LIST_FIRST(&h->socks));
+	for (struct target *t = h->targets; t < h->targets + TARGETS; t++)
+		target_release(t);
+	curl_slist_free_all(h->common);
 	timer_release(&h->timer);
 	free(h->user_agent);
 	free(h);
