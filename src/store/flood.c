@@ -29,7 +29,10 @@ struct word {
 };
 
 struct flood {
+	struct loop *loop;
 	struct redis *redis;
+	struct ask *asks, **last_ask; /* since the last turn of the loop */
+	struct task send;
 	struct rate bot, chat, group, user;
 	struct flood_own *own; /* for the time without Redis */
 	bool failing;          /* no question was answered since */
@@ -41,10 +44,15 @@ static struct redis_script word_script = {.name = "lua/flood_word.lua"};
 static struct redis_script flood_script = {.name = "lua/flood.lua"};
 static struct redis_script admit_script = {.name = "lua/admit.lua"};
 
-struct flood *flood_open(struct redis *r, const struct conf *conf)
+static void send_asks(void *arg);
+
+struct flood *flood_open(struct loop *l, struct redis *r, const struct conf *conf)
 {
 	struct flood *f = mem_zalloc(sizeof(*f));
-	*f = (struct flood){.redis = r,
+	*f = (struct flood){.loop = l,
+	                    .redis = r,
+	                    .last_ask = &f->asks,
+	                    .send = {.fn = send_asks, .arg = f},
 	                    .bot = conf->flood_bot,
 	                    .chat = conf->flood_chat,
 	                    .group = conf->flood_group,
@@ -53,19 +61,9 @@ struct flood *flood_open(struct redis *r, const struct conf *conf)
 	return f;
 }
 
-void flood_close(struct flood *f)
-{
-	struct word *next;
-	for (struct word *w = f->unsaid; w; w = next) {
-		next = w->next;
-		free(w);
-	}
-	flood_own_close(f->own);
-	free(f);
-}
-
 #define KEY_LEN 400
 #define NUMBER_LEN 24
+#define ASKS_MAX 64 /* messages of one question: 130 keys */
 
 static struct span number(char *out, int64_t v)
 {
@@ -94,6 +92,7 @@ static void block_key(char *out, const char *bot, int64_t chat_id, const char *r
 }
 
 struct ask {
+	struct ask *next;
 	struct flood *f;
 	struct flood_message message;
 	struct flood_answer answer;
@@ -155,9 +154,8 @@ static void route_answered(void *arg, enum err err, enum flood_what what, int64_
 	end(ask, err);
 }
 
-static void answered(void *arg, enum err err, const redisReply *reply)
+static void answered(struct ask *ask, enum err err, const redisReply *reply)
 {
-	struct ask *ask = arg;
 	struct flood_answer *a = &ask->answer;
 	if (err == ERR_OK && !read_answer(reply, a))
 		err = ERR_PROTOCOL;
@@ -168,33 +166,115 @@ static void answered(void *arg, enum err err, const redisReply *reply)
 		end(ask, err);
 }
 
-void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, void *arg)
+/* arg: what was asked for together, in the order of the answers. */
+static void all_answered(void *arg, enum err err, const redisReply *reply)
+{
+	struct ask *ask = arg, *next;
+	size_t n = 0;
+	for (const struct ask *each = ask; each; each = each->next)
+		n++;
+	if (err == ERR_OK && (reply->type != REDIS_REPLY_ARRAY || reply->elements != n))
+		err = ERR_PROTOCOL;
+	for (n = 0; ask; ask = next, n++) {
+		next = ask->next;
+		answered(ask, err, err == ERR_OK ? reply->element[n] : NULL);
+	}
+}
+
+/* Whether both can be parts of one question: of one bot, whose calls are counted in the same way. */
+static bool alike(const struct flood_message *a, const struct flood_message *b)
+{
+	return !a->route == !b->route && strcmp(a->bot, b->bot) == 0;
+}
+
+static struct span key_in(struct arena *a, char *key)
+{
+	return span_of(arena_strdup(a, key));
+}
+
+/* Four words of the message, and two keys. */
+static void put_ask(const struct flood *f, const struct flood_message *m, struct arena *a, struct span *keys,
+                    struct span *argv)
 {
 	static const struct span standings[] = {
 	    [FLOOD_NEW] = SPAN("new"), [FLOOD_BACK] = SPAN("back"), [FLOOD_HAS_PLACE] = SPAN("booked")};
-	char keys[4][KEY_LEN], numbers[5][NUMBER_LEN];
 	struct rate chat = m->group ? f->group : f->chat;
-	int64_t bot_count = m->route ? ROUTES_COUNT : f->bot.count;
-	int64_t bot_ms = m->route ? ROUTES_MS : f->bot.seconds * 1000;
+	char key[KEY_LEN], digits[NUMBER_LEN];
 	if (!m->chat_id || m->route)
 		chat.count = 0;
-	snprintf(keys[0], KEY_LEN, "shoal:flood:{%s}", m->bot);
-	snprintf(keys[1], KEY_LEN, "shoal:flood:{%s}:%lld", m->bot, (long long)m->chat_id);
-	state_key(keys[2], m->bot);
-	block_key(keys[3], m->bot, m->chat_id, m->route);
-	const struct span argv[] = {span_of(keys[0]),
-	                            span_of(keys[1]),
-	                            span_of(keys[2]),
-	                            span_of(keys[3]),
-	                            number(numbers[0], m->max_wait_ms),
-	                            standings[m->standing],
-	                            number(numbers[1], bot_count),
-	                            number(numbers[2], bot_ms),
-	                            number(numbers[3], chat.count),
-	                            number(numbers[4], chat.seconds * 1000)};
+	snprintf(key, KEY_LEN, "shoal:flood:{%s}:%lld", m->bot, (long long)m->chat_id);
+	keys[0] = key_in(a, key);
+	block_key(key, m->bot, m->chat_id, m->route);
+	keys[1] = key_in(a, key);
+	argv[0] = arena_span(a, number(digits, m->max_wait_ms));
+	argv[1] = standings[m->standing];
+	argv[2] = arena_span(a, number(digits, chat.count));
+	argv[3] = arena_span(a, number(digits, chat.seconds * 1000));
+}
+
+static void send_together(struct flood *f, struct ask *list, size_t n)
+{
+	const struct flood_message *m = &list->message;
+	struct span words[2 + 2 * ASKS_MAX + 2 + 4 * ASKS_MAX], *keys = words, *argv = words + 2 + 2 * n;
+	char bucket[KEY_LEN], state[KEY_LEN], numbers[2][NUMBER_LEN];
+	struct arena a;
+	size_t i = 0;
+	arena_init(&a);
+	snprintf(bucket, KEY_LEN, "shoal:flood:{%s}", m->bot);
+	state_key(state, m->bot);
+	keys[0] = span_of(bucket);
+	keys[1] = span_of(state);
+	argv[0] = number(numbers[0], m->route ? ROUTES_COUNT : f->bot.count);
+	argv[1] = number(numbers[1], m->route ? ROUTES_MS : f->bot.seconds * 1000);
+	for (const struct ask *ask = list; ask; ask = ask->next, i++)
+		put_ask(f, &ask->message, &a, keys + 2 + 2 * i, argv + 2 + 4 * i);
+	redis_eval(f->redis, &flood_script, all_answered, list, 2 + 2 * n, 4 + 6 * n, words);
+	arena_release(&a);
+}
+
+/* Messages that become ready in one turn of the loop ask together. */
+static void send_asks(void *arg)
+{
+	struct flood *f = arg;
+	while (f->asks) {
+		struct ask *list = f->asks, **last = &list->next;
+		size_t n = 1;
+		while (*last && n < ASKS_MAX && alike(&list->message, &(*last)->message)) {
+			last = &(*last)->next;
+			n++;
+		}
+		f->asks = *last;
+		*last = NULL;
+		if (!f->asks)
+			f->last_ask = &f->asks;
+		send_together(f, list, n);
+	}
+}
+
+void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, void *arg)
+{
 	struct ask *ask = mem_alloc(sizeof(*ask));
 	*ask = (struct ask){.f = f, .message = *m, .fn = fn, .arg = arg};
-	redis_eval(f->redis, &flood_script, answered, ask, 4, sizeof(argv) / sizeof(argv[0]), argv);
+	*f->last_ask = ask;
+	f->last_ask = &ask->next;
+	loop_defer(f->loop, &f->send);
+}
+
+void flood_close(struct flood *f)
+{
+	struct word *next;
+	struct ask *asks = f->asks, *later;
+	task_cancel(&f->send);
+	for (; asks; asks = later) {
+		later = asks->next;
+		end(asks, ERR_UNREACHABLE);
+	}
+	for (struct word *w = f->unsaid; w; w = next) {
+		next = w->next;
+		free(w);
+	}
+	flood_own_close(f->own);
+	free(f);
 }
 
 static void say(struct flood *f, const char *bot, struct span what, int64_t chat_id, const char *route, int64_t ms,

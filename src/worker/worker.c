@@ -383,7 +383,7 @@ static void open_all(struct worker *w, const char **urls)
 	                                           .code_ttl_s = w->conf.code_ttl_s,
 	                                           .ready = poke_all,
 	                                           .arg = w});
-	w->flood = flood_open(w->redis, &w->conf);
+	w->flood = flood_open(w->loop, w->redis, &w->conf);
 	w->http = http_open(w->loop, &(struct http_opts){OUTLET_CALLS, ANSWER_MAX, arena_strdup(&w->arena, agent)});
 	w->reach = reach_open(&(struct reach_opts){w->loop, &w->conf, w->http, w->pg, w->flood, w->redis, poke_all, w});
 	w->timings = timings_new();

@@ -25,10 +25,17 @@ class Answer:
         return "(%s, %d ms, %r)" % ("again booked test doubt chat bot".split()[self.what], self.ms, self.doubt)
 
 
-def ask(chat=1, bot=OFF, per_chat=OFF, kind="new", longest=2000):
-    keys = [BUCKET, "%s:%d" % (BUCKET, chat), STATE, "%s:%d:block" % (BUCKET, chat)]
-    return Answer(rig.run("flood.lua", 4, *keys, longest, kind, bot[0], int(bot[1] * 1000), per_chat[0],
-                          int(per_chat[1] * 1000)))
+def ask_together(chats, bot=OFF, per_chat=OFF, kind="new", longest=2000):
+    """The answers, in the order of the chats."""
+    keys, words = [BUCKET, STATE], [bot[0], int(bot[1] * 1000)]
+    for chat in chats:
+        keys += ["%s:%d" % (BUCKET, chat), "%s:%d:block" % (BUCKET, chat)]
+        words += [longest, kind, per_chat[0], int(per_chat[1] * 1000)]
+    return [Answer(raw) for raw in rig.run("flood.lua", len(keys), *keys, *words)]
+
+
+def ask(chat=1, **more):
+    return ask_together([chat], **more)[0]
 
 
 def word(what, chat=1, seconds=1.0, doubt=""):
@@ -57,8 +64,27 @@ def test_cost_without_a_429():
     for name, stat in rig.r.info("commandstats").items():
         calls[name[8:]] = stat["calls"] - before.get(name, {"calls": 0})["calls"]
     # two looks for blocks, the chat's bucket read and written; one HGET pair is the test's clock
-    eq({n: calls.get(n, 0) for n in ("hmget", "get", "set", "pttl", "hset")},
-       {"hmget": 1, "get": 2, "set": 1, "pttl": 0, "hset": 0})
+    eq({n: calls.get(n, 0) for n in ("hmget", "get", "mget", "set", "pttl", "hset")},
+       {"hmget": 1, "get": 0, "mget": 1, "set": 1, "pttl": 0, "hset": 0})
+
+
+def test_together_is_as_one_after_the_other():
+    """Random questions, asked together and one by one on a state of the same history."""
+    for seed in range(60):
+        said = []
+        for together in (True, False):
+            chance, answers = random.Random(seed), []
+            fresh()
+            for _ in range(12):
+                if chance.random() < 0.3:
+                    word(chance.choice(["chat", "only", "bot"]), chance.randint(1, 4), chance.choice([0.2, 2, 40]))
+                chats = [chance.randint(1, 4) for _ in range(chance.randint(1, 6))]
+                how = {"bot": chance.choice([OFF, (3, 1)]), "per_chat": chance.choice([OFF, (2, 1)]),
+                       "kind": chance.choice(["new", "back", "booked"]), "longest": chance.choice([0, 500, 2000])}
+                answers += ask_together(chats, **how) if together else [ask(c, **how) for c in chats]
+                after(chance.choice([0, 0.05, 1]))
+            said.append(repr(answers))
+        eq(said[0], said[1])
 
 
 def test_a_chat_that_is_limited_holds_up_no_other():

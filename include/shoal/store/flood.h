@@ -14,8 +14,8 @@
 
 struct flood;
 
-struct flood *flood_open(struct redis *r, const struct conf *conf);
-void flood_close(struct flood *f);
+struct flood *flood_open(struct loop *l, struct redis *r, const struct conf *conf);
+void flood_close(struct flood *f); /* what it was asked and Redis was not is told as unreachable */
 
 /* What may become of a message now. */
 enum flood_what {
@@ -56,7 +56,7 @@ struct flood_message {
 
 /* May it go? a is valid during the call. err: what came of the question to Redis; unless ERR_OK, a is our own. A
  * failure or two may be a connection that went, so only when they have gone on for a moment does a let messages go.
- * m->bot outlives it all. */
+ * m->bot outlives it all. All that is asked in one turn of the loop is one question to Redis. */
 typedef void flood_fn(void *arg, enum err err, const struct flood_answer *a);
 void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, void *arg);
 /* A 429: nobody sends to the chat for ms; a test to another chat will show whether the whole bot is limited. doubt: of
