@@ -147,6 +147,14 @@ static const struct verb verbs[] = {
      "and\n"
      "admin_audit keeps it with the note. refresh makes the leaderboard anew at once; the fleet does it every "
      "minute.\n"},
+    {"status", ADMIN, verb_status, "the whole fleet at a glance", "--watch --json",
+     "shoal status [--watch] [--json]\n\n"
+     "Which servers answer, what the queue holds, how many updates a second and how long they take, the workers and "
+     "what\n"
+     "they hold, hit rates of the caches, waits for the flood budget, the fleet's jobs.\n"
+     "--watch looks again every second: a page on a terminal (q or Ctrl-C ends it), else a line for each look; with "
+     "--json\n"
+     "an object a line. A server that is away is shown as such; without --watch the exit code is then 3.\n"},
     {"workers", ADMIN, verb_workers, "who is alive, and what they do", "--json", "shoal workers [--json]\n"},
     {"queue", ADMIN, verb_queue, "the stream", "status peek lanes pause resume --lane --limit --bot --json",
      "shoal queue status [--json]\n"

@@ -8,11 +8,13 @@ void cache_report_init(struct cache_report reports[CACHE_KINDS])
 		reports[kind] = (struct cache_report){.ttl_s = -1};
 }
 
+/* Whoever can write into that Redis can tell anything: no sum of it shall overflow. */
 static int64_t number(const cJSON *obj, const char *name)
 {
+	const int64_t most = INT64_C(1000000000000000);
 	int64_t v = 0;
 
-	return json_i64(obj, name, &v) && v > 0 ? v : 0;
+	return json_i64(obj, name, &v) && v > 0 ? v < most ? v : most : 0;
 }
 
 static void add_layer(struct cache_report *r, enum cache_layer layer, const cJSON *told)

@@ -10,6 +10,7 @@
 #include "shoal/store/beacons.h"
 #include "shoal/store/latency.h"
 #include "shoal/store/queue_stats.h"
+#include "shoal/worker/fleet.h"
 #include "shoal/worker/timings.h"
 #include "shoal/worker/worker.h"
 
@@ -84,6 +85,10 @@ static void put(struct json_writer *out, struct worker *w)
 	json_kv_num(out, "per_second",
 	            w->told_ms && now > w->told_ms ? (double)(w->done - w->told_done) * 1e3 / (double)(now - w->told_ms)
 	                                           : 0);
+	json_kv_i64(out, "flood_waiting", w->outlet.seats);
+	json_kv_i64(out, "flood_waits", (int64_t)series_value(w->flood_wait));
+	json_key(out, "fleet_jobs");
+	fleet_put(w->fleet, out);
 	json_key(out, "caches");
 	cache_put_stats(w->cache, out);
 	json_end_obj(out);

@@ -34,6 +34,7 @@ struct runner {
 	struct lock *lock; /* NULL: not wanted, or lost */
 	struct pg *own;    /* of a patient job's run */
 	int64_t began_ms, step_ms, rows;
+	int64_t ended_ms; /* the last run's, by the wall; 0: none yet */
 	struct series *rows_total, *runs_total[3];
 };
 
@@ -129,6 +130,7 @@ static void end_run(struct runner *r, enum outcome outcome)
 {
 	double ms = (double)(clock_ms() - r->began_ms);
 
+	r->ended_ms = clock_wall_ms();
 	series_add(r->runs_total[outcome], 1);
 	LOG_AT(r->rows > 0 ? LOG_INFO : LOG_DEBUG, "fleet job ended", LOG_STR("job", r->job->name),
 	       LOG_STR("outcome", outcomes[outcome]), LOG_INT("rows", r->rows), LOG_NUM("ms", ms));
@@ -358,6 +360,23 @@ void fleet_stop(struct fleet *f, void (*fn)(void *arg), void *arg)
 		runner_stop(&f->runners[i]);
 	if (f->releasing == 0)
 		loop_defer(f->opts.loop, &f->told);
+}
+
+void fleet_put(const struct fleet *f, struct json_writer *out)
+{
+	json_begin_arr(out);
+	for (size_t i = 0; i < f->n; i++) {
+		const struct runner *r = &f->runners[i];
+
+		json_begin_obj(out);
+		json_kv_str(out, "job", r->job->name);
+		json_kv_bool(out, "running", r->state == OPENING || r->state == STEPPING || r->state == PAUSING);
+		json_kv_i64(out, "done", (int64_t)series_value(r->runs_total[DONE]));
+		json_kv_i64(out, "failed", (int64_t)series_value(r->runs_total[FAILED]));
+		json_kv_i64(out, "ended_ms", r->ended_ms);
+		json_end_obj(out);
+	}
+	json_end_arr(out);
 }
 
 void fleet_free(struct fleet *f)

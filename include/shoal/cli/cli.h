@@ -10,6 +10,7 @@ int verb_wallet(int argc, char **argv);
 int verb_trade(int argc, char **argv);
 int verb_ladder(int argc, char **argv);
 int verb_webhook(int argc, char **argv);
+int verb_status(int argc, char **argv);
 int verb_workers(int argc, char **argv);
 int verb_queue(int argc, char **argv);
 int verb_dead(int argc, char **argv);

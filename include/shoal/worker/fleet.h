@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "shoal/base/err.h"
+#include "shoal/base/json.h"
 #include "shoal/io/loop.h"
 #include "shoal/io/pg.h"
 #include "shoal/io/redis.h"
@@ -60,6 +61,9 @@ struct fleet *fleet_open(const struct fleet_opts *opts);
 /* Begins nothing any more and gives the locks back; a step under way comes to its end. fn, in a later turn, once Redis
  * has answered or could not be asked. Once only. */
 void fleet_stop(struct fleet *f, void (*fn)(void *arg), void *arg);
+/* How this worker's part of each job stands: an array of {"job","running","done","failed","ended_ms"}, since it began.
+ */
+void fleet_put(const struct fleet *f, struct json_writer *out);
 /* After fleet_stop, its callback, and the closing of pg, redis and the shards. */
 void fleet_free(struct fleet *f);
 
