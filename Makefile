@@ -18,7 +18,7 @@ WARN := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-
 has = $(shell echo | $(CC) -Werror $(1) -x c -c -o /dev/null - 2>/dev/null && echo $(1))
 HARDEN := -fno-omit-frame-pointer -fstack-protector-strong -fPIE $(call has,-fstack-clash-protection) \
 	$(call has,-fcf-protection=full) $(if $(DEV)$(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
-SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
+SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all) $(if $(FUZZ),-fsanitize=fuzzer-no-link)
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SAN)
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
@@ -83,12 +83,16 @@ $(B)/obj/embed.o: $(B)/embed.c
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/test_*.c))
 BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 .SECONDEXPANSION:
 linked = $(foreach l,$(shell sed -n '1s,^/\* links: \(.*\) \*/,\1,p' $(1)),$(call lib,$(l)))
 $(B)/tests/%: tests/%.c tests/check.h $$(call linked,tests/%.c)
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) -Itests $(FLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< \
 		-Wl,--start-group $(call linked,tests/$*.c) -Wl,--end-group $(LDLIBS)
+
+# libFuzzer's own main instead of the targets'
+$(FUZZERS): LDFLAGS += $(if $(FUZZ),-fsanitize=fuzzer -DLIBFUZZER)
 
 # a library that lets operations of a program fail; never sanitized, as it stands before the sanitizer
 FAULT := $(B)/tests/torture/fault.so
@@ -112,7 +116,7 @@ $(SEND): $(wildcard tests/bench/send/*.[ch]) $(call lib,base)
 CACHE_ACTOR := $(B)/tests/torture/cache_actor
 
 .PHONY: clean install uninstall test-programs
-test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(TURN) $(SEND) $(CACHE_ACTOR)
+test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(TURN) $(SEND) $(CACHE_ACTOR) $(if $(SANITIZE),$(FUZZERS))
 clean:
 	rm -rf build
 install: $(B)/shoal
@@ -224,5 +228,16 @@ chaos-discord: all
 # a crowd that queues at one moment while the workers that pair it are killed, and Redis. By environment: PLAYERS, WORKERS, KILLS, SEED
 crowd: all
 	@/usr/bin/python3 tests/crowd/run.py $(B)/shoal
+
+# fuzz targets by coverage, with libFuzzer; FUZZ_CC=afl-clang-fast: the same programs for AFL++. By environment: SECONDS of
+# each target (60), TARGET (all). What they find is kept in build/fuzz
+.PHONY: fuzz fuzz-programs fuzzers
+fuzz:
+	@sh src/up/deps.sh test
+	@$(MAKE) --no-print-directory fuzz-programs
+	@/usr/bin/python3 tests/fuzz/run.py build/fuzz/tests/fuzz $(or $(SECONDS),60) $(TARGET)
+fuzz-programs:
+	@$(MAKE) --no-print-directory B=build/fuzz CC='$(or $(FUZZ_CC),clang)' SANITIZE=address,undefined FUZZ=1 fuzzers
+fuzzers: $(FUZZERS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

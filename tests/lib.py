@@ -4,6 +4,7 @@ import contextlib
 import http.client as http_client
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -132,9 +133,34 @@ def check(name, good, detail=""):
 before_finish = []  # called by finish() while everything still runs
 
 
+_SECRET = re.compile(r"SHOAL_\w*(TOKEN|SECRET|SECRET_OLD|RESPONDER_KEY)$")
+
+
+def secrets_of(env):
+    """What the programs with this environment must keep to themselves."""
+    found = {value for name, value in (env or {}).items() if _SECRET.match(name)}
+    for name, value in (env or {}).items():
+        if name.startswith("SHOAL_") and name.endswith("_URL"):
+            found.update(re.findall(r"://[^/@:]*:([^@/]+)@", value))
+            found.update(re.findall(r"[?&](?:key|password)=([^&]+)", value))
+    return {secret for secret in found if len(secret) >= 6}  # shorter ones may be words of their own
+
+
+def _check_secrets():
+    """Of all programs that were started here: neither what they said nor how they were called holds a secret."""
+    told = []
+    for child in _children:
+        said = child.output() if os.path.exists(child.log) else ""
+        told += ["%s: %s..." % (child.log, secret[:3]) for secret in child.secrets if secret in said or
+                 any(secret in word for word in child.argv if "=" not in word)]
+    if any(child.secrets for child in _children):
+        check("no program tells a secret", not told, told[:5])
+
+
 def finish():
     for fn in before_finish:
         fn()
+    _check_secrets()
     sys.exit(1 if _failed else 0)
 
 
@@ -142,7 +168,7 @@ class Process:
     """A child with its output in a file."""
 
     def __init__(self, argv, log, env=None, cwd=None, user=None):
-        self.argv, self.log = argv, log
+        self.argv, self.log, self.secrets = argv, log, secrets_of(env)
         extra = {}
         if user and os.geteuid() == 0:
             who = pwd.getpwnam(user)

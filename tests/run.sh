@@ -109,6 +109,7 @@ queue spin "'protocol model' 420 sh tests/model/spin.sh"
 if [ -z "${FAST:-}" ]; then
 	check "build with ASan and UBSan" 900 make -s -j"$jobs" SANITIZE=address,undefined all test-programs
 	suite build/san "asan " SHOAL_TEST_LIGHT=1
+	queue fuzz "fuzz 300 /usr/bin/python3 tests/fuzz/run.py build/san/tests/fuzz 1"
 	queue test_browser "browser 300 sh tests/browser/run.sh build/shoal"
 fi
 for list in working waiting; do
@@ -120,6 +121,8 @@ lane waiting &
 lane waiting &
 lane waiting &
 wait
+expected=$((expected + 1))
+check "secrets" 60 sh tests/secrets.sh $logs
 if [ "$(wc -l <$logs/counts)" -ne "$expected" ]; then
 	echo "not ok some of $expected checks ended without a word" | tee -a $logs/failures
 	echo "0 1" >>$logs/counts

@@ -15,8 +15,8 @@ enum text {
 
 /* HTML. */
 static const char *const texts[] = {
-    [TEXT_MATCH] = "<b>Your match</b>: against <b>{name}</b>{map}{region}.\nYou play {race} ({mmr}), they play "
-                   "{other_race} ({other_mmr}).\nWhen it is over, each of you tells how it ended: /report.",
+    [TEXT_MATCH] = ("<b>Your match</b>: against <b>{name}</b>{map}{region}.\nYou play {race} ({mmr}), they play "
+                    "{other_race} ({other_mmr}).\nWhen it is over, each of you tells how it ended: /report."),
     [TEXT_ON_MAP] = ", on <b>{map}</b>",
     [TEXT_HOSTED] = ", hosted in <b>{region}</b>",
 };
