@@ -7,7 +7,6 @@
 #include "shoal/base/json.h"
 #include "shoal/base/metrics.h"
 
-#define CHECKS_MAX 32
 #define SILENT_MAX_MS 10000
 #define METRICS_MAX (8u << 20)
 #define ANSWER_MAX (64u << 10)
@@ -24,8 +23,8 @@ struct check {
 struct health {
 	struct loop *loop;
 	struct httpd *httpd;
-	struct check checks[CHECKS_MAX];
-	unsigned nchecks;
+	struct check *checks;
+	unsigned nchecks, room;
 };
 
 /* {"ready":false,"checks":{"redis":"ok","postgres":"no connection"}} */
@@ -150,6 +149,7 @@ void health_close(struct health *h)
 	if (!h)
 		return;
 	httpd_free(h->httpd);
+	free(h->checks);
 	free(h);
 }
 
@@ -162,7 +162,10 @@ static void add(struct health *h, enum check_kind kind, const char *name, health
 {
 	if (!h)
 		return;
-	ENSURE(h->nchecks < CHECKS_MAX);
+	if (h->nchecks == h->room) {
+		h->room = h->room ? 2 * h->room : 16;
+		h->checks = mem_realloc(h->checks, h->room * sizeof(*h->checks));
+	}
 	h->checks[h->nchecks++] = (struct check){kind, name, fn, arg};
 }
 

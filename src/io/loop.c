@@ -80,7 +80,9 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	if (late_us < 0)
 		late_us = 0;
 	series_observe(l->lag, (double)late_us / 1e6);
-	if (late_us > LAG_WARN_US && log_due(&l->lag_logged, &l->lag_unlogged)) {
+	/* what ran for so long between two ticks has held others up as well */
+	bool held_up = late_us > LAG_WARN_US || l->longest_us > LAG_WARN_US;
+	if (held_up && log_due(&l->lag_logged, &l->lag_unlogged)) {
 		log_warn("the loop was held up", LOG_INT("late_ms", late_us / 1000),
 		         LOG_STR("by", l->longest ? l->longest : "unnamed work"),
 		         LOG_INT("ran_ms", l->longest_us / 1000), LOG_INT("suppressed", l->lag_unlogged));

@@ -25,6 +25,7 @@
 
 #define TICK_MS 1000
 #define STATEMENT_TIMEOUT_MS 10000
+#define WORK_STUCK_MS 300000
 #define ANSWER_MAX (4 << 20) /* a platform's answer is a few KiB; a responder's may be longer */
 
 /* ---- what every update needs: NULL while it is there, else why it is not */
@@ -84,6 +85,8 @@ static void on_entry(void *arg, struct queue_entry *e)
 	struct worker *w = arg;
 	if (e->takeovers)
 		series_add(w->takeovers, 1);
+	if (w->njobs == 0)
+		w->moved_ms = clock_ms();
 	struct job *j = job_new(w, e);
 	if (e->takeovers >= 2) /* two workers have died of it: nobody else's work beside it, from this moment on */
 		w->suspect = j;
@@ -169,6 +172,7 @@ static void on_stop(void *arg, int signum)
 
 void worker_job_over(struct worker *w)
 {
+	w->moved_ms = clock_ms();
 	if (w->draining && w->njobs == 0)
 		leave(w);
 	if (w->suspect && w->njobs == 1)
@@ -218,6 +222,15 @@ static const char *check_moving(void *arg)
 		if (queue_stuck(w->shards[i].queue))
 			return queue_trouble(w->shards[i].queue);
 	return NULL;
+}
+
+/* Everything that a job waits for has a limit of its own, together far less than this. */
+static const char *check_working(void *arg)
+{
+	const struct worker *w = arg;
+	int64_t patience_ms = WORK_STUCK_MS + w->conf.responder_timeout_s * 1000;
+	bool stuck = w->njobs > 0 && clock_ms() - w->moved_ms > patience_ms;
+	return stuck ? "updates are in hand, and none has ended for minutes" : NULL;
 }
 
 /* ---- start */
@@ -412,6 +425,7 @@ static void add_checks(struct worker *w, struct health *h)
 	for (unsigned i = 0; i < w->nshards; i++)
 		health_check(h, arena_printf(&w->arena, "queue %u", i), check_queue, &w->shards[i]);
 	health_alive(h, "queue", check_moving, w);
+	health_alive(h, "updates", check_working, w);
 }
 
 static void close_all(struct worker *w)

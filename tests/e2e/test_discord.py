@@ -122,6 +122,8 @@ def firsts():
     answer_of("a form that was handed in", form("setup", name="Nelly", country="DE", region=["euw"]), hidden)
     answer_of("a press", press("terms_yes:abcd1234", [{"type": 1, "components": [button, link]}]), {
         "type": 7, "data": {"components": [{"type": 1, "components": [{**button, "disabled": True}, link]}]}})
+    post(command("help"), traceparent="00-" + "ab" * 16 + "-00f067aa0ba902b7-01")
+    check("a trace goes on", entries()[-1]["traceparent"].startswith("00-" + "ab" * 16 + "-"), entries()[-1])
     answer_of("a press under a message without components", press("terms_yes:abcd1234"), {"type": 6, "data": {}})
     answer_of("a command that is not there", command("of_yesterday"), is_private_text)
     answer_of("a press of nobody's", press("not|ours"), is_private_text)

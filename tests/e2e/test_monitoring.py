@@ -128,6 +128,31 @@ def expressions(text):
     return out
 
 
+# SPEC: each with exactly these labels
+LABELS = {
+    "shoal_updates_total": "bot kind outcome", "shoal_update_seconds_count": "bot command", "shoal_stage_seconds_count": "bot stage",
+    "shoal_sql_statements_total": "statement", "shoal_sql_per_update_count": "bot", "shoal_sql_seconds_count": "statement",
+    "shoal_sql_slow_total": "", "shoal_pg_pool": "state", "shoal_cache_requests_total": "cache layer result",
+    "shoal_cache_invalidations_total": "cache", "shoal_queue_length": "shard", "shoal_queue_pending": "shard",
+    "shoal_queue_waiting": "shard", "shoal_queue_retrying": "shard", "shoal_queue_dead": "shard", "shoal_queue_oldest_seconds": "shard",
+    "shoal_inflight": "", "shoal_takeovers_total": "", "shoal_turn_seconds_count": "", "shoal_flood_wait_seconds_count": "",
+    "shoal_platform_requests_total": "platform method status", "shoal_loop_lag_seconds_count": "", "shoal_errors_total": "peer kind",
+    "shoal_gateway_requests_total": "path status"}
+
+
+def judge_labels(texts):
+    wrong = []
+    for name, labels in LABELS.items():
+        found = re.findall(r"(?m)^%s(?:\{(.*)\})? " % name, "\n".join(texts.values()))
+        if not found or any(re.findall(r'(\w+)="', f) != labels.split() for f in found):
+            wrong.append((name, found[:2]))
+    check("each metric has its labels", not wrong, wrong)
+    away = [(p, n) for p, names in {
+        "gateway": ["shoal_gateway_requests_total"], "worker": [n for n in LABELS if "gateway" not in n],
+        "admin": ["shoal_sql_seconds_count", "shoal_pg_pool"]}.items() for n in names if "\n" + n not in texts[p]]
+    check("each where it belongs", not away, away)
+
+
 def judge_queries(texts):
     rules = read("rules.yaml")
     known = families(texts)
@@ -284,6 +309,7 @@ stack, ports = start()
 check("every metric is there", everyday(stack))
 texts = scrape(ports)
 judge_metrics(texts)
+judge_labels(texts)
 judge_queries(texts)
 strangers(stack, ports)
 judge_metrics(scrape(ports))

@@ -190,37 +190,65 @@ static void signals_come_from_the_loop(void)
 	loop_free(loop);
 }
 
+static void sleep_ms(long ms)
+{
+	struct timespec t = {.tv_nsec = ms * 1000000L};
+	nanosleep(&t, NULL);
+}
+
 static void hang(void *arg)
 {
 	(void)arg;
-	struct timespec t = {.tv_nsec = 300 * 1000000L};
 	loop_note(loop, "the long one");
-	nanosleep(&t, NULL);
+	sleep_ms(300);
 	CHECK(loop_silent_ms(loop) >= 200);
 }
 
-static void a_hang_is_measured_and_named(void)
+/* Over before the next tick of the loop. */
+static void hang_briefly(void *arg)
+{
+	(void)arg;
+	loop_note(loop, "the brief one");
+	sleep_ms(70);
+}
+
+/* What is logged while the timer's function runs once. */
+static void log_of(void (*fn)(void *arg), int64_t after_ms, char *text, size_t size)
 {
 	int fds[2], saved = dup(2);
-	char text[4096];
-	begin();
 	CHECK_INT(pipe(fds), 0);
 	dup2(fds[1], 2);
-	struct series *lag = SERIES0(metric_histogram("shoal_loop_lag_seconds", "", "", NULL, 0));
-	double before = series_value(lag);
-	timer_init(&ta, loop, hang, NULL);
-	timer_set(&ta, 20);
+	timer_init(&ta, loop, fn, NULL);
+	timer_set(&ta, after_ms);
 	run_ms(500);
 	dup2(saved, 2);
 	close(saved);
 	close(fds[1]);
-	ssize_t n = read(fds[0], text, sizeof(text) - 1);
+	ssize_t n = read(fds[0], text, size - 1);
 	text[n > 0 ? n : 0] = '\0';
 	close(fds[0]);
+	timer_release(&ta);
+}
+
+static void a_hang_is_measured_and_named(void)
+{
+	char text[4096];
+	begin();
+	struct series *lag = SERIES0(metric_histogram("shoal_loop_lag_seconds", "", "", NULL, 0));
+	double before = series_value(lag);
+	log_of(hang, 20, text, sizeof(text));
 	CHECK(strstr(text, "the long one") != NULL);
 	CHECK(series_value(lag) >= before + 2);
 	CHECK(loop_silent_ms(loop) < 1000);
-	timer_release(&ta);
+	loop_free(loop);
+}
+
+static void so_is_one_between_two_ticks(void)
+{
+	char text[4096];
+	begin();
+	log_of(hang_briefly, 5, text, sizeof(text));
+	CHECK(strstr(text, "the brief one") != NULL);
 	loop_free(loop);
 }
 
@@ -391,6 +419,7 @@ int main(void)
 	RUN(stop_keeps_the_tasks_that_wait);
 	RUN(signals_come_from_the_loop);
 	RUN(a_hang_is_measured_and_named);
+	RUN(so_is_one_between_two_ticks);
 	RUN(names_become_addresses_in_a_later_turn);
 	RUN(a_question_under_way_goes_with_the_loop);
 	RUN(redis_urls_are_read);

@@ -19,7 +19,7 @@ void health_answer_metrics(struct httpd_request *r);
 
 /* NULL when all is well, otherwise the reason: short words without secrets, valid until the next call. */
 typedef const char *health_fn(void *arg);
-/* name: a literal. At most 32 of both kinds. */
+/* name: outlives it. */
 void health_check(struct health *h, const char *name, health_fn *fn, void *arg); /* /readyz: what it depends on */
 void health_alive(struct health *h, const char *name, health_fn *fn, void *arg); /* /healthz: only a restart helps */
 
