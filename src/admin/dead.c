@@ -294,7 +294,7 @@ static void on_retried(void *arg, unsigned shard, enum err err, const redisReply
 	const char *entry = NULL, *why = "";
 
 	if (err != ERR_OK) {
-		visitor_failed(v, err, "Redis");
+		note_failed(v, err, "dead.retry", target_of(v));
 		return;
 	}
 	switch (dead_retry_read(reply, v->a, &entry, &why)) {
@@ -348,7 +348,7 @@ static void on_dropped(void *arg, unsigned shard, enum err err, const redisReply
 	if (err == ERR_NOT_FOUND) {
 		no_letter(v);
 	} else if (err != ERR_OK) {
-		visitor_failed(v, err, "Redis");
+		note_failed(v, err, "dead.drop", target_of(v));
 	} else {
 		json_begin_obj(&v->json);
 		json_kv_str(&v->json, "bot", l.bot.ptr);

@@ -80,6 +80,13 @@ struct pausing {
 	bool changed;
 };
 
+static const char *target_of(struct visitor *v)
+{
+	const struct pausing *p = v->state;
+
+	return arena_printf(v->a, "bot:%s", p->bot ? p->bot : "*");
+}
+
 /* Some shards may be told when another cannot be: then it is to be called again. */
 static void fail_pause(struct visitor *v, const struct pausing *p)
 {
@@ -93,7 +100,7 @@ static void fail_pause(struct visitor *v, const struct pausing *p)
 		                           p->worst_shard),
 		              1000);
 	else
-		visitor_failed(v, p->worst, "Redis");
+		note_failed(v, p->worst, p->action, target_of(v));
 }
 
 static void tell_pause(struct visitor *v, bool noted)
@@ -121,7 +128,7 @@ static void end_pause(struct visitor *v)
 	const struct pausing *p = v->state;
 
 	if (p->changed)
-		note(v, p->action, arena_printf(v->a, "bot:%s", p->bot ? p->bot : "*"), "{}", tell_pause);
+		note(v, p->action, target_of(v), "{}", tell_pause);
 	else
 		tell_pause(v, false);
 }

@@ -772,6 +772,14 @@ def away():
     stack.pg = stack.pg.again()
     check("Postgres is back", wait_for(lambda: ask("GET", CODES).status == 200 and ask("GET", USERS).status == 200))
 
+    stack.redis.send(signal.SIGSTOP)
+    expect("a Redis that stands still", ask("POST", "/api/queue/pause", {"bot": "persona"}), 503, code="unavailable")
+    stack.redis.send(signal.SIGCONT)
+    check("may have done it: that is noted", audit("queue.pause", "bot:persona")[-1][1] == {"outcome": "unknown"},
+          audit("queue.pause", "bot:persona"))
+    check("and can be undone", wait_for(lambda: ask("POST", "/api/queue/resume", {"bot": "persona"}).status == 200) and
+          wait_for(lambda: len(ask("GET", "/api/workers").json) == 2))
+
     stack.redis.stop()
     for path in ("/api/queue", "/api/workers", "/api/performance", "/api/cache", letters):
         said = ask("GET", path)

@@ -246,6 +246,14 @@ def main():
             if at == COUNT // 10 * 4:
                 warm = rss_kb()
             served += ask("GET", USERS.decode(), token=VIEWER).status == 200
+    idle = []
+    for n in range(700):  # more than there is room for, which say nothing, or not all
+        idle.append(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
+        with contextlib.suppress(OSError):
+            idle[-1].sendall(b"" if n % 2 else b"GET / HTTP/1.1\r\nX: ")
+    check("connections that say nothing keep nobody out", ask("GET", CODES.decode()).status == 200)
+    for s in idle:
+        s.close()
     print("# %d in %.1f s: %s" % (COUNT, time.monotonic() - began, sorted(statuses.items())))
     for kind, why, text, said in troubles[:5]:
         print("# %s: %s\n#   %r\n#   %r" % (kind, why, text, said))

@@ -10,7 +10,7 @@ export async function live(box, seconds, path, draw) {
 	let seen = null, shown = null, since = Date.now(), timer = 0, over = false, turn = 0;
 
 	async function look(first) {
-		const mine = ++turn, from = path();
+		const mine = ++turn, from = path(), began = performance.now();
 
 		clearTimeout(timer);
 		try {
@@ -33,8 +33,8 @@ export async function live(box, seconds, path, draw) {
 			stale.textContent = `Not current since ${new Date(since).toLocaleTimeString("en-GB")}: ${error.message}`;
 			content.classList.add("old");
 		} finally {
-			if (mine === turn && !over)
-				timer = setTimeout(tick, seconds * 1000);
+			if (mine === turn && !over) // what takes the server long is asked for less often
+				timer = setTimeout(tick, Math.max(seconds * 1000, 20 * (performance.now() - began)));
 		}
 	}
 
