@@ -174,18 +174,21 @@ static int status(struct migrations *m)
 
 /* --- applying */
 
-/* Asks again and again rather than waiting inside the server, where it would hold a snapshot meanwhile. */
+/* Begins a transaction that only one at a time has. Asks again and again rather than waiting inside the server, where
+ * it would hold a snapshot meanwhile. */
 static bool take_turn(struct session *s)
 {
 	bool said = false;
 
 	for (;;) {
-		PGresult *res = session_run(s, "cli_migrate_lock", NULL);
+		PGresult *res = session_begin(s) ? session_run(s, "cli_migrate_lock", NULL) : NULL;
 
 		if (!res)
 			return false;
 		if (*PQgetvalue(res, 0, 0) == 't')
 			return true;
+		if (!session_commit(s))
+			return false;
 		if (!said)
 			fprintf(stderr, "shoal migrate: another one is migrating this database; waiting for it\n");
 		said = true;
@@ -205,13 +208,13 @@ static bool run_text(struct session *s, const struct migration *v)
 	return good;
 }
 
-/* Its row comes first: should another one run in spite of the lock (a pooler), it waits here and then finds it done. */
+/* Its row comes first: should another one have been faster, or run in spite of the lock, this one finds it done. */
 static bool apply(struct session *s, struct migration *v)
 {
 	int64_t began = clock_ms();
 	PGresult *res;
 
-	if (!session_begin(s) || !session_run(s, "cli_migrate_path", NULL) ||
+	if (!take_turn(s) || !session_run(s, "cli_migrate_path", NULL) ||
 	    !(res = session_run(s, "cli_migrate_mark",
 	                        PARAMS(span_i64_text(s->a, v->version), span_of(v->name), span_of(v->checksum)))))
 		return false;
@@ -236,7 +239,8 @@ static int migrate(struct migrations *m)
 	struct session *s = m->s;
 	unsigned n = 0;
 
-	if (!take_turn(s) || !session_run(s, "cli_migrate_table", NULL) || !read_applied(m) || !judge(m))
+	if (!take_turn(s) || !session_run(s, "cli_migrate_table", NULL) || !session_commit(s) || !read_applied(m) ||
+	    !judge(m))
 		return s->code;
 	for (size_t i = 0; i < m->n; i++) {
 		if (m->v[i].applied)

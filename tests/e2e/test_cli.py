@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lib  # noqa: E402
 from lib import check  # noqa: E402
-from pgbouncer import pooled, postgres_env  # noqa: E402
+from pgbouncer import pooled, postgres_env, start_pgbouncer  # noqa: E402
 
 BIN = os.path.abspath(sys.argv[1])
 DONE, FAILED, USAGE, NO_SERVER, NOT_THERE = range(5)
@@ -133,7 +133,7 @@ pg.rows("delete from schema_migrations where version = 2")
 ran = shoal("migrate")
 expect("migrate_that_fails_names_file_and_reason", ran, FAILED, name, "already exists")
 check("migrate_that_fails_leaves_no_row", one("select count(*) from schema_migrations where version = 2") == 0)
-# as behind a pooler, where the lock does not hold
+# whoever does not ask for the lock
 faster = pg.connect()
 with faster.cursor() as cur:
     cur.execute("insert into schema_migrations (version, name, checksum) values (2, 'x', %s)", (sha256_of(files[1]),))
@@ -155,6 +155,15 @@ expect("migrate_without_a_server", ran, NO_SERVER, "cannot reach PostgreSQL")
 check("no_password_in_an_error", "secretword" not in ran.out + ran.err, ran)
 expect("migrate_goes_to_the_direct_url", shoal("migrate", SHOAL_POSTGRES_URL=dead_pg, SHOAL_POSTGRES_DIRECT_URL=pg.url),
        DONE, "up to date")
+
+# through a pooler alone, whose sessions outlive whoever used them
+behind = postgres_env(pg, start_pgbouncer(pg))
+behind["SHOAL_POSTGRES_DIRECT_URL"] = behind["SHOAL_POSTGRES_URL"]
+for again in "", "_again":
+    six = [subprocess.Popen([BIN, "migrate"], env=lib.clean_env(**{**BASE, **behind}), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+           for _ in range(6)]
+    ends = [p.communicate(timeout=lib.PATIENCE) + (p.returncode,) for p in six]
+    check("migrate_by_six_behind_a_pooler" + again, all(code == DONE for _, _, code in ends), ends)
 
 # --- persona
 
