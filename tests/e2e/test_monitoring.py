@@ -178,6 +178,14 @@ def judge_dashboard(known):
     queries += [(v["name"], v["definition"]) for v in variables.values() if v["type"] == "query"]
     wrong = [(title, w) for title, e in queries for w in wrong_in(re.sub(r"label_values\((\w+), (\w+)\)", r"sum by (\2) (\1)", e), known)]
     check("every panel is of metrics that are there", len(panels) > 20 and not wrong, wrong)
+    if shutil.which("promtool"):  # as rules they are parsed
+        path = os.path.join(temp_dir(), "panels.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump({"groups": [{"name": "panels", "rules": [
+                {"record": "panel:%d" % i, "expr": re.sub(r"\$(bot|shard)", ".*", t["expr"]).replace("$__rate_interval", "5m")}
+                for i, t in enumerate(t for p in panels for t in p["targets"])]}]}, f)
+        good, said = promtool("check", "rules", path)
+        check("every query can be parsed", good, said)
     check("every panel has a query", all(p["targets"] for p in panels))
     check("bots and shards can be chosen", {"datasource", "bot", "shard"} <= set(variables) and
           all(("$" + v) in " ".join(e for _, e in queries) for v in ("bot", "shard")))
