@@ -7,9 +7,7 @@ What podman cannot play is replaced here, and nothing else: Secrets become Confi
 pods that their controllers would make, probes (podman asks them by a curl inside the image) are asked from here, the
 cluster's network becomes the host's loopback, so that ports are given one by one. Redis, Postgres and the simulator are
 this test's. Everything is on 127.0.0.1, under names of this process, and gone at the end."""
-import base64
 import collections
-import copy
 import datetime
 import json
 import os
@@ -21,29 +19,21 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../chaos"), os.path.join(HERE, "..")]
-import yaml  # noqa: E402
 import check as chaos_judge  # noqa: E402
 import lib  # noqa: E402
 import manifests as m  # noqa: E402
 from faults import now_ms  # noqa: E402
 from lib import check, finish, free_port, http, temp_dir, wait_for  # noqa: E402
 from machine import Machine  # noqa: E402
+from pods import PODMAN, Player, overlay, podman  # noqa: E402
 from stack import SECRET, TOKEN, binary_from_argv  # noqa: E402
 
 IMAGE = os.environ.get("IMAGE", "localhost/shoal:play")
-PODMAN = os.environ.get("PODMAN", "podman")
 RATE, SECONDS = int(os.environ.get("RATE", 100)), int(os.environ.get("SECONDS", 60))
 PREFIX = "shoal-play-%d" % os.getpid()
 FIRST, CHATS, REPLIES = 1000000, 200, 50
 LIMITED, PLACES = "chaos9", 7
 API_MS = 100  # how long the platform takes: whoever leaves has something in hand
-
-
-def podman(*argv, fails=False):
-    done = subprocess.run([PODMAN, *argv], capture_output=True, check=False, timeout=300)
-    if done.returncode != 0 and not fails:
-        raise RuntimeError("podman %s: %s" % (" ".join(argv), done.stderr.decode()[-1500:]))
-    return done.stdout.decode()
 
 
 def can_play():
@@ -58,102 +48,31 @@ def can_play():
     return None
 
 
-# ---- from manifests to pods
-
-def overlay(folder, secrets, options):
-    """An overlay as an operator would write it; its documents."""
-    name, tag = IMAGE.rsplit(":", 1)
-    with open(os.path.join(folder, "kustomization.yaml"), "w", encoding="utf-8") as f:
-        yaml.safe_dump({
-            "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
-            "resources": [os.path.relpath(os.path.join(m.K8S, "base"), os.path.realpath(folder))],
-            "images": [{"name": "shoal", "newName": name, "newTag": tag}],
-            "configMapGenerator": [{"name": "shoal", "namespace": "shoal", "behavior": "merge",
-                                    "literals": ["%s=%s" % kv for kv in options.items()]}],
-            "secretGenerator": [{"name": "shoal", "namespace": "shoal", "options": {"disableNameSuffixHash": True},
-                                 "literals": ["%s=%s" % kv for kv in secrets.items()]}]}, f)
-    return m.build(m.find_kubectl()[0], folder)
-
-
-class Player:
-    """Plays pods of the workloads of these documents."""
-
-    def __init__(self, docs, folder):
-        self.docs, self.folder, self.played = docs, folder, []
-
-    def doc(self, kind, part):
-        return next(d for d in self.docs if d["kind"] == kind and part in d["metadata"]["name"])
-
-    def maps(self):
-        """ConfigMaps, and Secrets as such."""
-        for d in self.docs:
-            if d["kind"] == "ConfigMap":
-                yield d
-            elif d["kind"] == "Secret":
-                data = {k: base64.b64decode(v).decode() for k, v in d["data"].items()}
-                yield {"apiVersion": "v1", "kind": "ConfigMap", "data": data,
-                       "metadata": {"name": d["metadata"]["name"] + "-secret"}}
-
-    def pod(self, workload, number, env):
-        """The nth pod of a workload's template."""
-        pod = copy.deepcopy(m.template(workload))
-        pod.update(apiVersion="v1", kind="Pod")
-        role = pod["metadata"]["labels"]["app.kubernetes.io/component"]
-        pod["metadata"]["name"] = "%s-%s-%d" % (PREFIX, role, number)
-        # podman 4.3 removes those of its other kind when they end, and fails where it is too quick at that
-        pod["metadata"]["annotations"] = {"io.podman.annotations.init.container.type": "always"}
-        pod["spec"]["hostNetwork"] = True
-        for c in m.containers(pod):
-            for probe in ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle", "ports"):
-                c.pop(probe, None)
-            for e in c.get("env") or []:
-                ref = e.get("valueFrom", {}).pop("secretKeyRef", None)
-                if ref:
-                    e["valueFrom"]["configMapKeyRef"] = {**ref, "name": ref["name"] + "-secret"}
-            c["env"] = [e for e in c.get("env") or [] if e["name"] not in env]
-            c["env"] += [{"name": k, "value": str(v)} for k, v in env.items()]
-        return pod
-
-    def play(self, workload, number, **env):
-        pod = self.pod(workload, number, env)
-        name = pod["metadata"]["name"]
-        path = os.path.join(self.folder, name + ".yaml")
-        with open(path, "w", encoding="utf-8") as f:
-            yaml.safe_dump_all([*self.maps(), pod], f)
-        self.played.append(name)
-        podman("kube", "play", path)
-        return name
-
-    def container(self, name):
-        return "%s-%s" % (name, name[len(PREFIX) + 1:].rsplit("-", 1)[0])
-
-    def inspect(self, name):
-        return json.loads(podman("inspect", self.container(name)))[0]
-
-    def stop(self, name, patience):
-        """As Kubernetes does: SIGTERM, and after the grace period SIGKILL. Exit code and seconds."""
-        began = time.monotonic()
-        podman("stop", "-t", str(patience), self.container(name))
-        state = self.inspect(name)["State"]
-        podman("pod", "rm", "-f", name)
-        self.played.remove(name)
-        return state["ExitCode"], time.monotonic() - began
-
-    def output(self, name):
-        done = subprocess.run([PODMAN, "logs", self.container(name)], capture_output=True, check=False, timeout=60)
-        return (done.stdout + done.stderr).decode("utf-8", "replace")
-
-    def clean(self):
-        for name in self.played:
-            podman("pod", "rm", "-f", "-t", "0", name, fails=True)
-        for line in podman("images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", fails=True).splitlines():
-            if line.startswith("localhost/podman-pause") and not self.pause:  # made by podman for the first pod
-                podman("rmi", line.split()[1], fails=True)
-
-    pause = True
-
-
 # ---- the run
+
+def short(name):
+    """The id of the worker in a pod: its number."""
+    return "w" + name.rsplit("-", 1)[1]
+
+
+def together(deeds):
+    """All at once; what one raises is raised when all are over."""
+    raised = []
+
+    def do(deed):
+        try:
+            deed()
+        except Exception as e:
+            raised.append(e)
+
+    threads = [threading.Thread(target=do, args=(deed,)) for deed in deeds]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if raised:
+        raise raised[0]
+
 
 class Run:
     def __init__(self, binary):
@@ -166,13 +85,13 @@ class Run:
         lib.Process([binary, "sim", "--listen", self.sim_url[7:], "--bot", "persona=" + TOKEN, "--limits", "off",
                      "--record", self.record], os.path.join(self.folder, "sim.log"), env=lib.clean_env())
         wait_for(lambda: http("GET", self.sim_url + "/healthz").status == 200)
-        docs = overlay(self.folder, {
+        docs = overlay(self.folder, IMAGE, {
             "SHOAL_REDIS_URL": self.redis.url, "SHOAL_POSTGRES_URL": self.pg.url, "SHOAL_PERSONA_TOKEN": TOKEN,
             "SHOAL_WEBHOOK_SECRET": SECRET, "SHOAL_ADMIN_TOKEN": "play"}, {
             "SHOAL_BOTS": "persona", "SHOAL_TELEGRAM_API": self.sim_url, "SHOAL_LOG_UPDATES": "0",
-            "SHOAL_USER_RATE": "0", "SHOAL_FLOOD_CHAT": "0", "SHOAL_FLOOD_GROUP": "0"})
-        self.player = Player(docs, self.folder)
-        self.player.pause = "podman-pause" in podman("images")
+            "SHOAL_USER_RATE": "0", "SHOAL_FLOOD_CHAT": "0", "SHOAL_FLOOD_GROUP": "0",
+            "SHOAL_INFLIGHT": "8"})  # at 100 ms a call two workers fall behind, five catch up, one falls behind again
+        self.player = Player(docs, self.folder, PREFIX)
         self.grace = {d["metadata"]["name"]: m.template(d)["spec"].get("terminationGracePeriodSeconds", 30)
                       for d in docs if d["kind"] == "Deployment"}
         self.ports, self.workers, self.gateways, self.number, self.faults = {}, [], [], 0, []
@@ -193,11 +112,15 @@ class Run:
 
     def start(self, role, **env):
         """Plays one pod and waits until it is ready; its name."""
-        self.number += 1
         port = free_port()
-        name = "%s-%s-%d" % (PREFIX, role, self.number)
+        with self.guard:
+            self.number += 1
+            number = self.number
+        name = "%s-%s-%d" % (PREFIX, role, number)
         self.ports[name] = port
-        self.player.play(self.deployment(role), self.number, SHOAL_METRICS_LISTEN="127.0.0.1:%d" % port, **env)
+        if role == "worker":
+            env["SHOAL_WORKER_ID"] = short(name)
+        self.player.play(self.deployment(role), number, SHOAL_METRICS_LISTEN="127.0.0.1:%d" % port, **env)
         good = wait_for(lambda: self.ready(name), every=0.005)
         ready = time.time()
         if not good:
@@ -207,26 +130,22 @@ class Run:
         return name
 
     def start_worker(self):
-        name = self.start("worker", SHOAL_WORKER_ID="w%d" % (self.number + 1))
+        name = self.start("worker")
         with self.guard:
             self.workers.append(name)
-        return name
 
     def scale(self, count):
         """What a Deployment's controller does when the one number changes."""
-        while len(self.workers) < count:
-            self.start_worker()
         with self.guard:
             going, self.workers = self.workers[count:], self.workers[:count]
-        threads = [threading.Thread(target=self.leave, args=(name,)) for name in going]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
-        print("# %d workers" % count, flush=True)
+        missing = count - len(self.workers)
+        together([lambda name=name: self.leave(name) for name in going] + [self.start_worker] * missing)
+        r = self.redis.client()
+        known = wait_for(lambda: r.zcard("shoal:{0}:workers") == count)
+        check("%d workers, and the queue knows as many" % count, known, r.zrange("shoal:{0}:workers", 0, -1))
 
     def leave(self, name):
-        note = {"kind": "down", "worker": "w%s-" % name.rsplit("-", 1)[1], "at": now_ms()}
+        note = {"kind": "down", "worker": short(name) + "-", "at": now_ms()}
         note["code"], took = self.player.stop(name, self.grace["shoal-worker"])
         note["end"] = now_ms()
         self.log(note)
@@ -286,13 +205,25 @@ class Run:
         name = self.start("gateway", SHOAL_GATEWAY_LISTEN="127.0.0.1:%d" % port)
         self.gateways.append((name, port))
 
+    def admin(self):
+        port = free_port()
+        name = self.start("admin", SHOAL_ADMIN_LISTEN="127.0.0.1:%d" % port)
+        page = http("GET", "http://127.0.0.1:%d/" % port)
+        listed = http("GET", "http://127.0.0.1:%d/api/workers" % port, headers={"Authorization": "Bearer play"})
+        check("the dashboard is there, and its API knows the workers", page.status == 200 and listed.status == 200
+              and all(short(w).encode() + b"-" in listed.body for w in self.workers), listed.body[:500])
+        said = json.loads(podman("exec", self.player.container(name), "shoal", "queue", "status", "--json"))
+        check("its container runs the verbs", said[0]["workers"] == len(self.workers), said)
+        code, _ = self.player.stop(name, self.grace["shoal-admin"])
+        check("the admin server ended well", code == 0)
+
     def pids(self):
         with self.guard:
             names = list(self.workers)
         out = {}
         for name in names:
             try:
-                out["w%s-" % name.rsplit("-", 1)[1]] = self.pid_of(name)
+                out[short(name) + "-"] = self.pid_of(name)
             except (RuntimeError, KeyError, IndexError):
                 pass
         return {**out, "redis": self.redis.pid}
@@ -331,12 +262,12 @@ class Run:
             self.watched["longest"] = max(self.watched["longest"], length)
 
     def load(self):
-        began = time.monotonic()
         self.send()
         threading.Thread(target=self.watch, daemon=True).start()
         threading.Thread(target=Machine(self.pids, self.log).watch, args=(self.over,), daemon=True).start()
-        for share, count in ((0.25, 5), (0.65, 1)):
-            time.sleep(max(0, began + share * SECONDS - time.monotonic()))
+        for share, count in ((0.25, 5), (0.35, 1)):
+            time.sleep(share * SECONDS)
+            print("# the queue is %d long" % self.redis.client().xlen("shoal:{0}:updates"), flush=True)
             self.scale(count)
         code = self.sender.wait(SECONDS + 240)
         check("every update was accepted", code == 0, self.sender.output()[-1500:])
@@ -371,9 +302,8 @@ def shared(run):
     """How many calls each worker made."""
     calls = chaos_judge.read_calls(run.kept)
     count = collections.Counter(call.worker for chat in calls.values() for call in chat)
-    names = {"w%s" % name for name in range(1, run.number + 1)} - {
-        "w%s" % name.rsplit("-", 1)[1] for name, _ in run.gateways}
-    check("every worker did its share", names <= set(count), dict(count))
+    names = {short(name) for name in run.ports if "-worker-" in name}
+    check("every worker did its share", len(names) == 5 and names <= set(count), dict(count))
     print("# calls of the platform by worker: %s" % ", ".join("%s %d" % c for c in sorted(count.items())))
 
 
@@ -390,6 +320,7 @@ def main():
         run.scale(2)
         run.confined(run.workers[0])
         run.confined(run.gateways[0][0])
+        run.admin()
         run.load()
         run.end()
         for role, took in run.took.items():
