@@ -52,7 +52,7 @@ def everyday(stack):
     ask_admin(stack, "GET", "/api/queue")
     ask_admin(stack, "GET", "/api/analytics/start-codes")
     check("the fleet is at rest", stack.settled())
-    return wait_for(lambda: stack.total("shoal_queue_length") == 0 and stack.total("shoal_errors_total", "postgres") > 0 and
+    return wait_for(lambda: stack.metrics(stack.workers[0]).get('shoal_queue_length{shard="0"}') == 0 and stack.total("shoal_errors_total", "postgres") > 0 and
                     stack.ready(stack.workers[0]))
 
 
