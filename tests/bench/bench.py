@@ -10,6 +10,7 @@ whose speed drifts drifts for all; medians. After each run every reply and every
         --appendfsync HOW    everysec, always, no, or off: no append-only file
         --rate 500 --seconds 4      the paced run; --seconds 0: none
         --people 10000 --codes 100
+        --tune               how many at once and over how many connections is best for the peers; nothing else
         --marks              also what is asked of Shoal alone, and which marks are reached
         --json FILE          all figures        --chart FILE    as SVG        --readme FILE   the tables, between their marks
 """
@@ -31,6 +32,8 @@ from peers import PEERS  # noqa: E402
 from rig import PERSISTENCE, Rig, save  # noqa: E402
 from shoal import Shoal  # noqa: E402
 
+TRIED_AT_ONCE, TRIED_CONNECTIONS = (16, 32, 64, 128, 256), (4, 8, 16, 32)
+
 
 def options():
     o = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -45,6 +48,7 @@ def options():
     o.add_argument("--seconds", type=float, default=4)
     o.add_argument("--people", type=int, default=10000)
     o.add_argument("--codes", type=int, default=100)
+    o.add_argument("--tune", action="store_true")
     o.add_argument("--marks", action="store_true")
     o.add_argument("--json")
     o.add_argument("--chart")
@@ -119,13 +123,27 @@ def measure_extras(o, rig, shoal, capacity):
     return found
 
 
+def tune(o, rig, who):
+    for c in who:
+        for c.concurrency in TRIED_AT_ONCE if hasattr(c, "concurrency") else ():
+            for c.connections in TRIED_CONNECTIONS:
+                rates = [run.full(c, rig, o.n)["per_second"] for _ in range(o.runs)]
+                print("%-26s %4d at once, %3d connections  %6.0f/s" % (c.name, c.concurrency, c.connections, report.median(rates)), flush=True)
+
+
 def main():
     o = options()
     rig = Rig(o.binary, o.people, o.codes, o.appendfsync)
     who = contestants(o)
+    if o.tune:
+        tune(o, rig, who)
+        return
     results = rounds(o, rig, who)
     said = "%d worker process%s on %d processors shared with all servers; appendfsync %s, synchronous_commit on" % (
         o.workers, "es" if o.workers > 1 else "", os.cpu_count(), o.appendfsync)
+    others = report.median([r["others"] for x in results for r in x["full"]] or [0])
+    if others > 0.1:
+        said += "; %.0f %% of the processors' time went to other programs, too much to compare rates and times" % (100 * others)
     print("\n%s; medians of %d\nCPU in seconds per 1,000 updates, memory in MiB, p50 to p99 in ms at %g/s\n" % (said, o.runs, o.rate))
     for part in (report.table(results), report.spreads(results), report.ratios(results)):
         print(part + "\n")
@@ -140,7 +158,7 @@ def main():
         chart.comparison(results, o.chart, said + "; medians of %d" % o.runs)
     if o.readme:
         when = "%s; medians of %d, %s" % (said, o.runs, datetime.date.today())
-        readme.write(o.readme, "bench", readme.comparison(results, when))
+        readme.write(o.readme, "bench", readme.comparison(results, when, o.chart))
         if found:
             readme.write(o.readme, "marks", readme.marks(results, found))
             readme.write(o.readme, "capacity", readme.capacity(results[0], found))

@@ -24,13 +24,17 @@ def markdown(rows):
     return "\n".join(out + ["| " + " | ".join(r) + " |" for r in rows[1:]]) + "\n"
 
 
-def comparison(results, when):
+def image(words, path):
+    return "\n![%s](%s)\n" % (words, path) if path else ""
+
+
+def comparison(results, when, chart):
     rows = [["", *(c[0] for c in COLUMNS), "it waits for"]]
     for r in results:
         f = figures(r)
         rows.append([r["name"], *("-" if not f[k] else form % median(f[k]) for _, k, form in COLUMNS),
                      most_common([x["bottleneck"] for x in r["full"]])])
-    return markdown(rows) + "\n" + when[:1].upper() + when[1:] + ".\n"
+    return markdown(rows) + "\n" + when[:1].upper() + when[1:] + ".\n" + image("The reference job, side by side", chart)
 
 
 def marks(results, extras):

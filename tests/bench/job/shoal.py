@@ -60,9 +60,10 @@ class Shoal:
         return rig.redis.client().xlen(STREAM) == 0
 
     def inside(self, workers):
-        """What a worker says of its own work: SQL statements in ms, lookups of start codes that its memory did not answer."""
+        """What a worker says of its own work: SQL statements in ms, lookups of start codes, and of them those that its memory
+        did not answer."""
         values = workers[0].metrics()
-        lookups = {k: v for k, v in values.items() if k.startswith("shoal_cache_requests_total") and 'cache="startcode"' in k}
-        missed = sum(v for k, v in lookups.items() if 'layer="memory"' not in k)
+        lookups = {k: v for k, v in values.items() if k.startswith("shoal_cache_requests_total") and 'cache="startcode"' in k and
+                   'layer="memory"' in k}
         return {"sql_p95": 1000 * (within(values, "shoal_sql_seconds", .95) or 0), "lookups": sum(lookups.values()),
-                "lookups_beyond_memory": missed}
+                "lookups_beyond_memory": sum(v for k, v in lookups.items() if 'result="hit"' not in k)}
