@@ -104,6 +104,32 @@ def served():
     p.stop()
 
 
+def secrets_of(docs, name):
+    d = next(d for d in docs if d["kind"] == "Secret" and d["metadata"]["name"] == name)
+    return d.get("stringData") or {k: base64.b64decode(v).decode() for k, v in d["data"].items()}
+
+
+def simulated(docs):
+    """dev's simulator starts with the arguments that stand there, and signs with the key that the gateways know."""
+    tokens, port = secrets_of(docs, "shoal"), lib.free_port()
+    seed = os.path.join(lib.temp_dir(), "seed")
+    with open(seed, "w", encoding="ascii") as f:
+        f.write(secrets_of(docs, "shoal-sim")["seed"])
+    args = [re.sub(r"\$\((\w+)\)", lambda v: tokens[v.group(1)], a) for a in main_of(docs, "sim")["args"]]
+    args = [a.replace("/run/secrets/sim/seed", seed).replace("0.0.0.0:8090", "127.0.0.1:%d" % port) for a in args]
+    p = lib.Process([BIN, *args], os.path.join(lib.temp_dir(), "sim.log"), env=lib.clean_env())
+    url = "http://127.0.0.1:%d" % port
+    up = wait_for(lambda: http("GET", url + "/healthz").status == 200)
+    check("dev: the simulator takes its arguments", up, p.output())
+    key = find(docs, "ConfigMap")["data"]["SHOAL_LADDER_PUBLIC_KEY"]
+    check("dev: it signs with the key that gateways know", up and key.encode() in http(
+        "GET", url + "/sim/discord/app").body)
+    for bot in ("PERSONA", "ESCROW"):
+        answer = http("GET", "%s/bot%s/getMe" % (url, tokens["SHOAL_%s_TOKEN" % bot]))
+        check("dev: it plays host to %s" % bot.lower(), answer.status == 200, answer.body)
+    p.stop()
+
+
 # ---- the judge
 
 def find(docs, kind, part=""):
@@ -230,5 +256,6 @@ for overlay in m.OVERLAYS:
 check("base: every file is used", not unfiled(os.path.join(m.K8S, "base")))
 check("the overlays are dev, hpa, keda, prod", m.OVERLAYS == ["dev", "hpa", "keda", "prod"], m.OVERLAYS)
 served()
+simulated(made["dev"])
 judge_of_judge(made["keda"], bool(kubectl))
 finish()
