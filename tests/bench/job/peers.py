@@ -132,15 +132,15 @@ class Python(Peer):
         return ["/usr/bin/python3", os.path.join(self.source, "main.py")]
 
 
-# The number of updates is about four seconds' work. How many at once, and over how many connections to Postgres, is what was
-# fastest of those tried (--tune).
+# The number of updates is about three seconds' work; then how many at once, and over how many connections to Postgres: --tune
+# tries what else there is.
 PEERS = [
-    BullMQ("bullmq", "BullMQ", 8000, 64, 16),
-    BullMQ("bullmq", "BullMQ (grouped)", 12000, 128, 4, grouped=True),
-    Node("grammy", "grammY", 8000, 64, 16),
-    Python("python", "Python asyncio", 7000, 64, 16),
-    Node("streams", "Node on streams", 16000, 128, 16),
-    Node("streams", "Node on streams (grouped)", 24000, 128, 4, grouped=True),
-    Go("go", "Go on streams", 20000, 64, 16),
-    Go("go", "Go on streams (grouped)", 32000, 128, 4, grouped=True),
+    BullMQ("bullmq", "BullMQ", 6000, 64, 16),
+    BullMQ("bullmq", "BullMQ (grouped)", 9000, 128, 4, grouped=True),
+    Node("grammy", "grammY", 6000, 64, 16),
+    Python("python", "Python asyncio", 6000, 64, 16),
+    Node("streams", "Node on streams", 12000, 128, 16),
+    Node("streams", "Node on streams (grouped)", 18000, 128, 4, grouped=True),
+    Go("go", "Go on streams", 16000, 64, 16),
+    Go("go", "Go on streams (grouped)", 25000, 128, 4, grouped=True),
 ]

@@ -28,7 +28,7 @@ class Shoal:
     ordered = True  # the order of a chat, everything once
     grouped = False
 
-    def __init__(self, binary, name="Shoal", updates=60000, **env):
+    def __init__(self, binary, name="Shoal", updates=40000, **env):
         self.binary, self.name, self.updates, self.env = os.path.abspath(binary), name, updates, env
 
     def environment(self, rig, **more):

@@ -211,7 +211,7 @@ func (w *worker) acknowledge() {
 		conn.Send("XACK", append([]interface{}{w.stream, "workers"}, ids...)...)
 		conn.Send("XDEL", append([]interface{}{w.stream}, ids...)...)
 		if _, err := conn.Do(""); err != nil {
-			log.Print(err) // what is not acknowledged is claimed later
+			log.Print(err) // what is not acknowledged stays pending
 		}
 	}
 }

@@ -50,7 +50,7 @@ class Worker:
             pipe.xack(STREAM, "workers", entry_id)
             pipe.xdel(STREAM, entry_id)
             await pipe.execute()
-        except Exception as err:  # what is not acknowledged is claimed later
+        except Exception as err:  # what is not acknowledged stays pending
             print(repr(err), file=sys.stderr)
         finally:
             self.room.release()

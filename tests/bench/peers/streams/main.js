@@ -48,7 +48,7 @@ function acknowledge() {
 }
 
 function fail(err) {
-  console.error(err); // what is not acknowledged is claimed later
+  console.error(err); // what is not acknowledged stays pending
 }
 
 let room = Number(CONCURRENCY), wake;
