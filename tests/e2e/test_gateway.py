@@ -422,6 +422,22 @@ def drain_in_time(folder, server):
     server.client().delete(STREAM)
 
 
+def goes_slowly(folder, server):
+    """Told to stop while others still send to it: it is not ready, and serves them, each on its last connection."""
+    gw = Gateway(folder, server.url)
+    gw.ready()
+    first = gw.post(message(11))
+    gw.send(signal.SIGTERM)
+    said = wait_for(lambda: b"draining\":\"draining" in gw.get("/readyz").body, every=0)
+    late = gw.post(message(12))
+    check("told to stop, it says so in /readyz", said)
+    check("and takes what is still sent to it, on its last connection", first.status == late.status == 200 and
+          first.headers["connection"] == "keep-alive" and late.headers["connection"] == "close", (first, late))
+    check("then it ends", gw.wait() == 0, gw.output()[-800:])
+    check("nothing is half done", server.client().xlen(STREAM) == 2)
+    server.client().delete(STREAM)
+
+
 def several_shards(folder, first):
     second = lib.start_redis()
     gw = Gateway(folder, first.url + "," + second.url)
@@ -532,6 +548,7 @@ def main():
           gw.output()[-3000:])
     machine.undisturbed(drain, folder, server)
     machine.undisturbed(drain_in_time, folder, server)
+    machine.undisturbed(goes_slowly, folder, server)
     machine.undisturbed(several_shards, folder, server)
     says_what_it_found(folder, server)
     wrong_configuration(folder, server)
