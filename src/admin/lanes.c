@@ -1,20 +1,11 @@
 /* /api/queue/lanes: the busy lanes of all shards, those with most waiting first. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "shoal/admin/routes.h"
 #include "shoal/admin/shards.h"
 #include "shoal/base/clock.h"
-#include "shoal/store/queue_admin.h"
+#include "shoal/store/lanes_found.h"
 
 /* Of very many lanes those that can be looked at meanwhile. */
 enum { LIMIT = 20, LIMIT_MAX = 500, PIECE = 500, LOOK_MS = 300, KEPT_MAX = 10000 };
-
-struct found {
-	unsigned shard;
-	struct queue_lane lane;
-	int64_t age_ms; /* of the entry that holds it; -1: not known */
-};
 
 struct looking {
 	size_t limit;
@@ -22,44 +13,11 @@ struct looking {
 	bool whole;
 	int64_t deadline_ms;
 	enum err err;
-	struct found *v;
+	struct lane_found *v;
 	size_t n;
 };
 
-static int by_name(const void *a, const void *b)
-{
-	const struct found *x = a, *y = b;
-
-	return x->shard != y->shard ? (x->shard < y->shard ? -1 : 1) : strcmp(x->lane.lane.ptr, y->lane.lane.ptr);
-}
-
-static int by_need(const void *a, const void *b)
-{
-	const struct found *x = a, *y = b;
-
-	if (x->lane.waiting != y->lane.waiting)
-		return x->lane.waiting > y->lane.waiting ? -1 : 1;
-	if (x->age_ms != y->age_ms)
-		return x->age_ms > y->age_ms ? -1 : 1;
-	return by_name(a, b);
-}
-
-/* A scan may name one twice. */
-static void each_once(struct looking *l)
-{
-	size_t kept = 0;
-
-	if (l->n > 1)
-		qsort(l->v, l->n, sizeof(*l->v), by_name);
-	for (size_t i = 0; i < l->n; i++)
-		if (kept == 0 || by_name(&l->v[i], &l->v[kept - 1]) != 0)
-			l->v[kept++] = l->v[i];
-	l->n = kept;
-	if (l->n > 1)
-		qsort(l->v, l->n, sizeof(*l->v), by_need);
-}
-
-static void put_lane(struct json_writer *out, const struct found *f)
+static void put_lane(struct json_writer *out, const struct lane_found *f)
 {
 	const struct queue_lane *lane = &f->lane;
 
@@ -94,7 +52,7 @@ static void tell(struct visitor *v)
 		visitor_failed(v, l->err, "Redis");
 		return;
 	}
-	each_once(l);
+	l->n = lanes_found_sort(l->v, l->n);
 	json_begin_obj(&v->json);
 	json_key(&v->json, "lanes");
 	json_begin_arr(&v->json);
@@ -119,11 +77,8 @@ static void ask(struct visitor *v, unsigned shard, const char *cursor)
 
 static void add(struct looking *l, unsigned shard, const struct queue_lanes *piece)
 {
-	for (size_t i = 0; i < piece->n && l->n < KEPT_MAX; i++) {
-		int64_t born = queue_id_ms(piece->v[i].holder), age = piece->now_ms - born;
-
-		l->v[l->n++] = (struct found){shard, piece->v[i], born < 0 ? -1 : age > 0 ? age : 0};
-	}
+	for (size_t i = 0; i < piece->n && l->n < KEPT_MAX; i++)
+		l->v[l->n++] = lane_found(shard, &piece->v[i], piece->now_ms);
 }
 
 static void on_lanes(void *arg, unsigned shard, enum err err, const redisReply *reply)
@@ -158,7 +113,7 @@ void lanes_list(struct visitor *v)
 	                      .left = v->api->nshards,
 	                      .whole = true,
 	                      .deadline_ms = clock_ms() + LOOK_MS,
-	                      .v = arena_array(v->a, struct found, KEPT_MAX)};
+	                      .v = arena_array(v->a, struct lane_found, KEPT_MAX)};
 	v->state = l;
 	for (unsigned i = 0; i < v->api->nshards; i++)
 		ask(v, i, NULL);

@@ -1,11 +1,10 @@
 /* shoal queue lanes: the busy lanes, those with most waiting first. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "shoal/cli/long_work.h"
 #include "shoal/cli/queue.h"
 #include "shoal/cli/shard_set.h"
-#include "shoal/store/queue_admin.h"
+#include "shoal/store/lanes_found.h"
 
 enum { LIMIT = 20, LIMIT_MAX = 1000000, PAGE = 500 };
 
@@ -25,16 +24,10 @@ static const struct out_col columns[] = {
     {0},
 };
 
-struct found {
-	struct queue_lane lane;
-	unsigned shard;
-	int64_t now_ms, oldest_ms;
-};
-
 struct lanes {
 	struct session *s;
 	struct shard_set set;
-	struct found *v;
+	struct lane_found *v;
 	size_t n, room;
 };
 
@@ -44,8 +37,7 @@ static void add(struct lanes *l, const struct queue_lane *lane, unsigned shard, 
 		l->room = l->room ? l->room * 2 : 256;
 		l->v = mem_realloc(l->v, l->room * sizeof(*l->v));
 	}
-	l->v[l->n++] =
-	    (struct found){.lane = *lane, .shard = shard, .now_ms = now_ms, .oldest_ms = queue_id_ms(lane->holder)};
+	l->v[l->n++] = lane_found(shard, lane, now_ms);
 }
 
 static void read_shard(struct lanes *l, struct shard *shard, struct long_work *work)
@@ -67,38 +59,7 @@ static void read_shard(struct lanes *l, struct shard *shard, struct long_work *w
 	} while (long_work_step(work, (int64_t)page.n) && cursor);
 }
 
-static int by_name(const void *a, const void *b)
-{
-	const struct found *x = a, *y = b;
-
-	return x->shard != y->shard ? (x->shard < y->shard ? -1 : 1) : strcmp(x->lane.lane.ptr, y->lane.lane.ptr);
-}
-
-static int by_need(const void *a, const void *b)
-{
-	const struct found *x = a, *y = b;
-
-	if (x->lane.waiting != y->lane.waiting)
-		return x->lane.waiting > y->lane.waiting ? -1 : 1;
-	if (x->oldest_ms != y->oldest_ms)
-		return x->oldest_ms < y->oldest_ms ? -1 : 1;
-	return by_name(a, b);
-}
-
-/* A scan may name one twice. */
-static void each_once(struct lanes *l)
-{
-	size_t kept = 0;
-
-	if (l->n > 1)
-		qsort(l->v, l->n, sizeof(*l->v), by_name);
-	for (size_t i = 0; i < l->n; i++)
-		if (kept == 0 || by_name(&l->v[i], &l->v[kept - 1]) != 0)
-			l->v[kept++] = l->v[i];
-	l->n = kept;
-}
-
-static void put(struct lanes *l, struct out *o, const struct found *f)
+static void put(struct lanes *l, struct out *o, const struct lane_found *f)
 {
 	const struct queue_lane *lane = &f->lane;
 
@@ -108,7 +69,7 @@ static void put(struct lanes *l, struct out *o, const struct found *f)
 	out_int(o, lane->waiting);
 	if (f->oldest_ms >= 0) {
 		out_time(o, f->oldest_ms);
-		out_num(o, f->now_ms > f->oldest_ms ? (double)(f->now_ms - f->oldest_ms) / 1e3 : 0);
+		out_num(o, (double)f->age_ms / 1e3);
 	} else {
 		out_null(o);
 		out_null(o);
@@ -130,9 +91,7 @@ static int list(struct lanes *l, size_t limit)
 	struct out o;
 	int code;
 
-	each_once(l);
-	if (l->n > 1)
-		qsort(l->v, l->n, sizeof(*l->v), by_need);
+	l->n = lanes_found_sort(l->v, l->n);
 	out_begin(&o, l->s->json, columns);
 	for (size_t i = 0; i < l->n && i < limit; i++)
 		put(l, &o, &l->v[i]);

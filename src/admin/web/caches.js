@@ -4,7 +4,7 @@ import { action, ask, bytes, closing, confirm, h, meter, number, percent, plural
 import { live } from "./live.js";
 import { table } from "./table.js";
 
-const rate = (c) => c.hit_rate_pct === null ? "–"
+const answered = (c) => c.hit_rate_pct === null ? "–"
 	: h("span", { class: "load" }, percent(c.hit_rate_pct), meter(c.hit_rate_pct, 100));
 const heard = (a) => `${a.values === null ? "All values" : plural(a.values, "value")} forgotten; ${plural(a.heard, "program has", "programs have")} heard${a.silent ? `, ${a.silent} said nothing` : ""}.`;
 
@@ -35,12 +35,12 @@ export async function caches(view, { admin }) {
 		{ title: "Cache", cell: (c) => h("strong", {}, c.cache), by: (c) => c.cache },
 		{ title: "Values", cell: (c) => (c.all_counted ? "" : "over ") + number(c.entries), kind: "number", by: (c) => c.entries },
 		{ title: "Size", cell: (c) => bytes(c.bytes), kind: "number", by: (c) => c.bytes },
-		{ title: "Answered", cell: rate, kind: "number", by: (c) => c.hit_rate_pct },
+		{ title: "Answered", cell: answered, kind: "number", by: (c) => c.hit_rate_pct },
 		{ title: "By memory", cell: (c) => percent(c.layers.memory.hit_rate_pct), kind: "number", by: (c) => c.layers.memory.hit_rate_pct },
 		{ title: "By Redis", cell: (c) => percent(c.layers.redis.hit_rate_pct), kind: "number", by: (c) => c.layers.redis.hit_rate_pct },
 		{ title: "Misses", cell: (c) => number(c.misses), kind: "number", by: (c) => c.misses },
 		{ title: "Kept", cell: (c) => c.ttl_seconds ? `${number(c.ttl_seconds)} s` : "until changed" },
-		{ title: "Loaded", cell: (c) => c.loaded === "whole" ? time(c.last_loaded) : c.loaded },
+		{ title: "Loaded", cell: (c) => c.loaded === "whole" ? time(c.last_loaded) : c.loaded === "no" ? "not now" : c.loaded },
 	];
 
 	if (admin)

@@ -28,7 +28,7 @@ export async function changes(view) {
 				{ title: "Who", cell: (e) => h("code", {}, e.actor ?? "–") },
 				{ title: "Did", cell: (e) => h("strong", {}, e.action ?? "–") },
 				{ title: "To", cell: (e) => h("code", {}, e.target ?? "–") },
-				{ title: "Details", cell: (e) => h("code", { class: "soft cut" }, short(e.details)), kind: "wide-cell" },
+				{ title: "Details", cell: (e) => h("code", { class: "soft cut" }, short(e.details)), kind: "words" },
 				{ title: "", head: spoken("Actions"), kind: "whole", cell: (e) => h("div", { class: "actions" }, action("Show", () => show(e), undefined, `Show change ${e.id}`)) },
 			],
 		}));

@@ -26,6 +26,7 @@ export const plural = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? on
 export const ms = (n) => n === null || n === undefined ? "–"
 	: n >= 1000 ? `${number(n / 1000, n < 10000 ? 2 : 1)} s` : n > 0 && n < 0.005 ? "< 0.01 ms" : `${number(n, n === 0 ? 0 : n < 10 ? 2 : n < 100 ? 1 : 0)} ms`;
 export const bytes = (n) => n < 10240 ? `${number(n)} B` : n < 10 << 20 ? `${number(n / 1024)} KiB` : `${number(n / (1 << 20))} MiB`;
+export const rate = (n) => n === null || n === undefined ? "–" : number(n, n > 0 && n < 9.95 ? 1 : 0);
 export const percent = (n) => n === null || n === undefined ? "–" : `${number(n, 1)} %`;
 
 export function age(seconds) {
@@ -41,7 +42,7 @@ export function time(text, fine = false) {
 	if (!text)
 		return "–";
 	const d = new Date(text), year = d.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
-	return h("time", { datetime: text, title: text }, d.toLocaleString(locale,
+	return h("time", { class: fine ? "fine" : undefined, datetime: text, title: text }, d.toLocaleString(locale,
 		{ day: "numeric", month: "short", year, hour: "2-digit", minute: "2-digit", second: fine ? "2-digit" : undefined }));
 }
 

@@ -1,12 +1,12 @@
 // Now: whether all is well, and what has become of it lately.
 import { Chart } from "./chart.js";
-import { age, h, ms, number, plural } from "./dom.js";
+import { age, h, ms, number, plural, rate } from "./dom.js";
 import { now, onChange } from "./stream.js";
 
 let minutes = 5; // that the charts show
 
 const figures = [
-	["Updates a second", [["updates a second", (p) => p.per_second]], (v) => number(v, v < 10 ? 1 : 0)],
+	["Updates a second", [["updates a second", (p) => p.per_second]], rate],
 	["Latency", [["p50", (p) => p.p50_ms], ["p95", (p) => p.p95_ms], ["p99", (p) => p.p99_ms]], ms],
 	["In the queue", [["all", (p) => p.length], ["behind others", (p) => p.waiting]], (v) => number(Math.round(v))],
 	["Age of the oldest", [["oldest", (p) => p.oldest_seconds]], age],
@@ -52,7 +52,7 @@ function tiles({ queue: q, workers: w, latency: l }) {
 	const unknown = "–";
 
 	return [
-		tile("Updates a second", w ? number(w.per_second, w.per_second < 10 ? 1 : 0) : unknown, w && `${number(w.done)} so far`),
+		tile("Updates a second", rate(w?.per_second), w && `${number(w.done)} so far`),
 		tile("Latency, p99", ms(l?.p99_ms), l && `half within ${ms(l.p50_ms)}`),
 		tile("In the queue", q ? number(q.length) : unknown, q && `oldest ${q.oldest_seconds === null ? "–" : age(q.oldest_seconds)}`, q?.oldest_seconds > 60 ? "bad" : undefined),
 		tile("Behind others", q ? number(q.waiting) : unknown, q && `${number(q.due)} to come again`),

@@ -6,7 +6,7 @@ const orders = new Map(); // of each table by its name: [column, "ascending" | "
 /* columns: { title, cell: (row) => content, kind: class, by: (row) => what it is sorted by, head: content instead of the
  * title }. On a phone each row is a card, its cells named by the titles. key: (row) => what it is known by. */
 export function table({ name, caption, columns, rows, empty, key }) {
-	const box = h("div", { class: "wide", "data-table": name });
+	const box = h("div", { class: "wide scroll", "data-table": name });
 
 	function draw() {
 		const [chosen, order] = orders.get(name) ?? [];

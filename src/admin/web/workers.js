@@ -1,5 +1,5 @@
 // Workers: who is alive, and how much each has in hand.
-import { badge, h, meter, number, plural, time } from "./dom.js";
+import { badge, h, meter, number, plural, rate, time } from "./dom.js";
 import { live } from "./live.js";
 import { table } from "./table.js";
 
@@ -13,7 +13,7 @@ const draw = (rows) => table({
 		{ title: "State", cell: (w) => badge(w.state, kinds[w.state]), by: (w) => w.state },
 		{ title: "In hand", cell: (w) => h("span", { class: "load" }, `${number(w.in_flight)} of ${number(w.in_flight_max)}`,
 			meter(w.in_flight, w.in_flight_max, w.in_flight >= w.in_flight_max ? "bad" : "")), kind: "number", by: (w) => w.in_flight },
-		{ title: "A second", cell: (w) => number(w.per_second, 1), kind: "number", by: (w) => w.per_second },
+		{ title: "A second", cell: (w) => rate(w.per_second), kind: "number", by: (w) => w.per_second },
 		{ title: "Done", cell: (w) => number(w.done), kind: "number", by: (w) => w.done },
 		{ title: "Host", cell: (w) => `${w.host ?? "–"}, process ${w.pid ?? "–"}`, by: (w) => w.host },
 		{ title: "Started", cell: (w) => time(w.started_at), by: (w) => w.started_at },
