@@ -229,9 +229,16 @@ chaos-discord: all
 crowd: all
 	@/usr/bin/python3 tests/crowd/run.py $(B)/shoal
 
+.PHONY: fuzz fuzz-programs fuzzers lint soak
+# cppcheck, gcc -fanalyzer, clang-tidy over all of src; by environment: TOOLS
+lint:
+	@sh tests/lint.sh
+# memory and open files over ten million updates; by environment: UPDATES, STEP, WORKERS
+soak: all $(B)/tests/bench/standin $(SEND)
+	@/usr/bin/python3 tests/bench/soak.py $(B)/shoal
+
 # fuzz targets by coverage, with libFuzzer; FUZZ_CC=afl-clang-fast: the same programs for AFL++. By environment: SECONDS of
 # each target (60), TARGET (all). What they find is kept in build/fuzz
-.PHONY: fuzz fuzz-programs fuzzers
 fuzz:
 	@sh src/up/deps.sh test
 	@$(MAKE) --no-print-directory fuzz-programs

@@ -238,10 +238,10 @@ static int resolve(struct session *s)
 		return resolved(s, res, id, result, true);
 	}
 	before = cell(res, "result");
-	if (strcmp(before, result) == 0)
+	if (before && strcmp(before, result) == 0)
 		return resolved(s, res, id, result, false);
 	return session_fail(s, EXIT_FAILED, "match %lld is settled already: %s", (long long)id,
-	                    outcome(s, res, before));
+	                    before ? outcome(s, res, before) : "nobody said how");
 }
 
 /* --- refresh */

@@ -198,9 +198,10 @@ static int resolve(struct session *s)
 	if (cell_i64(res, "before") > 0)
 		return out_done(s->json, "trade %s was %s by such a decision before: nothing was done now", id,
 		                release ? "released" : "refunded");
+	const char *status = cell(res, 0, "status");
 	return session_fail(s, EXIT_FAILED, "trade %s is %s: only one that is disputed can be decided%s", id,
-	                    cell(res, 0, "status"),
-	                    strcmp(cell(res, 0, "status"), "active") == 0
+	                    status ? status : "gone",
+	                    status && strcmp(status, "active") == 0
 	                        ? ", or with --undisputed one whose two people cannot end it any more"
 	                        : "");
 }

@@ -65,7 +65,7 @@ static const struct deed_kind {
 
 static const struct deed_kind *deed_of(const char *name)
 {
-	for (size_t i = 0; name && i < DEEDS; i++) {
+	for (size_t i = 0; i < DEEDS; i++) {
 		if (strcmp(name, deeds[i].name) == 0)
 			return &deeds[i];
 	}
@@ -89,7 +89,8 @@ static void post_many(struct dc_deed *d, struct httpd_request *r, const cJSON *b
 	json_begin_arr(&w);
 	cJSON_ArrayForEach(spec, list)
 	{
-		const struct deed_kind *k = deed_of(json_str(spec, "do"));
+		const char *what = json_str(spec, "do");
+		const struct deed_kind *k = what ? deed_of(what) : NULL;
 		struct dc_interaction *i = !d->why && k ? k->run(d, spec) : NULL;
 
 		if (!d->why && !k)

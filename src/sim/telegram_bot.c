@@ -175,7 +175,7 @@ enum outcome tg_set_my_commands(struct call *c)
 
 	if (!scope)
 		return CALL_DONE;
-	if (!cJSON_IsArray(list))
+	if (!list || !cJSON_IsArray(list))
 		return call_fail(c, 400, "Bad Request: can't parse commands JSON array");
 	const char *json = commands_json(c, list, &why);
 	if (!json)

@@ -105,7 +105,7 @@ static void on_info(void *arg, enum err err, const redisReply *reply)
 	if (err == ERR_REFUSED || err == ERR_DENIED)
 		log_warn("redis refuses INFO: whether it persists and evicts cannot be checked",
 		         LOG_INT("shard", c->shard), LOG_STR("answer", reply ? reply->str : NULL));
-	if (err != ERR_OK || !reply->str)
+	if (err != ERR_OK || !reply || !reply->str)
 		return;
 	memset(&c->fresh, 0, sizeof(c->fresh));
 	info_get(reply->str, "redis_version", c->fresh.version, sizeof(c->fresh.version));

@@ -108,7 +108,10 @@ const char *errands_begin(struct job *j)
 		if (!find(e)) /* stored by another release, or changed by hand */
 			return arena_printf(&j->arena, "no errand \"%.40s\" with such words", e->what);
 	}
-	for (const struct errand *e = j->effects.errands; e; e = e->next)
-		find(e)->begin(j, e);
+	for (const struct errand *e = j->effects.errands; e; e = e->next) {
+		const struct errand_row *row = find(e);
+		ENSURE(row);
+		row->begin(j, e);
+	}
 	return NULL;
 }

@@ -61,6 +61,7 @@ def stop(c, note, rng):
 def leave(c, w, note):
     """SIGTERM, and the time that it took to go."""
     c.forget(w)
+    wait_for(lambda: "worker started" in w.output(), 20)  # before that it ends as any program does
     w.send(signal.SIGSTOP)
     note["at"] = now_ms()
     note.update(worker=c.name(w), lanes=c.lanes_of(w))
