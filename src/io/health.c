@@ -11,7 +11,7 @@
 #define METRICS_MAX (8u << 20)
 #define ANSWER_MAX (64u << 10)
 
-enum check_kind { CHECK_READY, CHECK_ALIVE };
+enum check_kind { CHECK_READY, CHECK_NOTE, CHECK_ALIVE };
 
 struct check {
 	enum check_kind kind;
@@ -39,11 +39,12 @@ static void answer_checks(struct health *h, struct httpd_request *r, enum check_
 	json_begin_obj(&w);
 	for (unsigned i = 0; i < h->nchecks; i++) {
 		const struct check *c = &h->checks[i];
-		if (c->kind != kind)
+		bool note = c->kind == CHECK_NOTE && kind == CHECK_READY;
+		if (c->kind != kind && !note)
 			continue;
 		const char *reason = c->fn(c->arg);
 		json_kv_str(&w, c->name, reason ? reason : "ok");
-		good = good && !reason;
+		good = good && (note || !reason);
 	}
 	json_end_obj(&w);
 	buf_init(&out, 2 * ANSWER_MAX);
@@ -172,6 +173,11 @@ static void add(struct health *h, enum check_kind kind, const char *name, health
 void health_check(struct health *h, const char *name, health_fn *fn, void *arg)
 {
 	add(h, CHECK_READY, name, fn, arg);
+}
+
+void health_note(struct health *h, const char *name, health_fn *fn, void *arg)
+{
+	add(h, CHECK_NOTE, name, fn, arg);
 }
 
 void health_alive(struct health *h, const char *name, health_fn *fn, void *arg)

@@ -15,7 +15,8 @@ static const struct fault {
     {"MASTERDOWN", ERR_UNREACHABLE, true},
     {"CLUSTERDOWN", ERR_UNREACHABLE, true},
     {"TRYAGAIN", ERR_UNREACHABLE, true},
-    {"ASK", ERR_UNREACHABLE, true},
+    {"MOVED", ERR_UNREACHABLE, true}, /* a cluster's slot has another owner: found by connecting anew */
+    {"ASK", ERR_UNREACHABLE, true},   /* until the slot has moved */
     {"MISCONF", ERR_UNREACHABLE, true},
     {"NOREPLICAS", ERR_UNREACHABLE, true},
     {"UNBLOCKED", ERR_UNREACHABLE, true}, /* a blocked command, when the server became a replica */

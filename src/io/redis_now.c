@@ -5,6 +5,7 @@
 #include <sys/time.h>
 
 #include "shoal/io/redis.h"
+#include "shoal/io/redis_find.h"
 #include "shoal/io/redis_script.h"
 #include "shoal/io/redis_tls.h"
 #include "shoal/io/redis_url.h"
@@ -19,19 +20,23 @@ const char *redis_trouble_now(const redisContext *c)
 	return strcmp(c->errstr, strerror(EAGAIN)) == 0 ? "it said nothing for " TEXT_OF(TIMEOUT_S) " s" : c->errstr;
 }
 
-static bool succeeds(redisContext *c, int argc, const char **argv, struct arena *a, const char **why)
+/* NULL: an answer that is no error; else why not. */
+static const char *ask(redisContext *c, int argc, const char **argv, redisReply **reply, struct arena *a)
 {
-	redisReply *reply = redisCommandArgv(c, argc, argv, NULL);
-	if (!reply)
-		*why = arena_strdup(a, redis_trouble_now(c));
-	else if (reply->type == REDIS_REPLY_ERROR)
-		*why = arena_strdup(a, reply->str);
+	redisReply *r = redisCommandArgv(c, argc, argv, NULL);
+	const char *why = NULL;
+	if (!r)
+		why = arena_strdup(a, redis_trouble_now(c));
+	else if (r->type == REDIS_REPLY_ERROR)
+		why = arena_strdup(a, r->str);
 	if (reply)
-		freeReplyObject(reply);
-	return *why == NULL;
+		*reply = r;
+	else if (r)
+		freeReplyObject(r);
+	return why;
 }
 
-static bool greet(redisContext *c, const struct redis_url *u, struct arena *a, const char **why)
+static const char *log_in(redisContext *c, const struct redis_url *u, struct arena *a)
 {
 	const char *auth[3] = {"AUTH"};
 	int n = 1;
@@ -39,34 +44,90 @@ static bool greet(redisContext *c, const struct redis_url *u, struct arena *a, c
 		auth[n++] = u->user;
 	if (u->pass)
 		auth[n++] = u->pass;
-	const char *select[] = {"SELECT", arena_printf(a, "%d", u->db)};
-	const char *ping[] = {"PING"};
-	return (n == 1 || succeeds(c, n, auth, a, why)) && (!u->db || succeeds(c, 2, select, a, why)) &&
-	       succeeds(c, 1, ping, a, why);
+	return n == 1 ? NULL : ask(c, n, auth, NULL, a);
 }
 
-static redisContext *connect_to(const struct redis_url *u, struct arena *a, const char **why)
+static const char *greet(redisContext *c, const struct redis_url *u, const char *home, struct arena *a)
+{
+	const char *select[] = {"SELECT", arena_printf(a, "%d", u->db)}, *exists[] = {"EXISTS", home},
+	           *ping[] = {"PING"}, *role[] = {"ROLE"}, *why = log_in(c, u, a);
+	redisReply *reply = NULL;
+	if (!why && u->db)
+		why = ask(c, 2, select, NULL, a);
+	if (!why)
+		why = home ? ask(c, 2, exists, NULL, a) : ask(c, 1, ping, NULL, a);
+	if (!why && !ask(c, 1, role, &reply, a))
+		why = redis_find_role(reply);
+	if (reply)
+		freeReplyObject(reply);
+	return why;
+}
+
+/* As the connections of the loop do, an unwanted password does not matter to a Sentinel. */
+static const char *ask_sentinel(redisContext *c, const struct redis_url *u, struct redis_find *f, struct arena *a)
+{
+	const char *words[REDIS_FIND_WORDS], *why;
+	redisReply *reply;
+	log_in(c, u, a);
+	redis_find_question(f, words);
+	why = ask(c, REDIS_FIND_WORDS, words, &reply, a);
+	if (!why)
+		why = redis_find_answer(f, reply);
+	if (reply)
+		freeReplyObject(reply);
+	return why;
+}
+
+static redisContext *connect_to(const struct redis_url *u, const struct redis_spot *at, struct arena *a,
+                                const char **why)
 {
 	const struct timeval timeout = {.tv_sec = TIMEOUT_S};
 	redisContext *c = u->path ? redisConnectUnixWithTimeout(u->path, timeout)
-	                          : redisConnectWithTimeout(u->host, u->port, timeout);
+	                          : redisConnectWithTimeout(at->host, at->port, timeout);
 	ENSURE(c);
-	if (c->err || redisSetTimeout(c, timeout) != REDIS_OK || (u->tls && !redis_tls_start(c, u->host)))
-		*why = arena_strdup(a, redis_trouble_now(c));
-	else
-		greet(c, u, a, why);
-	if (!*why)
+	if (!c->err && redisSetTimeout(c, timeout) == REDIS_OK && (!u->tls || redis_tls_start(c, at->host)))
 		return c;
+	*why = arena_strdup(a, redis_trouble_now(c));
 	redisFree(c);
 	return NULL;
 }
 
-redisContext *redis_connect_now(const char *url, struct arena *a, const char **why)
+/* One connection. NULL: *why, or f knows where to go on. */
+static redisContext *try_next(struct redis_find *f, const char *home, struct arena *a, const char **why)
+{
+	const struct redis_url *u = f->url;
+	bool sentinel = false;
+	struct redis_spot at = {.port = 0};
+	if (!u->path)
+		at = redis_find_next(f, &sentinel);
+	redisContext *c = connect_to(u, &at, a, why);
+	if (!c)
+		return NULL;
+	*why = sentinel ? ask_sentinel(c, u, f, a) : greet(c, u, home, a);
+	if (!*why && !sentinel)
+		return c;
+	redisFree(c);
+	if (*why && redis_find_moved(f, &at, *why))
+		*why = NULL;
+	else if (*why && redis_find_hint(f, *why))
+		*why = redis_find_hint(f, *why);
+	return NULL;
+}
+
+redisContext *redis_connect_now(const char *url, const char *home, struct arena *a, const char **why)
 {
 	struct redis_url u;
+	struct redis_find f;
+	redisContext *c = NULL;
 	if (redis_url_parse(url, &u, a, why) != ERR_OK)
 		return NULL;
-	redisContext *c = connect_to(&u, a, why);
+	redis_find_init(&f, &u);
+	for (unsigned left = u.nnodes ? u.nnodes : 1; !c && left > 0; left--) {
+		do
+			c = try_next(&f, home, a, why);
+		while (!c && f.is_told);
+	}
+	redis_find_release(&f);
 	if (!c)
 		*why = arena_printf(a, "%s: %s", u.name, *why);
 	return c;

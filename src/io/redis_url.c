@@ -10,6 +10,8 @@
 #include "shoal/io/redis_tls.h"
 
 #define PORT 6379
+#define SENTINEL_PORT 26379
+#define SHARDS_MAX 64 /* as of a list */
 #define DB_MAX 1000000
 
 static int hex(char c)
@@ -78,10 +80,14 @@ static const char *read_credentials(struct redis_url *u, struct span s, struct a
 	return u->pass[0] == '\0' ? "the password before @ is empty" : NULL;
 }
 
-static const char *read_host(struct redis_url *u, struct span s, struct arena *a)
+/* "host", "host:port", "[v6]:port" as one more of the nodes. */
+static const char *read_node(struct redis_url *u, struct span s, struct arena *a)
 {
+	struct redis_place *place = &u->nodes[u->nnodes];
 	struct span port = {0};
 	bool has_port = false;
+	if (u->nnodes == REDIS_NODES_MAX)
+		return "it names too many nodes";
 	if (s.len && s.ptr[0] == '[') {
 		bool closed;
 		s.ptr++, s.len--;
@@ -98,29 +104,33 @@ static const char *read_host(struct redis_url *u, struct span s, struct arena *a
 		return "the host is missing";
 	if (memchr(s.ptr, ',', s.len))
 		return "one URL is expected here, not a list";
-	u->host = decode(a, s);
-	if (!u->host || strpbrk(u->host, " /\\@"))
+	place->host = decode(a, s);
+	if (!place->host || strpbrk(place->host, " /\\@"))
 		return "the host is no host name";
-	u->port = PORT;
-	return has_port ? read_number(port, 1, 65535, &u->port, "the port must be 1 to 65535") : NULL;
+	u->nnodes++;
+	place->port = u->master ? SENTINEL_PORT : PORT;
+	return has_port ? read_number(port, 1, 65535, &place->port, "the port must be 1 to 65535") : NULL;
 }
 
-static const char *read_query(struct redis_url *u, struct span query)
+static const char *read_query(struct redis_url *u, struct span query, struct arena *a)
 {
 	while (query.len) {
 		bool more, has_value;
-		int shards;
 		struct span rest = cut(&query, '&', false, &more);
 		struct span value = cut(&query, '=', false, &has_value);
-		const char *why = "unknown parameter after ? (db on unix://, shards elsewhere)";
+		const char *why = "unknown parameter after ? (db on unix://, shards and node elsewhere)";
 		if (u->path && span_is(query, "db"))
 			why = read_number(value, 0, DB_MAX, &u->db, "db must be a number");
-		else if (!u->path && span_is(query, "shards"))
-			why = read_number(value, 1, 1 << 14, &shards, "shards must be 1 to 16384");
+		else if (!u->path && !u->master && span_is(query, "shards"))
+			why = read_number(value, 1, SHARDS_MAX, &u->shards, "shards must be 1 to 64");
+		else if (!u->path && span_is(query, "node"))
+			why = read_node(u, value, a);
 		if (why)
 			return why;
 		query = rest;
 	}
+	if (u->nnodes > 1 && !u->shards && !u->master)
+		return "node belongs to a Redis Cluster (?shards=N) or to Sentinels (redis+sentinel://)";
 	return NULL;
 }
 
@@ -141,10 +151,20 @@ static const char *read_unix(struct redis_url *u, struct span s, struct arena *a
 	if (strlen(u->path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return "the path of a unix socket may have at most 107 bytes";
 	u->name = arena_printf(a, "unix://%s", u->path);
-	return read_query(u, query);
+	return read_query(u, query, a);
 }
 
-static const char *read_tcp(struct redis_url *u, struct span s, struct arena *a)
+/* Before a database stands the name by which the Sentinels know the server. */
+static const char *read_master(struct redis_url *u, struct span *db, struct arena *a)
+{
+	bool found;
+	struct span name = *db;
+	*db = cut(&name, '/', false, &found);
+	u->master = decode(a, name);
+	return u->master && u->master[0] ? NULL : "after the Sentinel's host the name of the master is missing: /name";
+}
+
+static const char *read_tcp(struct redis_url *u, struct span s, bool sentinel, struct arena *a)
 {
 	bool found, has_credentials;
 	const char *why;
@@ -155,30 +175,38 @@ static const char *read_tcp(struct redis_url *u, struct span s, struct arena *a)
 	struct span db = cut(&host, '/', false, &found);
 	if (has_credentials && (why = read_credentials(u, s, a)))
 		return why;
-	if ((why = read_host(u, host, a)))
+	if ((sentinel && (why = read_master(u, &db, a))) || (why = read_node(u, host, a)))
 		return why;
 	if (db.len && (why = read_number(db, 0, DB_MAX, &u->db, "the part after the host must be a database number")))
 		return why;
-	bool v6 = strchr(u->host, ':') != NULL;
-	u->name = arena_printf(a, "%s://%s%s%s:%d/%d", u->tls ? "rediss" : "redis", v6 ? "[" : "", u->host,
-	                       v6 ? "]" : "", u->port, u->db);
-	return read_query(u, query);
+	bool v6 = strchr(u->nodes[0].host, ':') != NULL;
+	u->name = arena_printf(a, "redis%s%s://%s%s%s:%d%s%s/%d", u->tls ? "s" : "", sentinel ? "+sentinel" : "",
+	                       v6 ? "[" : "", u->nodes[0].host, v6 ? "]" : "", u->nodes[0].port, sentinel ? "/" : "",
+	                       sentinel ? u->master : "", u->db);
+	return read_query(u, query, a);
 }
 
 static const char *read_any(struct redis_url *u, const char *url, struct arena *a)
 {
-	static const char tls[] = "rediss://", tcp[] = "redis://", local[] = "unix://";
-	struct span s = span_of(url);
-	if (span_starts(s, local))
+	static const struct {
+		const char *start;
+		bool tls, sentinel;
+	} schemes[] = {{"redis://", false, false},
+	               {"rediss://", true, false},
+	               {"redis+sentinel://", false, true},
+	               {"rediss+sentinel://", true, true}};
+	static const char local[] = "unix://";
+	if (span_starts(span_of(url), local))
 		return read_unix(u, span_of(url + strlen(local)), a);
-	if (span_starts(s, tcp))
-		return read_tcp(u, span_of(url + strlen(tcp)), a);
-	if (!span_starts(s, tls))
-		return "a Redis URL starts with redis://, rediss:// or unix://";
-	if (!redis_tls_available())
-		return "rediss:// needs hiredis 1.0 or later with TLS; this program was built without it";
-	u->tls = true;
-	return read_tcp(u, span_of(url + strlen(tls)), a);
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		if (!span_starts(span_of(url), schemes[i].start))
+			continue;
+		if (schemes[i].tls && !redis_tls_available())
+			return "rediss:// needs hiredis 1.0 or later with TLS; this program was built without it";
+		u->tls = schemes[i].tls;
+		return read_tcp(u, span_of(url + strlen(schemes[i].start)), schemes[i].sentinel, a);
+	}
+	return "a Redis URL starts with redis://, rediss://, redis+sentinel:// or unix://";
 }
 
 enum err redis_url_parse(const char *url, struct redis_url *out, struct arena *a, const char **why)

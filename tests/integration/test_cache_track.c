@@ -16,7 +16,9 @@ static struct loop *loop;
 static struct timer limit;
 static char dir[256], path[300], url[320];
 
-/* To each connection: PONG, then `answer` to whatever comes; NULL: it hangs up instead. */
+#define HELLO "+PONG\r\n*1\r\n$6\r\nmaster\r\n" /* of the greeting */
+
+/* To each connection: that, then `answer` to whatever comes; NULL: it hangs up instead. */
 static pid_t serve(const char *answer)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -34,7 +36,8 @@ static pid_t serve(const char *answer)
 		for (int peer; getppid() == parent && (peer = accept(fd, NULL, NULL)) >= 0; close(peer)) {
 			char text[1000];
 
-			if (read(peer, text, sizeof(text)) <= 0 || write(peer, "+PONG\r\n", 7) != 7)
+			if (read(peer, text, sizeof(text)) <= 0 ||
+			    write(peer, HELLO, sizeof(HELLO) - 1) != sizeof(HELLO) - 1)
 				continue;
 			while (read(peer, text, sizeof(text)) > 0 && answer)
 				(void)!write(peer, answer, strlen(answer));

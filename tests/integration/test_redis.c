@@ -283,6 +283,8 @@ static void a_silent_server_is_given_up(void)
 	redis_server_stop(&s);
 }
 
+#define HELLO "+PONG\r\n*1\r\n$6\r\nmaster\r\n" /* of the greeting */
+
 static void answers_nobody_asked_for_end_the_connection(void)
 {
 	loop = loop_new();
@@ -297,10 +299,10 @@ static void answers_nobody_asked_for_end_the_connection(void)
 	static const struct {
 		const char *says, *trace;
 	} cases[] = {
-	    {"+PONG\r\n+EXTRA\r\n", "up down:answer makes no sense"},
-	    {"+PONG\r\n\x01\x02\xff rubbish\r\n", "up down:answer makes no sense"},
-	    {"+PONG\r\n$-9\r\n", "up down:answer makes no sense"},
-	    {"+PONG\r\n*2\r\n$3\r\nab", "up down:answer lost"}, /* half an answer, then the end */
+	    {HELLO "+EXTRA\r\n", "up down:answer makes no sense"},
+	    {HELLO "\x01\x02\xff rubbish\r\n", "up down:answer makes no sense"},
+	    {HELLO "$-9\r\n", "up down:answer makes no sense"},
+	    {HELLO "*2\r\n$3\r\nab", "up down:answer lost"}, /* half an answer, then the end */
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		open_url(&c, url, 500);
@@ -335,7 +337,7 @@ static void credentials_are_sent_and_refusals_reported(void)
 	open_url(&c, url, 1000);
 	expect(&c, "up");
 	redis_close(c.r);
-	redisContext *now = redis_connect_now(url, &a, &why);
+	redisContext *now = redis_connect_now(url, NULL, &a, &why);
 	CHECK(now != NULL);
 	redisFree(now);
 
@@ -351,18 +353,18 @@ static void credentials_are_sent_and_refusals_reported(void)
 	open_url(&c, s.url, 1000); /* none */
 	expect_silence(&c, 200);
 	redis_close(c.r);
-	CHECK(redis_connect_now(s.url, &a, &why) == NULL);
+	CHECK(redis_connect_now(s.url, NULL, &a, &why) == NULL);
 	CHECK(strstr(why, "NOAUTH") != NULL && strstr(why, s.url) != NULL);
 
 	snprintf(url, sizeof(url), "redis://:wrong-secret@127.0.0.1:%d", s.port);
 	open_url(&c, url, 1000);
 	expect_silence(&c, 200);
 	redis_close(c.r);
-	CHECK(redis_connect_now(url, &a, &why) == NULL);
+	CHECK(redis_connect_now(url, NULL, &a, &why) == NULL);
 	CHECK(strstr(why, "WRONGPASS") != NULL && strstr(why, "wrong-secret") == NULL);
 	redis_server_stop(&s);
-	CHECK(redis_connect_now(s.url, &a, &why) == NULL);
-	CHECK(redis_connect_now("redis://h:x", &a, &why) == NULL);
+	CHECK(redis_connect_now(s.url, NULL, &a, &why) == NULL);
+	CHECK(redis_connect_now("redis://h:x", NULL, &a, &why) == NULL);
 	arena_release(&a);
 	loop_free(loop);
 }
@@ -426,40 +428,50 @@ static void a_full_server_is_full_not_lost(void)
 	redis_server_stop(&s);
 }
 
+/* By another connection. */
+static void tell(struct redis_server *s, const char *command)
+{
+	redisContext *control = redisConnect("127.0.0.1", s->port);
+	redisReply *r = control && !control->err ? redisCommand(control, command) : NULL;
+	CHECK(r && r->type == REDIS_REPLY_STATUS);
+	freeReplyObject(r);
+	redisFree(control);
+}
+
 static void a_replica_counts_as_down(void)
 {
 	struct redis_server s, replica;
 	struct client c;
-	char port[16];
+	char port[16], master[64];
 	struct redis_script script = {.name = "test", .text = SPAN("return redis.call('SET', KEYS[1], ARGV[1])")};
 	redis_server_start(&s, NULL);
 	snprintf(port, sizeof(port), "%d", s.port);
 	const char *const extra[] = {"--replicaof", "127.0.0.1", port, "--repl-diskless-sync-delay", "0", NULL};
 	redis_server_start(&replica, extra);
+	snprintf(master, sizeof(master), "REPLICAOF 127.0.0.1 %d", s.port);
 	loop = loop_new();
 	open_url(&c, replica.url, 1000);
-	expect(&c, "up");
-	call(&c, "SET k v");
-	expect(&c, "(not reachable) down:not reachable up"); /* READONLY */
-	eval(&c, &script, "x");
-	expect(&c, "(not reachable) down:not reachable up");
-
-	call(&c, "CONFIG SET replica-serve-stale-data no");
-	expect(&c, "OK");
-	redis_server_kill(&s);
-	server_sleep_ms(200);
-	call(&c, "GET k");
-	expect(&c, "(not reachable) down:not reachable"); /* MASTERDOWN, also to the greeting */
 	expect_silence(&c, 500);
-	struct client admin;
-	open_url(&admin, replica.unix_url, 1000);
-	expect_silence(&admin, 100);
-	redis_close(admin.r);
-	redis_server_run(&s);
+	CHECK_STR(redis_trouble(c.r), "READONLY: it is a replica");
+	tell(&replica, "REPLICAOF NO ONE"); /* promoted */
 	expect(&c, "up");
-	call(&c, "REPLICAOF NO ONE");
+	CHECK_STR(redis_trouble(c.r), NULL);
+	tell(&replica, master); /* demoted while somebody is connected: the first write tells */
 	call(&c, "SET k v");
-	expect(&c, "OK OK");
+	expect(&c, "(not reachable) down:not reachable");
+	tell(&replica, "REPLICAOF NO ONE");
+	expect(&c, "up");
+	tell(&replica, master);
+	eval(&c, &script, "x");
+	expect(&c, "(not reachable) down:not reachable");
+
+	tell(&replica, "CONFIG SET replica-serve-stale-data no");
+	redis_server_kill(&s);
+	expect_silence(&c, 500); /* MASTERDOWN, to the greeting */
+	tell(&replica, "REPLICAOF NO ONE");
+	expect(&c, "up");
+	call(&c, "SET k v");
+	expect(&c, "OK");
 	redis_close(c.r);
 	loop_free(loop);
 	redis_server_stop(&replica);

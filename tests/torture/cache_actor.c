@@ -286,7 +286,7 @@ static void invalidate(redisContext **c, const char *redis, const struct key *k)
 
 	arena_init(&a);
 	if (!*c)
-		*c = redis_connect_now(redis, &a, &why);
+		*c = redis_connect_now(redis, NULL, &a, &why);
 	if (*c)
 		err = tell(*c, k);
 	if (err == ERR_OK) {

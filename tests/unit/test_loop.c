@@ -304,21 +304,37 @@ static void redis_urls_are_read(void)
 	CHECK_INT(redis_url_parse("redis://us%40er:p%3a%2Fw@host.example:7000/3?shards=4", &u, &a, &why), ERR_OK);
 	CHECK_STR(u.user, "us@er");
 	CHECK_STR(u.pass, "p:/w");
-	CHECK_STR(u.host, "host.example");
-	CHECK_INT(u.port, 7000);
+	CHECK_STR(u.nodes[0].host, "host.example");
+	CHECK_INT(u.nodes[0].port, 7000);
+	CHECK_INT(u.shards, 4);
 	CHECK_INT(u.db, 3);
 	CHECK_STR(u.name, "redis://host.example:7000/3");
 	CHECK_INT(redis_url_parse("redis://:pw@[::1]", &u, &a, &why), ERR_OK);
 	CHECK_STR(u.user, NULL);
 	CHECK_STR(u.pass, "pw");
-	CHECK_STR(u.host, "::1");
-	CHECK_INT(u.port, 6379);
+	CHECK_STR(u.nodes[0].host, "::1");
+	CHECK_INT(u.nodes[0].port, 6379);
+	CHECK_INT(u.shards, 0);
 	CHECK_STR(u.name, "redis://[::1]:6379/0");
 	CHECK_INT(redis_url_parse("redis://[::1]:7/", &u, &a, &why), ERR_OK);
-	CHECK_INT(u.port, 7);
+	CHECK_INT(u.nodes[0].port, 7);
 	CHECK_INT(redis_url_parse("unix:///run/a%20b.sock?db=12", &u, &a, &why), ERR_OK);
 	CHECK_STR(u.path, "/run/a b.sock");
 	CHECK_INT(u.db, 12);
+	CHECK_INT(u.nnodes, 0);
+	CHECK_INT(redis_url_parse("redis://a?node=b:7001&shards=2&node=[::2]", &u, &a, &why), ERR_OK);
+	CHECK_INT(u.nnodes, 3);
+	CHECK_STR(u.nodes[1].host, "b");
+	CHECK_INT(u.nodes[1].port, 7001);
+	CHECK_STR(u.nodes[2].host, "::2");
+	CHECK_INT(u.nodes[2].port, 6379);
+	CHECK_INT(redis_url_parse("redis+sentinel://:pw@s:1/my%20own/2?node=t", &u, &a, &why), ERR_OK);
+	CHECK_STR(u.master, "my own");
+	CHECK_INT(u.db, 2);
+	CHECK_INT(u.nodes[0].port, 1);
+	CHECK_INT(u.nodes[1].port, 26379);
+	CHECK_STR(u.pass, "pw");
+	CHECK_STR(u.name, "redis+sentinel://s:1/my own/2");
 	arena_release(&a);
 }
 
@@ -337,6 +353,15 @@ static void unusable_redis_urls_are_refused_with_a_reason(void)
 	    "redis://h/-1",
 	    "redis://h?what=1",
 	    "redis://h?shards=0",
+	    "redis://h?shards=65",
+	    "redis://h?node=i",
+	    "redis://h?shards=2&node=",
+	    "redis://h?shards=2&node=i:x",
+	    "redis+sentinel://h",
+	    "redis+sentinel://h/",
+	    "redis+sentinel://h//1",
+	    "redis+sentinel://h/m/x",
+	    "redis+sentinel://h/m?shards=2",
 	    "redis://h,redis://i",
 	    "redis://secret%@h",
 	    "redis://u:secret%zz@h",
@@ -397,7 +422,11 @@ static void error_replies_have_one_meaning(void)
 	    {"WRONGPASS invalid username-password pair or user is disabled.", ERR_DENIED, false},
 	    {"NOAUTH Authentication required.", ERR_DENIED, false},
 	    {"NOPERM this user has no permissions", ERR_DENIED, false},
-	    {"MOVED 3999 127.0.0.1:6381", ERR_REFUSED, false},
+	    {"MOVED 3999 127.0.0.1:6381", ERR_UNREACHABLE, true},
+	    {"ASK 3999 127.0.0.1:6381", ERR_UNREACHABLE, true},
+	    {"TRYAGAIN Multiple keys request during rehashing of slot", ERR_UNREACHABLE, true},
+	    {"CLUSTERDOWN The cluster is down", ERR_UNREACHABLE, true},
+	    {"CROSSSLOT Keys in request don't hash to the same slot", ERR_REFUSED, false},
 	    {"WRONGTYPE Operation against a key holding the wrong kind of value", ERR_REFUSED, false},
 	    {"", ERR_REFUSED, false},
 	};

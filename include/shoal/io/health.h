@@ -21,6 +21,7 @@ void health_answer_metrics(struct httpd_request *r);
 typedef const char *health_fn(void *arg);
 /* name: outlives it. */
 void health_check(struct health *h, const char *name, health_fn *fn, void *arg); /* /readyz: what it depends on */
+void health_note(struct health *h, const char *name, health_fn *fn, void *arg);  /* /readyz: said, and no obstacle */
 void health_alive(struct health *h, const char *name, health_fn *fn, void *arg); /* /healthz: only a restart helps */
 
 #endif

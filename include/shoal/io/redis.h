@@ -1,7 +1,8 @@
-/* One connection to one Redis server, kept up: reconnect with backoff (50 ms doubling to 2 s, jitter), name resolved
- * again each time, AUTH and SELECT before anything else. READONLY, LOADING, MASTERDOWN, CLUSTERDOWN, MISCONF and
- * the like count as down: the connection is dropped and made anew.
- * Commands are pipelined in call order; callbacks come in that order. */
+/* One connection to one Redis server, kept up: reconnect with backoff (50 ms doubling to 1 s, jitter), name resolved
+ * again each time, AUTH and SELECT before anything else; a replica is no server to be connected with. READONLY,
+ * LOADING, MASTERDOWN, CLUSTERDOWN, MISCONF and the like count as down: the connection is dropped and made anew. In a
+ * Redis Cluster it goes to whoever has `home` (MOVED); behind Sentinels to whom they call the master. Commands are
+ * pipelined in call order; callbacks come in that order. */
 #ifndef SHOAL_IO_REDIS_H
 #define SHOAL_IO_REDIS_H
 
@@ -17,7 +18,8 @@
 struct redis;
 
 struct redis_opts {
-	const char *url;     /* redis://[user:pass@]host[:port][/db], rediss://, unix:///path[?db=N] */
+	const char *url;  /* as redis_url_check takes it */
+	const char *home; /* a key of those that are asked for: all must be in its slot; NULL: no matter which server */
 	const char *label;   /* for logs and shoal_errors_total{peer}: a literal such as "queue" */
 	unsigned timeout_ms; /* per command: older than this without an answer drops the connection; 0: none (blocking
 	                        commands have a connection of their own) */
@@ -30,7 +32,9 @@ struct redis_opts {
 	void *arg;
 };
 
-/* ERR_INVALID with a reason in *why (in the arena) when the URL cannot be used, e.g. rediss:// without TLS support. */
+/* redis://[user:pass@]host[:port][/db], rediss://, unix:///path[?db=N]; a cluster
+ * redis://...?shards=N[&node=host:port], Sentinels redis+sentinel://.../name[/db][?node=host:port]. ERR_INVALID with a
+ * reason in *why (in the arena) when it cannot be used, e.g. rediss:// without TLS support. */
 enum err redis_url_check(const char *url, struct arena *a, const char **why) __attribute__((warn_unused_result));
 
 /* Starts connecting; never fails itself. opts is copied, the strings too. */
@@ -39,13 +43,15 @@ struct redis *redis_open(struct loop *l, const struct redis_opts *opts);
  * May be called from any callback of r; NULL does nothing. */
 void redis_close(struct redis *r);
 bool redis_up(const struct redis *r);
+/* NULL: it is up; else why not, as far as is known. Valid until the next turn of the loop. */
+const char *redis_trouble(const struct redis *r);
 /* Cut and reconnect, e.g. when a late answer must not count. The callbacks come in a later turn. */
 void redis_drop(struct redis *r, const char *reason);
 
 /* reply: valid during the call, NULL unless err is ERR_OK or ERR_REFUSED (an error reply of the server, text in
- * reply->str; also MOVED). ERR_UNREACHABLE: it was not sent whole, or the server said that it did nothing
- * (READONLY ...). ERR_FULL: OOM, nothing done. ERR_DENIED: credentials or rights. ERR_TOO_LONG: more than 256 MiB,
- * not sent. ERR_UNKNOWN / ERR_TIMEOUT: the connection went while it was under way. */
+ * reply->str). ERR_UNREACHABLE: it was not sent whole, or the server said that it did nothing
+ * (READONLY, MOVED ...). ERR_FULL: OOM, nothing done. ERR_DENIED: credentials or rights. ERR_TOO_LONG: more than 256
+ * MiB, not sent. ERR_UNKNOWN / ERR_TIMEOUT: the connection went while it was under way. */
 typedef void redis_fn(void *arg, enum err err, const redisReply *reply);
 
 /* argv is copied. fn may be NULL. While the connection is down it fails with ERR_UNREACHABLE at once (in a later turn
@@ -66,8 +72,9 @@ struct redis_script {
 void redis_eval(struct redis *r, struct redis_script *s, redis_fn *fn, void *arg, size_t nkeys, size_t argc,
                 const struct span *argv); /* argv: keys first */
 
-/* Blocking client for the CLI (same URLs, 5 s timeout). NULL with *why set (in a) when it cannot be reached. */
-redisContext *redis_connect_now(const char *url, struct arena *a, const char **why);
+/* Blocking client for the CLI (same URLs and home, 5 s timeout). NULL with *why set (in a) when it cannot be reached.
+ */
+redisContext *redis_connect_now(const char *url, const char *home, struct arena *a, const char **why);
 /* Of one whose err is not 0: what is wrong, for people. Valid as long as the context. */
 const char *redis_trouble_now(const redisContext *c);
 /* Runs a script on it. *reply is the caller's to free with freeReplyObject; NULL where no answer came (the reason is in
