@@ -9,6 +9,7 @@
 #include "shoal/io/http.h"
 #include "shoal/io/loop.h"
 #include "shoal/io/redis.h"
+#include "shoal/store/cache_key.h"
 #include "shoal/store/lock.h"
 
 #define CALL_MS 30000
@@ -96,10 +97,12 @@ static bool take_lock(struct webhook_desk *d)
 {
 	struct session *s = d->s;
 
-	d->redis = redis_open(
-	    d->loop,
-	    &(struct redis_opts){
-	        .url = s->conf.cache_redis_url, .label = "cache", .timeout_ms = REDIS_MS, .on_up = on_redis, .arg = d});
+	d->redis = redis_open(d->loop, &(struct redis_opts){.url = s->conf.cache_redis_url,
+	                                                    .home = CACHE_HOME,
+	                                                    .label = "cache",
+	                                                    .timeout_ms = REDIS_MS,
+	                                                    .on_up = on_redis,
+	                                                    .arg = d});
 	d->taking = true;
 	d->lock = lock_open(&(struct lock_opts){.loop = d->loop,
 	                                        .redis = d->redis,
@@ -238,7 +241,7 @@ bool webhook_call(struct webhook_desk *d, const struct webhook_bot *b, const str
 
 static const char *known_key(struct webhook_desk *d, const struct webhook_bot *b, const char *what)
 {
-	return arena_printf(d->s->a, "shoal:webhook:%s:%s", b->bot->name, what);
+	return arena_printf(d->s->a, "shoal:{cache}:webhook:%s:%s", b->bot->name, what);
 }
 
 /* Of all that the call says, and to whom: whoever reads it learns nothing. */

@@ -80,14 +80,14 @@ bool flood_bot_blocked(const struct flood *f, const char *bot)
 
 static void state_key(char *out, const char *bot)
 {
-	snprintf(out, KEY_LEN, "shoal:flood:{%s}:state", bot);
+	snprintf(out, KEY_LEN, "shoal:{cache}:flood:%s:state", bot);
 }
 
 /* route: NULL or "": of all that goes to the chat. */
 static void block_key(char *out, const char *bot, int64_t chat_id, const char *route)
 {
 	bool any = !route || !*route;
-	snprintf(out, KEY_LEN, "shoal:flood:{%s}:%lld%s%s:block", bot, (long long)chat_id, any ? "" : ":",
+	snprintf(out, KEY_LEN, "shoal:{cache}:flood:%s:%lld%s%s:block", bot, (long long)chat_id, any ? "" : ":",
 	         any ? "" : route);
 }
 
@@ -202,7 +202,7 @@ static void put_ask(const struct flood *f, const struct flood_message *m, struct
 	char key[KEY_LEN], digits[NUMBER_LEN];
 	if (!m->chat_id || m->route)
 		chat.count = 0;
-	snprintf(key, KEY_LEN, "shoal:flood:{%s}:%lld", m->bot, (long long)m->chat_id);
+	snprintf(key, KEY_LEN, "shoal:{cache}:flood:%s:%lld", m->bot, (long long)m->chat_id);
 	keys[0] = key_in(a, key);
 	block_key(key, m->bot, m->chat_id, m->route);
 	keys[1] = key_in(a, key);
@@ -220,7 +220,7 @@ static void send_together(struct flood *f, struct ask *list, size_t n)
 	struct arena a;
 	size_t i = 0;
 	arena_init(&a);
-	snprintf(bucket, KEY_LEN, "shoal:flood:{%s}", m->bot);
+	snprintf(bucket, KEY_LEN, "shoal:{cache}:flood:%s", m->bot);
 	state_key(state, m->bot);
 	keys[0] = span_of(bucket);
 	keys[1] = span_of(state);
@@ -374,8 +374,8 @@ void flood_tested(struct flood *f, const char *bot, const char *doubt, bool went
 
 static void press_key(char *out, const char *bot, int64_t user_id, int64_t message_id, const char *press)
 {
-	snprintf(out, KEY_LEN, "shoal:press:{%s:%lld}:%lld:%.256s", bot, (long long)user_id, (long long)message_id,
-	         press);
+	snprintf(out, KEY_LEN, "shoal:{cache}:press:%s:%lld:%lld:%.256s", bot, (long long)user_id,
+	         (long long)message_id, press);
 }
 
 struct admit {
@@ -412,8 +412,8 @@ void flood_admit(struct flood *f, const char *bot, int64_t user_id, int64_t mess
 {
 	char keys[3][KEY_LEN], numbers[3][NUMBER_LEN];
 	press_key(keys[0], bot, user_id, message_id, press ? press : "");
-	snprintf(keys[1], KEY_LEN, "shoal:rate:{%s:%lld}", bot, (long long)user_id);
-	snprintf(keys[2], KEY_LEN, "shoal:rate:{%s:%lld}:notice", bot, (long long)user_id);
+	snprintf(keys[1], KEY_LEN, "shoal:{cache}:rate:%s:%lld", bot, (long long)user_id);
+	snprintf(keys[2], KEY_LEN, "shoal:{cache}:rate:%s:%lld:notice", bot, (long long)user_id);
 	struct admit *a = mem_zalloc(sizeof(*a));
 	*a = (struct admit){.f = f, .fn = fn, .arg = arg};
 	snprintf(a->key, sizeof(a->key), "%s", update_key);
@@ -453,17 +453,13 @@ static bool is_number(const char *at, int64_t id)
 
 bool flood_key_names(const char *key, int64_t id)
 {
-	/* what follows stands behind the bot's name */
-	static const struct {
-		const char *begins, *behind_bot;
-	} kinds[] = {{"shoal:press:{", ":"}, {"shoal:rate:{", ":"}, {"shoal:flood:{", "}:"}};
+	static const char *const begins[] = {"shoal:{cache}:press:", "shoal:{cache}:rate:", "shoal:{cache}:flood:"};
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		size_t len = strlen(kinds[i].begins);
-		const char *at =
-		    strncmp(key, kinds[i].begins, len) == 0 ? strstr(key + len, kinds[i].behind_bot) : NULL;
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		size_t len = strlen(begins[i]);
+		const char *behind_bot = strncmp(key, begins[i], len) == 0 ? strchr(key + len, ':') : NULL;
 
-		if (at && is_number(at + strlen(kinds[i].behind_bot), id))
+		if (behind_bot && is_number(behind_bot + 1, id))
 			return true;
 	}
 	return false;

@@ -25,8 +25,8 @@ static struct span number(char *out, int64_t v)
 /* Both in one slot of a cluster. */
 static void name_keys(char keys[2][KEY_LEN], const char *bot, int64_t chat_id)
 {
-	ENSURE(snprintf(keys[0], KEY_LEN, "shoal:flood:{%s}:routes", bot) < KEY_LEN);
-	ENSURE(snprintf(keys[1], KEY_LEN, "shoal:flood:{%s}:%lld:buckets", bot, (long long)chat_id) < KEY_LEN);
+	ENSURE(snprintf(keys[0], KEY_LEN, "shoal:{cache}:flood:%s:routes", bot) < KEY_LEN);
+	ENSURE(snprintf(keys[1], KEY_LEN, "shoal:{cache}:flood:%s:%lld:buckets", bot, (long long)chat_id) < KEY_LEN);
 }
 
 static bool read_answer(const redisReply *r, enum flood_what *what, int64_t *wait_ms)

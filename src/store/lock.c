@@ -116,7 +116,7 @@ struct lock *lock_open(const struct lock_opts *opts)
 	struct lock *l = mem_zalloc(sizeof(*l));
 
 	l->opts = *opts;
-	if (snprintf(l->key, sizeof(l->key), "shoal:lock:%s", opts->name) >= (int)sizeof(l->key))
+	if (snprintf(l->key, sizeof(l->key), "shoal:{cache}:lock:%s", opts->name) >= (int)sizeof(l->key))
 		BUG("lock name too long: %s", opts->name);
 	snprintf(l->life, sizeof(l->life), "%u", opts->life_ms);
 	random_hex(l->value, 16);

@@ -97,7 +97,7 @@ struct refusals *refusals_open(const struct refusals_opts *opts)
 	struct refusals *r = mem_zalloc(sizeof(*r));
 
 	r->opts = *opts;
-	ENSURE(snprintf(r->key, sizeof(r->key), "shoal:refusals:%s", opts->platform) < (int)sizeof(r->key));
+	ENSURE(snprintf(r->key, sizeof(r->key), "shoal:{cache}:refusals:%s", opts->platform) < (int)sizeof(r->key));
 	timer_init(&r->timer, opts->loop, ask, r);
 	timer_set(&r->timer, 0);
 	return r;

@@ -317,7 +317,8 @@ static void runner_init(struct runner *r, struct fleet *f, const struct fleet_jo
 	r->rows_total = SERIES(rows, job->name);
 	for (int i = DONE; i <= GIVEN_UP; i++)
 		r->runs_total[i] = SERIES(runs, job->name, outcomes[i]);
-	if (snprintf(r->last_key, sizeof(r->last_key), "shoal:job:%s:last", job->name) >= (int)sizeof(r->last_key))
+	if (snprintf(r->last_key, sizeof(r->last_key), "shoal:{cache}:job:%s:last", job->name) >=
+	    (int)sizeof(r->last_key))
 		BUG("job name too long: %s", job->name);
 	snprintf(r->lock_name, sizeof(r->lock_name), "job:%s", job->name);
 	timer_init(&r->timer, f->opts.loop, on_timer, r);

@@ -103,13 +103,13 @@ class Bank:
         """What was delivered comes again, and the queue has forgotten it: the guard has to know."""
         r = self.stack.redis.client()
         r.delete("shoal:{0}:seen", "shoal:{0}:seen_old")
-        for key in r.keys("shoal:press:*"):
+        for key in r.keys("shoal:{cache}:press:*"):
             r.delete(key)
 
     def expire(self):
         self.stack.pg.rows("UPDATE escrows SET expires_at = now() WHERE status = 'pending' AND id %% 11 = %s",
                            self.rng.randrange(11))
-        self.stack.redis.client().delete("shoal:job:due_trades:last")
+        self.stack.redis.client().delete("shoal:{cache}:job:due_trades:last")
 
     def resolve(self):
         rows = self.stack.pg.rows("SELECT public_id FROM escrows WHERE status = 'disputed' ORDER BY random() LIMIT %s",
@@ -241,7 +241,7 @@ class Bank:
         q = self.stack.queue()
         check("no update became a dead letter", q["dead"] == 0, self.stack.shoal("dead", "list", "--json", fails=True)[:1500])
         untold = "SELECT count(*) FROM escrow_notices"
-        self.stack.redis.client().delete("shoal:job:due_trades:last")
+        self.stack.redis.client().delete("shoal:{cache}:job:due_trades:last")
         check("everybody was told what an admin decided (%d times)" % self.resolved, wait_for(
             lambda: self.stack.pg.rows(untold) == [(0,)]), self.stack.pg.rows(untold))
         self.meter.look_at_all()

@@ -378,7 +378,7 @@ def a_pending_entry_left(d, s):
 
 @spoils("queue", "residue")
 def a_key_without_an_end(d, s):
-    d["queue"]["keys"]["shoal:press:{persona:1}:2:y"] = {"type": "string", "size": 1, "life": -1}
+    d["queue"]["keys"]["shoal:{cache}:press:persona:1:2:y"] = {"type": "string", "size": 1, "life": -1}
 
 
 @spoils("run", "books")

@@ -557,11 +557,11 @@ expect("code_with_a_wrong_url", shoal("code", "list", SHOAL_POSTGRES_URL="postgr
 expect("workers_none", shoal("workers"), DONE, "no worker is alive")
 check("workers_none_json", shoal("workers", "--json").json() == [])
 for i in range(3):
-    r.set("shoal:worker:w%d~ab" % i, json.dumps({
+    r.set("shoal:{cache}:worker:w%d~ab" % i, json.dumps({
         "id": "w%d~ab" % i, "host": "h", "pid": 7, "version": "1", "started_at": "2026-01-31T12:00:00.000Z",
         "state": "running", "in_flight": i, "in_flight_max": 256, "done": 10 ** 12, "per_second": 12.34}))
-r.set("shoal:worker:broken", "{")
-r.set("shoal:worker:strange", json.dumps({"id": "zz\x1b[31m", "pid": "x", "started_at": 3}))
+r.set("shoal:{cache}:worker:broken", "{")
+r.set("shoal:{cache}:worker:strange", json.dumps({"id": "zz\x1b[31m", "pid": "x", "started_at": 3}))
 r.set("shoal:workers", "not one")
 ran = shoal("workers", "--json")
 check("workers_json", ran.code == DONE and ran.json()[1] == {
@@ -571,7 +571,7 @@ check("workers_json", ran.code == DONE and ran.json()[1] == {
 ran = shoal("workers")
 check("workers_table", ran.code == DONE and "w2~ab" in ran.out and b"\x1b" not in ran.raw, ran)
 expect("workers_without_redis", shoal("workers", SHOAL_REDIS_URL=nowhere), NO_SERVER, "cannot reach Redis")
-r.lpush("shoal:worker:list", "x")
+r.lpush("shoal:{cache}:worker:list", "x")
 check("workers_key_of_another_type", len(shoal("workers", "--json").json()) == 4)
 
 for i in range(3):

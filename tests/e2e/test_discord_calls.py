@@ -197,7 +197,7 @@ def known_again():
 # ---- nobody is left waiting
 
 def refusals():
-    return sum(int(v) for k, v in redis.hgetall("shoal:refusals:discord").items() if k != "till")
+    return sum(int(v) for k, v in redis.hgetall("shoal:{cache}:refusals:discord").items() if k != "till")
 
 
 def courtesies():
@@ -267,10 +267,10 @@ def too_many_refusals():
     stack.workers.clear()
     fast = discord.FastServer(403, {"message": "Missing Access", "code": 50001})
     told = 7000 if light() else 0
-    redis.delete("shoal:refusals:discord")
+    redis.delete("shoal:{cache}:refusals:discord")
     if told:  # by other workers
-        redis.hset("shoal:refusals:discord", str(int(time.time()) // 10), told)
-        redis.pexpire("shoal:refusals:discord", 600000)
+        redis.hset("shoal:{cache}:refusals:discord", str(int(time.time()) // 10), told)
+        redis.pexpire("shoal:{cache}:refusals:discord", 600000)
     pipe, n = redis.pipeline(transaction=False), 9500 - told
     for i in range(n):
         one = {"type": 2, "id": str(10**15 + i), "token": "t%d" % i, "data": {"type": 1, "name": "help"},
@@ -300,7 +300,7 @@ def too_many_refusals():
     check("too many refusals: what is not answered waits in the queue", left > 0 and q["length"] == left and q["dead"] == 0,
           (left, q))
     fast.tell(200, {"id": "5"})
-    redis.delete("shoal:refusals:discord")  # the ten minutes are over
+    redis.delete("shoal:{cache}:refusals:discord")  # the ten minutes are over
     settled("too many refusals, ten minutes later")
     check("too many refusals, ten minutes later: each was answered once", fast.calls == n, (fast.calls, n))
 

@@ -328,7 +328,7 @@ def once_only(w):
     check("Confirm pressed three times and delivered twice: one trade", w.one(count, ann) == 1
           and w.wallet(ann) == (98750, 1250), (w.one(count, ann), w.wallet(ann)))
     r = w.stack.redis.client()
-    for key in r.keys("shoal:press:*"):
+    for key in r.keys("shoal:{cache}:press:*"):
         r.delete(key)
     w.stack.post(w.press_of(ann, message, data))
     w.rest()
@@ -433,7 +433,7 @@ def decided(w):
         w.stack.shoal("trade", "resolve", trade, outcome, "--note", "so it is",
                     **({} if outcome == "release" else {"SHOAL_REDIS_URL": "redis://127.0.0.1:%d/0" % free_port()}))
         if outcome == "refund":
-            w.stack.redis.client().delete("shoal:job:due_trades:last")
+            w.stack.redis.client().delete("shoal:{cache}:job:due_trades:last")
             wait_for(lambda: w.one("SELECT count(*) FROM escrow_notices") == 0)
         w.rest()
         check("an admin's %s: the money is where it belongs" % outcome, w.status(trade) == status
@@ -458,7 +458,7 @@ def expiry(w):
     check("accepted too late: expired at once, the money is back", w.status(late) == "expired" and late in w.last(ann),
           w.status(late))
     w.rows("UPDATE escrows SET expires_at = now() WHERE public_id IN (%s, %s, %s)", lonely, opened, active)
-    w.stack.redis.client().delete("shoal:job:due_trades:last")
+    w.stack.redis.client().delete("shoal:{cache}:job:due_trades:last")
     wait_for(lambda: w.status(lonely) == "expired" and w.status(opened) == "expired", PATIENCE)
     w.rest()
     check("pending trades expire by themselves", w.status(lonely) == "expired" and w.status(opened) == "expired",
@@ -467,7 +467,7 @@ def expiry(w):
     check("their money is back", w.wallet(ann) == (8750, 1250), w.wallet(ann))
     check("both people are told", any(lonely in m["text"] for m in w.messages(ann)[-3:])
           and any(opened in m["text"] for m in w.messages(ann)[-3:]) and opened in w.last(bob), w.last(bob))
-    w.stack.redis.client().delete("shoal:job:due_trades:last")
+    w.stack.redis.client().delete("shoal:{cache}:job:due_trades:last")
     check("the books balance after the expiry", w.books() == [], w.books())
 
 
@@ -492,7 +492,7 @@ def erased(w):
 
     def due(trade):
         w.rows("UPDATE escrows SET expires_at = now() WHERE public_id = %s", trade)
-        w.stack.redis.client().delete("shoal:job:due_trades:last")
+        w.stack.redis.client().delete("shoal:{cache}:job:due_trades:last")
         wait_for(lambda: w.status(trade) == "expired")
         w.rest()
 

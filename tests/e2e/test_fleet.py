@@ -9,7 +9,7 @@ sys.path[:0] = [os.path.join(HERE, "..")]
 from lib import check, finish, wait_for
 from stack import Stack, binary_from_argv
 
-LOCK, LAST = "shoal:lock:job:old_keys", "shoal:job:old_keys:last"
+LOCK, LAST = "shoal:{cache}:lock:job:old_keys", "shoal:{cache}:job:old_keys:last"
 
 stack = Stack(binary_from_argv(), workers=0)
 redis, pg = stack.redis.client(), stack.pg

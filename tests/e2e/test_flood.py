@@ -137,7 +137,7 @@ def long_block():
     at = calls(since, limited)[0][0]
     left = due[1] / 1000 - at
     check("a long block: it looks again within a minute or so", 50 < left < 70 + machine.lost(at, time.time()), left)
-    key = "shoal:flood:{persona}:%d:block" % limited
+    key = "shoal:{cache}:flood:persona:%d:block" % limited
     check("a long block: it is the chat's", 86000 < redis.ttl(key) <= 86400, redis.ttl(key))
     trickle = Trickle(10)
     time.sleep(1)

@@ -130,7 +130,7 @@ expect("ladder_refresh_again", shoal("ladder", "refresh"), DONE)
 check("afterwards the new one, at once and by every worker", all(
     "**1** `P35` **3000**" in page_of(BASE + n)[0] for n in range(1, 9)))
 pg.rows("UPDATE mmrs_1v1 SET mmr = 4000 WHERE discord_uid = %s AND race = 'sc2_zerg'", BASE + 34)
-stack.redis.client().delete("shoal:job:leaderboard:last")  # a minute is over
+stack.redis.client().delete("shoal:{cache}:job:leaderboard:last")  # a minute is over
 check("the fleet does it by itself", wait_for(lambda: "**1** `P34` **4000**" in page_of(BASE + 1)[0], 200, 1))
 
 # ---- profiles of others
@@ -205,7 +205,7 @@ expect("ladder_resolve_unreported", shoal("ladder", "resolve", "2", "draw", "--j
        '{"ok":true,"match_id":2,"result":"draw","settled_now":true,"mmr_change_1":-20,"mmr_change_2":20}', "the fleet will tell the two when it can")
 check("nobody has heard of that one yet", heard(BASE + 3) == [] == heard(BASE + 4) and
       pg.rows("SELECT count(*) FROM ladder_notices WHERE match_id = 2") == [(2,)])
-stack.redis.client().delete("shoal:job:due_matches:last")  # half a minute is over
+stack.redis.client().delete("shoal:{cache}:job:due_matches:last")  # half a minute is over
 check("the fleet tells them", wait_for(lambda: len(heard(BASE + 3)) == 1 == len(heard(BASE + 4))))
 expect("ladder_resolve_without_races", shoal("ladder", "resolve", "3", "1"), DONE, "no MMR changes")
 check("ladder_resolve_without_races_json", listing("ladder", "resolve", "3", "1")["mmr_change_2"] is None)

@@ -189,7 +189,7 @@ def flat():
             stack.control("POST", "faults", {"method": "sendMessage", "kind": "429", "retry_after": 86400, "count": 1,
                                              "chat_id": chat})
             append([chat])
-            wait_for(lambda: redis.exists("shoal:flood:{persona}:%d:block" % chat))
+            wait_for(lambda: redis.exists("shoal:{cache}:flood:persona:%d:block" % chat))
             append(people[:120])
             wait_for(lambda: stack.queue()["length"] == stack.queue()["due"])
         for i in range(0, each, 250):
@@ -209,14 +209,14 @@ def flat():
               if v > max(keys[0].get(k, 0) + 4096, 8192 if k == bell else 0)}
     check("redis: no key grows", not bigger, bigger)
     # one a job, and notes of what was told, for a minute: not by the updates
-    more = [k for k in set(keys[-1]) - set(keys[0]) if not re.match(r"shoal:(job|lock:job|\{cache\}:told):", k)]
+    more = [k for k in set(keys[-1]) - set(keys[0]) if not re.match(r"shoal:\{cache\}:(job|lock:job|told):", k)]
     check("redis: nor do they get more", len(more) <= 2, sorted(more))
     check("redis: entries that stay do not keep settled ones' memory", keys[-1][STREAM] < 5 * 8192 + 8192, keys[-1])
-    check("redis: every key but the queue's own has an end", not [
-        k for k in redis.keys("shoal:*") if not k.startswith(b"shoal:{0}:") and not k.startswith(b"shoal:{cache}:")
-        and redis.ttl(k) == -1], keys[-1].keys())
+    check("redis: every key but the queue's and the caches' own has an end", not [
+        k for k in redis.keys("shoal:*") if not k.startswith(b"shoal:{0}:") and redis.ttl(k) == -1
+        and not re.match(rb"shoal:\{cache\}:(v|l|trusts|deaf|since|listening)\b", k)], keys[-1].keys())
     for chat in stuck:
-        redis.delete("shoal:flood:{persona}:%d:block" % chat)
+        redis.delete("shoal:{cache}:flood:persona:%d:block" % chat)
     redis.zadd("shoal:{0}:due", {m: 0 for m in redis.zrange("shoal:{0}:due", 0, -1)})
     check("redis: in the end nothing is left", stack.settled(), stack.queue())
     no_workers()

@@ -185,9 +185,9 @@ def main():
     second.says("gateway started")
     time.sleep(3)
     check("a second gateway does not ask", '"msg":"polling"' not in second.output(), second.output())
-    lock = redis.get("shoal:lock:poll:persona")
+    lock = redis.get("shoal:{cache}:lock:poll:persona")
     check("the lock is held by a random value with an end", lock and len(lock) >= 16 and
-          0 < redis.pttl("shoal:lock:poll:persona") <= 15000)
+          0 < redis.pttl("shoal:{cache}:lock:poll:persona") <= 15000)
     telegram.add(update(940))
     wait_for(lambda: telegram.confirmed == 941 and telegram.asking)
     first.send(signal.SIGTERM)
@@ -202,13 +202,13 @@ def main():
     check("and says so", second.says('"msg":"polling"'))
 
     # the lock is lost: stops at once, comes back when it is free
-    redis.set("shoal:lock:poll:persona", "somebody else")
+    redis.set("shoal:{cache}:lock:poll:persona", "somebody else")
     check("a stolen lock is noticed", second.says("polling no more"), second.output())
     before = len(telegram.calls)
     time.sleep(1)
     check("no question without the lock", len(telegram.calls) == before)
-    check("another's lock is not released", redis.get("shoal:lock:poll:persona") == b"somebody else")
-    redis.delete("shoal:lock:poll:persona")
+    check("another's lock is not released", redis.get("shoal:{cache}:lock:poll:persona") == b"somebody else")
+    redis.delete("shoal:{cache}:lock:poll:persona")
     check("free again: polls again", wait_for(lambda: len(telegram.calls) > before), second.output())
 
     # refusals
@@ -255,7 +255,7 @@ def main():
     telegram.add(update(2000))
     check("and updates go on", wait_for(lambda: update(2000) in bodies(redis)), third.output())
     check("stops with 0", third.stop() == 0)
-    check("nothing is left of the lock", redis.get("shoal:lock:poll:persona") is None)
+    check("nothing is left of the lock", redis.get("shoal:{cache}:lock:poll:persona") is None)
     lib.finish()
 
 

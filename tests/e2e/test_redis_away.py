@@ -284,7 +284,7 @@ def limits(w):
     w.check("limits: for a long one the message goes back", wait_for(lambda: w.stack.queue()["due"] == 1 and
             w.stack.total("shoal_inflight") == 0), w.stack.queue())
     w.again()
-    key = "shoal:flood:{persona}:%d:block" % long
+    key = "shoal:{cache}:flood:persona:%d:block" % long
     left = wait_for(lambda: max(w.cache.client().pttl(key), 0)) or 0
     w.check("limits: Redis is told", 1000 < left <= 600000, left)
     w.cache.client().delete(key)  # the platform has changed its mind

@@ -133,17 +133,17 @@ def at_once():
 def strangers():
     """Whoever can write into that Redis can say anything of a worker."""
     evil = "evil\x1b[2J\x1b]0;x\x07" + "\u202e\n" + "w" * 300
-    redis.set("shoal:worker:evil", json.dumps({"id": evil, "state": evil, "in_flight": 1e300, "in_flight_max": "x", "done": -1,
+    redis.set("shoal:{cache}:worker:evil", json.dumps({"id": evil, "state": evil, "in_flight": 1e300, "in_flight_max": "x", "done": -1,
                                                "per_second": 5, "fleet_jobs": [{"job": evil}, 7], "caches": [{"cache": 1}]}))
-    redis.set("shoal:latency:evil", '{"commands":[["%s","\\u001b[2J","40:3"],[1,2,3]],"stages":7}' % ("b" * 100))
+    redis.set("shoal:{cache}:latency:evil", '{"commands":[["%s","\\u001b[2J","40:3"],[1,2,3]],"stages":7}' % ("b" * 100))
     for name in range(30):
-        redis.set("shoal:worker:n%d" % name, '{"id":"n%d"' % name)  # no JSON
+        redis.set("shoal:{cache}:worker:n%d" % name, '{"id":"n%d"' % name)  # no JSON
     code, text = run()
     check("nothing that a terminal would obey", code == 0 and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text) and
           "evil" in text and max(map(len, text.splitlines())) <= 80, text)
     code, all_ = seen()
     check("nor is the object broken", code == 0 and len(all_["workers"]) == 2, all_["workers"])
-    for key in redis.keys("shoal:worker:n*") + ["shoal:worker:evil", "shoal:latency:evil"]:
+    for key in redis.keys("shoal:{cache}:worker:n*") + ["shoal:{cache}:worker:evil", "shoal:{cache}:latency:evil"]:
         redis.delete(key)
 
 

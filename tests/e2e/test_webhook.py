@@ -119,11 +119,11 @@ def again():
     check("--force: and waits as it is asked to", ("asks to wait" in text) == (429 in statuses), (text, statuses))
     rows = listed("set", "--bot", "persona", SHOAL_WEBHOOK_SECRET="another-secret")
     check("another secret is another webhook", results(rows) == {"persona webhook": "set", "persona commands": "unchanged"}, rows)
-    check("and no secret lies in Redis", not any(s in (redis.get(k) or "") for k in redis.keys("shoal:webhook:*")
+    check("and no secret lies in Redis", not any(s in (redis.get(k) or "") for k in redis.keys("shoal:{cache}:webhook:*")
                                                  for s in (SECRET, TOKEN, APP_TOKEN, "another-secret")))
-    check("what is known of it ends", all(0 < redis.ttl(k) <= 300 for k in redis.keys("shoal:webhook:*")) and
-          len(redis.keys("shoal:webhook:*")) == 4, redis.keys("shoal:webhook:*"))
-    check("the lock is given back", not redis.exists("shoal:lock:webhook"))
+    check("what is known of it ends", all(0 < redis.ttl(k) <= 300 for k in redis.keys("shoal:{cache}:webhook:*")) and
+          len(redis.keys("shoal:{cache}:webhook:*")) == 4, redis.keys("shoal:{cache}:webhook:*"))
+    check("the lock is given back", not redis.exists("shoal:{cache}:lock:webhook"))
 
 
 def others_change_it():

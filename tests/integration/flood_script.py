@@ -13,7 +13,7 @@ import script_rig as rig  # noqa: E402
 from script_rig import after, eq, fresh  # noqa: E402
 
 AGAIN, BOOKED, TEST, DOUBT, CHAT, BOT = range(6)
-BUCKET, STATE = "shoal:flood:{b}", "shoal:flood:{b}:state"
+BUCKET, STATE = "shoal:{cache}:flood:b", "shoal:{cache}:flood:b:state"
 OFF = (0, 1)
 
 

@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import script_rig as rig  # noqa: E402
 from script_rig import after, eq, fresh  # noqa: E402
 
-KEY = "shoal:refusals:discord"
+KEY = "shoal:{cache}:refusals:discord"
 
 
 def tell(n=0, most=8000):

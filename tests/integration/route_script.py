@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import script_rig as rig  # noqa: E402
 
 GO, EMPTY, FIRST = range(3)
-ROUTES = "shoal:flood:{b}:routes"
+ROUTES = "shoal:{cache}:flood:b:routes"
 eq = rig.eq
 
 
@@ -25,7 +25,7 @@ class Answer:
 
 
 def buckets(chat):
-    return "shoal:flood:{b}:%d:buckets" % chat
+    return "shoal:{cache}:flood:b:%d:buckets" % chat
 
 
 def ask(chat=1, route="post", kind="new", longest=2000):

@@ -225,7 +225,7 @@ static void what_is_old_goes_in_batches_and_the_rest_stays(void)
 	CHECK_INT(statements("fleet_old_message_keys"), 2);
 	CHECK_INT(runs("keys_a", "failed") + runs("keys_a", "stopped"), 0);
 	close_fleet(f);
-	CHECK_STR(command("EXISTS shoal:lock:job:keys_a"), "0");
+	CHECK_STR(command("EXISTS shoal:{cache}:lock:job:keys_a"), "0");
 }
 
 /* An entry of `hours` ago, not settled yet. */
@@ -375,7 +375,7 @@ static void a_job_runs_once_a_period_however_many_look(void)
 	most = (int)((clock_ms() - began) / 2000) + 1;
 	CHECK(n <= most);
 	CHECK_INT(rows("often"), 2 * n);
-	CHECK(atoi(command("PTTL shoal:job:often:last")) <= 2000);
+	CHECK(atoi(command("PTTL shoal:{cache}:job:often:last")) <= 2000);
 	for (int i = 0; i < 4; i++)
 		close_fleet(f[i]);
 }
@@ -386,12 +386,12 @@ static void what_ran_not_long_ago_is_left_alone(void)
 	struct fleet *f;
 
 	fresh();
-	command("SET shoal:job:recent:last x PX 60000");
+	command("SET shoal:{cache}:job:recent:last x PX 60000");
 	f = open_fleet(jobs);
 	run_for(3500);
 	CHECK_INT(runs("recent", "done"), 0);
-	CHECK_STR(command("EXISTS shoal:lock:job:recent"), "0");
-	command("DEL shoal:job:recent:last");
+	CHECK_STR(command("EXISTS shoal:{cache}:lock:job:recent"), "0");
+	command("DEL shoal:{cache}:job:recent:last");
 	CHECK(reached("recent", "done", 1));
 	close_fleet(f);
 }
@@ -403,17 +403,17 @@ static void who_waited_for_the_lock_asks_again(void)
 	struct fleet *f;
 
 	fresh();
-	command("SET shoal:lock:job:other somebody PX 60000");
+	command("SET shoal:{cache}:lock:job:other somebody PX 60000");
 	f = open_fleet(jobs);
 	run_for(2000);
-	CHECK_STR(command("GET shoal:lock:job:other"), "somebody");
+	CHECK_STR(command("GET shoal:{cache}:lock:job:other"), "somebody");
 	CHECK_INT(runs("other", "done"), 0);
-	command("SET shoal:job:other:last x PX 60000");
-	command("DEL shoal:lock:job:other");
+	command("SET shoal:{cache}:job:other:last x PX 60000");
+	command("DEL shoal:{cache}:lock:job:other");
 	run_for(7500);
 	CHECK_INT(runs("other", "done"), 0);
-	CHECK_STR(command("EXISTS shoal:lock:job:other"), "0");
-	command("DEL shoal:job:other:last");
+	CHECK_STR(command("EXISTS shoal:{cache}:lock:job:other"), "0");
+	command("DEL shoal:{cache}:job:other:last");
 	CHECK(reached("other", "done", 1));
 	close_fleet(f);
 }
@@ -430,17 +430,17 @@ static void a_lost_lock_ends_the_run_after_the_step(void)
 	for (int64_t end = clock_ms() + PATIENCE_MS; clock_ms() < end && steps < 3;)
 		run_for(20);
 	CHECK(steps >= 3);
-	CHECK_INT(strlen(command("GET shoal:lock:job:robbed")), 32);
-	CHECK(atoi(command("PTTL shoal:lock:job:robbed")) > 5000);
-	command("SET shoal:lock:job:robbed somebody PX 60000");
+	CHECK_INT(strlen(command("GET shoal:{cache}:lock:job:robbed")), 32);
+	CHECK(atoi(command("PTTL shoal:{cache}:lock:job:robbed")) > 5000);
+	command("SET shoal:{cache}:lock:job:robbed somebody PX 60000");
 	CHECK(reached("robbed", "stopped", 1));
 	before = steps;
 	run_for(2500);
 	CHECK_INT(steps, before);
-	CHECK_STR(command("GET shoal:lock:job:robbed"), "somebody");
-	CHECK_STR(command("EXISTS shoal:job:robbed:last"), "0");
+	CHECK_STR(command("GET shoal:{cache}:lock:job:robbed"), "somebody");
+	CHECK_STR(command("EXISTS shoal:{cache}:job:robbed:last"), "0");
 	close_fleet(f);
-	CHECK_STR(command("GET shoal:lock:job:robbed"), "somebody");
+	CHECK_STR(command("GET shoal:{cache}:lock:job:robbed"), "somebody");
 }
 
 static void stopping_gives_the_lock_back_and_begins_nothing(void)
@@ -457,14 +457,14 @@ static void stopping_gives_the_lock_back_and_begins_nothing(void)
 	f = open_fleet(jobs);
 	for (int64_t end = clock_ms() + PATIENCE_MS; clock_ms() < end && steps < 2;)
 		run_for(20);
-	CHECK_STR(command("EXISTS shoal:lock:job:drained"), "1");
+	CHECK_STR(command("EXISTS shoal:{cache}:lock:job:drained"), "1");
 	fleet_stop(f, on_stopped, &stopped);
 	before = steps;
 	CHECK(!stopped);
 	run_for(PATIENCE_MS);
 	CHECK(stopped);
-	CHECK_STR(command("EXISTS shoal:lock:job:drained"), "0");
-	CHECK_STR(command("EXISTS shoal:job:drained:last"), "0");
+	CHECK_STR(command("EXISTS shoal:{cache}:lock:job:drained"), "0");
+	CHECK_STR(command("EXISTS shoal:{cache}:job:drained:last"), "0");
 	run_for(2000);
 	CHECK(steps <= before + 1);
 	CHECK_INT(runs("drained", "stopped"), 1);
@@ -487,7 +487,7 @@ static void a_step_under_way_at_the_stop_is_the_last(void)
 	run_for(PATIENCE_MS);
 	CHECK(stopped);
 	CHECK_INT(steps, 0);
-	CHECK_STR(command("EXISTS shoal:lock:job:slow"), "0");
+	CHECK_STR(command("EXISTS shoal:{cache}:lock:job:slow"), "0");
 	CHECK(reached("slow", "stopped", 1));
 	run_for(1500);
 	CHECK_INT(steps, 1);
@@ -512,7 +512,7 @@ static void ending_with_a_step_under_way_is_safe(void)
 	for (int64_t end = clock_ms() + PATIENCE_MS;
 	     clock_ms() < end && number("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0;)
 		run_for(20);
-	CHECK_STR(command("EXISTS shoal:lock:job:keys_b"), "1");
+	CHECK_STR(command("EXISTS shoal:{cache}:lock:job:keys_b"), "1");
 	fleet_stop(f, on_stopped, &stopped);
 	run_for(PATIENCE_MS);
 	CHECK(stopped);
@@ -539,7 +539,7 @@ static void what_fails_comes_again_after_its_period(void)
 	failed = clock_ms();
 	sql("ALTER TABLE hidden RENAME TO guards");
 	run_for(100);
-	CHECK_STR(command("EXISTS shoal:lock:job:keys_c"), "0");
+	CHECK_STR(command("EXISTS shoal:{cache}:lock:job:keys_c"), "0");
 	CHECK(reached("keys_c", "done", 1));
 	CHECK(clock_ms() - failed >= 2900);
 	CHECK_INT(number("SELECT count(*) FROM guards"), 0);
@@ -559,7 +559,7 @@ static void nothing_begins_without_its_servers(void)
 	CHECK(!pg_up(pg));
 	f = open_fleet(jobs);
 	run_for(3000);
-	CHECK_STR(command("EXISTS shoal:lock:job:keys_d"), "0");
+	CHECK_STR(command("EXISTS shoal:{cache}:lock:job:keys_d"), "0");
 	redis_server_kill(&redis_process);
 	pgserver_start(&postgres);
 	run_for(2500);

@@ -38,7 +38,7 @@ bool webhook_call(struct webhook_desk *d, const struct webhook_bot *b, const str
     __attribute__((warn_unused_result));
 
 /* What was last set, kept for five minutes, so that of many programs that start at once one makes the call: a digest
- * under "shoal:webhook:BOT:WHAT". Only with a desk of its own. */
+ * under "shoal:{cache}:webhook:BOT:WHAT". Only with a desk of its own. */
 enum webhook_seen { WEBHOOK_NEW, WEBHOOK_SAME, WEBHOOK_UNKNOWN /* it was said why */ };
 enum webhook_seen webhook_known(struct webhook_desk *d, const struct webhook_bot *b, const char *what,
                                 const struct call *c);

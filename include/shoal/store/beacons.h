@@ -5,7 +5,7 @@
 
 #include "shoal/base/json.h"
 
-#define BEACON_KEY "shoal:worker:" /* and the worker's id */
+#define BEACON_KEY "shoal:{cache}:worker:" /* and the worker's id */
 
 struct beacons {
 	const cJSON **v; /* objects with an "id"; free() */

@@ -11,8 +11,8 @@
 
 #include "shoal/base/str.h"
 
-#define LATENCY_KEY "shoal:latency:" /* and the worker's id, in the caches' Redis */
-#define LATENCY_TEXT_BYTES 2048      /* no text is longer */
+#define LATENCY_KEY "shoal:{cache}:latency:" /* and the worker's id, in the caches' Redis */
+#define LATENCY_TEXT_BYTES 2048              /* no text is longer */
 
 enum { LATENCY_BUCKETS = 26 * 4 };
 

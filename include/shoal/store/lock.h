@@ -13,7 +13,7 @@ struct lock;
 struct lock_opts {
 	struct loop *loop;
 	struct redis *redis; /* outlives the lock, or is closed first */
-	const char *name;    /* the key is "shoal:lock:NAME" */
+	const char *name;    /* the key is "shoal:{cache}:lock:NAME" */
 	unsigned life_ms;    /* a dead owner's lock is free after this; renewed every third of it */
 	void (*on_held)(void *arg);
 	/* Another one has it, or it could not be renewed in time: stop at once. It is tried for again by itself. */

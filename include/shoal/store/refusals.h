@@ -14,7 +14,7 @@ struct refusals;
 struct refusals_opts {
 	struct loop *loop;
 	struct redis *redis;  /* closes before the refusals do */
-	const char *platform; /* the key is "shoal:refusals:PLATFORM" */
+	const char *platform; /* the key is "shoal:{cache}:refusals:PLATFORM" */
 	unsigned most;        /* so many in ten minutes are too many */
 	/* It has begun, or is over; may be called inside refusals_count and refusals_shut_out. */
 	void (*changed)(void *arg);

@@ -2,8 +2,8 @@
  * which jobs are due; who gets a job's lock runs it. The lock spares double work and is not trusted for more: every job
  * is safe when two run at once.
  *
- * In the caches' Redis: "shoal:lock:job:NAME" while it runs, "shoal:job:NAME:last" = time of the last run's end, which
- * expires when the job is due again. Both may be lost: then it runs once more. */
+ * In the caches' Redis: "shoal:{cache}:lock:job:NAME" while it runs, "shoal:{cache}:job:NAME:last" = time of the last
+ * run's end, which expires when the job is due again. Both may be lost: then it runs once more. */
 #ifndef SHOAL_WORKER_FLEET_H
 #define SHOAL_WORKER_FLEET_H
 

@@ -1,5 +1,5 @@
 /* How long this worker's updates and their stages took lately, for the fleet to add up: told with each beacon, in the
- * caches' Redis, key "shoal:latency:<id>" (store/latency.h). What is older than five minutes is forgotten in
+ * caches' Redis, key "shoal:{cache}:latency:<id>" (store/latency.h). What is older than five minutes is forgotten in
  * steps of half a minute. */
 #ifndef SHOAL_WORKER_TIMINGS_H
 #define SHOAL_WORKER_TIMINGS_H
