@@ -16,8 +16,11 @@
 #include "shoal/io/health.h"
 #include "shoal/store/cache_fence.h"
 #include "shoal/store/cache_gen.h"
+#include "shoal/store/cache_key.h"
 #include "shoal/store/cache_load.h"
+#include "shoal/store/queue.h"
 #include "shoal/store/shards.h"
+#include "shoal/store/shards_health.h"
 
 #define BODY_MAX (64u << 10)
 #define HEADERS_MAX (16u << 10)
@@ -35,6 +38,7 @@ struct admin {
 	struct arena arena; /* of the process */
 	const char **urls;
 	struct api api;
+	struct shards_health shards;
 	struct httpd *httpd;
 	struct health *health;
 	bool draining;
@@ -63,7 +67,7 @@ static bool configure(struct admin *ad, const char **why)
 
 	if (conf_load(c, &ad->arena, NULL, why) != ERR_OK ||
 	    shards_parse(c->redis_url, &ad->arena, &ad->urls, &ad->api.nshards, why) != ERR_OK ||
-	    redis_url_check(c->cache_redis_url, &ad->arena, why) != ERR_OK ||
+	    shards_check_cache(c->cache_redis_url, &ad->arena, why) != ERR_OK ||
 	    pg_check_url(c->postgres_url, &ad->arena, why) != ERR_OK)
 		return false;
 	log_init(c->log, c->log_format, "admin", ad->id);
@@ -93,6 +97,7 @@ static void open_caches(struct api *api)
 	const struct conf *c = api->conf;
 
 	api->cache = redis_open(api->loop, &(struct redis_opts){.url = c->cache_redis_url,
+	                                                        .home = CACHE_HOME,
 	                                                        .label = "cache",
 	                                                        .timeout_ms = REDIS_TIMEOUT_MS,
 	                                                        .on_up = cache_redis_came,
@@ -104,6 +109,13 @@ static void open_caches(struct api *api)
 	                                                      .player_ttl_s = c->player_ttl_s,
 	                                                      .code_ttl_s = c->code_ttl_s});
 	api->fences = cache_fences_open(api->loop, api->cache);
+}
+
+static const char *shard_trouble(const void *arg, unsigned shard)
+{
+	const struct api *api = arg;
+
+	return redis_trouble(api->shards[shard]);
 }
 
 static void open_servers(struct admin *ad)
@@ -124,9 +136,12 @@ static void open_servers(struct admin *ad)
 	open_caches(api);
 	api->shards = arena_array(&ad->arena, struct redis *, api->nshards);
 	for (unsigned i = 0; i < api->nshards; i++)
-		api->shards[i] = redis_open(
-		    api->loop,
-		    &(struct redis_opts){.url = ad->urls[i], .label = "queue", .timeout_ms = REDIS_TIMEOUT_MS});
+		api->shards[i] = redis_open(api->loop, &(struct redis_opts){.url = ad->urls[i],
+		                                                            .home = queue_home(&ad->arena, i),
+		                                                            .label = "queue",
+		                                                            .timeout_ms = REDIS_TIMEOUT_MS});
+	ad->shards = (struct shards_health){.n = api->nshards, .trouble = shard_trouble, .arg = api};
+	shards_health_init(&ad->shards);
 	api->roster = roster_open(api);
 	api->history = history_open();
 	api->events = events_open(api);
@@ -151,16 +166,6 @@ static void close_servers(struct api *api)
 
 /* --- health */
 
-static const char *check_queue(void *arg)
-{
-	const struct api *api = arg;
-
-	for (unsigned i = 0; i < api->nshards; i++)
-		if (!redis_up(api->shards[i]))
-			return "a Redis of the queue cannot be reached";
-	return NULL;
-}
-
 static const char *check_cache(void *arg)
 {
 	const struct api *api = arg;
@@ -184,11 +189,12 @@ static const char *check_draining(void *arg)
 
 static void set_cut_off(void *arg)
 {
+	struct admin *ad = arg;
 	struct metric *m = metric_gauge("shoal_cut_off", "peer", "1 while this peer does not serve");
 
-	series_set(SERIES(m, "queue"), check_queue(arg) != NULL);
-	series_set(SERIES(m, "cache"), check_cache(arg) != NULL);
-	series_set(SERIES(m, "postgres"), check_postgres(arg) != NULL);
+	series_set(SERIES(m, "queue"), shards_away(&ad->shards) > 0);
+	series_set(SERIES(m, "cache"), check_cache(&ad->api) != NULL);
+	series_set(SERIES(m, "postgres"), check_postgres(&ad->api) != NULL);
 }
 
 /* --- life */
@@ -238,7 +244,8 @@ static bool listen_all(struct admin *ad, const char **why)
 	ad->health = health_open(ad->api.loop, ad->conf.metrics_listen, &ad->arena, why);
 	if (!ad->health && *why)
 		return false;
-	health_check(ad->health, "queue", check_queue, &ad->api);
+	health_check(ad->health, "queue", shards_all_away, &ad->shards);
+	health_note(ad->health, "shards", shards_any_away, &ad->shards);
 	health_check(ad->health, "cache", check_cache, &ad->api);
 	health_check(ad->health, "postgres", check_postgres, &ad->api);
 	health_check(ad->health, "draining", check_draining, ad);
@@ -268,7 +275,7 @@ static int run(struct admin *ad)
 		close_all(ad);
 		return EXIT_FAILED;
 	}
-	metrics_on_render(set_cut_off, &ad->api);
+	metrics_on_render(set_cut_off, ad);
 	loop_on_signal(ad->api.loop, SIGTERM, on_signal, ad);
 	loop_on_signal(ad->api.loop, SIGINT, on_signal, ad);
 	log_info("admin started", LOG_INT("port", httpd_port(ad->httpd)), LOG_INT("health", health_port(ad->health)),

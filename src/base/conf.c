@@ -19,7 +19,8 @@ enum { MAX_TEXT = 4096, MAX_FILE = 64 * 1024, MAX_SHOWN = 80 };
 
 const struct opt conf_options[] = {
     {"SHOAL_REDIS_URL", OPT_TEXT, AT(redis_url), .def = "redis://127.0.0.1:6379/0", .hides_password = true,
-     .help = "Redis of the queue: redis://, rediss:// or unix://; a list with commas is one stream shard each"},
+     .help = "Redis of the queue: redis://, rediss://, redis+sentinel:// or unix://; a list with commas is one "
+             "stream shard each, ?shards=N a Redis Cluster"},
     {"SHOAL_CACHE_REDIS_URL", OPT_TEXT, AT(cache_redis_url), .hides_password = true,
      .help = "Redis of the caches; the first queue Redis where unset"},
     {"SHOAL_POSTGRES_URL", OPT_TEXT, AT(postgres_url), .def = "postgresql:///shoal", .hides_password = true,

@@ -18,7 +18,7 @@ bool caches_link_open(struct caches_link *l, struct session *s)
 	*l = (struct caches_link){.s = s};
 	if (!session_conf(s))
 		return false;
-	l->redis = redis_connect_now(s->conf.cache_redis_url, s->a, &why);
+	l->redis = redis_connect_now(s->conf.cache_redis_url, CACHE_HOME, s->a, &why);
 	if (!l->redis) {
 		session_fail(s, EXIT_NO_SERVER, "cannot reach Redis: %s", why);
 		return false;

@@ -4,7 +4,6 @@
 #include "shoal/base/args.h"
 #include "shoal/base/conf.h"
 #include "shoal/base/json.h"
-#include "shoal/base/redact.h"
 #include "shoal/cli/cli.h"
 #include "shoal/cli/out.h"
 #include "shoal/io/pg.h"
@@ -62,8 +61,8 @@ static const char *refused(const struct conf *c, struct arena *a)
 
 	if (shards_parse(c->redis_url, a, &urls, &n, &why) != ERR_OK)
 		return why;
-	if (redis_url_check(c->cache_redis_url, a, &why) != ERR_OK)
-		return arena_printf(a, "SHOAL_CACHE_REDIS_URL is %s: %s", redact(a, c->cache_redis_url), why);
+	if (shards_check_cache(c->cache_redis_url, a, &why) != ERR_OK)
+		return why;
 	for (size_t i = 0; i < 2; i++) {
 		if (pg_check_url(pg[i].url, a, &why) != ERR_OK)
 			return arena_printf(a, "%s: %s", pg[i].name, why);

@@ -22,7 +22,7 @@ const char *due_append(struct session *s, const struct bot *bot, const char *wha
 		return why;
 	entry_internal(bot, person, cause, due_encode(what, of, person, s->a), clock_wall_ms(), s->a, &e);
 	shard = lane_shard(span_of(e.lane), shards);
-	c = redis_connect_now(urls[shard], s->a, &why);
+	c = redis_connect_now(urls[shard], queue_home(s->a, shard), s->a, &why);
 	if (!c)
 		return why;
 	queue_key(key, shard, "updates");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shoal/io/redis.h"
+#include "shoal/store/cache_key.h"
 #include "shoal/store/flood.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/shards.h"
@@ -76,7 +77,7 @@ static bool sweep_page(redisContext *c, const char *key, const char *id, char fr
 static const char *sweep(const char *url, unsigned shard, const char *id, int64_t *removed, struct arena *a)
 {
 	const char *why = NULL;
-	redisContext *c = redis_connect_now(url, a, &why);
+	redisContext *c = redis_connect_now(url, queue_home(a, shard), a, &why);
 	char key[QUEUE_KEY_MAX], from[64] = "-";
 
 	if (!c)
@@ -139,7 +140,7 @@ static bool sweep_keys(redisContext *c, char cursor[32], int64_t id, struct aren
 bool forget_limits(struct session *s, int64_t telegram_id)
 {
 	const char *why = NULL;
-	redisContext *c = redis_connect_now(s->conf.cache_redis_url, s->a, &why);
+	redisContext *c = redis_connect_now(s->conf.cache_redis_url, CACHE_HOME, s->a, &why);
 	char cursor[32] = "0";
 
 	while (c && sweep_keys(c, cursor, telegram_id, s->a, &why))

@@ -10,6 +10,7 @@
 #include "shoal/io/redis.h"
 #include "shoal/store/cache_fence.h"
 #include "shoal/store/cache_gen.h"
+#include "shoal/store/cache_key.h"
 #include "shoal/store/cache_void.h"
 #include "shoal/store/sql.h"
 
@@ -314,7 +315,7 @@ static enum err forget(redisContext *c, enum cache_kind kind, const struct span 
 int session_tell(struct session *s, enum cache_kind kind, const struct span *keys, size_t n, int done)
 {
 	const char *why = NULL;
-	redisContext *c = redis_connect_now(s->conf.cache_redis_url, s->a, &why);
+	redisContext *c = redis_connect_now(s->conf.cache_redis_url, CACHE_HOME, s->a, &why);
 	enum err err = ERR_UNREACHABLE;
 
 	if (c) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shoal/store/queue.h"
 #include "shoal/store/queue_admin.h"
 #include "shoal/store/rules.h"
 #include "shoal/store/shards.h"
@@ -67,7 +68,8 @@ bool shard_set_open(struct shard_set *set, struct session *s)
 	set->n = n;
 	for (unsigned i = 0; i < n; i++) {
 		why = NULL;
-		set->v[i] = (struct shard){.n = i, .redis = redis_connect_now(urls[i], s->a, &why)};
+		set->v[i] =
+		    (struct shard){.n = i, .redis = redis_connect_now(urls[i], queue_home(s->a, i), s->a, &why)};
 		arena_defer(s->a, close_one, &set->v[i]);
 		if (!set->v[i].redis)
 			shard_fail(set, &set->v[i], EXIT_NO_SERVER, "cannot reach Redis: %s", why);

@@ -6,6 +6,7 @@
 #include "shoal/base/clock.h"
 #include "shoal/cli/status.h"
 #include "shoal/io/redis.h"
+#include "shoal/store/cache_key.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/shards.h"
 
@@ -87,10 +88,10 @@ static redisReply *ask(redisContext **r, struct arena *a, const char **why, size
 	return NULL;
 }
 
-static bool reach(redisContext **r, const char *url, struct arena *a, const char **why)
+static bool reach(redisContext **r, const char *url, const char *home, struct arena *a, const char **why)
 {
 	if (!*r)
-		*r = redis_connect_now(url, a, why);
+		*r = redis_connect_now(url, home, a, why);
 	return *r != NULL;
 }
 
@@ -141,7 +142,7 @@ static const char *ask_shard(struct status_eye *e, unsigned n, struct arena *a, 
 	redisReply *reply;
 	enum err err;
 
-	if (!reach(&e->shards[n], e->urls[n], a, &why))
+	if (!reach(&e->shards[n], e->urls[n], queue_home(a, n), a, &why))
 		return why;
 	err = queue_stats_now(e->shards[n], n, out);
 	if (err != ERR_OK) {
@@ -267,7 +268,7 @@ static const char *ask_cache(struct status_eye *e, struct arena *a, struct statu
 	const char *why = NULL, **argv;
 	redisReply *r;
 
-	if (!reach(&e->cache, e->session->conf.cache_redis_url, a, &why) || (why = look_round(e, a)))
+	if (!reach(&e->cache, e->session->conf.cache_redis_url, CACHE_HOME, a, &why) || (why = look_round(e, a)))
 		return why;
 	forget_old(e);
 	if (e->nnames == 0)

@@ -7,6 +7,7 @@
 #include "shoal/cli/cli.h"
 #include "shoal/cli/session.h"
 #include "shoal/io/redis.h"
+#include "shoal/store/cache_key.h"
 
 static const struct out_col columns[] = {
     {"id", OUT_TEXT},
@@ -61,7 +62,7 @@ static int run(struct session *s)
 
 	if (!session_conf(s))
 		return s->code;
-	if (!(redis = redis_connect_now(s->conf.cache_redis_url, s->a, &why)))
+	if (!(redis = redis_connect_now(s->conf.cache_redis_url, CACHE_HOME, s->a, &why)))
 		return session_fail(s, EXIT_NO_SERVER, "cannot reach Redis: %s", why);
 	if (beacons_read(s, redis, &alive))
 		s->code = list(s, &alive);

@@ -19,6 +19,8 @@
 #include "shoal/io/http.h"
 #include "shoal/io/httpd.h"
 #include "shoal/io/loop.h"
+#include "shoal/io/redis.h"
+#include "shoal/store/cache_key.h"
 #include "shoal/store/shards.h"
 
 #define BODY_MAX (1u << 20)
@@ -30,6 +32,7 @@
 #define BATCH_MAX (32u << 20) /* bytes of one getUpdates answer */
 #define DRAIN_LOOK_MS 20
 #define QUIET_LOOKS 3
+#define LOCKS_TIMEOUT_MS 2000
 
 struct gateway {
 	char id[32];
@@ -44,7 +47,8 @@ struct gateway {
 	struct webhook *webhook;
 	struct httpd *httpd;
 	struct health *health;
-	struct http *http; /* poll mode */
+	struct http *http;   /* poll mode */
+	struct redis *locks; /* the same */
 	struct poller *pollers[POLLERS_MAX];
 	unsigned npollers, polling;
 
@@ -98,16 +102,18 @@ static bool configure(struct gateway *g, const char **why)
 {
 	return conf_load(&g->conf, &g->arena, NULL, why) == ERR_OK &&
 	       shards_parse(g->conf.redis_url, &g->arena, &g->urls, &g->shards, why) == ERR_OK &&
+	       shards_check_cache(g->conf.cache_redis_url, &g->arena, why) == ERR_OK &&
 	       !(*why = check_mode(&g->conf, &g->arena));
 }
 
 /* --- life */
 
-static const char *check_redis(void *arg)
+/* Of the caches, where the pollers' locks lie. */
+static const char *check_locks(void *arg)
 {
 	struct gateway *g = arg;
 
-	return intake_trouble(g->intake);
+	return redis_trouble(g->locks);
 }
 
 static void set_cut_off(void *arg)
@@ -117,7 +123,7 @@ static void set_cut_off(void *arg)
 	struct metric *m = metric_gauge("shoal_cut_off", "peer", "1 while this peer does not serve");
 	bool poll = false;
 
-	series_set(SERIES(m, "queue"), intake_shards_away(g->intake) > 0);
+	series_set(SERIES(m, "queue"), shards_away(intake_health(g->intake)) > 0);
 	for (unsigned i = 0; i < g->npollers; i++)
 		poll = poll || poller_trouble(g->pollers[i]);
 	if (g->npollers > 0)
@@ -198,7 +204,8 @@ static bool listen_all(struct gateway *g, const char **why)
 	g->health = health_open(g->loop, g->conf.metrics_listen, &g->arena, why);
 	if (!g->health && *why)
 		return false;
-	health_check(g->health, "redis", check_redis, g);
+	health_check(g->health, "redis", shards_all_away, intake_health(g->intake));
+	health_note(g->health, "shards", shards_any_away, intake_health(g->intake));
 	health_check(g->health, "draining", check_draining, g);
 	g->httpd = httpd_open(g->loop, &opts, &g->arena, why);
 	return g->httpd != NULL;
@@ -208,8 +215,6 @@ static bool open_tables(struct gateway *g, const char **why)
 {
 	if (!interactions_possible(&g->conf))
 		return true;
-	if (!g->conf.cache_redis_url)
-		g->conf.cache_redis_url = g->urls[0];
 	g->tables = tables_open(g->loop, &g->conf, g->id, &g->arena, why);
 	return g->tables != NULL;
 }
@@ -222,10 +227,16 @@ static void start_pollers(struct gateway *g)
 	if (g->conf.telegram_mode != TELEGRAM_POLL)
 		return;
 	g->http = http_open(g->loop, &http);
+	g->locks = redis_open(g->loop, &(struct redis_opts){.url = g->conf.cache_redis_url,
+	                                                    .home = CACHE_HOME,
+	                                                    .label = "cache",
+	                                                    .timeout_ms = LOCKS_TIMEOUT_MS});
+	health_check(g->health, "locks", check_locks, g);
 	for (unsigned i = 0; i < POLLERS_MAX && (bot = bot_of(&g->conf, PLATFORM_TELEGRAM, i)); i++) {
 		struct poller_opts opts = {.loop = g->loop,
 		                           .http = g->http,
 		                           .in = g->intake,
+		                           .locks = g->locks,
 		                           .bot = bot,
 		                           .api = g->conf.telegram_api,
 		                           .token = conf_bot_token(&g->conf, bot->name)};
@@ -241,6 +252,7 @@ static void start_pollers(struct gateway *g)
 static void close_all(struct gateway *g)
 {
 	intake_close(g->intake);
+	redis_close(g->locks);
 	for (unsigned i = 0; i < g->npollers; i++)
 		poller_free(g->pollers[i]);
 	if (g->http)

@@ -157,6 +157,15 @@ static const struct command *command_of(const struct talk *t)
 	return bot_command(t->bot, &u);
 }
 
+/* Whether what is filled in a form now would have a place to go to. */
+static bool takes(struct talk *t, struct span body)
+{
+	struct entry e;
+
+	entry_from_discord(t->bot, &t->place, body, clock_wall_ms(), t->arena, &e);
+	return intake_takes(t->x->in, span_of(e.lane));
+}
+
 static void take(struct talk *t, struct span body)
 {
 	const char *why;
@@ -173,7 +182,7 @@ static void take(struct talk *t, struct span body)
 		answer_suggestion(t);
 	else if (!t->command || t->command->first != FIRST_FORM)
 		append(t, body);
-	else if (intake_trouble(t->x->in)) /* what is filled in would be lost */
+	else if (!takes(t, body))
 		answer(t, discord_say(apology, t->arena));
 	else
 		fill_in(t, t->command->form->fields, t->command->form->nfields);

@@ -289,7 +289,7 @@ struct poller *poller_open(const struct poller_opts *opts)
 {
 	struct poller *p = mem_zalloc(sizeof(*p));
 	struct lock_opts lock = {.loop = opts->loop,
-	                         .redis = intake_redis(opts->in),
+	                         .redis = opts->locks,
 	                         .life_ms = LOCK_LIFE_MS,
 	                         .on_held = on_held,
 	                         .on_lost = on_lost,

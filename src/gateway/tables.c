@@ -5,6 +5,8 @@
 #include "shoal/io/pg.h"
 #include "shoal/io/redis.h"
 #include "shoal/store/cache.h"
+#include "shoal/store/cache_key.h"
+#include "shoal/store/shards.h"
 
 #define REDIS_TIMEOUT_MS 1000 /* somebody waits, 3 s at most */
 #define STATEMENT_TIMEOUT_MS 2000
@@ -35,7 +37,7 @@ struct tables *tables_open(struct loop *l, const struct conf *conf, const char *
 {
 	struct tables *t;
 
-	if (redis_url_check(conf->cache_redis_url, a, why) != ERR_OK ||
+	if (shards_check_cache(conf->cache_redis_url, a, why) != ERR_OK ||
 	    pg_check_url(conf->postgres_url, a, why) != ERR_OK ||
 	    pg_check_url(conf->postgres_direct_url, a, why) != ERR_OK)
 		return NULL;
@@ -49,6 +51,7 @@ struct tables *tables_open(struct loop *l, const struct conf *conf, const char *
 	                                     .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
 	                                     .slow_ms = (unsigned)conf->slow_query_ms});
 	t->redis = redis_open(l, &(struct redis_opts){.url = conf->cache_redis_url,
+	                                              .home = CACHE_HOME,
 	                                              .label = "cache",
 	                                              .timeout_ms = REDIS_TIMEOUT_MS,
 	                                              .on_up = redis_came,

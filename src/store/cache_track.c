@@ -268,6 +268,7 @@ struct cache_track *cache_track_open(const struct cache_track_opts *opts)
 	t->opts = *opts;
 	timer_init(&t->ask, opts->loop, ask, t);
 	t->conn = redis_open(opts->loop, &(struct redis_opts){.url = opts->url,
+	                                                      .home = CACHE_HOME,
 	                                                      .label = "cache-tracking",
 	                                                      .timeout_ms = ANSWER_MS,
 	                                                      .on_up = on_up,

@@ -23,6 +23,21 @@ void queue_key(char *out, unsigned shard, const char *what)
 	snprintf(out, QUEUE_KEY_MAX, "shoal:{%u}:%s", shard, what);
 }
 
+const char *queue_home(struct arena *a, unsigned shard)
+{
+	char key[QUEUE_KEY_MAX];
+	queue_key(key, shard, "conf");
+	return arena_strdup(a, key);
+}
+
+void queue_foreign_text(char *out, const char *format, const char *shard, const char *ours)
+{
+	snprintf(out, QUEUE_FOREIGN_MAX,
+	         "its keys are shard %.16s, format %.8s, and SHOAL_REDIS_URL makes it shard %.16s, "
+	         "format %s: the list of shards changes only while all are empty",
+	         shard, format, ours, QUEUE_FORMAT);
+}
+
 void queue_wake_in(struct queue *q, int64_t ms)
 {
 	timer_set(&q->timer, ms < 0 ? 0 : ms);
@@ -30,7 +45,8 @@ void queue_wake_in(struct queue *q, int64_t ms)
 
 void queue_complain(struct queue *q, const char *what, const char *detail)
 {
-	snprintf(q->trouble, sizeof(q->trouble), "%s%s%.100s", what, *detail ? ": " : "", detail);
+	q->foreign = false;
+	snprintf(q->trouble, sizeof(q->trouble), "%s%s%.180s", what, *detail ? ": " : "", detail);
 	if (!log_due(&q->warned, &q->unwarned))
 		return;
 	log_warn("queue: turn failed", LOG_INT("shard", q->opts.shard), LOG_STR("why", q->trouble),
@@ -139,7 +155,7 @@ static void consider(void *arg)
 		return;
 	}
 	int64_t now = clock_ms(), beat = q->turn_began_ms + HEARTBEAT_MS - now;
-	unsigned room = q->opts.room(q->opts.arg);
+	unsigned room = q->opts.room(q->opts.arg, q->opts.shard);
 	bool idle = q->held.n == 0;
 	int64_t due = q->due_at_ms < 0 || !room ? INT64_MAX : q->due_at_ms - now;
 	if (due <= 0 && q->last_given == 0) /* what is due cannot be given yet: no busy loop */
@@ -181,6 +197,7 @@ static void turns_down(void *arg, enum err why)
 	if (q->state == Q_LEFT)
 		return;
 	snprintf(q->trouble, sizeof(q->trouble), "redis: %s", err_text(why));
+	q->foreign = false;
 	q->state = Q_DOWN;
 	q->wanted = 0;
 	timer_stop(&q->timer);
@@ -216,14 +233,19 @@ struct queue *queue_open(const struct queue_opts *opts)
 	q->turn_seconds =
 	    SERIES0(metric_histogram("shoal_turn_seconds", "", "Round trip of a turn of the queue", NULL, 0));
 	struct redis_opts ro = {.url = opts->url,
+	                        .home = q->keys[QUEUE_KEY_CONF],
 	                        .label = "queue",
 	                        .timeout_ms = TURN_TIMEOUT_MS,
 	                        .on_up = turns_up,
 	                        .on_down = turns_down,
 	                        .arg = q};
 	q->turns = redis_open(opts->loop, &ro);
-	ro = (struct redis_opts){
-	    .url = opts->url, .label = "bell", .timeout_ms = BELL_BLOCK_MS + 3000, .on_up = bell_up, .arg = q};
+	ro = (struct redis_opts){.url = opts->url,
+	                         .home = ro.home,
+	                         .label = "bell",
+	                         .timeout_ms = BELL_BLOCK_MS + 3000,
+	                         .on_up = bell_up,
+	                         .arg = q};
 	q->bell = redis_open(opts->loop, &ro);
 	return q;
 }
@@ -258,6 +280,16 @@ unsigned queue_wanted(const struct queue *q)
 	return q->wanted;
 }
 
+unsigned queue_in_hand(const struct queue *q)
+{
+	return q->in_hand;
+}
+
+bool queue_has_more(const struct queue *q)
+{
+	return q->state == Q_READY && queue_certain(q) && (q->rung || !q->shortread);
+}
+
 bool queue_up(const struct queue *q)
 {
 	return (q->state == Q_READY || q->state == Q_LEAVING) && queue_certain(q);
@@ -268,6 +300,11 @@ const char *queue_trouble(const struct queue *q)
 	if (queue_up(q))
 		return NULL;
 	return q->trouble[0] ? q->trouble : "no turn was answered for 2 s";
+}
+
+const char *queue_foreign(const struct queue *q)
+{
+	return q->foreign ? q->trouble : NULL;
 }
 
 const char *queue_name(const struct queue *q)

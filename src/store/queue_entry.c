@@ -46,6 +46,7 @@ static struct queue_list *list_of(struct queue *q, struct queue_entry *e)
 void queue_entry_lost(struct queue *q, struct queue_entry *e)
 {
 	queue_list_remove(list_of(q, e), e);
+	q->in_hand -= !e->report_closing;
 	if (e->report_closing) {
 		queue_entry_free(e);
 		return;
@@ -133,6 +134,7 @@ static void report(struct queue_entry *e, enum queue_report kind, int64_t number
 		q->first_report_us = clock_us();
 	queue_list_add(&q->reports, e);
 	q->urgent += !closing;
+	q->in_hand -= closing;
 	queue_poke(q);
 }
 

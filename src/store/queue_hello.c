@@ -42,6 +42,7 @@ static void hello_done(void *arg, enum err err, const redisReply *reply)
 	q->nnames = 1;
 	q->turned_ms = q->turn_began_ms;
 	q->trouble[0] = 0;
+	q->foreign = false;
 	q->state = q->left ? Q_LEAVING : Q_READY;
 	q->shortread = false;
 	q->due_at_ms = -1;

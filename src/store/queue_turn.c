@@ -62,12 +62,11 @@ bool turn_answered(const redisReply *r, const char *word)
 
 void queue_version_differs(struct queue *q, const redisReply *r)
 {
-	char detail[160];
-	snprintf(detail, sizeof(detail), "the stream says format %.20s shard %.20s, this program %s shard %s",
-	         r->elements > 1 && r->element[1]->str ? r->element[1]->str : "?",
-	         r->elements > 2 && r->element[2]->str ? r->element[2]->str : "?", QUEUE_FORMAT,
-	         strchr(q->format_shard, '/') ? q->format_shard : "?");
-	queue_complain(q, "another format", detail);
+	char detail[QUEUE_FOREIGN_MAX];
+	queue_foreign_text(detail, r->elements > 1 && r->element[1]->str ? r->element[1]->str : "?",
+	                   r->elements > 2 && r->element[2]->str ? r->element[2]->str : "?", q->format_shard);
+	queue_complain(q, "another queue", detail);
+	q->foreign = true;
 }
 
 /* ---- a turn */
@@ -138,6 +137,7 @@ static void take_answer(struct queue *q, const redisReply *r)
 	for (size_t i = 0; i < entries->elements; i++) {
 		struct queue_entry *e = queue_entry_new(q, entries->element[i]);
 		queue_list_add(&q->held, e);
+		q->in_hand++;
 		q->opts.on_entry(q->opts.arg, e);
 	}
 }
@@ -152,12 +152,15 @@ static void turn_done(void *arg, enum err err, const redisReply *reply)
 	if (err == ERR_OK && turn_answered(reply, "ok") && turn_answer_sound(reply)) {
 		q->turned_ms = q->turn_began_ms;
 		q->trouble[0] = 0;
+		q->foreign = false;
 		take_answer(q, reply);
 		if (leaving) {
 			queue_left(q);
 			return;
 		}
 		queue_poke(q);
+		if (q->shortread && q->opts.on_short)
+			q->opts.on_short(q->opts.arg, q->opts.shard);
 		return;
 	}
 	telling_over(q, false);
@@ -198,7 +201,7 @@ void queue_turn(struct queue *q)
 	bool leaving = q->left != NULL;
 	while (leaving && q->held.first) /* another worker may have it before the answer is here */
 		queue_entry_lost(q, q->held.first);
-	unsigned want = leaving ? 0 : q->opts.room(q->opts.arg);
+	unsigned want = leaving ? 0 : q->opts.room(q->opts.arg, q->opts.shard);
 	q->empty_handed = q->opts.empty_handed(q->opts.arg);
 	turn_begin(q, &c, leaving ? "leave" : "work", want, q->empty_handed);
 	struct queue_entry *next;

@@ -102,12 +102,14 @@ static void on_info(void *arg, enum err err, const redisReply *reply)
 	struct redis_check *c = arg;
 	char value[32];
 
+	c->run_id[0] = '\0';
 	if (err == ERR_REFUSED || err == ERR_DENIED)
 		log_warn("redis refuses INFO: whether it persists and evicts cannot be checked",
 		         LOG_INT("shard", c->shard), LOG_STR("answer", reply ? reply->str : NULL));
 	if (err != ERR_OK || !reply || !reply->str)
 		return;
 	memset(&c->fresh, 0, sizeof(c->fresh));
+	info_get(reply->str, "run_id", c->run_id, sizeof(c->run_id));
 	info_get(reply->str, "redis_version", c->fresh.version, sizeof(c->fresh.version));
 	info_get(reply->str, "maxmemory_policy", c->fresh.policy, sizeof(c->fresh.policy));
 	info_get(reply->str, "aof_enabled", value, sizeof(value));

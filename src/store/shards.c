@@ -5,33 +5,27 @@
 #include "shoal/base/conf.h"
 #include "shoal/base/redact.h"
 #include "shoal/io/redis.h"
+#include "shoal/io/redis_url.h"
 
-/* Several shards in one server are a matter of Redis Cluster; taking the parameter for one shard would hide the
- * others' entries from part of the fleet. */
-static bool asks_for_more(const char *url)
+static enum err refuse(const char *name, const char *text, const char *reason, struct arena *a, const char **why)
 {
-	const char *p = strstr(url, "shards=");
-
-	return p && p > url && (p[-1] == '?' || p[-1] == '&') && strcmp(p + 7, "1") != 0 &&
-	       strncmp(p + 7, "1&", 2) != 0;
+	*why = arena_printf(a, "%s is \"%s\": %s", name, redact(a, text), reason);
+	return ERR_INVALID;
 }
 
-static enum err check(const char *url, struct arena *a, const char **why)
+/* A cluster is one URL, and finds the server of each shard itself. */
+static enum err cluster(const char *url, unsigned shards, const char **urls, unsigned *n)
 {
-	const char *reason;
-
-	if (redis_url_check(url, a, &reason) == ERR_OK) {
-		if (!asks_for_more(url))
-			return ERR_OK;
-		reason = "Redis Cluster (?shards=N) is not supported; name the servers, with commas";
-	}
-	*why = arena_printf(a, "SHOAL_REDIS_URL is \"%s\": %s", redact(a, url), reason);
-	return ERR_INVALID;
+	for (*n = 0; *n < shards; ++*n)
+		urls[*n] = url;
+	return ERR_OK;
 }
 
 enum err shards_parse(const char *redis_url, struct arena *a, const char ***urls, unsigned *n, const char **why)
 {
 	char *list = arena_strdup(a, redis_url), *url;
+	struct redis_url parsed = {0};
+	const char *reason;
 
 	*urls = arena_array(a, const char *, SHARDS_LIMIT);
 	*n = 0;
@@ -42,9 +36,20 @@ enum err shards_parse(const char *redis_url, struct arena *a, const char ***urls
 		}
 		url += strspn(url, " ");
 		url[strcspn(url, " ")] = 0;
-		if (check(url, a, why) != ERR_OK)
-			return ERR_INVALID;
+		if (redis_url_parse(url, &parsed, a, &reason) != ERR_OK)
+			return refuse("SHOAL_REDIS_URL", url, reason, a, why);
+		if (parsed.shards && (*n > 0 || list))
+			return refuse("SHOAL_REDIS_URL", redis_url,
+			              "a Redis Cluster (?shards=N) is one URL, and no part of a list", a, why);
 		(*urls)[(*n)++] = url;
 	}
-	return ERR_OK;
+	return parsed.shards ? cluster((*urls)[0], (unsigned)parsed.shards, *urls, n) : ERR_OK;
+}
+
+enum err shards_check_cache(const char *url, struct arena *a, const char **why)
+{
+	const char *reason;
+
+	return redis_url_check(url, a, &reason) == ERR_OK ? ERR_OK
+	                                                  : refuse("SHOAL_CACHE_REDIS_URL", url, reason, a, why);
 }

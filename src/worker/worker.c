@@ -9,9 +9,9 @@
 #include "shoal/base/args.h"
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
-#include "shoal/base/redact.h"
 #include "shoal/base/version.h"
 #include "shoal/io/health.h"
+#include "shoal/store/cache_key.h"
 #include "shoal/store/queue_stats.h"
 #include "shoal/store/shards.h"
 #include "shoal/worker/beacon.h"
@@ -49,16 +49,41 @@ bool worker_cut_off(struct worker *w)
 
 /* ---- the queue's callbacks */
 
-static unsigned room(void *arg)
+/* Another one first each time, that room for one does not always go to the same. */
+static void poke_all(void *arg)
+{
+	struct worker *w = arg;
+	unsigned first = w->poked++;
+	for (unsigned i = 0; i < w->nshards && !w->leaving; i++)
+		queue_poke(w->shards[(first + i) % w->nshards].queue);
+}
+
+static void on_short(void *arg, unsigned shard)
+{
+	struct worker *w = arg;
+	for (unsigned i = 0; i < w->nshards && !w->leaving; i++)
+		if (i != shard)
+			queue_poke(w->shards[i].queue);
+}
+
+/* What another shard may still take of its share. Where there are more shards than room each takes what it finds. */
+static unsigned kept_for(const struct worker *w, const struct queue *q)
+{
+	unsigned share = (unsigned)w->conf.inflight / w->nshards, used = queue_in_hand(q) + queue_wanted(q);
+	return queue_has_more(q) && used < share ? share - used : 0;
+}
+
+/* Each shard has an equal share of SHOAL_INFLIGHT, and lends to others what it has no entries for. */
+static unsigned room(void *arg, unsigned shard)
 {
 	struct worker *w = arg;
 	unsigned used = w->njobs;
-	if (w->draining || w->suspect || worker_cut_off(w) || !cache_ready(w->cache))
+	if (w->draining || w->suspect || worker_cut_off(w) || !cache_ready(w->cache) || shards_any_foreign(&w->health))
 		return 0;
 	for (unsigned i = 0; i < w->nshards; i++) {
 		if (w->njobs > 0 && queue_wants_empty_hands(w->shards[i].queue))
 			return 0; /* until our hands are empty */
-		used += queue_wanted(w->shards[i].queue);
+		used += queue_wanted(w->shards[i].queue) + (i == shard ? 0 : kept_for(w, w->shards[i].queue));
 	}
 	return used < w->conf.inflight ? (unsigned)w->conf.inflight - used : 0;
 }
@@ -177,8 +202,7 @@ void worker_job_over(struct worker *w)
 		leave(w);
 	if (w->suspect && w->njobs == 1)
 		job_ready(w->suspect);
-	for (unsigned i = 0; i < w->nshards; i++)
-		queue_poke(w->shards[i].queue);
+	poke_all(w);
 }
 
 static void run_ready(void *arg)
@@ -188,11 +212,17 @@ static void run_ready(void *arg)
 
 /* ---- readiness */
 
-static const char *check_queue(void *arg)
+static const char *shard_trouble(const void *arg, unsigned shard)
 {
-	const struct shard *s = arg;
-	const char *why = queue_trouble(s->queue);
-	return why ? why : redis_check_trouble(&s->check);
+	const struct worker *w = arg;
+	const char *why = queue_trouble(w->shards[shard].queue);
+	return why ? why : redis_check_trouble(&w->shards[shard].check);
+}
+
+static const char *shard_foreign(const void *arg, unsigned shard)
+{
+	const struct worker *w = arg;
+	return queue_foreign(w->shards[shard].queue);
 }
 
 static const char *check_drain(void *arg)
@@ -235,13 +265,6 @@ static const char *check_working(void *arg)
 
 /* ---- start */
 
-static void poke_all(void *arg)
-{
-	struct worker *w = arg;
-	for (unsigned i = 0; i < w->nshards && !w->leaving; i++)
-		queue_poke(w->shards[i].queue);
-}
-
 static void pg_changed(void *arg, bool up)
 {
 	struct worker *w = arg;
@@ -272,13 +295,10 @@ static void tick(void *arg)
 static void set_gauges(void *arg)
 {
 	struct worker *w = arg;
-	bool queues = true;
 	series_set(w->inflight, w->njobs);
 	series_set(SERIES(w->cut_off, "postgres"), check_pg(w) != NULL);
 	series_set(SERIES(w->cut_off, "cache"), check_redis(w) != NULL);
-	for (unsigned i = 0; i < w->nshards; i++)
-		queues = queues && queue_up(w->shards[i].queue);
-	series_set(SERIES(w->cut_off, "queue"), !queues);
+	series_set(SERIES(w->cut_off, "queue"), shards_away(&w->health) > 0);
 }
 
 static void metrics_init(struct worker *w)
@@ -326,6 +346,7 @@ static void open_queues(struct worker *w, const char **urls)
 		                       .except = except,
 		                       .on_entry = on_entry,
 		                       .on_lost = on_lost,
+		                       .on_short = on_short,
 		                       .on_up = queue_came,
 		                       .on_duplicate = on_duplicate,
 		                       .on_dead = on_dead,
@@ -342,11 +363,8 @@ static const char *resolve(struct worker *w, const char ***urls)
 	const char *why = NULL;
 	if (shards_parse(w->conf.redis_url, &w->arena, urls, &w->nshards, &why) != ERR_OK)
 		return why;
-	if (!w->conf.cache_redis_url)
-		w->conf.cache_redis_url = (*urls)[0];
-	if (redis_url_check(w->conf.cache_redis_url, &w->arena, &why) != ERR_OK)
-		return arena_printf(&w->arena, "SHOAL_CACHE_REDIS_URL=%s: %s",
-		                    redact(&w->arena, w->conf.cache_redis_url), why);
+	if (shards_check_cache(w->conf.cache_redis_url, &w->arena, &why) != ERR_OK)
+		return why;
 	if (pg_check_url(w->conf.postgres_url, &w->arena, &why) != ERR_OK)
 		return arena_printf(&w->arena, "SHOAL_POSTGRES_URL: %s", why);
 	if (pg_check_url(w->conf.postgres_direct_url, &w->arena, &why) != ERR_OK)
@@ -381,10 +399,12 @@ static void open_all(struct worker *w, const char **urls)
 	                                           .slow_ms = (unsigned)w->conf.slow_query_ms,
 	                                           .on_change = pg_changed,
 	                                           .arg = w});
-	w->redis = redis_open(
-	    w->loop,
-	    &(struct redis_opts){
-	        .url = w->conf.cache_redis_url, .label = "cache", .timeout_ms = 2000, .on_up = redis_came, .arg = w});
+	w->redis = redis_open(w->loop, &(struct redis_opts){.url = w->conf.cache_redis_url,
+	                                                    .home = CACHE_HOME,
+	                                                    .label = "cache",
+	                                                    .timeout_ms = 2000,
+	                                                    .on_up = redis_came,
+	                                                    .arg = w});
 	w->cache = cache_open(&(struct cache_opts){.loop = w->loop,
 	                                           .redis = w->redis,
 	                                           .pg = w->pg,
@@ -402,6 +422,9 @@ static void open_all(struct worker *w, const char **urls)
 	w->timings = timings_new();
 	w->names = names_open(w->loop, &w->conf, w->http, w->reach);
 	open_queues(w, urls);
+	w->health =
+	    (struct shards_health){.n = w->nshards, .trouble = shard_trouble, .foreign = shard_foreign, .arg = w};
+	shards_health_init(&w->health);
 	struct redis **shards = arena_array(&w->arena, struct redis *, w->nshards);
 	for (unsigned i = 0; i < w->nshards; i++)
 		shards[i] = queue_redis(w->shards[i].queue);
@@ -422,8 +445,8 @@ static void add_checks(struct worker *w, struct health *h)
 	health_check(h, "listening", check_listen, w);
 	reach_checks(w->reach, h, &w->arena);
 	health_check(h, "draining", check_drain, w);
-	for (unsigned i = 0; i < w->nshards; i++)
-		health_check(h, arena_printf(&w->arena, "queue %u", i), check_queue, &w->shards[i]);
+	health_check(h, "queue", shards_all_away, &w->health);
+	health_note(h, "shards", shards_any_away, &w->health);
 	health_alive(h, "queue", check_moving, w);
 	health_alive(h, "updates", check_working, w);
 }

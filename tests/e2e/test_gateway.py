@@ -441,6 +441,14 @@ def goes_slowly(folder, server):
 def several_shards(folder, first):
     second = lib.start_redis()
     gw = Gateway(folder, first.url + "," + second.url)
+    check("a shard of another list: not ready, and says why", wait_for(lambda: b"shard 0/1" in gw.get("/readyz").body) and
+          gw.get("/readyz").status == 503, gw.get("/readyz"))
+    check("and nothing is appended anywhere", {gw.post(message(chat, chat=chat)).status for chat in range(1, 9)} == {503} and
+          not first.client().exists(STREAM) and not second.client().exists("shoal:{1}:updates"))
+    first.client().delete("shoal:{0}:conf")
+    check("the list was changed as it may be: ready", wait_for(lambda: gw.get("/readyz").status == 200), gw.get("/readyz"))
+    gw.stop()
+    gw = Gateway(folder, first.url + "," + second.url)
     check("two shards: ready when both are", gw.ready())
     for chat in range(1, 101):
         gw.post(message(chat, chat=chat))
@@ -466,7 +474,7 @@ def several_shards(folder, first):
           gw.get("/readyz").status == 503, gw.get("/readyz"))
     first.send(signal.SIGCONT)
     gw.stop()
-    first.client().delete(STREAM)
+    first.client().delete(STREAM, "shoal:{0}:conf")
 
 
 def says_what_it_found(folder, server):
@@ -501,7 +509,7 @@ def wrong_configuration(folder, server):
             (dict(SHOAL_WEBHOOK_SECRET="x" * 257), 1, "SHOAL_WEBHOOK_SECRET"),
             (dict(SHOAL_REDIS_URL="http://localhost"), 1, "SHOAL_REDIS_URL"),
             (dict(SHOAL_REDIS_URL=server.url + ",nonsense"), 1, "SHOAL_REDIS_URL"),
-            (dict(SHOAL_REDIS_URL=server.url + "?shards=4"), 1, "shards"),
+            (dict(SHOAL_REDIS_URL=server.url + "?shards=4," + server.url), 1, "shards"),
             (dict(SHOAL_GATEWAY_LISTEN=busy), 1, "SHOAL_GATEWAY_LISTEN"),
             (dict(SHOAL_METRICS_LISTEN=busy), 1, "SHOAL_METRICS_LISTEN"),
             (dict(SHOAL_BOTS="persona, nobody"), 1, "persona, escrow or ladder"),

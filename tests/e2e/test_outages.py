@@ -283,7 +283,7 @@ def redis_restarts(w):
 
 def redis_paused(w):
     outage(w, "Redis paused", lambda: w.stack.redis.send(signal.SIGSTOP), lambda: w.stack.redis.send(signal.SIGCONT),
-           {w.stack.gateway: "no connection", **both(w, "queue 0")}, {w.stack.gateway: "queue", **both(w, "queue")},
+           {w.stack.gateway: "no connection", **both(w, '"queue":"shard 0: ')}, {w.stack.gateway: "queue", **both(w, "queue")},
            refused=True)
 
 
@@ -430,7 +430,7 @@ def cut_off_alone(w):
     cut = {w.stack.add_worker(SHOAL_POSTGRES_URL=url): "connection",
            w.stack.add_worker(SHOAL_TELEGRAM_API="http://127.0.0.1:%d" % api.port): "telegram cannot be reached",
            w.stack.add_worker(SHOAL_REDIS_URL="redis://127.0.0.1:%d/0" % queue.port,
-                              SHOAL_CACHE_REDIS_URL=w.stack.redis.url): '"queue 0":"redis: ',
+                              SHOAL_CACHE_REDIS_URL=w.stack.redis.url): '"queue":"shard 0: redis: ',
            w.stack.add_worker(SHOAL_TELEGRAM_API="http://nowhere.invalid"): "telegram cannot be reached: not reachable",
            w.stack.add_worker(SHOAL_POSTGRES_URL="postgresql://nowhere.invalid/shoal"): "has no address",
            w.stack.add_worker(SHOAL_CACHE_REDIS_URL="redis://nowhere.invalid:6379"): "the caches' Redis cannot be reached",

@@ -122,8 +122,9 @@ static void check_empty(void)
 
 /* ---- users of queues */
 
-static unsigned room(void *arg)
+static unsigned room(void *arg, unsigned shard)
 {
+	(void)shard;
 	const struct user *u = arg;
 	unsigned used = u->n + queue_wanted(u->q);
 	return used < u->room ? u->room - used : 0;

@@ -7,7 +7,7 @@
 #include "shoal/base/arena.h"
 #include "shoal/base/err.h"
 #include "shoal/io/loop.h"
-#include "shoal/io/redis.h"
+#include "shoal/store/shards_health.h"
 #include "shoal/wire/stream.h"
 
 struct intake;
@@ -16,7 +16,8 @@ struct intake *intake_open(struct loop *l, const char *const *urls, unsigned sha
 /* What is under way gets its answer (ERR_UNKNOWN) inside this call. */
 void intake_close(struct intake *in);
 
-/* ERR_OK: Redis has it. ERR_UNKNOWN, ERR_TIMEOUT: it may. Anything else: it has not. */
+/* ERR_OK: Redis has it, and a replica where there is one. ERR_UNKNOWN, ERR_TIMEOUT: it may. Anything else: it has not.
+ */
 typedef void intake_fn(void *arg, enum err err);
 static inline bool intake_in_doubt(enum err err)
 {
@@ -26,13 +27,11 @@ static inline bool intake_in_doubt(enum err err)
  * called. fn never comes inside the call. */
 bool intake_append(struct intake *in, const struct entry *e, struct arena *a, intake_fn *fn, void *arg)
     __attribute__((warn_unused_result));
+/* Whether the shard of that lane takes entries now, as far as is known. */
+bool intake_takes(struct intake *in, struct span lane);
 unsigned intake_under_way(const struct intake *in);
 
-/* NULL while any shard can be written to, else why not the first: for /readyz. Lanes of a shard that is away are
- * refused one by one; whoever balances by readiness shall not take the others away, too. */
-const char *intake_trouble(struct intake *in);
-unsigned intake_shards_away(const struct intake *in);
-/* The first shard's connection: for locks. */
-struct redis *intake_redis(const struct intake *in);
+/* Which shards take entries. Lanes of one that does not are refused one by one. */
+struct shards_health *intake_health(struct intake *in);
 
 #endif

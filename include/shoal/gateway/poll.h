@@ -7,6 +7,7 @@
 #include "shoal/gateway/intake.h"
 #include "shoal/io/http.h"
 #include "shoal/io/loop.h"
+#include "shoal/io/redis.h"
 #include "shoal/model/bot.h"
 
 struct poller;
@@ -15,6 +16,7 @@ struct poller_opts {
 	struct loop *loop;
 	struct http *http;
 	struct intake *in;
+	struct redis *locks; /* closes before poller_free */
 	const struct bot *bot;
 	const char *api, *token;
 };

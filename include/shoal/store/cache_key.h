@@ -17,6 +17,7 @@
 
 #define CACHE_TRACKED "shoal:{cache}:v:"
 #define CACHE_TRUSTS "shoal:{cache}:trusts"
+#define CACHE_HOME CACHE_TRUSTS /* all keys of the caches' Redis are in the slot of this one: redis_opts.home */
 #define CACHE_SINCE "shoal:{cache}:since"
 #define CACHE_TRUST_MS "2000" /* for how long a memory is believed after a question was answered */
 #define CACHE_WHOLE "%"

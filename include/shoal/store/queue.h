@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shoal/base/arena.h"
 #include "shoal/base/err.h"
 #include "shoal/base/str.h"
 #include "shoal/io/loop.h"
@@ -49,8 +50,8 @@ struct queue_opts {
 	unsigned shard, shards;
 	const char *worker_id; /* no spaces; the first 100 bytes count */
 	int64_t max_attempts, idempotency_ttl_s;
-	/* How many more entries are welcome now; 0 while cut off or draining. */
-	unsigned (*room)(void *arg);
+	/* How many more entries of this shard are welcome now; 0 while cut off or draining. */
+	unsigned (*room)(void *arg, unsigned shard);
 	/* Nothing is in hand, or nothing more will be taken: an entry that two workers have died of may come, and will
 	 * be alone. */
 	bool (*empty_handed)(void *arg);
@@ -58,6 +59,8 @@ struct queue_opts {
 	const char *(*except)(void *arg);
 	void (*on_entry)(void *arg, struct queue_entry *e);
 	void (*on_lost)(void *arg, struct queue_entry *e); /* e->lost is now set; other entries are reported later */
+	/* A turn has left nothing unread there: what was kept free for it may be others'. May be NULL. */
+	void (*on_short)(void *arg, unsigned shard);
 	void (*on_up)(void *arg, unsigned shard); /* registered with this Redis, again after every loss; may be NULL */
 	/* what the script settled itself, for the metrics */
 	void (*on_duplicate)(void *arg, struct span bot);
@@ -92,8 +95,11 @@ void queue_poke(struct queue *q);
 /* Entries that workers have died of wait for one with empty hands: take nothing else until ours are. */
 bool queue_wants_empty_hands(const struct queue *q);
 unsigned queue_wanted(const struct queue *q);     /* asked for in the turn under way */
+unsigned queue_in_hand(const struct queue *q);    /* entries that are the user's */
+bool queue_has_more(const struct queue *q);       /* as far as is known */
 bool queue_up(const struct queue *q);             /* a turn was answered within the last 2 s */
 const char *queue_trouble(const struct queue *q); /* why not, for /readyz; NULL when up */
+const char *queue_foreign(const struct queue *q); /* the keys are of another list of shards: why not; NULL: ours */
 const char *queue_name(const struct queue *q);    /* NAME of this connection */
 bool queue_stuck(
     const struct queue *q); /* connected, yet nothing was asked for 60 s, not even in vain: a restart helps */
@@ -109,5 +115,10 @@ void queue_leave(struct queue *q, void (*fn)(void *arg), void *arg);
 /* Key names of shard n: "shoal:{n}:WHAT". out holds QUEUE_KEY_MAX bytes. */
 #define QUEUE_KEY_MAX 48
 void queue_key(char *out, unsigned shard, const char *what);
+/* What conf of a shard says of itself, where that is not what this program ("i/n") takes it for: for people. */
+#define QUEUE_FOREIGN_MAX 180
+void queue_foreign_text(char *out, const char *format, const char *shard, const char *ours);
+/* The key by which a cluster's connection finds the server of this shard: redis_opts.home. */
+const char *queue_home(struct arena *a, unsigned shard);
 
 #endif

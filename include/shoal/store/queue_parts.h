@@ -11,6 +11,7 @@
 #define QUEUE_NAME_LEN 160
 #define QUEUE_KEYS 11 /* of the script */
 #define QUEUE_KEY_UPDATES 0
+#define QUEUE_KEY_CONF 9
 #define QUEUE_KEY_WAKE 10
 #define QUEUE_HELLO_AGAIN_MS 1000 /* after a hello that was refused */
 
@@ -44,7 +45,8 @@ struct queue {
 	bool busy;                                   /* a script call is under way */
 	char names[QUEUE_NAMES_MAX][QUEUE_NAME_LEN]; /* the last is the present one; others may still be registered */
 	unsigned nnames;
-	char trouble[160];
+	char trouble[224];
+	bool foreign; /* trouble says so */
 
 	struct queue_list held;    /* running, or waiting for their sent mark */
 	struct queue_list reports; /* finished, not yet told */
@@ -52,7 +54,7 @@ struct queue {
 	unsigned urgent;           /* reports that somebody waits for */
 	int64_t first_report_us;
 
-	unsigned wanted;
+	unsigned wanted, in_hand;
 	bool asked; /* the turn under way, or the last one, asked for entries */
 	bool shortread, rung, bell_waiting;
 	bool empty_handed;                               /* the turn under way said so */

@@ -21,7 +21,8 @@ struct redis_check {
 	struct redis *redis;
 	unsigned shard; /* for the log */
 	struct redis_setup setup, fresh;
-	bool known; /* setup holds an answer */
+	bool known;      /* setup holds an answer */
+	char run_id[48]; /* of the server that answered last; "" where INFO is refused */
 };
 
 /* Asks. To be called whenever the connection is up (on_up): after a failover the new server may be set up otherwise.

@@ -13,6 +13,7 @@
 #include "shoal/store/queue.h"
 #include "shoal/store/redis_check.h"
 #include "shoal/store/shards.h"
+#include "shoal/store/shards_health.h"
 #include "shoal/worker/outlet.h"
 
 struct fleet;
@@ -40,7 +41,8 @@ struct worker {
 	struct names *names;
 	struct timings *timings;
 	struct shard shards[SHARDS_LIMIT];
-	unsigned nshards, nleft;
+	unsigned nshards, nleft, poked;
+	struct shards_health health;
 	char id[80];
 
 	struct job *ready, **ready_last; /* jobs that can go on */
