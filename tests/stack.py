@@ -21,15 +21,16 @@ _stacks = []
 
 class Stack:
     def __init__(self, binary, workers=1, sim_args=(), redis_conf=None, pg_conf=None, poll=False, webhook=True,
-                 limits="off", bot="persona", **env):
+                 limits="off", bot="persona", redis=None, **env):
         """bot: the one that runs, and whom the people of this stack talk to. The ladder's platform is Discord: with it
-        the simulator plays Discord, and with webhook it is told of the gateway and the commands."""
+        the simulator plays Discord, and with webhook it is told of the gateway and the commands. redis: what is there
+        already, with .url and .client()."""
         _stacks.append(self)
         self.bot = bot
         self.programs = []
         self.binary = os.path.abspath(binary)
         self.folder = temp_dir()
-        self.redis = start_redis(**(redis_conf or {}))
+        self.redis = redis or start_redis(**(redis_conf or {}))
         self.pg = start_postgres(**(pg_conf or {}))
         self.pooler = start_pgbouncer(self.pg) if pooled() else None
         self.sim_port, self.gateway_port, self.gateway_metrics = free_port(), free_port(), free_port()

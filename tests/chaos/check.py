@@ -215,7 +215,7 @@ def judge_sent(data, v):
     for number, times in ids.items():
         if times > 1:
             v["accepted"].breaks("update %d was accepted %d times" % (number, times))
-    seen = sum(data["queue"]["keys"].get(k, {"size": 0})["size"] for k in ("shoal:{0}:seen", "shoal:{0}:seen_old"))
+    seen = sum(k["size"] for key, k in data["queue"]["keys"].items() if re.fullmatch(r"shoal:\{\d+\}:seen(_old)?", key))
     if seen != len(ids):
         v["accepted"].breaks("%d updates were accepted, Redis knows %d keys" % (len(ids), seen))
 
@@ -574,7 +574,7 @@ def judge_queue(data, v):
     most = {"updates": 0, "wake": RINGS, "seen": None, "seen_old": None, "conf": None,  # None: any number
             "dead": len(q["dead"])}
     for key, k in q["keys"].items():
-        queue = re.fullmatch(r"shoal:\{0\}:(.*)", key)
+        queue = re.fullmatch(r"shoal:\{\d+\}:(.*)", key)
         if queue:
             limit = most.get(queue.group(1), 0)
             if limit is not None and k["size"] > limit:
