@@ -126,6 +126,13 @@ class Sentinels:
 
     def sound(self):
         """Each Sentinel knows the others and all replicas."""
+        import redis
+        try:
+            return self._all_known()
+        except redis.RedisError:
+            return False
+
+    def _all_known(self):
         for port in self.ports:
             known = self.ask(port, "MASTER", self.name)
             state = known if isinstance(known, dict) else dict(zip(known[::2], known[1::2]))
@@ -135,7 +142,11 @@ class Sentinels:
 
     def master(self):
         """Whom the Sentinels take for it; None: they do not agree."""
-        told = {tuple(self.ask(p, "GET-MASTER-ADDR-BY-NAME", self.name)) for p in self.ports}
+        import redis
+        try:
+            told = {tuple(self.ask(p, "GET-MASTER-ADDR-BY-NAME", self.name)) for p in self.ports}
+        except redis.RedisError:
+            return None
         return next((n for n in self.nodes if told == {("127.0.0.1", str(n.port))}), None)
 
     def stop(self):

@@ -449,7 +449,7 @@ def several_shards(folder, first):
     check("the list was changed as it may be: ready", wait_for(lambda: gw.get("/readyz").status == 200), gw.get("/readyz"))
     gw.stop()
     gw = Gateway(folder, first.url + "," + second.url)
-    check("two shards: ready when both are", gw.ready())
+    check("two shards: ready, and both take entries", wait_for(lambda: b'"shards":"ok"' in gw.get("/readyz").body))
     for chat in range(1, 101):
         gw.post(message(chat, chat=chat))
     lanes = [[f[b"lane"] for _, f in s.client().xrange("shoal:{%d}:updates" % i)]
