@@ -16,7 +16,7 @@ from stack import TOKEN, Stack, binary_from_argv, light  # noqa: E402
 
 MONITORING = os.path.join(ROOT, "k8s", "monitoring")
 ADMIN_TOKEN = "a-token-of-the-tests-with-all-rights"
-HOSTILE = 60 if light() else 200  # of each kind
+HOSTILE = 60 if light() else 120  # of each kind
 MARK = "zq"  # in every name that strangers make up
 
 
