@@ -108,7 +108,7 @@ void dc_let_go(struct dc_interaction *i)
 
 bool dc_token_lives(const struct dc_interaction *i)
 {
-	return i->state == DC_ANSWERED && clock_us() - i->sent_us + i->aged_us < DC_TOKEN_LIFE_MS * 1000ll;
+	return i->state == DC_ANSWERED && clock_us() - i->sent_us + i->aged_us < DC_TOKEN_LIFE_MS * INT64_C(1000);
 }
 
 void dc_fulfilled(struct dc_interaction *i)

@@ -254,7 +254,7 @@ static struct sim *sim_new(void)
 	s->started_ms = clock_ms();
 	s->epoch_ms = clock_wall_ms();
 	s->seq = s->epoch_ms * 1000;
-	s->next_query_id = (int64_t)(random_u64() >> 2) | 1ll << 60;
+	s->next_query_id = (int64_t)(random_u64() >> 2) | INT64_C(1) << 60;
 	LIST_INIT(&s->held);
 	buf_init(&s->out, ANSWER_MAX);
 	buf_init(&s->scratch, BODY_MAX);

@@ -135,11 +135,13 @@ static const struct list {
 	size_t ncolumns, element;
 	size_t n, v; /* offsets into struct facts */
 } lists[] = {
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type and members */
 #define LIST(columns, type, member, pointer)                                                                           \
 	{                                                                                                              \
 		columns, sizeof(columns) / sizeof((columns)[0]), sizeof(type), offsetof(struct facts, member.n),       \
 		    offsetof(struct facts, member.pointer)                                                             \
 	}
+    /* NOLINTEND(bugprone-macro-parentheses) */
     LIST(history_columns, struct fact_said, history, lines), LIST(wallet_columns, struct fact_wallet, wallets, v),
     LIST(listed_columns, struct fact_listed, listing, v),    LIST(choice_columns, struct fact_choice, choices, v),
     LIST(rating_columns, struct fact_rating, ratings, v),    LIST(rank_columns, struct fact_rank, ranks, v),
