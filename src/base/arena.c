@@ -228,6 +228,19 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	return text;
 }
 
+char *arena_i64(struct arena *a, int64_t v)
+{
+	char digits[20], *p = digits + sizeof(digits);
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+
+	do {
+		*--p = (char)('0' + u % 10);
+	} while (u /= 10);
+	if (v < 0)
+		*--p = '-';
+	return arena_strndup(a, p, (size_t)(digits + sizeof(digits) - p));
+}
+
 void arena_defer(struct arena *a, void (*fn)(void *), void *ptr)
 {
 	struct arena_cleanup *c = arena_new(a, struct arena_cleanup);

@@ -11,7 +11,7 @@ static void add(struct params *p, struct span v)
 
 void params_i64(struct params *p, int64_t v)
 {
-	params_text(p, arena_printf(p->arena, "%lld", (long long)v));
+	add(p, span_of(arena_i64(p->arena, v)));
 }
 
 void params_id(struct params *p, int64_t id)

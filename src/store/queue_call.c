@@ -27,7 +27,7 @@ void queue_call_add(struct queue_call *c, struct span word)
 
 void queue_call_add_i64(struct queue_call *c, int64_t v)
 {
-	queue_call_add(c, span_of(arena_printf(c->arena, "%lld", (long long)v)));
+	queue_call_add(c, span_of(arena_i64(c->arena, v)));
 }
 
 /* --- answers */

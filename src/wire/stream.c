@@ -99,7 +99,7 @@ size_t entry_xadd(const struct entry *e, const char *stream_key, struct arena *a
 	    SPAN("key"),
 	    span_of(e->key),
 	    SPAN("at"),
-	    span_of(arena_printf(a, "%lld", (long long)e->at_ms)),
+	    span_of(arena_i64(a, e->at_ms)),
 	    SPAN("body"),
 	    e->body,
 	};

@@ -44,7 +44,7 @@ static void recall(struct job *j, enum cache_kind kind, const char *key, got_fn 
 
 static const char *id_key(struct job *j, int64_t id)
 {
-	return arena_printf(&j->arena, "%lld", (long long)id);
+	return arena_i64(&j->arena, id);
 }
 
 static void got_fallback(struct job *j, const struct cache_value *v)

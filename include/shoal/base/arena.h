@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "shoal/base/str.h"
 
@@ -34,6 +35,7 @@ char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t len);
 struct span arena_span(struct arena *a, struct span s); /* copy; ptr[len] is NUL */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+char *arena_i64(struct arena *a, int64_t v); /* in decimals */
 
 /* fn(ptr) runs in arena_release: register a clean-up where the thing is acquired. */
 void arena_defer(struct arena *a, void (*fn)(void *), void *ptr);
