@@ -14,7 +14,7 @@ enum {
 #ifdef __SANITIZE_ADDRESS__
 	SPARE_MAX = 0
 #else
-	SPARE_MAX = 128
+	SPARE_MAX = 256
 #endif
 };
 

@@ -32,7 +32,6 @@ struct http_call {
 	CURL *easy; /* NULL once it is complete */
 	struct target *target;
 	struct curl_slist *headers; /* NULL: those of h */
-	char *request_body;         /* curl does not copy it */
 	struct buf body;
 	const char *peer;
 	http_fn *fn;
@@ -44,6 +43,7 @@ struct http_call {
 	const char *const *keep;
 	char *kept[HTTP_KEEP_MAX];
 	TAILQ_ENTRY(http_call) link; /* on active or ready */
+	char request_body[];         /* curl does not copy it */
 };
 TAILQ_HEAD(call_list, http_call);
 
@@ -250,7 +250,6 @@ static void call_free(struct http_call *c)
 {
 	for (size_t i = 0; i < HTTP_KEEP_MAX; i++)
 		free(c->kept[i]);
-	free(c->request_body);
 	buf_release(&c->body);
 	free(c);
 }
@@ -399,13 +398,11 @@ static void set_method(struct http_call *c, const struct http_request *req)
 	bool has_body = req->body.len || !(get || strcmp(req->method, "DELETE") == 0);
 
 	if (has_body) {
-		c->request_body = mem_alloc(req->body.len + 1);
 		if (req->body.len)
 			memcpy(c->request_body, req->body.ptr, req->body.len);
-		c->request_body[req->body.len] = '\0';
 		curl_easy_setopt(c->easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.len);
-		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, c->request_body);
+		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, (const char *)c->request_body);
 	} else {
 		curl_easy_setopt(c->easy, CURLOPT_HTTPGET, 1L);
 	}
@@ -475,7 +472,7 @@ static void set_route(struct http_call *c, const char *url)
 
 struct http_call *http_send(struct http *h, const struct http_request *req, http_fn *fn, void *arg)
 {
-	struct http_call *c = mem_zalloc(sizeof(*c));
+	struct http_call *c = mem_zalloc(sizeof(*c) + req->body.len + 1);
 	long timeout = req->timeout_ms ? (long)req->timeout_ms : 1L;
 
 	c->h = h;

@@ -32,8 +32,8 @@ void queue_list_remove(struct queue_list *l, struct queue_entry *e)
 
 void queue_entry_free(struct queue_entry *e)
 {
-	free(e->report_text);
-	free(e);
+	struct arena a = e->arena; /* which has e too */
+	arena_release(&a);
 }
 
 static struct queue_list *list_of(struct queue *q, struct queue_entry *e)
@@ -80,8 +80,11 @@ struct queue_entry *queue_entry_new(struct queue *q, const redisReply *r)
 	size_t bytes = 2 * (r->element[0]->len + 1) + SHARD_PREFIX_MAX;
 	for (size_t i = 0; i < fields->elements; i++)
 		bytes += fields->element[i]->len + 1;
-	struct queue_entry *e = mem_zalloc(sizeof(*e) + bytes);
-	char *p = (char *)(e + 1);
+	struct arena a;
+	arena_init(&a);
+	struct queue_entry *e = arena_new(&a, struct queue_entry);
+	char *p = arena_alloc(&a, bytes);
+	e->arena = a;
 	memcpy(p, r->element[0]->str, r->element[0]->len + 1);
 	e->id = p;
 	p += r->element[0]->len + 1;
@@ -128,7 +131,7 @@ static void report(struct queue_entry *e, enum queue_report kind, int64_t number
 	queue_list_remove(&q->held, e);
 	e->report = (int)kind;
 	e->report_number = number;
-	e->report_text = text ? mem_strdup(text) : NULL;
+	e->report_text = text ? arena_strdup(&e->arena, text) : NULL;
 	e->report_closing = closing;
 	if (!q->reports.n)
 		q->first_report_us = clock_us();

@@ -16,13 +16,15 @@ static void timer_rang(void *arg)
 
 struct job *job_new(struct worker *w, struct queue_entry *e)
 {
-	struct job *j = mem_zalloc(sizeof(*j));
+	struct arena a;
+	arena_init(&a);
+	struct job *j = arena_new(&a, struct job);
+	j->arena = a;
 	j->worker = w;
 	j->entry = e;
 	trace_of_entry(&j->trace, e->traceparent, e->key);
 	j->maybe_applied = e->again; /* until the guard is asked */
 	e->user = j;
-	arena_init(&j->arena);
 	timer_init(&j->timer, w->loop, timer_rang, j);
 	j->began_us = j->stage_began_us = clock_us();
 	w->njobs++;
@@ -36,8 +38,8 @@ static void job_free(struct job *j)
 		w->suspect = NULL;
 	reply_abandon(j);
 	timer_release(&j->timer);
-	arena_release(&j->arena);
-	free(j);
+	struct arena a = j->arena; /* which has j too */
+	arena_release(&a);
 	w->njobs--;
 	worker_job_over(w);
 }

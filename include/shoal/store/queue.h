@@ -33,8 +33,9 @@ struct queue_entry {
 	struct queue_entry *next, **prev;
 	int report;
 	int64_t report_number;
-	char *report_text;
+	const char *report_text;
 	bool report_sending, report_closing;
+	struct arena arena;
 	void (*sent_fn)(void *arg, bool ours);
 	void *sent_arg;
 };
