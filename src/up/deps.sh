@@ -6,7 +6,7 @@ set -eu
 
 BUILD="gcc make pkg-config libc6-dev libhiredis-dev libpq-dev libcurl4-openssl-dev libcjson-dev libevent-dev libssl-dev"
 RUN="redis-server postgresql ca-certificates"
-TEST="clang clang-format libclang-rt-dev git procps python3 python3-redis python3-psycopg2 python3-cryptography python3-yaml python3-python-telegram-bot chromium nodejs npm spin pgbouncer prometheus"
+TEST="clang clang-format libclang-rt-dev git procps python3 python3-redis python3-psycopg2 python3-cryptography python3-yaml python3-python-telegram-bot chromium nodejs npm spin pgbouncer prometheus strace valgrind"
 BENCH="python3 python3-redis python3-psycopg2 nodejs npm golang-go golang-github-gomodule-redigo-dev golang-github-jackc-pgx-v4-dev python3-asyncpg python3-aiohttp"
 
 say() { echo "deps: $*" >&2; }
