@@ -124,7 +124,7 @@ install: $(B)/shoal
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shoal
 
-.PHONY: deps run test torture torture-cache model layers format monitoring outages plans plans-admin bank chaos bench bench-cache bench-changes bench-press bench-leaderboard bench-interactions chaos-discord crowd rolling upgrade pgbouncer
+.PHONY: deps run test torture torture-cache model layers format monitoring outages plans plans-admin bank chaos bench bench-cache bench-changes bench-press bench-leaderboard bench-interactions chaos-discord crowd failover rolling upgrade pgbouncer
 deps:
 	@sh src/up/deps.sh
 run: deps
@@ -222,6 +222,10 @@ bench-interactions: all $(B)/tests/bench/interactions
 	@/usr/bin/python3 tests/bench/interactions.py $(B)/shoal
 
 # interactions while gateways, workers and servers fail, longer than in `make test`. By environment: SECONDS, RATE, SEED
+# Redis' failovers under load: plain shards, a cluster of six, Sentinels
+failover: all
+	@/usr/bin/python3 tests/failover/run.py $(B)/shoal
+
 chaos-discord: all
 	@SECONDS=$(or $(SECONDS),120) /usr/bin/python3 tests/e2e/test_discord_chaos.py $(B)/shoal
 

@@ -1,23 +1,19 @@
 """A Redis Cluster, and a master with replicas under Sentinels, of a test's own."""
 import os
-import socket
 
-from lib import PATIENCE, Process, Redis, free_port, temp_dir, wait_for
+from lib import Process, Redis, free_port, temp_dir, wait_for
 
 NODE_TIMEOUT_MS = 1500  # a master that is silent for so long is replaced
 SLOTS = 16384
 
 
-def slot_of(key):
-    """As Redis reckons it: CRC16 of what stands between braces."""
-    if "{" in key and key.index("{") + 1 < key.find("}", key.index("{")):
-        key = key[key.index("{") + 1:key.index("}", key.index("{"))]
-    crc = 0
-    for byte in key.encode():
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xffff
-    return crc % SLOTS
+def shard_of(lane, shards):
+    """As the README says, by a hash of the lane: FNV-1a with a last mix."""
+    h = 0xcbf29ce484222325
+    for byte in lane.encode():
+        h = (h ^ byte) * 0x100000001b3 & (1 << 64) - 1
+    h = (h ^ h >> 32) * 0xd6e8feb86659fd93 & (1 << 64) - 1
+    return (h ^ h >> 32) % shards
 
 
 class Cluster:
@@ -152,13 +148,3 @@ class Sentinels:
     def stop(self):
         for p in self.processes + self.nodes:
             p.stop()
-
-
-def unused():
-    """A port on which nobody listens."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-__all__ = ["Cluster", "Sentinels", "slot_of", "unused", "NODE_TIMEOUT_MS", "PATIENCE"]

@@ -21,7 +21,7 @@ for folder in ("..", "../chaos"):
     sys.path.insert(0, os.path.join(HERE, folder))
 import redis  # noqa: E402
 from lib import Process, Redis, check, finish, free_port, temp_dir, wait_for  # noqa: E402
-from cluster import Cluster, Sentinels  # noqa: E402
+from cluster import Cluster, Sentinels, shard_of  # noqa: E402
 from stack import SECRET, Stack, binary_from_argv, light  # noqa: E402
 import check as judge  # noqa: E402
 
@@ -37,15 +37,6 @@ def option(name, default):
 
 def now_ms():
     return time.time_ns() // 1000000
-
-
-def shard_of(lane, shards):
-    """As the README says, by a hash of the lane: FNV-1a with a last mix."""
-    h = 0xcbf29ce484222325
-    for byte in lane.encode():
-        h = (h ^ byte) * 0x100000001b3 & (1 << 64) - 1
-    h = (h ^ h >> 32) * 0xd6e8feb86659fd93 & (1 << 64) - 1
-    return (h ^ h >> 32) % shards
 
 
 class Plain:
