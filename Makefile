@@ -221,11 +221,11 @@ bench-leaderboard: all
 bench-interactions: all $(B)/tests/bench/interactions
 	@/usr/bin/python3 tests/bench/interactions.py $(B)/shoal
 
-# interactions while gateways, workers and servers fail, longer than in `make test`. By environment: SECONDS, RATE, SEED
-# Redis' failovers under load: plain shards, a cluster of six, Sentinels
+# Redis' failovers under load: plain shards, a cluster of six, Sentinels. By environment: SCENES, SECONDS (of each), RATE, CHATS, WORKERS, SEED
 failover: all
 	@/usr/bin/python3 tests/failover/run.py $(B)/shoal
 
+# interactions while gateways, workers and servers fail, longer than in `make test`. By environment: SECONDS, RATE, SEED
 chaos-discord: all
 	@SECONDS=$(or $(SECONDS),120) /usr/bin/python3 tests/e2e/test_discord_chaos.py $(B)/shoal
 

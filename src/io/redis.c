@@ -243,6 +243,11 @@ void redis_read(struct redis *r)
 
 /* --- timeouts */
 
+unsigned redis_attempt_ms(const struct redis *r)
+{
+	return r->url.shards || r->url.master ? ATTEMPT_OF_SEVERAL_MS : ATTEMPT_MS;
+}
+
 static void on_deadline(void *arg)
 {
 	struct redis *r = arg;
@@ -256,7 +261,7 @@ static void on_deadline(void *arg)
 		}
 		snprintf(reason, sizeof(reason), "no answer within %u ms", r->opts.timeout_ms);
 	} else {
-		snprintf(reason, sizeof(reason), "no connection within %d ms", ATTEMPT_MS);
+		snprintf(reason, sizeof(reason), "no connection within %u ms", redis_attempt_ms(r));
 	}
 	redis_cut(r, ERR_TIMEOUT, reason);
 }

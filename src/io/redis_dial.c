@@ -195,7 +195,7 @@ static void on_address(void *arg, enum err err, const char *addr)
 void redis_dial(void *redis)
 {
 	struct redis *r = redis;
-	timer_set(&r->deadline, ATTEMPT_MS);
+	timer_set(&r->deadline, redis_attempt_ms(r));
 	r->state = REDIS_RESOLVING;
 	if (r->url.path) {
 		attach(r, redisConnectUnixNonBlock(r->url.path));

@@ -8,7 +8,9 @@
 #include "shoal/io/redis.h"
 #include "shoal/io/redis_find.h"
 
-#define ATTEMPT_MS 5000 /* from the look-up of the name to the last answer of the greeting */
+/* From the look-up of the name to the last answer of the greeting; the second where others may be asked. */
+#define ATTEMPT_MS 5000
+#define ATTEMPT_OF_SEVERAL_MS 2000
 
 #ifdef HI_SDS_TYPE_5 /* sds has names of hiredis' own in some 1.x, not in Debian's 1.2 */
 #define obuf_len(c) hi_sdslen((c)->obuf)
@@ -83,6 +85,7 @@ struct redis {
 
 /* --- redis.c */
 
+unsigned redis_attempt_ms(const struct redis *r);
 /* Nothing of r is freed between the two: callbacks of ours run. */
 void redis_hold(struct redis *r);
 void redis_let_go(struct redis *r);
