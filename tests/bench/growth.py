@@ -2,7 +2,7 @@
 update of the reference job by the number of chats, of what is queued, of start codes, of workers, and of Redis servers that share the queue. All points in turn, round
 by round; medians.
 
-    growth.py [--runs 5] [--only chats,backlog,codes,workers,shards] [--most N] [--updates 40000] [--json FILE] [--chart FILE] [--readme FILE] [BINARY]
+    growth.py [--runs 5] [--only chats,backlog,codes,workers,shards] [--least N] [--most N] [--updates 40000] [--json FILE] [--chart FILE] [--readme FILE] [BINARY]
 """
 import argparse
 import datetime
@@ -145,6 +145,7 @@ def options():
     o.add_argument("--runs", type=int, default=5)
     o.add_argument("--only", default=",".join(CURVES))
     o.add_argument("--updates", type=int, default=UPDATES)
+    o.add_argument("--least", type=int, default=0)
     o.add_argument("--most", type=int, default=10**9)
     o.add_argument("--json")
     o.add_argument("--chart")
@@ -154,7 +155,7 @@ def options():
 
 def measure(o, rig, shoal):
     """curve -> size -> [cost of each run]"""
-    found = {name: {size: [] for size in CURVES[name][2] if size <= o.most} for name in o.only.split(",")}
+    found = {name: {size: [] for size in CURVES[name][2] if o.least <= size <= o.most} for name in o.only.split(",")}
     for n in range(o.runs):
         for name, points in found.items():
             for size, costs in points.items():
