@@ -104,6 +104,7 @@ def backlog(shoal, rig, size):
 
 COUNTED_CODES, COUNTED_PEOPLE = 100000, 1000000
 USES = """
+SET session_replication_role = replica; -- no foreign keys: they are right
 INSERT INTO start_codes (code, persona_id) SELECT 'MORE' || n, (SELECT min(id) FROM personas) FROM generate_series(1, %d) n;
 INSERT INTO start_code_uses (code_id, user_id) SELECT c.id, u.id FROM (SELECT id, row_number() OVER (ORDER BY id) n FROM users) u
 	JOIN (SELECT id, row_number() OVER (ORDER BY id) n, count(*) OVER () FROM start_codes) c ON c.n = u.n * 7919 %% c.count + 1;
