@@ -105,7 +105,7 @@ static void open_caches(struct api *api)
 	api->gen = cache_gen_open(&(struct cache_gen_opts){api->loop, api->cache, on_generation, api});
 	api->load = cache_load_open(&(struct cache_load_opts){.loop = api->loop,
 	                                                      .redis = api->cache,
-	                                                      .pg = api->pg,
+	                                                      .pg = api->changes,
 	                                                      .player_ttl_s = c->player_ttl_s,
 	                                                      .code_ttl_s = c->code_ttl_s});
 	api->fences = cache_fences_open(api->loop, api->cache);
@@ -118,6 +118,20 @@ static const char *shard_trouble(const void *arg, unsigned shard)
 	return redis_trouble(api->shards[shard]);
 }
 
+static struct pg *open_postgres(const struct api *api, unsigned connections)
+{
+	const struct conf *c = api->conf;
+
+	return pg_open(api->loop, &(struct pg_opts){.url = c->postgres_url,
+	                                            .application_name = "shoal-admin",
+	                                            .connections = connections,
+	                                            .prepare = c->pg_prepare,
+	                                            .writes = true,
+	                                            .keepalive_s = (unsigned)c->pg_keepalive_s,
+	                                            .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+	                                            .slow_ms = (unsigned)c->slow_query_ms});
+}
+
 static void open_servers(struct admin *ad)
 {
 	struct api *api = &ad->api;
@@ -125,14 +139,8 @@ static void open_servers(struct admin *ad)
 
 	api->conf = c;
 	api->requests = metric_counter("shoal_admin_requests_total", "path,status", "Requests of operators by answer");
-	api->pg = pg_open(api->loop, &(struct pg_opts){.url = c->postgres_url,
-	                                               .application_name = "shoal-admin",
-	                                               .connections = PG_CONNECTIONS,
-	                                               .prepare = c->pg_prepare,
-	                                               .writes = true,
-	                                               .keepalive_s = (unsigned)c->pg_keepalive_s,
-	                                               .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
-	                                               .slow_ms = (unsigned)c->slow_query_ms});
+	api->pg = open_postgres(api, PG_CONNECTIONS);
+	api->changes = open_postgres(api, 1);
 	open_caches(api);
 	api->shards = arena_array(&ad->arena, struct redis *, api->nshards);
 	for (unsigned i = 0; i < api->nshards; i++)
@@ -162,6 +170,7 @@ static void close_servers(struct api *api)
 	history_close(api->history);
 	roster_close(api->roster);
 	pg_close(api->pg);
+	pg_close(api->changes);
 }
 
 /* --- health */
@@ -177,7 +186,7 @@ static const char *check_postgres(void *arg)
 {
 	const struct api *api = arg;
 
-	return pg_trouble(api->pg);
+	return pg_trouble(api->pg) ? pg_trouble(api->pg) : pg_trouble(api->changes);
 }
 
 static const char *check_draining(void *arg)

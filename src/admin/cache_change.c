@@ -391,7 +391,7 @@ void caches_reload_it(struct visitor *v)
 	if (!body || !named(v))
 		return;
 	begin(v, "cache.reload", "{}");
-	if (cache_defs[((struct change *)v->state)->kind].all && !pg_up(v->api->pg))
+	if (cache_defs[((struct change *)v->state)->kind].all && !pg_up(v->api->changes))
 		visitor_failed(v, ERR_UNREACHABLE, "PostgreSQL"); /* then nothing is to be forgotten */
 	else
 		forget_all(v, load);

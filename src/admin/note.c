@@ -26,7 +26,7 @@ static void on_noted(void *arg, enum err err, PGresult *rows, const struct pg_fa
 
 static void write_down(struct noting *n, const char *details)
 {
-	pg_exec(n->v->api->pg, sql_get("audit"),
+	pg_exec(n->v->api->changes, sql_get("audit"),
 	        PARAMS(span_of(n->v->actor), span_of(n->action), span_of(n->target), span_of(details)), on_noted, n);
 }
 

@@ -12,6 +12,8 @@
 
 /* 100,000 start codes with long descriptions are some 30 MB. */
 enum { ANSWER_MAX = 64 << 20, RETRY_MS = 2000 };
+/* Of questions that take as long as they may: what is asked beyond would be answered when nobody waits for it. */
+enum { READING_MAX = 8 };
 
 struct visitor *visitor_new(struct api *api, struct httpd_request *r)
 {
@@ -261,6 +263,7 @@ struct question {
 	struct visitor *v;
 	const char *statement;
 	visitor_rows_fn *fn;
+	bool reads;
 };
 
 static void clear(void *rows)
@@ -279,6 +282,8 @@ static void on_rows(void *arg, enum err err, PGresult *rows, const struct pg_fau
 {
 	struct question *q = arg;
 
+	if (q->reads)
+		q->v->api->reading--;
 	if (err == ERR_OK) {
 		arena_defer(q->v->a, clear, rows);
 		q->fn(q->v, rows);
@@ -300,8 +305,13 @@ void visitor_sql(struct visitor *v, const char *statement, const struct pg_param
 {
 	struct question *q = arena_new(v->a, struct question);
 
-	*q = (struct question){v, statement, fn};
-	pg_exec(v->api->pg, sql_get(statement), params, on_rows, q);
+	*q = (struct question){v, statement, fn, is_reading(v)};
+	if (q->reads && v->api->reading == READING_MAX) {
+		visitor_later(v, 503, "busy", "too many questions wait for PostgreSQL already", RETRY_MS);
+		return;
+	}
+	v->api->reading += q->reads;
+	pg_exec(q->reads ? v->api->pg : v->api->changes, sql_get(statement), params, on_rows, q);
 }
 
 struct span visitor_number(struct visitor *v, int64_t n)

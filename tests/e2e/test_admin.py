@@ -754,6 +754,28 @@ def shards():
 
 # ---- servers that are away
 
+def slow_questions():
+    """Somebody who may look keeps Postgres busy; who changes something does not wait behind that."""
+    held = stack.pg.connect()
+    held.cursor().execute("BEGIN")
+    held.cursor().execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        slow = [pool.submit(ask, "GET", USERS, token=VIEWER) for _ in range(16)]
+        refused = [f.result() for _, f in zip(range(8), concurrent.futures.as_completed(slow))]
+        check("more slow questions than can be answered in time are refused at once", all(
+            s.status == 503 and s.error["code"] == "busy" and int(s.headers["retry-after"]) > 0 for s in refused),
+            [str(s) for s in refused])
+        said = ask("POST", "/api/queue/pause", {"bot": "persona"})
+        check("a pause does not wait behind them, nor does its note", said.status == 200 and said.json["noted"] is True and
+              sum(f.done() for f in slow) == 8, (said, [f.done() for f in slow]))
+        check("nor does a code", ask("POST", CODES, {"code": "quick", "persona": None}).status == 201 and
+              ask("DELETE", CODES + "/quick").status == 204 and sum(f.done() for f in slow) == 8)
+        held.rollback()
+        held.close()
+        check("they are answered when Postgres can", all(f.result().status == 200 for f in slow if f.result() not in refused))
+    ask("POST", "/api/queue/resume", {"bot": "persona"})
+
+
 def away():
     """What needs nothing of a server that is away goes on; the rest is 503, and comes back by itself."""
     letters = "/api/dead"
@@ -772,6 +794,7 @@ def away():
     stack.pg = stack.pg.again()
     check("Postgres is back", wait_for(lambda: ask("GET", CODES).status == 200 and ask("GET", USERS).status == 200))
 
+    slow_questions()
     stack.redis.send(signal.SIGSTOP)
     expect("a Redis that stands still", ask("POST", "/api/queue/pause", {"bot": "persona"}), 503, code="unavailable")
     stack.redis.send(signal.SIGCONT)

@@ -12,7 +12,9 @@
 struct api {
 	struct loop *loop;
 	const struct conf *conf;
-	struct pg *pg;
+	struct pg *pg;       /* of what is read */
+	unsigned reading;    /* questions that it has not answered */
+	struct pg *changes;  /* and of what is changed and noted, which slow questions do not hold up */
 	struct redis *cache; /* of the caches */
 	struct redis **shards;
 	unsigned nshards;
