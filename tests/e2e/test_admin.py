@@ -767,7 +767,7 @@ def slow_questions():
             [str(s) for s in refused])
         said = ask("POST", "/api/queue/pause", {"bot": "persona"})
         check("a pause does not wait behind them, nor does its note", said.status == 200 and said.json["noted"] is True and
-              sum(f.done() for f in slow) == 8, (said, [f.done() for f in slow]))
+              sum(f.done() for f in slow) == 8, (str(said), [f.done() for f in slow]))
         check("nor does a code", ask("POST", CODES, {"code": "quick", "persona": None}).status == 201 and
               ask("DELETE", CODES + "/quick").status == 204 and sum(f.done() for f in slow) == 8)
         held.rollback()
@@ -792,7 +792,8 @@ def away():
     check("it is not ready", http("GET", admin.health + "/readyz").status == 503 and
           http("GET", admin.health + "/healthz").status == 200)
     stack.pg = stack.pg.again()
-    check("Postgres is back", wait_for(lambda: ask("GET", CODES).status == 200 and ask("GET", USERS).status == 200))
+    check("Postgres is back", wait_for(lambda: ask("GET", CODES).status == 200 and ask("GET", USERS).status == 200 and
+                                       http("GET", admin.health + "/readyz").status == 200))
 
     slow_questions()
     stack.redis.send(signal.SIGSTOP)
