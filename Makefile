@@ -116,7 +116,7 @@ $(SEND): $(wildcard tests/bench/send/*.[ch]) $(call lib,base)
 CACHE_ACTOR := $(B)/tests/torture/cache_actor
 
 .PHONY: clean install uninstall test-programs
-test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(TURN) $(SEND) $(CACHE_ACTOR) $(if $(SANITIZE),$(FUZZERS))
+test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(TURN) $(SEND) $(CACHE_ACTOR) $(FUZZERS)
 clean:
 	rm -rf build
 install: $(B)/shoal
