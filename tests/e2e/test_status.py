@@ -35,6 +35,17 @@ def seen(**env):
     return code, json.loads(text.splitlines()[0])
 
 
+def seen_alive(workers=1, **env):
+    """The same once the worker is among those who tell: who stands still for 5 s is forgotten until the next second."""
+    last = []
+
+    def look():
+        last[:] = [seen(**env)]
+        return len(last[0][1]["workers"]) == workers
+    wait_for(look)
+    return last[0]
+
+
 class Terminal:
     """`shoal status --watch` on a terminal of its own."""
 
@@ -102,7 +113,7 @@ def prepare():
 
 
 def at_once():
-    code, all_ = seen()
+    code, all_ = seen_alive()
     check("json: one object, exit code 0", code == 0 and all_["all_reachable"] and all_["at"].endswith("Z"), all_)
     check("json: servers", [s["name"] for s in all_["servers"]] == ["queue", "caches", "postgres"] and
           all(s["reachable"] and s["error"] is None for s in all_["servers"]), all_["servers"])
@@ -121,6 +132,7 @@ def at_once():
     check("json: caches with their hit rates", len(all_["caches"]) == 4 and 0 < persona["memory"]["hit_rate_pct"] <= 100, persona)
     check("json: flood and jobs", all_["flood"] == {"waiting": 0, "waits": all_["flood"]["waits"]} and
           {"matcher", "old_keys"} <= {j["job"] for j in all_["fleet_jobs"]}, (all_["flood"], all_["fleet_jobs"]))
+    seen_alive()
     code, text = run()
     heads = [w for w in ("Reached", "Queue", "Paused  persona", "Bot", "p95 by stage", "Worker", "Cache", "Flood budget", "Job")
              if not re.search("^" + w, text, re.M)]
@@ -141,7 +153,7 @@ def strangers():
     code, text = run()
     check("nothing that a terminal would obey", code == 0 and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text) and
           "evil" in text and max(map(len, text.splitlines())) <= 80, text)
-    code, all_ = seen()
+    code, all_ = seen_alive(2)
     check("nor is the object broken", code == 0 and len(all_["workers"]) == 2, all_["workers"])
     for key in redis.keys("shoal:{cache}:worker:n*") + ["shoal:{cache}:worker:evil", "shoal:{cache}:latency:evil"]:
         redis.delete(key)
@@ -152,7 +164,7 @@ def beside_a_terminal():
     check("watch: a line for each look", wait_for(lambda: len(p.output().splitlines()) >= 3))
     p.send(signal.SIGINT)
     check("watch: Ctrl-C ends it well", p.wait() == 0)
-    check("watch: plain lines", all(re.match(r"\d{4}-\d\d-\d\dT\S+Z workers 1, \S+/s, p95 .*, queue 1, oldest .*, dead 1, paused persona$", x)
+    check("watch: plain lines", all(re.match(r"\d{4}-\d\d-\d\dT\S+Z workers [01], \S+/s, p95 .*, queue 1, oldest .*, dead 1, paused persona$", x)
                                     for x in p.output().splitlines()), p.output())
     p = stack.start("watch-json", ["status", "--watch", "--json"])
     check("watch --json: an object a line", wait_for(lambda: len([json.loads(x) for x in p.output().splitlines()]) >= 2))
@@ -184,7 +196,7 @@ def on_a_terminal():
 
 def servers_that_are_away():
     nobody = free_port()
-    code, all_ = seen(SHOAL_POSTGRES_URL="postgresql://x@127.0.0.1:%d/x" % nobody)
+    code, all_ = seen_alive(SHOAL_POSTGRES_URL="postgresql://x@127.0.0.1:%d/x" % nobody)
     check("Postgres away: exit code 3, and the rest", code == 3 and not all_["all_reachable"] and all_["queue"]["length"] == 1 and
           len(all_["workers"]) == 1 and "refused" in all_["servers"][2]["error"], all_)
     code, all_ = seen(SHOAL_CACHE_REDIS_URL="redis://127.0.0.1:%d/0" % nobody)
