@@ -53,7 +53,6 @@ static void put_named(struct json_writer *w, const char *key, const char *what, 
 
 static void put_updates(struct json_writer *w, const struct status *s)
 {
-	json_key(w, "updates");
 	json_begin_obj(w);
 	json_kv_num(w, "per_second", tenth(s->per_second));
 	json_kv_i64(w, "done", s->done);
@@ -116,7 +115,6 @@ static void put_workers(struct json_writer *w, const struct status *s)
 	static const char *const texts[] = {"id", "host", "state", "version", NULL};
 	static const char *const numbers[] = {"pid", "in_flight", "in_flight_max", "done", "flood_waiting", NULL};
 
-	json_key(w, "workers");
 	json_begin_arr(w);
 	for (size_t i = 0; i < s->workers.n; i++) {
 		const cJSON *told = s->workers.v[i];
@@ -151,7 +149,6 @@ static void put_layer(struct json_writer *w, const struct cache_report *r, enum 
 
 static void put_caches(struct json_writer *w, const struct status *s)
 {
-	json_key(w, "caches");
 	json_begin_arr(w);
 	for (int kind = 0; kind < CACHE_NAMED; kind++) {
 		const struct cache_report *r = &s->caches[kind];
@@ -169,14 +166,16 @@ static void put_caches(struct json_writer *w, const struct status *s)
 	json_end_arr(w);
 }
 
-static void put_rest(struct json_writer *w, const struct status *s)
+static void put_flood(struct json_writer *w, const struct status *s)
 {
-	json_key(w, "flood");
 	json_begin_obj(w);
 	json_kv_i64(w, "waiting", s->flood_waiting);
 	json_kv_i64(w, "waits", s->flood_waits);
 	json_end_obj(w);
-	json_key(w, "fleet_jobs");
+}
+
+static void put_jobs(struct json_writer *w, const struct status *s)
+{
 	json_begin_arr(w);
 	for (size_t i = 0; i < s->njobs; i++) {
 		json_begin_obj(w);
@@ -190,6 +189,27 @@ static void put_rest(struct json_writer *w, const struct status *s)
 	json_end_arr(w);
 }
 
+/* null, each: the caches' Redis is away. */
+static void put_told(struct json_writer *w, const struct status *s)
+{
+	static const struct {
+		const char *name;
+		void (*put)(struct json_writer *w, const struct status *s);
+	} parts[] = {{"updates", put_updates},
+	             {"workers", put_workers},
+	             {"caches", put_caches},
+	             {"flood", put_flood},
+	             {"fleet_jobs", put_jobs}};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		json_key(w, parts[i].name);
+		if (s->told)
+			parts[i].put(w, s);
+		else
+			json_put_null(w);
+	}
+}
+
 void status_json(const struct status *s, struct buf *out)
 {
 	struct json_writer w;
@@ -199,10 +219,7 @@ void status_json(const struct status *s, struct buf *out)
 	kv_time(&w, "at", s->at_ms);
 	json_kv_bool(&w, "all_reachable", status_all_up(s));
 	put_servers(&w, s);
-	put_updates(&w, s);
 	put_queue(&w, s);
-	put_workers(&w, s);
-	put_caches(&w, s);
-	put_rest(&w, s);
+	put_told(&w, s);
 	json_end_obj(&w);
 }

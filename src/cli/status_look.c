@@ -334,6 +334,7 @@ void status_look(struct status_eye *e, struct arena *a, struct status *s)
 	}
 	began = clock_us();
 	note(s, "caches", ask_cache(e, a, s), began);
+	s->told = !s->servers[s->nshards].why;
 	began = clock_us();
 	note(s, "postgres", ask_pg(e, a), began);
 	performance_sum(&s->performance);

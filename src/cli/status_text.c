@@ -107,6 +107,10 @@ static void put_head(struct page *p, const struct status *s)
 	clock_rfc3339(s->at_ms, at, sizeof(at));
 	at[10] = ' ';
 	at[19] = '\0';
+	if (!s->told) {
+		line(p, HEAD, "Shoal  %s UTC   workers unknown", at);
+		return;
+	}
 	line(p, HEAD, "Shoal  %s UTC   %zu workers   %.1f updates/s   p95 %s", at, s->workers.n, s->per_second,
 	     quantile_text(p->arena, &s->performance.all, 0.95));
 }
@@ -149,14 +153,21 @@ static void put_numbers(struct page *p, const char *name, const struct queue_sta
 	     (long long)q->retrying, age_text(p->arena, q->oldest_ms), (long long)q->dead);
 }
 
-static void put_queue(struct page *p, const struct status *s)
+static bool queue_known(const struct status *s)
 {
-	const char *paused = s->total.paused;
-	unsigned known = 0, shown = 0;
+	unsigned known = 0;
 
 	for (unsigned i = 0; i < s->nshards; i++)
 		known += !s->servers[i].why;
-	if (!known)
+	return known > 0;
+}
+
+static void put_queue(struct page *p, const struct status *s)
+{
+	const char *paused = s->total.paused;
+	unsigned shown = 0;
+
+	if (!queue_known(s))
 		return;
 	put_line(p, PLAIN, "");
 	line(p, HEAD, "%-8s%9s%10s%10s%10s%10s%10s%9s", "Queue", "length", "in hand", "waiting", "due", "retrying",
@@ -224,7 +235,9 @@ static void put_workers(struct page *p, const struct status *s)
 
 	put_line(p, PLAIN, "");
 	if (n == 0) {
-		put_line(p, BAD, "No worker is alive, as far as is known");
+		put_line(p, BAD,
+		         s->told ? "No worker is alive"
+		                 : "Whether a worker is alive is not known: the caches are away");
 		return;
 	}
 	line(p, HEAD, "%-34s%-10s%10s%11s%13s", "Worker", "state", "in hand", "per s", "done");
@@ -296,20 +309,34 @@ void status_text(const struct status *s, struct buf *out, size_t width, size_t h
 	put_rest(&p, s);
 }
 
+static const char *workers_words(const struct status *s)
+{
+	if (!s->told)
+		return "workers unknown";
+	return arena_printf(s->arena, "workers %zu, %.1f/s, p95 %s, in hand %lld/%lld", s->workers.n, s->per_second,
+	                    quantile_text(s->arena, &s->performance.all, 0.95), (long long)s->in_flight,
+	                    (long long)s->in_flight_max);
+}
+
+static const char *queue_words(const struct status *s)
+{
+	const struct queue_stats *q = &s->total;
+
+	if (!queue_known(s))
+		return "queue unknown";
+	return arena_printf(s->arena, "queue %lld, oldest %s, waiting %lld, retrying %lld, dead %lld%s%s",
+	                    (long long)q->length, age_text(s->arena, q->oldest_ms), (long long)q->waiting,
+	                    (long long)q->retrying, (long long)q->dead, *q->paused ? ", paused " : "",
+	                    *q->paused == '*' ? "all" : q->paused);
+}
+
 void status_line(const struct status *s, struct buf *out)
 {
 	struct page p = {.out = out, .arena = s->arena, .width = SIZE_MAX, .ascii = !log_utf8()};
 	char at[32];
 
 	clock_rfc3339(s->at_ms, at, sizeof(at));
-	line(&p, PLAIN,
-	     "%s workers %zu, %.1f/s, p95 %s, in hand %lld/%lld, queue %lld, oldest %s, waiting %lld, retrying %lld, "
-	     "dead %lld%s%s",
-	     at, s->workers.n, s->per_second, quantile_text(p.arena, &s->performance.all, 0.95),
-	     (long long)s->in_flight, (long long)s->in_flight_max, (long long)s->total.length,
-	     age_text(p.arena, s->total.oldest_ms), (long long)s->total.waiting, (long long)s->total.retrying,
-	     (long long)s->total.dead, *s->total.paused ? ", paused " : "",
-	     *s->total.paused == '*' ? "all" : s->total.paused);
+	line(&p, PLAIN, "%s %s, %s", at, workers_words(s), queue_words(s));
 	for (size_t i = 0; i < s->nservers; i++)
 		if (s->servers[i].why)
 			line(&p, PLAIN, "%s cannot reach %s: %s", at, s->servers[i].name, s->servers[i].why);

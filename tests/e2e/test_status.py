@@ -200,7 +200,7 @@ def servers_that_are_away():
     check("Postgres away: exit code 3, and the rest", code == 3 and not all_["all_reachable"] and all_["queue"]["length"] == 1 and
           len(all_["workers"]) == 1 and "refused" in all_["servers"][2]["error"], all_)
     code, all_ = seen(SHOAL_CACHE_REDIS_URL="redis://127.0.0.1:%d/0" % nobody)
-    check("the caches' Redis away", code == 3 and all_["queue"]["length"] == 1 and all_["workers"] == [], all_)
+    check("the caches' Redis away", code == 3 and all_["queue"]["length"] == 1 and all_["workers"] is None, all_)
     # the second shard is nobody's
     code, all_ = seen(SHOAL_REDIS_URL=stack.redis.url + ",redis://127.0.0.1:%d/0" % nobody)
     check("one shard away: the other one is shown", code == 3 and [s["reachable"] for s in all_["queue"]["shards"]] == [True, False] and
@@ -210,7 +210,13 @@ def servers_that_are_away():
     stack.redis.kill()
     check("Redis away: it says so and goes on", t.shows("Away      queue:") and not t.ended(), t.pages()[-1])
     code, all_ = seen()
-    check("nothing is known of the queue", code == 3 and all_["queue"] is None and all_["workers"] == [], all_)
+    check("nothing is known of the queue", code == 3 and all_["queue"] is None and all_["workers"] is None, all_)
+    check("nor of the workers: no number is made up", all(all_[part] is None for part in ("updates", "caches", "flood", "fleet_jobs")), all_)
+    check("terminal: nor there", "workers unknown" in t.pages()[-1][0] and "not known" in "\n".join(t.pages()[-1]), t.pages()[-1])
+    p = stack.start("watch-away", ["status", "--watch"])
+    check("watch: nor in a line", wait_for(lambda: "Z workers unknown, queue unknown\n" in p.output()), p.output())
+    p.send(signal.SIGINT)
+    p.wait()
     stack.redis = stack.redis.again()
     check("and sees it when it is back", wait_for(lambda: "Away" not in "\n".join(t.pages()[-1]) and "w1-" in "\n".join(t.pages()[-1])),
           t.pages()[-1])

@@ -32,7 +32,9 @@ struct status {
 	unsigned nshards;
 	struct queue_stats *shards; /* of those that answer */
 	struct queue_stats total;
-	/* what the workers tell in the caches' Redis */
+	/* what the workers tell in the caches' Redis; told: it answered. Else nothing of this is known, and 0 is no
+	 * number */
+	bool told;
 	struct beacons workers;
 	int64_t in_flight, in_flight_max, done, flood_waiting, flood_waits;
 	double per_second;
