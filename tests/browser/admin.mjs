@@ -129,10 +129,18 @@ export async function theDashboard(browser, stack, axe) {
 			await ann.picture("desk-light-dashboard-2-codes");
 		}],
 		["code_is_changed_and_kept_from_harm", async () => {
+			const meanwhile = (body) => fetch(new URL("/api/analytics/start-codes/flyer-7", where.page), { method: "PUT",
+				headers: { Authorization: `Bearer ${tokens.full}` }, body: JSON.stringify(body) }).then((said) => said.json());
+			await meanwhile({ expires_at: "2199-12-31T23:59:59.500Z" });
+			await ann.sees(row(ann, "flyer-7").getByText("2199"), "that it ends");
 			await ann.button("Change flyer-7").click();
+			await meanwhile({ description: "by somebody else" });
 			await ann.page.getByLabel("Active").uncheck();
 			await ann.button("Save").click();
 			await ann.sees(row(ann, "flyer-7").getByText("inactive"), "that it is inactive");
+			await ann.sees(row(ann, "flyer-7").getByText("by somebody else"), "what somebody else changed meanwhile");
+			const { expires_at: ends } = await meanwhile({});
+			expect(ends === "2199-12-31T23:59:59.500Z", `it ends at ${ends}: the form shows no seconds, and must not take them away`);
 			await ann.button("Remove flyer-7").click();
 			await dialog(ann).getByRole("button", { name: "Remove" }).click();
 			await ann.sees(dialog(ann).getByText("1 person came by it"), "that somebody came by it");

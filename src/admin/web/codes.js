@@ -35,6 +35,10 @@ function read(form) {
 	};
 }
 
+/* What the form says otherwise than it did when it was opened: what somebody else changed meanwhile stays, as do the seconds
+ * of a time that the form shows without them. */
+const changed = (before, after) => Object.fromEntries(Object.entries(after).filter(([name, value]) => value !== before[name]));
+
 /* Makes a code, or changes one. */
 async function edit(code) {
 	const why = h("p", { class: "bad", role: "alert" });
@@ -45,6 +49,8 @@ async function edit(code) {
 		hint && h("p", { id: `code-${name}-hint`, class: "soft" }, hint),
 	]), h("label", { class: "check" }, h("input", { type: "checkbox", name: "active", checked: code?.active ?? true }), "Active"), why);
 
+	const before = read(form);
+
 	async function save(event) {
 		event.preventDefault();
 		const button = form.closest("dialog").querySelector(".primary");
@@ -54,7 +60,7 @@ async function edit(code) {
 			input.removeAttribute("aria-invalid");
 		try {
 			if (code)
-				await api("PUT", `${path}/${part(code.code)}`, read(form));
+				await api("PUT", `${path}/${part(code.code)}`, changed(before, read(form)));
 			else
 				await api("POST", path, { code: form.elements.code.value.trim(), ...read(form) });
 			form.closest("dialog").close(form.elements.code.value.trim());
