@@ -252,6 +252,21 @@ export async function theDashboard(browser, stack, axe) {
 			expect(ann.troubles.every((t) => t.includes("ERR_FAILED")), ann.troubles.join("\n"));
 			ann.troubles.length = 0;
 		}],
+		["server_that_stands_still_is_not_shown_as_current", async () => {
+			const children = readFileSync(join(stack.folder, ".shoal/children"), "utf8").trim().split("\n").map((l) => Number(l.split(" ")[0]));
+			const admin = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[1] === "admin");
+			await goTo(ann, "Workers");
+			process.kill(admin, "SIGSTOP");
+			try {
+				await ann.sees(ann.$("live").getByText("Connecting…"), "that the stream stands still");
+				await ann.sees(ann.page.getByText(/^Not current since .*: the server does not answer/), "that the workers are not current");
+			} finally {
+				process.kill(admin, "SIGCONT");
+			}
+			await ann.sees(ann.$("live").getByText("Live"), "that it goes on");
+			await ann.gone(ann.page.getByText(/^Not current since/), "that the workers are not current");
+			ann.troubles.length = 0;
+		}],
 		["viewer_sees_no_buttons_that_change", async () => {
 			vic = await Person.at(browser, where, "Vic", phone, "dark");
 			await vic.page.goto(where.page);

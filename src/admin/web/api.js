@@ -17,13 +17,15 @@ export class Refusal extends Error {
 const signedOut = new EventTarget();
 export const onSignedOut = (fn) => signedOut.addEventListener("out", fn);
 
+const patience = 15000; // for what is read: a server that stands still breaks no connection, and would look well for ever
+
 /* The answer as fetch has it; 304 where `seen` is the ETag of what the server would say. */
 export async function ask(method, path, { body, signal, seen } = {}) {
 	let answer;
 	try {
 		answer = await fetch(`/api/${path}`, {
 			method,
-			signal,
+			signal: signal ?? (method === "GET" ? AbortSignal.timeout(patience) : undefined),
 			cache: "no-store",
 			credentials: "omit",
 			headers: { Authorization: `Bearer ${token.get() ?? ""}`, ...seen && { "If-None-Match": seen } },
@@ -32,7 +34,7 @@ export async function ask(method, path, { body, signal, seen } = {}) {
 	} catch (error) {
 		if (error.name === "AbortError")
 			throw error;
-		throw new Refusal(0);
+		throw new Refusal(0, error.name === "TimeoutError" ? { message: "the server does not answer" } : {});
 	}
 	if (answer.ok || answer.status === 304)
 		return answer;

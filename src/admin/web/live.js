@@ -11,6 +11,7 @@ export async function live(box, seconds, path, draw) {
 
 	async function look(first) {
 		const mine = ++turn, from = path(), began = performance.now();
+		let pause = seconds * 1000;
 
 		clearTimeout(timer);
 		try {
@@ -18,6 +19,7 @@ export async function live(box, seconds, path, draw) {
 			const said = answer.status === 304 ? null : await answer.json();
 			if (mine !== turn || over)
 				return;
+			pause = Math.max(pause, 20 * (performance.now() - began)); // what takes the server long is asked for less often
 			since = Date.now();
 			stale.hidden = true;
 			content.classList.remove("old");
@@ -33,8 +35,8 @@ export async function live(box, seconds, path, draw) {
 			stale.textContent = `Not current since ${new Date(since).toLocaleTimeString("en-GB")}: ${error.message}`;
 			content.classList.add("old");
 		} finally {
-			if (mine === turn && !over) // what takes the server long is asked for less often
-				timer = setTimeout(tick, Math.max(seconds * 1000, 20 * (performance.now() - began)));
+			if (mine === turn && !over)
+				timer = setTimeout(tick, pause);
 		}
 	}
 

@@ -2,6 +2,7 @@
 import { api, ask } from "./api.js";
 
 const hour = 3600000;
+const silence = 10000; // a tick comes every second, some seconds late where a server hangs: after this nothing is current
 
 export const now = {
 	points: [], // of the last hour, the oldest first: { t, and the columns of /api/history, and bots: { name: p99 } }
@@ -51,6 +52,21 @@ async function fill() {
 }
 
 async function read(signal) {
+	const guard = new AbortController();
+	const quiet = () => guard.abort(new DOMException("no tick came", "TimeoutError"));
+	let timer = setTimeout(quiet, silence);
+
+	try {
+		await listen(AbortSignal.any([signal, guard.signal]), () => {
+			clearTimeout(timer);
+			timer = setTimeout(quiet, silence);
+		});
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+async function listen(signal, heard) {
 	const answer = await ask("GET", "events", { signal });
 	const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
 	let text = "", told = false;
@@ -58,7 +74,8 @@ async function read(signal) {
 	for (;;) {
 		const { value, done } = await reader.read();
 		if (done)
-			return told;
+			return;
+		heard();
 		text += value;
 		const events = text.split("\n\n");
 		text = events.pop();
@@ -83,12 +100,13 @@ export function watch() {
 
 		while (!signal.aborted) {
 			try {
-				if (await read(signal))
-					pause = 1000;
+				await read(signal);
 			} catch (error) {
 				if (error.name === "AbortError" || error.status === 401)
 					return;
 			}
+			if (now.state === "live")
+				pause = 1000;
 			tell("waiting");
 			await new Promise((resolve) => setTimeout(resolve, pause));
 			pause = Math.min(pause * 2, 15000);
