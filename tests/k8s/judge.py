@@ -5,8 +5,8 @@ import manifests as m
 
 SHARED = {"shoal", "shoal-tls", "shoal-keda"}  # Secrets that operators bring
 # who opens connections to whom, by component; "443": public addresses on that port
-TALKS = {("gateway", "redis"), ("worker", "redis"), ("worker", "postgres"), ("worker", "443"), ("admin", "redis"),
-         ("admin", "postgres"), ("migrate", "postgres"), ("webhook", "redis"), ("webhook", "443")}
+TALKS = {("gateway", "redis"), ("gateway", "postgres"), ("worker", "redis"), ("worker", "postgres"), ("worker", "443"),
+         ("admin", "redis"), ("admin", "postgres"), ("migrate", "postgres"), ("webhook", "redis"), ("webhook", "443")}
 WITH_SIM = {("worker", "sim"), ("webhook", "sim"), ("sim", "gateway")}
 PORTS = {"redis": 6379, "postgres": 5432, "sim": 8090, "gateway": 8080, "443": 443}
 PUBLIC, PRIVATE, METADATA = "149.154.167.220", "10.1.2.3", "169.254.169.254"
