@@ -271,6 +271,7 @@ export async function theDashboard(browser, stack, axe) {
 			vic = await Person.at(browser, where, "Vic", phone, "dark");
 			await vic.page.goto(where.page);
 			await signIn(vic, tokens.view);
+			await vic.sees(vic.$("menu"), "that she is in");
 			for (const title of sections) {
 				await goTo(vic, title);
 				if (title === "Now")
