@@ -168,17 +168,20 @@ void visitor_later(struct visitor *v, int status, const char *code, const char *
 
 void visitor_failed(struct visitor *v, enum err err, const char *who)
 {
-	const char *what = err == ERR_UNKNOWN || err == ERR_TIMEOUT
-	                       ? "did not answer in time: it may have been done, or not"
-	                   : err == ERR_FULL   ? "has no room: nothing was done"
-	                   : err == ERR_DENIED ? "does not let this program do it"
-	                                       : "cannot be reached: nothing was done";
+	bool late = err == ERR_UNKNOWN || err == ERR_TIMEOUT;
+	const char *what = err == ERR_DENIED ? "does not let this program do it"
+	                   : err == ERR_FULL ? "has no room"
+	                   : late            ? "did not answer in time"
+	                                     : "cannot be reached";
+	const char *done = is_reading(v) || err == ERR_DENIED ? ""
+	                   : late                             ? ": it may have been done, or not"
+	                                                      : ": nothing was done";
 
 	if (err == ERR_INVALID || err == ERR_INTERNAL || err == ERR_PROTOCOL || err == ERR_REFUSED)
 		visitor_refuse(v, 500, "internal", "%s and this program do not understand each other: see its log",
 		               who);
 	else
-		visitor_later(v, 503, "unavailable", arena_printf(v->a, "%s %s", who, what), RETRY_MS);
+		visitor_later(v, 503, "unavailable", arena_printf(v->a, "%s %s%s", who, what, done), RETRY_MS);
 }
 
 /* --- what the request says */

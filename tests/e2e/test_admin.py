@@ -784,6 +784,7 @@ def away():
         said = ask("GET", path)
         check("no Postgres, %s: 503" % path, said.status == 503 and said.error["code"] == "unavailable" and
               int(said.headers["retry-after"]) > 0, said)
+        check("who only looked is not told that nothing was done", said.error["message"] == "PostgreSQL cannot be reached", said)
     check("the queue can be seen", ask("GET", "/api/queue").status == 200 and ask("GET", "/api/workers").status == 200)
     expect("no cache is read anew", ask("POST", "/api/cache/persona/reload"), 503)
     said = ask("POST", "/api/queue/pause", {"bot": "persona"})
