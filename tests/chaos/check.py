@@ -23,6 +23,7 @@ SQL = {
 }
 KEY = "telegram:persona:%d"   # an update's key
 SETTLE_MS = 1000              # an answered reply is noted within this, unless something keeps its worker from it
+OWN = re.compile(r"shoal:\{cache\}:(v|l|trusts|deaf|since|listening)\b")  # of the caches' engine: may stay
 RINGS = 100                   # bells that nobody needs any more may be left
 TAKEOVER_MS = 5000            # a dead worker's chats go on within this
 # entries of the log that are no faults of ours: the machine stood still, or had no time for a worker or Redis
@@ -579,7 +580,7 @@ def judge_queue(data, v):
             limit = most.get(queue.group(1), 0)
             if limit is not None and k["size"] > limit:
                 v["residue"].breaks("%s: %s of %d" % (key, k["type"], k["size"]))
-        elif k["life"] < 0 and not key.startswith("shoal:{cache}:"):
+        elif k["life"] < 0 and not OWN.match(key):
             v["residue"].breaks("%s stays for ever" % key)
     for group in q["groups"]:
         if group["pending"]:
