@@ -332,11 +332,9 @@ void shard_open(struct shard *s, struct loop *l, const char *url, unsigned i, un
 
 void shard_close(struct shard *s)
 {
-	redis_close(s->redis);
 	task_cancel(&s->tell);
-	end_all(&s->covered, ERR_UNKNOWN);
-	end_all(&s->unsure, ERR_UNKNOWN);
-	end_all(&s->turned_away, ERR_UNREACHABLE);
+	end_all(&s->turned_away, ERR_UNREACHABLE); /* who hears it may ask what is wrong with the connection */
+	redis_close(s->redis);                     /* answers what it was asked, and so all that waits for a replica */
 	timer_release(&s->probe);
 	timer_release(&s->look);
 }

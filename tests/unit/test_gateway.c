@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include "shoal/gateway/shard.h"
 #include "shoal/gateway/signature.h"
 #include "shoal/gateway/suggest.h"
 
@@ -152,6 +153,42 @@ static void whole_tables(void)
 	CHECK_INT(suggest(&t, &(struct form_field){.name = "x"}, "", &arena).n, 25);
 }
 
+/* ---- the end of a shard */
+
+struct heard {
+	struct shard *shard;
+	int times;
+	enum err err;
+	const char *trouble;
+};
+
+static void hear(void *arg, enum err err, const char *id)
+{
+	struct heard *h = arg;
+
+	CHECK(!id);
+	h->times++;
+	h->err = err;
+	h->trouble = shard_trouble(h->shard); /* as whoever logs it does */
+}
+
+static void turned_away_at_the_end(void)
+{
+	struct loop *l = loop_new();
+	struct shard s = {0};
+	struct heard h = {.shard = &s};
+
+	shard_open(&s, l, "unix:///nonexistent/redis.sock", 0, 1);
+	CHECK(shard_turn_away(&s, hear, &h));
+	CHECK_INT(h.times, 0);
+	shard_close(&s);
+	CHECK_INT(h.times, 1);
+	CHECK_INT(h.err, ERR_UNREACHABLE);
+	CHECK_STR(h.trouble, "no connection (not connected yet)");
+	CHECK_INT(s.under_way, 0);
+	loop_free(l);
+}
+
 int main(void)
 {
 	arena_init(&arena);
@@ -160,6 +197,7 @@ int main(void)
 	RUN(suggestions);
 	RUN(several_codes);
 	RUN(whole_tables);
+	RUN(turned_away_at_the_end);
 	arena_release(&arena);
 	DONE();
 }
