@@ -254,10 +254,14 @@ static const char *check_moving(void *arg)
 	return NULL;
 }
 
-/* Everything that a job waits for has a limit of its own, together far less than this. */
+/* Everything that a job waits for has a limit of its own, together far less than this; but for the word of a shard that
+ * is away: there a restart would only make orphans of what is in hand. */
 static const char *check_working(void *arg)
 {
 	const struct worker *w = arg;
+	for (unsigned i = 0; i < w->nshards; i++)
+		if (!queue_up(w->shards[i].queue))
+			return NULL;
 	int64_t patience_ms = WORK_STUCK_MS + w->conf.responder_timeout_s * 1000;
 	bool stuck = w->njobs > 0 && clock_ms() - w->moved_ms > patience_ms;
 	return stuck ? "updates are in hand, and none has ended for minutes" : NULL;
@@ -328,6 +332,7 @@ static void metrics_init(struct worker *w)
 static void queue_came(void *arg, unsigned shard)
 {
 	struct worker *w = arg;
+	w->moved_ms = clock_ms(); /* what waited for it goes on from here */
 	redis_check_start(&w->shards[shard].check);
 }
 
