@@ -35,17 +35,42 @@ static bool is_http(const char *text)
 	return strncasecmp(text, "http", 4) == 0 && has_scheme(text);
 }
 
-/* The password of "scheme://user:password@host": from the first colon to the last '@' before the next scheme of a
- * list, so that one with '/' or '@' in it is not half shown. */
+/* What stands alone before an '@' is a user in Postgres' URLs, and as redis-cli reads it the password in Redis'. */
+static bool alone_is_user(const struct marked *m, const char *colon)
+{
+	static const char *const schemes[] = {"postgres", "postgresql"};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		size_t len = strlen(schemes[i]);
+
+		if ((size_t)(colon - m->text) >= len && strncasecmp(colon - len, schemes[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The password of "user:password@host": from the first colon to the last '@'. */
+static void hide_in_authority(struct marked *m, const char *from, const char *stop, bool alone_shown)
+{
+	const char *colon = memchr(from, ':', (size_t)(stop - from));
+	const char *at = memrchr(from, '@', (size_t)(stop - from));
+
+	if (at && colon && colon < at)
+		hide(m, colon + 1, at);
+	else if (at && !alone_shown)
+		hide(m, from, at);
+}
+
+/* Each authority ends where the next scheme of a list begins, so that a password with '/', ',' or '@' in it is not half
+ * shown. */
 static void hide_in_authorities(struct marked *m)
 {
+	if (!strstr(m->text, "://") && !strpbrk(m->text, BLANKS "=")) /* a URL that lacks its scheme */
+		hide_in_authority(m, m->text, m->end, false);
 	for (const char *p = m->text; (p = strstr(p, "://")); p += 3) {
-		const char *next = strstr(p + 3, "://"), *stop = next ? next : m->end;
-		const char *colon = memchr(p + 3, ':', (size_t)(stop - p - 3));
-		const char *at = memrchr(p + 3, '@', (size_t)(stop - p - 3));
+		const char *next = strstr(p + 3, "://");
 
-		if (colon && at)
-			hide(m, colon + 1, at);
+		hide_in_authority(m, p + 3, next ? next : m->end, alone_is_user(m, p));
 	}
 }
 
