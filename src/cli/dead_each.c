@@ -178,8 +178,9 @@ static int put_each(const struct each *e)
 static int say_counts(const struct each *e)
 {
 	if (e->n == 0)
-		return out_done(false, "there are no dead letters%s",
-		                args_has(e->s->args, "bot") ? " of this bot" : "");
+		return out_done(false, "there are no dead letters%s%s",
+		                args_has(e->s->args, "bot") ? " of this bot" : "",
+		                e->s->code == EXIT_DONE ? "" : " on the shards in reach");
 	if (e->count[GONE] > 0)
 		return out_done(false, "%lld of %zu dead letters %s; %lld were gone already", (long long)e->count[DONE],
 		                e->n, e->change->done, (long long)e->count[GONE]);

@@ -106,7 +106,7 @@ bool forget_dead_letters(struct session *s, int64_t telegram_id, int64_t *remove
 		session_fail(
 		    s, EXIT_NO_SERVER,
 		    "erased in PostgreSQL, but the dead letters of shard %u could not be searched for updates of "
-		    "theirs: %s",
+		    "theirs (call it again): %s",
 		    i, why);
 		return false;
 	}
@@ -149,6 +149,8 @@ bool forget_limits(struct session *s, int64_t telegram_id)
 		redisFree(c);
 	if (why)
 		session_fail(s, EXIT_NO_SERVER,
-		             "erased in PostgreSQL, but the caches' Redis could not be searched for their id: %s", why);
+		             "erased in PostgreSQL, but the caches' Redis could not be searched for their id "
+		             "(call it again): %s",
+		             why);
 	return !why;
 }

@@ -229,6 +229,9 @@ def a_dead_shard_leaves_the_others():
         (s["reachable"], s["changed"]) for s in ran.json()] == [(True, True), (False, None)], ran)
     ran = half("dead", "retry", "--all", "--json")
     check("dead_shard_retry_all", ran.code == NO_SERVER and ran.json()["done"] == 1, ran)
+    ran = half("dead", "retry", "--all", "--bot", "ladder")
+    check("dead_shard_may_hold_more", ran.code == NO_SERVER and ran.out.strip() ==
+          "there are no dead letters of this bot on the shards in reach", ran)
     gone = Cli({**pg_less.env, "SHOAL_REDIS_URL": "redis://127.0.0.1:%d/0" % lib.free_port()})
     for args in (["queue", "peek"], ["queue", "pause"], ["dead", "list"], ["dead", "retry", "--all"], ["workers"]):
         expect("no_redis_" + "_".join(args[:2]), gone(*args), NO_SERVER, "cannot reach Redis")
