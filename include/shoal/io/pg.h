@@ -82,6 +82,7 @@ const char *pg_trouble(const struct pg *p);
  * turn of the loop, on the connection with the least under way. All are full: waits. No connection, or 4096 waiting:
  * ERR_UNREACHABLE, in a later turn. A parameter with U+0000: ERR_INVALID, likewise. */
 void pg_exec(struct pg *p, const struct pg_stmt *stmt, const struct pg_params *params, pg_fn *fn, void *arg);
+
 /* ERR_INVALID with *why (in a, without the password) when it is no libpq connection string. */
 enum err pg_check_url(const char *url, struct arena *a, const char **why) __attribute__((warn_unused_result));
 

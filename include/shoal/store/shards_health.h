@@ -18,9 +18,9 @@ struct shards_health {
 /* After the members were set. */
 void shards_health_init(struct shards_health *h);
 unsigned shards_away(const struct shards_health *h);
+bool shards_any_foreign(const struct shards_health *h);
 /* Both are a health_fn. "shard 1: no connection; shard 3: ...", valid until the next call; the first is NULL while any
  * shard serves and none is foreign, the second while all do. */
-bool shards_any_foreign(const struct shards_health *h);
 const char *shards_all_away(void *shards_health);
 const char *shards_any_away(void *shards_health);
 
