@@ -135,6 +135,22 @@ static const char *parse_complaint(struct arena *a, const char *url, const char 
 	return "it is no libpq connection string";
 }
 
+/* Behind a '/' or '@' that should be an escape libpq takes the rest of a password for host, port or database, and
+ * says it in its errors. */
+static bool password_is_cut(const char *url)
+{
+	const char *from = strstr(url, "://");
+	size_t user;
+
+	if (from == NULL || (strncmp(url, "postgres:", 9) != 0 && strncmp(url, "postgresql:", 11) != 0))
+		return false;
+	from += 3;
+	user = strcspn(from, "@/");
+	if (from[user] == '@')
+		from += user + 1;
+	return memchr(from, '@', strcspn(from, "?")) != NULL;
+}
+
 static void environment(const char *name, const char *value)
 {
 	const char *now = getenv(name);
@@ -153,6 +169,11 @@ struct pg_target *pg_target_parse(struct arena *a, const char *url, const char *
 	if (options == NULL) {
 		*why = parse_complaint(a, url ? url : "", message);
 		PQfreemem(message);
+		return NULL;
+	}
+	if (password_is_cut(url ? url : "")) {
+		PQconninfoFree(options);
+		*why = "in user and password, / is written %2F and @ is written %40";
 		return NULL;
 	}
 	for (const PQconninfoOption *o = options; o->keyword != NULL; o++) {
