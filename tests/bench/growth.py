@@ -107,7 +107,7 @@ USES = """
 SET session_replication_role = replica; -- no foreign keys: they are right
 INSERT INTO start_codes (code, persona_id) SELECT 'MORE' || n, (SELECT min(id) FROM personas) FROM generate_series(1, %d) n;
 INSERT INTO start_code_uses (code_id, user_id) SELECT c.id, u.id FROM (SELECT id, row_number() OVER (ORDER BY id) n FROM users) u
-	JOIN (SELECT id, row_number() OVER (ORDER BY id) n, count(*) OVER () FROM start_codes) c ON c.n = u.n * 7919 %% c.count + 1;
+	JOIN (SELECT id, row_number() OVER (ORDER BY id) n FROM start_codes) c ON c.n = u.n * 7919 %% %d + 1;
 """
 
 
@@ -120,7 +120,7 @@ def counted(shoal, rig, runs):
     with open("sql/queries/code_counts.sql", encoding="utf-8") as f:
         query, times = f.read(), []
     with db.cursor() as cur:
-        cur.execute(USES % (COUNTED_CODES - CODES))
+        cur.execute(USES % (COUNTED_CODES - CODES, COUNTED_CODES))
         cur.execute("VACUUM ANALYZE")
         for _ in range(runs):
             began = run.time.monotonic()
