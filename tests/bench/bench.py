@@ -114,7 +114,7 @@ def measure_extras(o, rig, shoal, capacity):
         "hurry": lambda: run.paced(shoal, rig, int(0.8 * capacity), o.seconds or 1),
         "press": lambda: extras.press(shoal, rig, o.rate, o.seconds or 1),
         "at_rest": lambda: extras.at_rest(shoal, rig),
-        "killed": lambda: extras.killed(shoal, rig, 200, 9)}
+        "killed": lambda: extras.killed(shoal, rig, 1000, 9)}
     found = {k: [] for k in wanted}
     for n in range(o.runs):
         for name, fn in wanted.items():

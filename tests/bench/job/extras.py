@@ -86,5 +86,6 @@ def killed(shoal, rig, rate, seconds):
         timer.cancel()
         for w in workers:
             w.stop()
-    return {"late": len(late), "p50": percentile(late, .5) if late else 0, "p99": percentile(late, .99) if late else 0,
-            "max": max(late, default=0)}
+    if not late:
+        return {"late": 0}  # it had nothing in hand in that moment
+    return {"late": len(late), "p50": percentile(late, .5), "p99": percentile(late, .99), "max": max(late)}
