@@ -12,7 +12,8 @@ struct looking {
 	unsigned left; /* shards that have not told all */
 	bool whole;
 	int64_t deadline_ms;
-	enum err err;
+	unsigned heard; /* pieces that came */
+	enum err err;   /* of the last that did not */
 	struct lane_found *v;
 	size_t n;
 };
@@ -48,7 +49,7 @@ static void tell(struct visitor *v)
 {
 	struct looking *l = v->state;
 
-	if (l->err != ERR_OK) {
+	if (l->heard == 0) {
 		visitor_failed(v, l->err, "Redis");
 		return;
 	}
@@ -79,6 +80,7 @@ static void add(struct looking *l, unsigned shard, const struct queue_lanes *pie
 {
 	for (size_t i = 0; i < piece->n && l->n < KEPT_MAX; i++)
 		l->v[l->n++] = lane_found(shard, &piece->v[i], piece->now_ms);
+	l->heard++;
 }
 
 static void on_lanes(void *arg, unsigned shard, enum err err, const redisReply *reply)
@@ -93,11 +95,11 @@ static void on_lanes(void *arg, unsigned shard, enum err err, const redisReply *
 		l->err = err;
 	else
 		add(l, shard, &piece);
-	if (l->err == ERR_OK && piece.cursor && l->n < KEPT_MAX && clock_ms() < l->deadline_ms) {
+	if (err == ERR_OK && piece.cursor && l->n < KEPT_MAX && clock_ms() < l->deadline_ms) {
 		ask(v, shard, piece.cursor);
 		return;
 	}
-	l->whole = l->whole && !piece.cursor;
+	l->whole = l->whole && err == ERR_OK && !piece.cursor;
 	if (--l->left == 0)
 		tell(v);
 }

@@ -736,12 +736,16 @@ def shards():
     said = ask("POST", "/api/queue/pause", {}, server=other)
     check("a pause is told to all", said.status == 200 and [
         r.client().hget("shoal:{%d}:conf" % n, "paused") for n, r in enumerate(redis)] == 3 * [b"*"], said)
+    redis[2].client().hset("shoal:{2}:lanes", "by hand", "w1-ab~0123 5-1")
     redis[1].stop()
     said = wait_for(lambda: (lambda q: q if not q.json["shards"][1]["reachable"] else None)(
         ask("GET", "/api/queue", server=other)))
     check("a shard that is away is said, the others are counted", said.status == 200 and
           [s["reachable"] for s in said.json["shards"]] == [True, False, True] and
           said.json["dead"] == sum(w[0] != "1" for w in want) - 1, said)
+    said = ask("GET", "/api/queue/lanes", server=other)
+    check("so are their lanes, which are not all", said.status == 200 and said.json["all_counted"] is False and
+          [(x["shard"], x["lane"]) for x in said.json["lanes"]] == [(2, "by hand")], said)
     said = ask("POST", "/api/queue/resume", {}, server=other)
     check("who resumes is told which shard did not hear", said.status == 503 and "shard 1" in said.error["message"], said)
     check("what did change is noted", stack.pg.rows("SELECT action FROM admin_audit WHERE action LIKE 'queue.%%' ORDER BY id"
@@ -806,7 +810,7 @@ def away():
           wait_for(lambda: len(ask("GET", "/api/workers").json) == 2))
 
     stack.redis.stop()
-    for path in ("/api/queue", "/api/workers", "/api/performance", "/api/cache", letters):
+    for path in ("/api/queue", "/api/queue/lanes", "/api/workers", "/api/performance", "/api/cache", letters):
         said = ask("GET", path)
         check("no Redis, %s: 503" % path, wait_for(lambda: ask("GET", path).status == 503) and
               ask("GET", path).error["code"] == "unavailable", said)

@@ -25,8 +25,8 @@ function shards(q) {
 function lanes(said) {
 	return table({
 		name: "lanes", rows: said.lanes, key: (l) => `${l.shard} ${l.lane}`,
-		caption: `${said.all_counted ? "" : "over "}${number(said.total)} busy lanes${said.total > said.lanes.length ? `, the ${said.lanes.length} with most waiting` : ""}`,
-		empty: h("p", {}, "No lane is busy: nobody waits."),
+		caption: `${said.all_counted ? "" : "at least "}${number(said.total)} busy lanes${said.total > said.lanes.length ? `, the ${said.lanes.length} with most waiting` : ""}`,
+		empty: h("p", {}, said.all_counted ? "No lane is busy: nobody waits." : "No busy lane was found, but not every shard told all."),
 		columns: [
 			{ title: "Lane", cell: (l) => h("code", {}, l.lane) },
 			{ title: "Waiting", cell: (l) => number(l.waiting), kind: "number", by: (l) => l.waiting },
