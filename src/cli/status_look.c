@@ -158,6 +158,29 @@ static const char *ask_shard(struct status_eye *e, unsigned n, struct arena *a, 
 	return why;
 }
 
+/* [cursor, [keys]]; keeps the cursor. False: it is no answer to SCAN. */
+static bool take_round(struct status_eye *e, const redisReply *r)
+{
+	const redisReply *cursor, *keys;
+
+	if (r->type != REDIS_REPLY_ARRAY || r->elements != 2)
+		return false;
+	cursor = r->element[0];
+	keys = r->element[1];
+	if (cursor->type != REDIS_REPLY_STRING || cursor->len >= sizeof(e->cursor) || keys->type != REDIS_REPLY_ARRAY)
+		return false;
+	for (size_t i = 0; i < keys->elements; i++) {
+		const redisReply *key = keys->element[i];
+		struct span name = {key->str, key->len};
+
+		if (key->type != REDIS_REPLY_STRING || !span_starts(name, BEACON_KEY))
+			return false;
+		see(e, span_of(key->str + strlen(BEACON_KEY)));
+	}
+	snprintf(e->cursor, sizeof(e->cursor), "%s", cursor->str);
+	return true;
+}
+
 /* Workers that no shard knows, being cut off: found by and by, however much else lies in that Redis. */
 static const char *look_round(struct status_eye *e, struct arena *a)
 {
@@ -170,12 +193,13 @@ static const char *look_round(struct status_eye *e, struct arena *a)
 
 		if (!r)
 			return why;
-		if (r->elements == 2 && r->element[0]->len < sizeof(e->cursor)) {
-			snprintf(e->cursor, sizeof(e->cursor), "%s", r->element[0]->str);
-			for (size_t i = 0; i < r->element[1]->elements; i++)
-				see(e, span_of(r->element[1]->element[i]->str + strlen(BEACON_KEY)));
-		}
+		if (!take_round(e, r))
+			why = err_text(ERR_PROTOCOL);
 		freeReplyObject(r);
+		if (why) {
+			close_redis(&e->cache);
+			return why;
+		}
 	} while (strcmp(e->cursor, "0") != 0 && clock_ms() < until);
 	return NULL;
 }

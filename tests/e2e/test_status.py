@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import sys
 import termios
@@ -159,6 +160,31 @@ def strangers():
         redis.delete(key)
 
 
+def liar(scan):
+    """Something that is no Redis but speaks as one until it is asked to SCAN. -> its address"""
+    def serve(peer):
+        with peer, peer.makefile("rwb", buffering=0) as f:
+            while head := f.readline():
+                words = [f.read(int(f.readline()[1:]) + 2)[:-2] for _ in range(int(head[1:]))]
+                f.write(scan if words[0] == b"SCAN" else b":1\r\n")
+
+    def accept():
+        while True:
+            threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+    listener = socket.create_server(("127.0.0.1", free_port()))
+    threading.Thread(target=accept, daemon=True).start()
+    return "redis://127.0.0.1:%d/0" % listener.getsockname()[1]
+
+
+def answers_that_make_no_sense():
+    for scan in (b"+OK\r\n", b"*0\r\n", b"*2\r\n:1\r\n:2\r\n", b"*2\r\n$-1\r\n*0\r\n", b"*2\r\n$1\r\n0\r\n$1\r\n0\r\n",
+                 b"*2\r\n$1\r\n0\r\n*2\r\n:5\r\n$-1\r\n", b"*2\r\n$1\r\n0\r\n*1\r\n$1\r\nx\r\n",
+                 b"*2\r\n$40\r\n" + 40 * b"1" + b"\r\n*0\r\n"):
+        code, all_ = seen(SHOAL_CACHE_REDIS_URL=liar(scan))
+        check("caches that answer %r" % scan, code == 3 and all_["workers"] is None and
+              all_["servers"][1]["error"] == "answer makes no sense", all_["servers"])
+
+
 def beside_a_terminal():
     p = stack.start("watch-lines", ["status", "--watch"])
     check("watch: a line for each look", wait_for(lambda: len(p.output().splitlines()) >= 3))
@@ -227,6 +253,7 @@ def servers_that_are_away():
 prepare()
 at_once()
 strangers()
+answers_that_make_no_sense()
 beside_a_terminal()
 on_a_terminal()
 servers_that_are_away()
