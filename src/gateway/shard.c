@@ -27,6 +27,8 @@ struct append {
 	char id[48];
 };
 
+enum question { WHOSE = 1, ROLE = 2 };
+
 static struct redis_script guard_script = {.name = "lua/guard.lua"};
 
 static void list_init(struct append_list *l)
@@ -71,32 +73,36 @@ static void probe(void *arg)
 
 /* ---- whose it is, and who has a copy */
 
-static void answered(struct shard *s)
+static void answered(struct shard *s, enum question q)
 {
-	if (s->unanswered > 0 && --s->unanswered == 0)
+	bool before = s->unanswered != 0;
+
+	s->unanswered &= ~(unsigned)q;
+	if (before && !s->unanswered)
 		probe(s);
 }
 
 static void on_guard(void *arg, enum err err, const redisReply *r)
 {
 	struct shard *s = arg;
-	bool before = s->alien[0] != '\0';
+	bool before = s->alien[0] != '\0', ours;
 
-	if (err == ERR_OK && r->type == REDIS_REPLY_ARRAY && r->elements == 2 && r->element[0]->str &&
-	    r->element[1]->str) {
-		bool ours = strcmp(r->element[0]->str, QUEUE_FORMAT) == 0 && strcmp(r->element[1]->str, s->number) == 0;
-
-		s->alien[0] = '\0';
-		if (!ours)
-			snprintf(
-			    s->alien, sizeof(s->alien),
-			    "it is format %.8s, shard %.16s of the queue; SHOAL_REDIS_URL makes it format %s, shard %s",
-			    r->element[0]->str, r->element[1]->str, QUEUE_FORMAT, s->number);
-		if (!ours && !before)
-			log_error("this Redis belongs to another list of shards: nothing is appended there",
-			          LOG_INT("shard", s->check.shard), LOG_STR("why", s->alien));
-	}
-	answered(s);
+	if (err == ERR_OK &&
+	    (r->type != REDIS_REPLY_ARRAY || r->elements != 2 || !r->element[0]->str || !r->element[1]->str))
+		err = ERR_PROTOCOL;
+	s->untold = err;
+	if (err != ERR_OK)
+		return; /* asked again in a second, or on the next connection */
+	ours = strcmp(r->element[0]->str, QUEUE_FORMAT) == 0 && strcmp(r->element[1]->str, s->number) == 0;
+	s->alien[0] = '\0';
+	if (!ours)
+		snprintf(s->alien, sizeof(s->alien),
+		         "it is format %.8s, shard %.16s of the queue; SHOAL_REDIS_URL makes it format %s, shard %s",
+		         r->element[0]->str, r->element[1]->str, QUEUE_FORMAT, s->number);
+	if (!ours && !before)
+		log_error("this Redis belongs to another list of shards: nothing is appended there",
+		          LOG_INT("shard", s->check.shard), LOG_STR("why", s->alien));
+	answered(s, WHOSE);
 }
 
 static void set_replicas(struct shard *s, unsigned n)
@@ -129,7 +135,7 @@ static void on_role(void *arg, enum err err, const redisReply *r)
 		}
 		set_replicas(s, r->element[2]->type == REDIS_REPLY_ARRAY ? (unsigned)r->element[2]->elements : 0);
 	}
-	answered(s);
+	answered(s, ROLE);
 }
 
 static void ask(struct shard *s)
@@ -154,7 +160,8 @@ static void on_up(void *arg)
 	struct shard *s = arg;
 
 	redis_check_start(&s->check); /* first: by its answer the server is known that ROLE tells of */
-	s->unanswered = 2;
+	s->unanswered = WHOSE | ROLE;
+	s->untold = ERR_OK;
 	s->replicas = 0;
 	s->unconfirmed = false;
 	ask(s);
@@ -183,6 +190,10 @@ const char *shard_trouble(struct shard *s)
 		return "its replicas are gone";
 	if (s->unconfirmed)
 		return "no replica confirms";
+	if ((s->unanswered & WHOSE) && s->untold) {
+		snprintf(s->trouble, sizeof(s->trouble), "it does not tell whose it is: %s", err_text(s->untold));
+		return s->trouble;
+	}
 	if (s->unanswered)
 		return "not asked yet";
 	if (s->refused == ERR_FULL)

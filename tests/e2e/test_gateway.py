@@ -477,6 +477,25 @@ def several_shards(folder, first):
     first.client().delete(STREAM, "shoal:{0}:conf")
 
 
+def does_not_tell_whose_it_is(folder):
+    """Without rights for scripts nobody knows whether the shard is ours, however often it is asked."""
+    server = lib.start_redis()
+    redis = server.client()
+    redis.execute_command("ACL", "SETUSER", "default", "-@scripting")
+    gw = Gateway(folder, server.url)
+    check("no right to ask whose it is: not ready, and says why", wait_for(
+        lambda: b"does not tell whose it is: access denied" in gw.get("/readyz").body), gw.get("/readyz"))
+    check("it is asked again and again", wait_for(
+        lambda: redis.info("commandstats").get("cmdstat_evalsha", {}).get("rejected_calls", 0) >= 4), redis.info("commandstats"))
+    given = gw.post(message(1))
+    check("and nothing is appended", is_busy(given) and not redis.exists(STREAM), given)
+    redis.execute_command("ACL", "SETUSER", "default", "+@scripting")
+    check("it may ask: ready by itself", gw.ready() and gw.post(message(1)).status == 200 and redis.xlen(STREAM) == 1,
+          gw.get("/readyz"))
+    gw.stop()
+    server.stop()
+
+
 def says_what_it_found(folder, server):
     def log_of(redis_url, *words):
         gw = Gateway(folder, redis_url)
@@ -558,6 +577,7 @@ def main():
     machine.undisturbed(drain_in_time, folder, server)
     machine.undisturbed(goes_slowly, folder, server)
     machine.undisturbed(several_shards, folder, server)
+    does_not_tell_whose_it_is(folder)
     says_what_it_found(folder, server)
     wrong_configuration(folder, server)
     lib.finish()

@@ -24,10 +24,11 @@ struct shard {
 	struct redis_check check;
 	unsigned under_way;
 
-	unsigned unanswered;           /* questions on this connection without which nothing is appended */
-	enum err refused;              /* what became of the last append or probe; ERR_OK: it takes entries */
-	struct timer probe;            /* runs while it does not */
-	struct timer look;             /* the questions again, once a second */
+	unsigned unanswered; /* bits: questions on this connection without which nothing is appended */
+	enum err untold;     /* why it did not tell whose it is, the last time; ERR_OK: it did, or not asked */
+	enum err refused;    /* what became of the last append or probe; ERR_OK: it takes entries */
+	struct timer probe;  /* runs while it does not */
+	struct timer look;   /* the questions again, once a second */
 	char alien[QUEUE_FOREIGN_MAX]; /* whose the keys are, if not ours; "": ours */
 
 	unsigned replicas;      /* in step, as last heard */
