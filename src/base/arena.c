@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shoal/base/err.h"
+#include "shoal/base/log.h"
 
 enum {
 	FIRST_BLOCK = 8192, /* most updates need no second one */
@@ -37,9 +38,16 @@ static struct {
 	unsigned n;
 } spare;
 
-/* write(2) goes through stdio's unbuffered stderr here: no allocation on the way out. */
+/* write(2) goes through stdio's unbuffered stderr here: no allocation on the way out. The log's lines of this turn go
+ * first; where that wants memory, too, it comes here again. */
 static _Noreturn void out_of_memory(size_t size)
 {
+	static bool flushing;
+
+	if (!flushing) {
+		flushing = true;
+		log_flush();
+	}
 	fprintf(stderr, "shoal: out of memory (%zu bytes wanted)\n", size);
 	abort();
 }

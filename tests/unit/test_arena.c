@@ -1,10 +1,15 @@
 /* links: base */
 #include "check.h"
 
+#include <signal.h>
 #include <stdint.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "shoal/base/arena.h"
 #include "shoal/base/err.h"
+#include "shoal/base/log.h"
 
 static void memory_is_zeroed_and_aligned(void)
 {
@@ -95,6 +100,43 @@ static void every_error_has_its_own_text(void)
 	CHECK_STR(err_text(ERR_COUNT), "no such error");
 }
 
+static _Noreturn void run_out(int to)
+{
+	struct arena a;
+
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+	dup2(to, STDERR_FILENO);
+	log_init(LOG_INFO, LOG_JSON, "test", NULL);
+	log_hold(true);
+	log_info("what led to it");
+	arena_init(&a);
+	arena_calloc(&a, SIZE_MAX, 2);
+	_exit(0);
+}
+
+static void without_memory_the_last_lines_are_told(void)
+{
+	char said[4096] = "";
+	int ends[2], status;
+	ssize_t n;
+	size_t len = 0;
+	pid_t child;
+
+	CHECK_INT(pipe(ends), 0);
+	fflush(NULL);
+	child = fork();
+	if (child == 0)
+		run_out(ends[1]);
+	close(ends[1]);
+	while ((n = read(ends[0], said + len, sizeof(said) - 1 - len)) > 0)
+		len += (size_t)n;
+	close(ends[0]);
+	CHECK_INT(waitpid(child, &status, 0), child);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(strstr(said, "what led to it") != NULL);
+	CHECK(strstr(said, "out of memory") > strstr(said, "what led to it"));
+}
+
 int main(void)
 {
 	RUN(memory_is_zeroed_and_aligned);
@@ -102,5 +144,6 @@ int main(void)
 	RUN(texts_are_copied_and_ended);
 	RUN(cleanups_run_last_first_and_once);
 	RUN(every_error_has_its_own_text);
+	RUN(without_memory_the_last_lines_are_told);
 	DONE();
 }
