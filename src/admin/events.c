@@ -133,18 +133,6 @@ static int64_t sum_of(const struct beacons *alive, const char *name)
 	return sum;
 }
 
-static int64_t count_in(const struct beacons *alive, const char *state)
-{
-	int64_t n = 0;
-
-	for (size_t i = 0; i < alive->n; i++) {
-		const char *is = json_str(alive->v[i], "state");
-
-		n += is && strcmp(is, state) == 0;
-	}
-	return n;
-}
-
 static double rate_of(const struct beacons *alive)
 {
 	double sum = 0, one;
@@ -162,9 +150,9 @@ static void put_workers(struct events *e, const struct beacons *alive)
 	json_writer_init(&out, &e->workers);
 	json_begin_obj(&out);
 	json_kv_i64(&out, "alive", (int64_t)alive->n);
-	json_kv_i64(&out, "running", count_in(alive, "running"));
-	json_kv_i64(&out, "draining", count_in(alive, "draining"));
-	json_kv_i64(&out, "cut_off", count_in(alive, "cut off"));
+	json_kv_i64(&out, "running", beacons_in_state(alive, "running"));
+	json_kv_i64(&out, "draining", beacons_in_state(alive, "draining"));
+	json_kv_i64(&out, "cut_off", beacons_in_state(alive, "cut off"));
 	json_kv_i64(&out, "in_flight", sum_of(alive, "in_flight"));
 	json_kv_i64(&out, "in_flight_max", sum_of(alive, "in_flight_max"));
 	json_kv_i64(&out, "done", sum_of(alive, "done"));

@@ -377,15 +377,3 @@ bool status_all_up(const struct status *s)
 			return false;
 	return true;
 }
-
-int64_t status_in_state(const struct status *s, const char *state)
-{
-	int64_t n = 0;
-
-	for (size_t i = 0; i < s->workers.n; i++) {
-		const char *is = json_str(s->workers.v[i], "state");
-
-		n += is && strcmp(is, state) == 0;
-	}
-	return n;
-}

@@ -252,8 +252,9 @@ static void put_workers(struct page *p, const struct status *s)
 	}
 	if (n > WORKERS_SHOWN)
 		line(p, PLAIN, "and %zu more: %lld running, %lld draining, %lld cut off of all", n - WORKERS_SHOWN,
-		     (long long)status_in_state(s, "running"), (long long)status_in_state(s, "draining"),
-		     (long long)status_in_state(s, "cut off"));
+		     (long long)beacons_in_state(&s->workers, "running"),
+		     (long long)beacons_in_state(&s->workers, "draining"),
+		     (long long)beacons_in_state(&s->workers, "cut off"));
 }
 
 static void put_caches(struct page *p, const struct status *s)

@@ -37,3 +37,15 @@ void beacons_sort(struct beacons *b)
 	if (b->n > 1)
 		qsort(b->v, b->n, sizeof(b->v[0]), by_id);
 }
+
+int64_t beacons_in_state(const struct beacons *b, const char *state)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		const char *is = json_str(b->v[i], "state");
+
+		n += is && strcmp(is, state) == 0;
+	}
+	return n;
+}

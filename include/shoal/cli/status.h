@@ -45,7 +45,6 @@ struct status {
 };
 
 bool status_all_up(const struct status *s);
-int64_t status_in_state(const struct status *s, const char *state); /* workers: "running", "draining", "cut off" */
 /* 0: not told, or it cannot be */
 int64_t status_count(const cJSON *worker, const char *name);
 double status_number(const cJSON *worker, const char *name);

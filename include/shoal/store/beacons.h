@@ -14,6 +14,7 @@ struct beacons {
 
 /* What makes no sense is left out, as is one that is there already. The object lives in the arena. */
 void beacons_add(struct beacons *b, struct arena *a, struct span text);
-void beacons_sort(struct beacons *b); /* by id */
+void beacons_sort(struct beacons *b);                                 /* by id */
+int64_t beacons_in_state(const struct beacons *b, const char *state); /* "running", "draining", "cut off" */
 
 #endif
