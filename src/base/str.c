@@ -52,6 +52,13 @@ bool span_i64(struct span s, int64_t *out)
 	return true;
 }
 
+struct span i64_text(char *out, int64_t v)
+{
+	int len = snprintf(out, I64_TEXT_LEN, "%lld", (long long)v);
+
+	return (struct span){out, (size_t)len};
+}
+
 void buf_init(struct buf *b, size_t max)
 {
 	*b = (struct buf){.max = max};

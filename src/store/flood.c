@@ -62,14 +62,7 @@ struct flood *flood_open(struct loop *l, struct redis *r, const struct conf *con
 }
 
 #define KEY_LEN 400
-#define NUMBER_LEN 24
 #define ASKS_MAX 64 /* messages of one question: 130 keys */
-
-static struct span number(char *out, int64_t v)
-{
-	snprintf(out, NUMBER_LEN, "%lld", (long long)v);
-	return span_of(out);
-}
 
 /* ---- outgoing */
 
@@ -199,24 +192,24 @@ static void put_ask(const struct flood *f, const struct flood_message *m, struct
 	static const struct span standings[] = {
 	    [FLOOD_NEW] = SPAN("new"), [FLOOD_BACK] = SPAN("back"), [FLOOD_HAS_PLACE] = SPAN("booked")};
 	struct rate chat = m->group ? f->group : f->chat;
-	char key[KEY_LEN], digits[NUMBER_LEN];
+	char key[KEY_LEN], digits[I64_TEXT_LEN];
 	if (!m->chat_id || m->route)
 		chat.count = 0;
 	snprintf(key, KEY_LEN, "shoal:{cache}:flood:%s:%lld", m->bot, (long long)m->chat_id);
 	keys[0] = key_in(a, key);
 	block_key(key, m->bot, m->chat_id, m->route);
 	keys[1] = key_in(a, key);
-	argv[0] = arena_span(a, number(digits, m->max_wait_ms));
+	argv[0] = arena_span(a, i64_text(digits, m->max_wait_ms));
 	argv[1] = standings[m->standing];
-	argv[2] = arena_span(a, number(digits, chat.count));
-	argv[3] = arena_span(a, number(digits, chat.seconds * 1000));
+	argv[2] = arena_span(a, i64_text(digits, chat.count));
+	argv[3] = arena_span(a, i64_text(digits, chat.seconds * 1000));
 }
 
 static void send_together(struct flood *f, struct ask *list, size_t n)
 {
 	const struct flood_message *m = &list->message;
 	struct span words[2 + 2 * ASKS_MAX + 2 + 4 * ASKS_MAX], *keys = words, *argv = words + 2 + 2 * n;
-	char bucket[KEY_LEN], state[KEY_LEN], numbers[2][NUMBER_LEN];
+	char bucket[KEY_LEN], state[KEY_LEN], numbers[2][I64_TEXT_LEN];
 	struct arena a;
 	size_t i = 0;
 	arena_init(&a);
@@ -224,8 +217,8 @@ static void send_together(struct flood *f, struct ask *list, size_t n)
 	state_key(state, m->bot);
 	keys[0] = span_of(bucket);
 	keys[1] = span_of(state);
-	argv[0] = number(numbers[0], m->route ? ROUTES_COUNT : f->bot.count);
-	argv[1] = number(numbers[1], m->route ? ROUTES_MS : f->bot.seconds * 1000);
+	argv[0] = i64_text(numbers[0], m->route ? ROUTES_COUNT : f->bot.count);
+	argv[1] = i64_text(numbers[1], m->route ? ROUTES_MS : f->bot.seconds * 1000);
 	for (const struct ask *ask = list; ask; ask = ask->next, i++)
 		put_ask(f, &ask->message, &a, keys + 2 + 2 * i, argv + 2 + 4 * i);
 	redis_eval(f->redis, &flood_script, all_answered, list, 2 + 2 * n, 4 + 6 * n, words);
@@ -280,12 +273,15 @@ void flood_close(struct flood *f)
 static void say(struct flood *f, const char *bot, struct span what, int64_t chat_id, const char *route, int64_t ms,
                 const char *doubt, redis_fn *fn, void *arg)
 {
-	char keys[2][KEY_LEN], numbers[2][NUMBER_LEN];
+	char keys[2][KEY_LEN], numbers[2][I64_TEXT_LEN];
 	state_key(keys[0], bot);
 	block_key(keys[1], bot, chat_id, route);
-	const struct span argv[] = {
-	    span_of(keys[0]), span_of(keys[1]), what, number(numbers[0], chat_id), number(numbers[1], ms < 1 ? 1 : ms),
-	    span_of(doubt)};
+	const struct span argv[] = {span_of(keys[0]),
+	                            span_of(keys[1]),
+	                            what,
+	                            i64_text(numbers[0], chat_id),
+	                            i64_text(numbers[1], ms < 1 ? 1 : ms),
+	                            span_of(doubt)};
 	redis_eval(f->redis, &word_script, fn, arg, 2, sizeof(argv) / sizeof(argv[0]), argv);
 }
 
@@ -410,7 +406,7 @@ bool flood_admits(const struct flood *f, bool press)
 void flood_admit(struct flood *f, const char *bot, int64_t user_id, int64_t message_id, const char *press,
                  const char *update_key, bool again, admit_fn *fn, void *arg)
 {
-	char keys[3][KEY_LEN], numbers[3][NUMBER_LEN];
+	char keys[3][KEY_LEN], numbers[3][I64_TEXT_LEN];
 	press_key(keys[0], bot, user_id, message_id, press ? press : "");
 	snprintf(keys[1], KEY_LEN, "shoal:{cache}:rate:%s:%lld", bot, (long long)user_id);
 	snprintf(keys[2], KEY_LEN, "shoal:{cache}:rate:%s:%lld:notice", bot, (long long)user_id);
@@ -421,9 +417,9 @@ void flood_admit(struct flood *f, const char *bot, int64_t user_id, int64_t mess
 	                            span_of(keys[1]),
 	                            span_of(keys[2]),
 	                            span_of(a->key),
-	                            number(numbers[0], press ? CLICK_LOCK_MS : 0),
-	                            number(numbers[1], user_id ? f->user.count : 0),
-	                            number(numbers[2], f->user.seconds * 1000),
+	                            i64_text(numbers[0], press ? CLICK_LOCK_MS : 0),
+	                            i64_text(numbers[1], user_id ? f->user.count : 0),
+	                            i64_text(numbers[2], f->user.seconds * 1000),
 	                            again ? SPAN("1") : SPAN("0")};
 	redis_eval(f->redis, &admit_script, admitted, a, 3, sizeof(argv) / sizeof(argv[0]), argv);
 }
@@ -445,8 +441,8 @@ void flood_release_press(struct flood *f, const char *bot, int64_t user_id, int6
 
 static bool is_number(const char *at, int64_t id)
 {
-	char text[NUMBER_LEN];
-	struct span n = number(text, id);
+	char text[I64_TEXT_LEN];
+	struct span n = i64_text(text, id);
 
 	return strncmp(at, n.ptr, n.len) == 0 && !(at[n.len] >= '0' && at[n.len] <= '9');
 }

@@ -6,7 +6,6 @@
 #include "shoal/base/arena.h"
 
 #define KEY_LEN 128
-#define NUMBER_LEN 24
 
 static struct redis_script ask_script = {.name = "lua/route.lua"};
 static struct redis_script word_script = {.name = "lua/route_word.lua"};
@@ -15,12 +14,6 @@ struct question {
 	flood_route_fn *fn;
 	void *arg;
 };
-
-static struct span number(char *out, int64_t v)
-{
-	snprintf(out, NUMBER_LEN, "%lld", (long long)v);
-	return span_of(out);
-}
 
 /* Both in one slot of a cluster. */
 static void name_keys(char keys[2][KEY_LEN], const char *bot, int64_t chat_id)
@@ -56,28 +49,28 @@ static void answered(void *arg, enum err err, const redisReply *reply)
 void flood_route_ask(struct redis *r, const struct flood_message *m, flood_route_fn *fn, void *arg)
 {
 	struct question *q = mem_alloc(sizeof(*q));
-	char keys[2][KEY_LEN], wait[NUMBER_LEN];
+	char keys[2][KEY_LEN], wait[I64_TEXT_LEN];
 
 	*q = (struct question){fn, arg};
 	name_keys(keys, m->bot, m->chat_id);
 	const struct span argv[] = {span_of(keys[0]), span_of(keys[1]), span_of(m->route),
 	                            m->standing == FLOOD_NEW ? SPAN("new") : SPAN("back"),
-	                            number(wait, m->max_wait_ms)};
+	                            i64_text(wait, m->max_wait_ms)};
 	redis_eval(r, &ask_script, answered, q, 2, sizeof(argv) / sizeof(argv[0]), argv);
 }
 
 void flood_route_tell(struct redis *r, const char *bot, const char *route, int64_t chat_id,
                       const struct flood_told *told)
 {
-	char keys[2][KEY_LEN], numbers[3][NUMBER_LEN];
+	char keys[2][KEY_LEN], numbers[3][I64_TEXT_LEN];
 
 	name_keys(keys, bot, chat_id);
 	const struct span argv[] = {span_of(keys[0]),
 	                            span_of(keys[1]),
 	                            span_of(route),
 	                            span_of(told->bucket ? told->bucket : ""),
-	                            number(numbers[0], told->limit),
-	                            number(numbers[1], told->left),
-	                            number(numbers[2], told->reset_ms)};
+	                            i64_text(numbers[0], told->limit),
+	                            i64_text(numbers[1], told->left),
+	                            i64_text(numbers[2], told->reset_ms)};
 	redis_eval(r, &word_script, NULL, NULL, 2, sizeof(argv) / sizeof(argv[0]), argv);
 }

@@ -36,6 +36,20 @@ static void integers_are_read_whole_or_not(void)
 	}
 }
 
+static void integers_become_text(void)
+{
+	static const struct {
+		int64_t value;
+		const char *text;
+	} cases[] = {{0, "0"}, {-7, "-7"}, {INT64_MAX, "9223372036854775807"}, {INT64_MIN, "-9223372036854775808"}};
+	char out[I64_TEXT_LEN];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CHECK(span_is(i64_text(out, cases[i].value), cases[i].text));
+		CHECK_STR(out, cases[i].text);
+	}
+}
+
 static void spans_compare_bytes(void)
 {
 	CHECK(span_eq(span_of(NULL), SPAN("")));
@@ -152,6 +166,7 @@ static void embedded_files_are_found_by_name(void)
 int main(void)
 {
 	RUN(integers_are_read_whole_or_not);
+	RUN(integers_become_text);
 	RUN(spans_compare_bytes);
 	RUN(a_buf_fails_for_good_at_its_maximum);
 	RUN(utf8_is_told_from_what_looks_like_it);

@@ -20,6 +20,9 @@ bool span_starts(struct span a, const char *prefix);
 
 /* The whole span as a decimal int64, optional leading '-'; false for anything else, overflow included. */
 bool span_i64(struct span s, int64_t *out) __attribute__((warn_unused_result));
+/* The way back, into I64_TEXT_LEN bytes that the span views; NUL-terminated. */
+#define I64_TEXT_LEN 21
+struct span i64_text(char *out, int64_t v);
 
 /* A growing buffer with a maximum set at its birth. It fails stickily: after the first addition that does not
  * fit, `failed` stays true, nothing more is added, and the caller checks once at the end. A cut-off text is
