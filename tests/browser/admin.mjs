@@ -245,6 +245,15 @@ export async function theDashboard(browser, stack, axe) {
 			await ann.sees(ann.page.getByText("2 workers alive"), "what was there last");
 			await ann.page.unroute("**/api/workers");
 			await ann.gone(ann.page.getByText(/^Not current since/), "that it is not current");
+			await ann.page.route("**/api/workers", async (r) => {
+				await new Promise((done) => setTimeout(done, 3500));
+				await r.continue().catch(() => {});
+			});
+			for (let n = 0; n < 2; n++) { // twice: the second pause is that after a slow answer
+				await ann.sees(ann.page.getByText(/^As of \d+ seconds ago/), "how old it is, of a slow server");
+				await ann.gone(ann.page.getByText(/^As of \d+ seconds ago/), "how old it was");
+			}
+			await ann.page.unroute("**/api/workers");
 			await ann.page.reload();
 			await ann.sees(ann.$("live").getByText("Connecting…"), "that the stream is away");
 			await ann.page.unroute("**/api/events");

@@ -1,13 +1,23 @@
 // Sections that stay current: asked again while the page is seen, and nobody is about to do something.
 import { ask } from "./api.js";
-import { h, isBusy } from "./dom.js";
+import { h, isBusy, plural } from "./dom.js";
 import { renew } from "./table.js";
 
+const slowest = 4; // so many times its pace a section waits at most for what takes the server long
+
 /* Asks path() again and again, and shows draw(answer) in the box. The first answer is waited for, and what goes wrong with
- * it is the caller's; later what was there last stays, and says so. Returns { again, end }. */
+ * it is the caller's; later what was there last stays, and says so, as does what has not been asked for again in time.
+ * Returns { again, end }. */
 export async function live(box, seconds, path, draw) {
-	const stale = h("p", { class: "stale", role: "status", hidden: true }), content = h("div");
-	let seen = null, shown = null, since = Date.now(), timer = 0, over = false, turn = 0;
+	const stale = h("p", { class: "stale", role: "status", hidden: true }), content = h("div"), old = h("p", { class: "soft", hidden: true });
+	let seen = null, shown = null, since = Date.now(), timer = 0, clock = 0, over = false, turn = 0;
+
+	function tellAge() {
+		const passed = Date.now() - since;
+
+		old.hidden = !stale.hidden || passed < 2000 * seconds;
+		old.textContent = `As of ${plural(Math.round(passed / 1000), "second")} ago.`;
+	}
 
 	async function look(first) {
 		const mine = ++turn, from = path(), began = performance.now();
@@ -19,9 +29,11 @@ export async function live(box, seconds, path, draw) {
 			const said = answer.status === 304 ? null : await answer.json();
 			if (mine !== turn || over)
 				return;
-			pause = Math.max(pause, 20 * (performance.now() - began)); // what takes the server long is asked for less often
+			// what takes the server long is asked for less often
+			pause = Math.min(Math.max(pause, 20 * (performance.now() - began)), slowest * pause);
 			since = Date.now();
 			stale.hidden = true;
+			tellAge();
 			content.classList.remove("old");
 			if (said !== null) {
 				seen = answer.headers.get("ETag");
@@ -34,6 +46,7 @@ export async function live(box, seconds, path, draw) {
 			stale.hidden = false;
 			stale.textContent = `Not current since ${new Date(since).toLocaleTimeString("en-GB")}: ${error.message}`;
 			content.classList.add("old");
+			tellAge();
 		} finally {
 			if (mine === turn && !over)
 				timer = setTimeout(tick, pause);
@@ -49,7 +62,7 @@ export async function live(box, seconds, path, draw) {
 
 	const back = () => document.hidden || tick();
 
-	box.append(stale, content);
+	box.append(stale, content, old);
 	try {
 		await look(true);
 	} catch (error) {
@@ -57,6 +70,7 @@ export async function live(box, seconds, path, draw) {
 		clearTimeout(timer);
 		throw error;
 	}
+	clock = setInterval(tellAge, 1000);
 	document.addEventListener("visibilitychange", back);
 	return {
 		again: () => {
@@ -66,6 +80,7 @@ export async function live(box, seconds, path, draw) {
 		end: () => {
 			over = true;
 			clearTimeout(timer);
+			clearInterval(clock);
 			document.removeEventListener("visibilitychange", back);
 		},
 	};
