@@ -80,7 +80,8 @@ static const struct pg_known *pool_know(struct pg *p, const struct pg_stmt *stmt
 	k->stmt = stmt;
 	k->prepared_name = known_name(p, stmt);
 	k->index = p->nknown++;
-	k->count = SERIES(metric_counter("shoal_sql_statements_total", "statement", "Statements sent to Postgres."),
+	k->count = SERIES(metric_counter("shoal_sql_statements_total", "statement",
+	                                 "Statements that Postgres was sent; one that goes again counts once."),
 	                  stmt->name);
 	k->seconds = SERIES(
 	    metric_histogram("shoal_sql_seconds", "statement", "Time from sending a statement to its commit.", NULL, 0),
