@@ -154,5 +154,7 @@ int main(int argc, char **argv)
 	run(t, &load, &pace);
 	if (file)
 		keep(file, t->sent, load.count);
+	free(t->sent);
+	t->free(t);
 	return 0;
 }

@@ -21,6 +21,7 @@ struct target {
 	bool (*give)(struct target *t, size_t n);
 	/* Writes what was given and takes answers; until some came, or until then. */
 	void (*turn)(struct target *t, int64_t until_ns);
+	void (*free)(struct target *t);
 	const struct load *load;
 	struct sent *sent; /* of all updates */
 	size_t answered;

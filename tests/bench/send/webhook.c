@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "shoal/base/arena.h"
 #include "shoal/base/err.h"
@@ -100,6 +101,18 @@ static void turn(struct target *t, int64_t until_ns)
 	}
 }
 
+static void webhook_free(struct target *t)
+{
+	struct webhook *w = (struct webhook *)t;
+
+	for (size_t i = 0; i < w->connections; i++)
+		close(w->fds[i].fd);
+	free(w->fds);
+	free(w->posts);
+	free(w->idle);
+	free(w);
+}
+
 static int dial(int port)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -118,7 +131,8 @@ struct target *target_webhook(int port, const char *secret, size_t connections)
 {
 	struct webhook *w = mem_zalloc(sizeof(*w));
 
-	*w = (struct webhook){.target = {.give = give, .turn = turn}, .secret = secret, .connections = connections};
+	*w = (struct webhook){
+	    .target = {.give = give, .turn = turn, .free = webhook_free}, .secret = secret, .connections = connections};
 	w->fds = mem_zalloc(connections * sizeof(*w->fds));
 	w->posts = mem_zalloc(connections * sizeof(*w->posts));
 	w->idle = mem_zalloc(connections * sizeof(*w->idle));

@@ -70,11 +70,21 @@ static void turn(struct target *t, int64_t until_ns)
 		take_answers(x);
 }
 
+static void xadd_free(struct target *t)
+{
+	struct xadd *x = (struct xadd *)t;
+
+	redisFree(x->redis);
+	free(x);
+}
+
 struct target *target_xadd(const char *host, int port, const char *stream)
 {
 	struct xadd *x = mem_zalloc(sizeof(*x));
 
-	*x = (struct xadd){.target = {.give = give, .turn = turn}, .stream = stream, .redis = redisConnect(host, port)};
+	*x = (struct xadd){.target = {.give = give, .turn = turn, .free = xadd_free},
+	                   .stream = stream,
+	                   .redis = redisConnect(host, port)};
 	if (!x->redis || x->redis->err) {
 		fprintf(stderr, "send: redis: %s\n", x->redis ? x->redis->errstr : "no memory");
 		exit(1);
