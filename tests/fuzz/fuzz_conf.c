@@ -36,11 +36,23 @@ static void read_environment(struct food *food, struct arena *a)
 	}
 }
 
+/* Given to an option that hides nothing, too: then it is no secret. */
+static bool open_elsewhere(const char *secret)
+{
+	for (const struct opt *o = conf_options; o->name; o++) {
+		const char *value = o->secret ? NULL : get(o->name);
+		if (value && strstr(value, secret))
+			return true;
+	}
+	return false;
+}
+
 /* A secret that is no part of the line's own words. */
 static bool shows(const char *line, const struct opt *o, const char *secret)
 {
 	return o->secret && strlen(secret) >= 12 && !strstr("what it is (not shown), but must be", secret) &&
-	       !strstr(o->name, secret) && !(o->chars && strstr(o->chars, secret)) && strstr(line, secret);
+	       !strstr(o->name, secret) && !(o->chars && strstr(o->chars, secret)) && strstr(line, secret) &&
+	       !open_elsewhere(secret);
 }
 
 static void check_urls(const struct conf *c, struct arena *a)
