@@ -31,9 +31,9 @@ struct arena_cleanup {
 	void *ptr;
 };
 
-/* First blocks that were released: malloc merges and splits pieces of this size each time they come and go. Of the one
- * loop thread, as metrics are. Under a sanitizer there are none, so that it sees what is used after its release. */
-static struct {
+/* First blocks that were released: malloc merges and splits pieces of this size each time they come and go. Each
+ * thread has its own. Under a sanitizer there are none, so that it sees what is used after its release. */
+static _Thread_local struct {
 	struct arena_block *first;
 	unsigned n;
 } spare;
