@@ -134,9 +134,12 @@ def heads(stack):
     for what, text in (("a header", b"X: " + b"x" * (1 << 20)), ("many headers", b"X: y\r\n" * (1 << 16)),
                        ("a path", None)):
         head = b"GET /" + b"x" * (1 << 20) if text is None else b"POST /telegram/persona HTTP/1.1\r\nHost: x\r\n" + text
-        with connect(stack) as s:
-            threading.Thread(target=lambda: quietly(s.sendall, head), daemon=True).start()
-            got = received(s, lambda t: t.endswith(b"}"))
+        for _ in range(3):  # a reset may overtake the answer while a megabyte is on its way
+            with connect(stack) as s:
+                threading.Thread(target=lambda: quietly(s.sendall, head), daemon=True).start()
+                got = received(s, lambda t: t.endswith(b"}"))
+            if got:
+                break
         check("%s without end is refused" % what, got.startswith(b"HTTP/1.1 431"), got[:300])
 
 
