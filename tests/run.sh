@@ -120,6 +120,7 @@ lane working waiting &
 lane waiting &
 lane waiting &
 lane waiting &
+lane waiting &
 wait
 expected=$((expected + 1))
 check "secrets" 60 sh tests/secrets.sh $logs
