@@ -27,22 +27,11 @@ static int64_t ttl_of(const struct visitor *v, int kind)
 
 /* --- telling */
 
-static void put_asked(struct json_writer *out, int64_t hits, int64_t asked)
-{
-	json_kv_i64(out, "hits", hits);
-	json_kv_i64(out, "misses", asked - hits);
-	json_key(out, "hit_rate_pct");
-	if (asked)
-		json_put_num(out, (double)(hits * 1000 / asked) / 10);
-	else
-		json_put_null(out);
-}
-
 static void begin_layer(struct json_writer *out, const struct cache_report *r, enum cache_layer layer)
 {
 	json_key(out, cache_layer_name(layer));
 	json_begin_obj(out);
-	put_asked(out, r->layer[layer].hits, r->layer[layer].asked);
+	cache_report_put_asked(out, r->layer[layer].hits, r->layer[layer].asked);
 	json_kv_i64(out, "bypassed", r->layer[layer].bypassed);
 	json_kv_i64(out, "errors", r->layer[layer].errors);
 }
@@ -87,7 +76,7 @@ static void put_cache(struct visitor *v, int kind)
 	json_kv_i64(out, "entries", cache_tally_believed(&l->walked.tally[kind]));
 	json_kv_i64(out, "bytes", l->walked.tally[kind].bytes);
 	json_kv_bool(out, "all_counted", l->walked.whole);
-	put_asked(out, hits, hits + r->layer[CACHE_POSTGRES].asked);
+	cache_report_put_asked(out, hits, hits + r->layer[CACHE_POSTGRES].asked);
 	json_kv_i64(out, "ttl_seconds", ttl_of(v, kind));
 	visitor_kv_time(v, "last_loaded", l->loaded[kind].at_ms ? l->loaded[kind].at_ms : -1);
 	json_kv_str(out, "loaded", l->loaded[kind].how);

@@ -5,11 +5,11 @@
 
 #include "shoal/admin/history.h"
 #include "shoal/admin/performance.h"
-#include "shoal/admin/queue.h"
 #include "shoal/admin/routes.h"
 #include "shoal/admin/shards.h"
 #include "shoal/admin/workers.h"
 #include "shoal/base/clock.h"
+#include "shoal/store/queue_stats.h"
 
 enum { WATCHERS_MAX = 64, TICK_MS = 1000, TEXT_MAX = 1 << 20 };
 enum { IDLE_MS = HISTORY_STEP_MS };
@@ -117,7 +117,7 @@ static void on_numbers(void *arg, const struct shard_numbers *v)
 		history_of_queue(&e->sample, &total);
 		json_writer_init(&out, &e->queue);
 		json_begin_obj(&out);
-		queue_put_numbers(&out, &total);
+		queue_stats_put(&out, &total);
 		json_end_obj(&out);
 	}
 	one_answered(e);

@@ -1,35 +1,10 @@
 /* /api/queue, and its pauses. */
-#include "shoal/admin/queue.h"
-
 #include "shoal/admin/note.h"
 #include "shoal/admin/routes.h"
 #include "shoal/admin/shards.h"
 #include "shoal/store/queue_admin.h"
+#include "shoal/store/queue_stats.h"
 #include "shoal/store/rules.h"
-
-/* "*" is what people call all. */
-static const char *paused_text(const char *paused)
-{
-	return !*paused ? NULL : *paused == '*' ? "all" : paused;
-}
-
-void queue_put_numbers(struct json_writer *out, const struct queue_stats *q)
-{
-	json_kv_i64(out, "length", q->length);
-	json_kv_i64(out, "pending", q->pending);
-	json_kv_i64(out, "lanes", q->lanes);
-	json_kv_i64(out, "waiting", q->waiting);
-	json_kv_i64(out, "due", q->due);
-	json_kv_i64(out, "retrying", q->retrying);
-	json_kv_i64(out, "dead", q->dead);
-	json_kv_i64(out, "workers", q->workers);
-	json_key(out, "oldest_seconds");
-	if (q->oldest_ms < 0)
-		json_put_null(out);
-	else
-		json_put_num(out, (double)q->oldest_ms / 1e3);
-	json_kv_str(out, "paused", paused_text(q->paused));
-}
 
 /* --- look */
 
@@ -39,7 +14,7 @@ static void put_shard(struct json_writer *out, unsigned shard, const struct shar
 	json_kv_i64(out, "shard", shard);
 	json_kv_bool(out, "reachable", n->err == ERR_OK);
 	if (n->err == ERR_OK)
-		queue_put_numbers(out, &n->stats);
+		queue_stats_put(out, &n->stats);
 	json_end_obj(out);
 }
 
@@ -53,7 +28,7 @@ static void on_numbers(void *arg, const struct shard_numbers *n)
 		return;
 	}
 	json_begin_obj(&v->json);
-	queue_put_numbers(&v->json, &total);
+	queue_stats_put(&v->json, &total);
 	json_key(&v->json, "shards");
 	json_begin_arr(&v->json);
 	for (unsigned i = 0; i < v->api->nshards; i++)
@@ -113,7 +88,7 @@ static void tell_pause(struct visitor *v, bool noted)
 	}
 	json_begin_obj(&v->json);
 	json_kv_bool(&v->json, "changed", p->changed);
-	json_kv_str(&v->json, "paused", paused_text(p->now.paused));
+	json_kv_str(&v->json, "paused", queue_paused_text(p->now.paused));
 	if (p->changed) {
 		note_end(v, noted);
 		return;

@@ -40,10 +40,7 @@ static void put_numbers(struct out *o, const struct queue_stats *q)
 		out_null(o);
 	else
 		out_num(o, (double)q->oldest_ms / 1e3);
-	if (!*q->paused)
-		out_null(o);
-	else
-		out_text(o, *q->paused == '*' ? "all" : q->paused);
+	out_text(o, queue_paused_text(q->paused));
 }
 
 static void put_shard(struct session *s, struct out *o, unsigned shard, enum err err, const struct queue_stats *q)

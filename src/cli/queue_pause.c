@@ -2,16 +2,11 @@
 #include "shoal/cli/queue.h"
 #include "shoal/cli/shard_set.h"
 #include "shoal/store/queue_admin.h"
+#include "shoal/store/queue_stats.h"
 #include "shoal/store/rules.h"
 
 static const struct out_col columns[] = {
     {"shard", OUT_INT}, {"reachable", OUT_BOOL}, {"changed", OUT_BOOL}, {"paused", OUT_TEXT}, {0}};
-
-/* "all" as `queue status` has it */
-static const char *paused_text(const char *paused)
-{
-	return !*paused ? NULL : *paused == '*' ? "all" : paused;
-}
 
 static enum err tell(struct shard_set *set, struct shard *shard, bool pause, const char *bot, struct queue_pause *out)
 {
@@ -49,7 +44,7 @@ static int put_shards(const struct told *told, unsigned n)
 		out_bool(&o, told[i].err != ERR_UNREACHABLE && told[i].err != ERR_UNKNOWN);
 		if (told[i].err == ERR_OK) {
 			out_bool(&o, told[i].now.changed);
-			out_text(&o, paused_text(told[i].now.paused));
+			out_text(&o, queue_paused_text(told[i].now.paused));
 		} else {
 			out_null(&o);
 			out_null(&o);
@@ -61,7 +56,7 @@ static int put_shards(const struct told *told, unsigned n)
 /* For people: the fleet as one. */
 static int say(bool pause, const char *bot, bool changed, const char *paused)
 {
-	const char *now = paused_text(paused);
+	const char *now = queue_paused_text(paused);
 
 	return out_done(false, "%s %s%s; paused now: %s", bot ? bot : "every bot",
 	                changed ? pause ? "is paused" : "goes on" : "already ",

@@ -64,24 +64,6 @@ static void put_updates(struct json_writer *w, const struct status *s)
 	json_end_obj(w);
 }
 
-static void put_numbers(struct json_writer *w, const struct queue_stats *q)
-{
-	json_kv_i64(w, "length", q->length);
-	json_kv_i64(w, "pending", q->pending);
-	json_kv_i64(w, "lanes", q->lanes);
-	json_kv_i64(w, "waiting", q->waiting);
-	json_kv_i64(w, "due", q->due);
-	json_kv_i64(w, "retrying", q->retrying);
-	json_kv_i64(w, "dead", q->dead);
-	json_kv_i64(w, "workers", q->workers);
-	json_key(w, "oldest_seconds");
-	if (q->oldest_ms < 0)
-		json_put_null(w);
-	else
-		json_put_num(w, (double)q->oldest_ms / 1e3);
-	json_kv_str(w, "paused", !*q->paused ? NULL : *q->paused == '*' ? "all" : q->paused);
-}
-
 /* null where no shard answers. */
 static void put_queue(struct json_writer *w, const struct status *s)
 {
@@ -95,7 +77,7 @@ static void put_queue(struct json_writer *w, const struct status *s)
 		return;
 	}
 	json_begin_obj(w);
-	put_numbers(w, &s->total);
+	queue_stats_put(w, &s->total);
 	json_key(w, "shards");
 	json_begin_arr(w);
 	for (unsigned i = 0; i < s->nshards; i++) {
@@ -103,7 +85,7 @@ static void put_queue(struct json_writer *w, const struct status *s)
 		json_kv_i64(w, "shard", i);
 		json_kv_bool(w, "reachable", !s->servers[i].why);
 		if (!s->servers[i].why)
-			put_numbers(w, &s->shards[i]);
+			queue_stats_put(w, &s->shards[i]);
 		json_end_obj(w);
 	}
 	json_end_arr(w);
@@ -132,17 +114,9 @@ static void put_workers(struct json_writer *w, const struct status *s)
 
 static void put_layer(struct json_writer *w, const struct cache_report *r, enum cache_layer layer)
 {
-	int64_t asked = r->layer[layer].asked, hits = r->layer[layer].hits;
-
 	json_key(w, cache_layer_name(layer));
 	json_begin_obj(w);
-	json_kv_i64(w, "hits", hits);
-	json_kv_i64(w, "misses", asked - hits);
-	json_key(w, "hit_rate_pct");
-	if (asked)
-		json_put_num(w, (double)(hits * 1000 / asked) / 10);
-	else
-		json_put_null(w);
+	cache_report_put_asked(w, r->layer[layer].hits, r->layer[layer].asked);
 	json_kv_i64(w, "errors", r->layer[layer].errors);
 	json_end_obj(w);
 }

@@ -58,3 +58,14 @@ void cache_report_add(struct cache_report reports[CACHE_KINDS], const cJSON *cac
 			add(&reports[kind], told);
 	}
 }
+
+void cache_report_put_asked(struct json_writer *out, int64_t hits, int64_t asked)
+{
+	json_kv_i64(out, "hits", hits);
+	json_kv_i64(out, "misses", asked - hits);
+	json_key(out, "hit_rate_pct");
+	if (asked)
+		json_put_num(out, (double)(hits * 1000 / asked) / 10);
+	else
+		json_put_null(out);
+}

@@ -56,6 +56,29 @@ void queue_stats_add(struct queue_stats *total, const struct queue_stats *q)
 		snprintf(total->paused, sizeof(total->paused), "%s", q->paused);
 }
 
+const char *queue_paused_text(const char *paused)
+{
+	return !*paused ? NULL : *paused == '*' ? "all" : paused;
+}
+
+void queue_stats_put(struct json_writer *out, const struct queue_stats *q)
+{
+	json_kv_i64(out, "length", q->length);
+	json_kv_i64(out, "pending", q->pending);
+	json_kv_i64(out, "lanes", q->lanes);
+	json_kv_i64(out, "waiting", q->waiting);
+	json_kv_i64(out, "due", q->due);
+	json_kv_i64(out, "retrying", q->retrying);
+	json_kv_i64(out, "dead", q->dead);
+	json_kv_i64(out, "workers", q->workers);
+	json_key(out, "oldest_seconds");
+	if (q->oldest_ms < 0)
+		json_put_null(out);
+	else
+		json_put_num(out, (double)q->oldest_ms / 1e3);
+	json_kv_str(out, "paused", queue_paused_text(q->paused));
+}
+
 struct ask {
 	queue_stats_fn *fn;
 	void *arg;

@@ -24,5 +24,7 @@ struct cache_report {
 void cache_report_init(struct cache_report reports[CACHE_KINDS]);
 /* caches: as one worker told it; NULL, or what makes no sense, adds nothing. */
 void cache_report_add(struct cache_report reports[CACHE_KINDS], const cJSON *caches);
+/* hits, misses and hit_rate_pct (one decimal; null: nothing was asked), into the object that is open. */
+void cache_report_put_asked(struct json_writer *out, int64_t hits, int64_t asked);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "shoal/base/err.h"
+#include "shoal/base/json.h"
 #include "shoal/io/redis.h"
 
 struct queue_stats {
@@ -27,6 +28,10 @@ struct queue_stats {
 /* One shard more, to the numbers of all. Every worker registers with every shard, so that the shards' workers are the
  * same ones; what is paused is what the first shard says that says something. */
 void queue_stats_add(struct queue_stats *total, const struct queue_stats *q);
+/* What people call it: "all" for "*", the bots, NULL where nothing is paused. */
+const char *queue_paused_text(const char *paused);
+/* Into the object that is open, as the API and `shoal status --json` tell them. */
+void queue_stats_put(struct json_writer *out, const struct queue_stats *q);
 
 /* Asynchronously; fn's stats are valid during the call. */
 typedef void queue_stats_fn(void *arg, enum err err, const struct queue_stats *stats);
