@@ -1,7 +1,7 @@
 """A Redis Cluster, and a master with replicas under Sentinels, of a test's own."""
 import os
 
-from lib import Process, Redis, free_port, temp_dir, wait_for
+from lib import REDIS_SERVER, Process, Redis, free_port, temp_dir, wait_for
 
 NODE_TIMEOUT_MS = 1500  # a master that is silent for so long is replaced
 SLOTS = 16384
@@ -110,7 +110,7 @@ class Sentinels:
                     "sentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s 10000\n"
                     "sentinel parallel-syncs %s 1\n" % (port, folder, self.name, master, self.name, down_after_ms,
                                                        self.name, self.name))
-        return Process(["redis-server", path, "--sentinel"], os.path.join(folder, "sentinel.log"))
+        return Process([REDIS_SERVER, path, "--sentinel"], os.path.join(folder, "sentinel.log"))
 
     def url(self, db=0):
         return "redis+sentinel://127.0.0.1:%d/%s/%d?" % (self.ports[0], self.name, db) + "&".join(

@@ -15,6 +15,8 @@ import threading
 import time
 import urllib.parse
 
+# the program that the tests' servers are of: Redis, or Valkey where there is no Redis, unless the environment names one
+REDIS_SERVER = os.environ.get("REDIS_SERVER") or shutil.which("redis-server") or "valkey-server"
 PATIENCE = 60  # s, for what has to come: a busy machine may stand still for seconds, and is no fault
 
 _children = []
@@ -212,7 +214,7 @@ class Process:
 
 
 class Redis(Process):
-    """redis-server on a port of its own; .url, .client() (python3-redis). Data stays in its folder between starts."""
+    """A Redis server on a port of its own; .url, .client() (python3-redis). Data stays in its folder between starts."""
 
     def __init__(self, folder, port, **conf):
         self.folder, self.port, self.conf = folder, port, conf
@@ -220,12 +222,12 @@ class Redis(Process):
         settings = {"bind": "127.0.0.1", "port": port, "dir": folder, "save": "", "appendonly": "yes",
                     "appendfsync": "always", "maxmemory-policy": "noeviction", "daemonize": "no"}
         settings.update({k.replace("_", "-"): v for k, v in conf.items()})
-        argv = ["redis-server"]
+        argv = [REDIS_SERVER]
         for name, value in settings.items():
             argv += ["--" + name, str(value)]
         super().__init__(argv, os.path.join(folder, "redis.log"))
         if not wait_for(self._answers):
-            raise RuntimeError("redis-server did not start:\n" + self.output()[-2000:])
+            raise RuntimeError(REDIS_SERVER + " did not start:\n" + self.output()[-2000:])
 
     def client(self, **options):
         import redis

@@ -9,6 +9,8 @@ import traceback
 
 import redis
 
+import lib
+
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 r = None
@@ -109,7 +111,7 @@ def main(tests, *scripts):
     global r
     where = tempfile.mkdtemp(prefix="shoal-script-")
     sock = os.path.join(where, "s")
-    server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", sock, "--save", "", "--appendonly", "no",
+    server = subprocess.Popen([lib.REDIS_SERVER, "--port", "0", "--unixsocket", sock, "--save", "", "--appendonly", "no",
                                "--dir", where], stdout=subprocess.DEVNULL)
     try:
         r = redis.Redis(unix_socket_path=sock, decode_responses=True)

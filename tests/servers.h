@@ -79,7 +79,15 @@ static inline void server_kill(pid_t *pid)
 	*pid = 0;
 }
 
-/* --- redis-server */
+/* --- redis-server, or the program that REDIS_SERVER names, or valkey-server where there is no other */
+
+static inline const char *redis_server_program(void)
+{
+	const char *asked = getenv("REDIS_SERVER");
+	bool valkey = access("/usr/bin/redis-server", X_OK) != 0 && access("/usr/bin/valkey-server", X_OK) == 0;
+
+	return asked && *asked ? asked : valkey ? "valkey-server" : "redis-server";
+}
 
 struct redis_server {
 	pid_t pid;
@@ -106,9 +114,19 @@ static inline bool redis_server_answers(const struct redis_server *s)
 static inline void redis_server_run(struct redis_server *s)
 {
 	char port[16];
-	const char *argv[40] = {
-	    "redis-server", "--port", port, "--bind",       "127.0.0.1", "--unixsocket", s->sock, "--dir",
-	    s->dir,         "--save", "",   "--appendonly", "no"};
+	const char *argv[40] = {redis_server_program(),
+	                        "--port",
+	                        port,
+	                        "--bind",
+	                        "127.0.0.1",
+	                        "--unixsocket",
+	                        s->sock,
+	                        "--dir",
+	                        s->dir,
+	                        "--save",
+	                        "",
+	                        "--appendonly",
+	                        "no"};
 	size_t n = 13;
 	for (size_t i = 0; i < 16 && s->extra[i]; i++)
 		argv[n++] = s->extra[i];

@@ -230,6 +230,8 @@ const char *program_find(const char *name, struct arena *a)
 	    arena_printf(a, "%s:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", env ? env : "");
 	const char *p = dirs;
 
+	if (name[0] == '/')
+		return access(name, X_OK) == 0 ? name : NULL;
 	while (*p) {
 		size_t len = strcspn(p, ":");
 		if (len > 0 && p[0] == '/') {

@@ -5,7 +5,12 @@
 set -eu
 
 BUILD="gcc make pkg-config libc6-dev libhiredis-dev libpq-dev libcurl4-openssl-dev libcjson-dev libevent-dev libssl-dev"
-RUN="redis-server postgresql ca-certificates"
+# REDIS_SERVER: the program that is to be run as Redis; a path is one's own, and no package
+case ${REDIS_SERVER:-redis-server} in
+/*) redis= ;;
+*) redis=${REDIS_SERVER:-redis-server} ;;
+esac
+RUN="$redis postgresql ca-certificates"
 TEST="clang clang-format libclang-rt-dev git procps python3 python3-redis python3-psycopg2 python3-cryptography python3-yaml python3-python-telegram-bot chromium nodejs npm spin pgbouncer prometheus strace valgrind"
 BENCH="python3 python3-redis python3-psycopg2 nodejs npm golang-go golang-github-gomodule-redigo-dev golang-github-jackc-pgx-v4-dev python3-asyncpg python3-aiohttp"
 
@@ -15,7 +20,8 @@ fail() { say "$*"; exit 1; }
 # What stands in for a package: another one that provides the same program.
 there() {
 	case $1 in
-	redis-server) command -v redis-server >/dev/null || command -v valkey-server >/dev/null ;;
+	redis-server) command -v redis-server >/dev/null || { [ -z "${REDIS_SERVER-}" ] && command -v valkey-server >/dev/null; } ;;
+	valkey-server) command -v valkey-server >/dev/null ;;
 	postgresql) ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null ;;
 	*) return 1 ;;
 	esac
@@ -106,7 +112,7 @@ esac
 # As they were before: a machine that starts one of these at boot now would do so because of us. (Of prometheus only
 # promtool is wanted.)
 services=
-for s in redis-server pgbouncer prometheus; do
+for s in redis-server valkey-server pgbouncer prometheus; do
 	case " $install " in *" $s "*) services="$services $s" ;; esac
 done
 apt install --no-install-recommends $install

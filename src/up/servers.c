@@ -109,17 +109,29 @@ static bool find_postgres_user(struct servers *s, const struct home *h, const ch
 	return true;
 }
 
-bool servers_find(struct servers *s, const struct home *h, const char **why)
+static bool find_redis(struct servers *s, const struct home *h, const char **why)
 {
-	*s = (struct servers){0};
+	const char *asked = getenv("REDIS_SERVER");
+
+	if (asked && *asked) {
+		s->redis = program_find(asked, h->a);
+		if (!s->redis)
+			*why = arena_printf(
+			    h->a, "REDIS_SERVER is %s, but must be a program in PATH or an absolute path", asked);
+		return s->redis;
+	}
 	s->redis = program_find("redis-server", h->a);
 	if (!s->redis)
 		s->redis = program_find("valkey-server", h->a);
-	if (!s->redis) {
-		*why = "redis-server is not installed: `make deps` installs it";
-		return false;
-	}
-	return find_postgres(s, h, why) && find_postgres_user(s, h, why);
+	if (!s->redis)
+		*why = "neither redis-server nor valkey-server is installed: `make deps` installs one";
+	return s->redis;
+}
+
+bool servers_find(struct servers *s, const struct home *h, const char **why)
+{
+	*s = (struct servers){0};
+	return find_redis(s, h, why) && find_postgres(s, h, why) && find_postgres_user(s, h, why);
 }
 
 /* --- Redis */

@@ -14,6 +14,8 @@ import time
 import redis
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(REPO, "tests"))
+import lib  # noqa: E402
 SCRIPT = open(os.path.join(REPO, "lua/turn.lua"), encoding="latin-1").read()
 KEY_WORDS = "updates lanes waiting due tries workers dead seen seen_old conf wake".split()
 K = {w: "shoal:{0}:" + w for w in KEY_WORDS}
@@ -1245,7 +1247,7 @@ def main():
     only = sys.argv[2:]
     where = tempfile.mkdtemp(prefix="shoal-turn-")
     sock = os.path.join(where, "s")
-    server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", sock, "--save", "", "--appendonly", "no",
+    server = subprocess.Popen([lib.REDIS_SERVER, "--port", "0", "--unixsocket", sock, "--save", "", "--appendonly", "no",
                                "--dir", where], stdout=subprocess.DEVNULL)
     failed = 0
     try:

@@ -5,6 +5,7 @@ set -u
 bin=$(realpath "${1:-build/shoal}") && [ -x "$bin" ] || { echo "not ok up: no binary ${1:-build/shoal}"; exit 1; }
 work=$(mktemp -d "${TMPDIR:-/tmp}/shoal-test-up.XXXXXX") failed=0 up= label= as=
 unset SHOAL_TELEGRAM_MODE
+cli=$(command -v redis-cli || command -v valkey-cli) || cli=redis-cli
 
 ok() { echo "ok up_$label$1"; }
 not_ok() {
@@ -45,7 +46,7 @@ none_alive() { # one that ended and is only not yet collected does not count
 count_workers() { [ "$(grep -c ' worker-' .shoal/children)" = "$1" ]; }
 secret() { cat ".shoal/secrets/$1"; }
 sql() { psql "$(secret postgres_url)" -XAtqc "$1"; }
-redis() { redis-cli --no-auth-warning -u "$(secret redis_url)" "$@"; }
+redis() { $cli --no-auth-warning -u "$(secret redis_url)" "$@"; }
 has() { grep -q -- "$1" "$work/out"; }
 
 start() { # starts the supervisor, waits for the block at the end or for its death
@@ -102,14 +103,14 @@ assert json.load(u.urlopen(u.Request(sys.argv[1] + "api/analytics/start-codes", 
 	fi
 
 	# The children's settings, seen from another shell.
-	check env_leads_to_redis sh -c '. ./.shoal/env && [ "$(redis-cli --no-auth-warning -u "$(cat "$SHOAL_REDIS_URL_FILE")" ping)" = PONG ]'
+	check env_leads_to_redis sh -c '. ./.shoal/env && [ "$('"$cli"' --no-auth-warning -u "$(cat "$SHOAL_REDIS_URL_FILE")" ping)" = PONG ]'
 	check env_leads_to_postgres sh -c '. ./.shoal/env && [ "$(psql "$(cat "$SHOAL_POSTGRES_URL_FILE")" -XAtqc "select count(*) > 0 from personas")" = t ]'
 	[ "$(redis config get appendonly | tail -1) $(redis config get maxmemory-policy | tail -1)" = "yes noeviction" ] &&
 		ok redis_keeps_everything || not_ok redis_keeps_everything
 
 	# Not open to other users of the machine.
 	r=$(secret redis_url | sed 's,.*@127.0.0.1:\([0-9]*\).*,\1,') p=$(secret postgres_url | sed 's,.*@127.0.0.1:\([0-9]*\).*,\1,')
-	redis-cli -p "$r" ping 2>&1 | grep -q NOAUTH && ok redis_wants_a_password || not_ok redis_wants_a_password
+	$cli -p "$r" ping 2>&1 | grep -q NOAUTH && ok redis_wants_a_password || not_ok redis_wants_a_password
 	if psql "host=127.0.0.1 port=$p user=shoal dbname=shoal" -w -c 'select 1' >/dev/null 2>&1 ||
 		psql "host=$(realpath .shoal/run) port=$p user=shoal dbname=shoal" -w -c 'select 1' >/dev/null 2>&1; then
 		not_ok postgres_wants_a_password

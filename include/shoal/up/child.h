@@ -36,7 +36,7 @@ uint64_t child_start_time(pid_t pid);
 /* A process named `comm...` that works in this folder, 0 when there is none. */
 pid_t child_working_in(const char *dir, const char *comm);
 
-/* Full path of a program in PATH or the usual folders, NULL when there is none. */
+/* Full path of a program in PATH or the usual folders (an absolute one: itself), NULL when there is none. */
 const char *program_find(const char *name, struct arena *a);
 
 #endif

@@ -9,7 +9,7 @@
 #include "shoal/up/home.h"
 
 struct servers {
-	const char *redis;  /* path of redis-server or valkey-server */
+	const char *redis;  /* path of the program in REDIS_SERVER, else of redis-server, else of valkey-server */
 	const char *pg_bin; /* folder of postgres and initdb */
 	int pg_major;
 	uid_t pg_uid; /* as whom PostgreSQL runs; 0: as we are (an ordinary user) */
