@@ -404,20 +404,16 @@ static enum err read_text(struct reading *r, const struct opt *o, const char **t
 	const char *path = r->get(file_name);
 
 	*text = r->get(o->name);
-	if (*text && !**text)
-		*text = NULL;
 	if (path && *path) {
-		if (*text) {
+		if (*text && **text) {
 			r->why = arena_printf(r->arena, "%s and %s are both set, but only one of them is allowed",
 			                      o->name, file_name);
 			return ERR_INVALID;
 		}
 		if (read_file(r, o, file_name, path, text) != ERR_OK)
 			return ERR_INVALID;
-		if (!**text)
-			*text = NULL;
 	}
-	if (!*text)
+	if (!*text || !**text)
 		*text = o->def;
 	return ERR_OK;
 }
