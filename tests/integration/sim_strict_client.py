@@ -23,7 +23,8 @@ import warnings
 warnings.filterwarnings("ignore")
 import telegram  # noqa: E402
 import telegram.error  # noqa: E402
-from telegram.utils.request import Request  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from telegram_client import Forbidden, WrongToken, client  # noqa: E402
 
 BINARY = sys.argv[1] if len(sys.argv) > 1 else "build/shoal"
 TOKEN, OTHER = "1234567:AAE-strict_client", "7654321:AAE-second"
@@ -75,7 +76,7 @@ class Sim:
         equal(self.call("deleteWebhook", drop_pending_updates=True)[0], 200)
 
     def bot(self, token=TOKEN, timeout=20):
-        return telegram.Bot(token, base_url=self.url + "/bot", request=Request(read_timeout=timeout))
+        return client(token, self.url + "/bot", timeout)
 
     def say(self, user_id, text="/start", **more):
         return self.sim("message", bot="persona", user_id=user_id, text=text, **more)
@@ -120,7 +121,7 @@ def who_am_i(sim):
 
 @test
 def wrong_tokens_and_methods(sim):
-    refused(telegram.error.Unauthorized, "unauthorized", sim.bot("1234567:wrong").get_me)
+    refused(WrongToken, "unauthorized", sim.bot("1234567:wrong").get_me)
     equal(sim.raw("GET", "/botnonsense/getMe")[0], 404)
     status, answer = sim.raw("GET", f"/bot{TOKEN}/getYou")
     equal((status, answer["ok"], answer["error_code"]), (404, False, 404))
@@ -351,12 +352,12 @@ def presses(sim):
     equal((q.data, q.from_user.id, q.message.message_id, q.message.text), ("y", user, m.message_id, "sure?"))
     equal(q.message.reply_markup, keyboard)
     assert q.chat_instance
-    refused(bad, "MESSAGE_TOO_LONG", q.answer, "x" * 201)
+    refused(bad, "MESSAGE_TOO_LONG", bot.answer_callback_query, q.id, "x" * 201)
     before = sim.get(f"chat?bot=persona&chat_id={user}")["seq"]
-    assert q.answer("x" * 200) is True
+    assert bot.answer_callback_query(q.id, "x" * 200) is True
     notes = sim.get(f"chat?bot=persona&chat_id={user}&after={before}")["notes"]
     equal([(n["kind"], n["text"], n["message_id"]) for n in notes], [("toast", "x" * 200, m.message_id)])
-    refused(bad, "query is too old and response timeout expired or query id is invalid", q.answer)
+    refused(bad, "query is too old and response timeout expired or query id is invalid", bot.answer_callback_query, q.id)
     refused(bad, "query is too old", bot.answer_callback_query, "12")
     refused(bad, "query is too old", sim.bot(OTHER).answer_callback_query, q.id)
     status, _ = sim.raw("POST", "/sim/press", json.dumps({"bot": "persona", "user_id": user,
@@ -386,13 +387,13 @@ def chats_that_may_not_be_written_to(sim):
     refused(telegram.error.BadRequest, "chat not found", bot.send_message, "@nobody", "x")
     equal(sim.call("sendMessage", text="x")[1]["description"], "Bad Request: chat_id is empty")
     sim.sim("users", id=user, first_name="Quiet")
-    refused(telegram.error.Unauthorized, "bot can't initiate conversation with a user", bot.send_message, user, "x")
+    refused(Forbidden, "bot can't initiate conversation with a user", bot.send_message, user, "x")
     sim.forget_updates()
     offset = sim.say(user)["update_id"] + 1
     bot.send_message(user, "x")
     sim.sim("block", bot="persona", user_id=user)
-    refused(telegram.error.Unauthorized, "bot was blocked by the user", bot.send_message, user, "x")
-    refused(telegram.error.Unauthorized, "bot was blocked by the user", bot.send_chat_action, user, "typing")
+    refused(Forbidden, "bot was blocked by the user", bot.send_message, user, "x")
+    refused(Forbidden, "bot was blocked by the user", bot.send_chat_action, user, "typing")
     sim.sim("unblock", bot="persona", user_id=user)
     sim.sim("unblock", bot="persona", user_id=user)  # nothing new, no update
     bot.send_message(user, "back")
@@ -401,7 +402,7 @@ def chats_that_may_not_be_written_to(sim):
                for u in bot.get_updates(offset=offset)]
     equal(changes, [("member", "kicked", 1234567, user), ("kicked", "member", 1234567, user)])
     # another bot's chats are its own
-    refused(telegram.error.Unauthorized, "bot can't initiate", sim.bot(OTHER).send_message, user, "x")
+    refused(Forbidden, "bot can't initiate", sim.bot(OTHER).send_message, user, "x")
 
 
 @test
@@ -507,7 +508,7 @@ def faults(sim):
     sim.sim("faults", method="sendMessage", kind="hang", count=1)
     refused(telegram.error.TimedOut, "", send, "f")
     sim.sim("faults", method="sendMessage", kind="403", count=1)
-    refused(telegram.error.Unauthorized, "bot was blocked", send, "g")
+    refused(Forbidden, "bot was blocked", send, "g")
     sim.sim("faults", method="sendMessage", kind="400", description="Bad Request: PEER_ID_INVALID", count=1)
     refused(telegram.error.BadRequest, "PEER_ID_INVALID", send, "h")
     send("i")
@@ -767,10 +768,11 @@ def chat_long_poll(sim):
     t = threading.Thread(target=lambda: got.append(sim.get(f"chat?bot=persona&chat_id={user}&after={seq}&wait=8000")))
     t.start()
     time.sleep(0.2)
-    m = sim.bot().send_message(user, "wake")
+    bot = sim.bot()
+    m = bot.send_message(user, "wake")
     t.join(3)
     equal([x["text"] for x in got[0]["messages"]], ["wake"])
-    m.delete()
+    bot.delete_message(user, m.message_id)
     equal(sim.get(f"chat?bot=persona&chat_id={user}&after={got[0]['seq']}")["messages"][0]["deleted"], True)
 
 
