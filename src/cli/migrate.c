@@ -164,11 +164,8 @@ static bool judge(struct migrations *m)
 
 static int status(struct migrations *m)
 {
-	int code;
-
-	if (!read_applied(m) || (code = print(m)) != EXIT_DONE)
-		return m->s->code;
-	judge(m);
+	if (read_applied(m) && print(m) == EXIT_DONE)
+		judge(m);
 	return m->s->code;
 }
 
