@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 #include "shoal/base/arena.h"
 #include "shoal/base/log.h"
@@ -20,10 +21,12 @@
 #define TARGETS 8
 #define RETRY_AFTER_MAX_S (INT64_C(7) * 24 * 3600)
 
-/* A URL taken apart: curl would do that again for every request. */
+/* A URL taken apart: curl would do that again for every request. Of what it is given as parts it prints a URL each
+ * time, at a high price for each letter, so the path stands apart. */
 struct target {
 	char *url;
-	CURLU *parts; /* curl reads it while a call is under way */
+	CURLU *parts; /* without path and query; curl reads it while a call is under way */
+	char *path;   /* with the query */
 	unsigned calls;
 };
 
@@ -47,22 +50,25 @@ struct http_call {
 };
 TAILQ_HEAD(call_list, http_call);
 
+/* A connection's socket. Between two requests curl wants to hear nothing of it; its event stays as it is, as the next
+ * request will want the same: that spares two system calls for each. */
 struct sock {
 	struct http *h;
 	struct event *event;
-	curl_socket_t fd;
-	LIST_ENTRY(sock) link;
+	short armed; /* what it listens for */
+	bool wanted; /* curl wants to hear */
 };
 
 struct http {
 	struct loop *loop;
 	struct http_opts opts;
-	char *user_agent;
+	char *user_agent; /* the header line */
 	CURLM *multi;
 	struct timer timer;
 	struct task deliver;
 	struct call_list active, ready;
-	LIST_HEAD(, sock) socks;
+	struct sock **socks; /* by descriptor */
+	size_t nsocks;
 	struct target targets[TARGETS];
 	unsigned next_target;      /* to make room */
 	struct curl_slist *common; /* headers of a request that names none, with a body of JSON */
@@ -93,6 +99,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+static int on_close(void *arg, curl_socket_t fd);
+
 static CURL *handle_take(struct http *h)
 {
 	if (h->nidle)
@@ -106,7 +114,9 @@ static CURL *handle_take(struct http *h)
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
-	curl_easy_setopt(e, CURLOPT_USERAGENT, h->user_agent);
+	curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, h);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	return e;
@@ -124,6 +134,7 @@ static void handle_give(struct http *h, CURL *e)
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, NULL);
 	curl_easy_setopt(e, CURLOPT_CURLU, NULL);
 	curl_easy_setopt(e, CURLOPT_URL, NULL);
+	curl_easy_setopt(e, CURLOPT_REQUEST_TARGET, NULL);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, NULL);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, NULL);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, NULL);
@@ -283,6 +294,8 @@ static void deliver(void *arg)
 
 /* --- curl's sockets and timer */
 
+static void sock_listen(struct sock *s, curl_socket_t fd, short events);
+
 static void on_socket(evutil_socket_t fd, short what, void *arg)
 {
 	struct sock *s = arg;
@@ -290,6 +303,10 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
 	int running;
 
 	loop_note(h->loop, "curl");
+	if (!s->wanted) { /* the other side hangs up; curl looks before it uses the connection again */
+		sock_listen(s, fd, 0);
+		return;
+	}
 	int flags = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
 	curl_multi_socket_action(h->multi, fd, flags, &running);
 	collect(h);
@@ -305,44 +322,82 @@ static void on_timer(void *arg)
 	collect(h);
 }
 
-static void sock_free(struct sock *s)
+static void sock_listen(struct sock *s, curl_socket_t fd, short events)
 {
+	if (events == s->armed)
+		return;
+	event_del(s->event);
+	s->armed = events;
+	if (events) {
+		event_assign(s->event, loop_base(s->h->loop), fd, events | EV_PERSIST, on_socket, s);
+		event_add(s->event, NULL);
+	}
+}
+
+static struct sock *sock_of(struct http *h, curl_socket_t fd)
+{
+	return (size_t)fd < h->nsocks ? h->socks[fd] : NULL;
+}
+
+static struct sock *sock_new(struct http *h, curl_socket_t fd)
+{
+	struct sock *s = mem_zalloc(sizeof(*s));
+	size_t n = (size_t)fd + 1;
+
+	if (n > h->nsocks) {
+		h->socks = mem_realloc(h->socks, n * sizeof(struct sock *));
+		memset(h->socks + h->nsocks, 0, (n - h->nsocks) * sizeof(struct sock *));
+		h->nsocks = n;
+	}
+	s->h = h;
+	s->event = event_new(loop_base(h->loop), fd, EV_PERSIST, on_socket, s);
+	ENSURE(s->event);
+	return h->socks[fd] = s;
+}
+
+static void sock_free(struct http *h, curl_socket_t fd)
+{
+	struct sock *s = sock_of(h, fd);
+
+	if (!s)
+		return;
 	event_free(s->event);
-	LIST_REMOVE(s, link);
 	free(s);
+	h->socks[fd] = NULL;
+}
+
+/* Of what it has not yet talked over curl closes the socket without a word (on_close). */
+static bool has_answered(CURL *e)
+{
+	const struct http_call *c = NULL;
+
+	curl_easy_getinfo(e, CURLINFO_PRIVATE, (char **)&c);
+	return c && c->head_complete;
 }
 
 static int on_curl_socket(CURL *e, curl_socket_t fd, int what, void *arg, void *assigned)
 {
 	struct http *h = arg;
-	struct sock *s = assigned;
-	short events = EV_PERSIST;
+	struct sock *s = sock_of(h, fd);
 
-	(void)e;
-	if (what == CURL_POLL_REMOVE) {
-		if (s)
-			sock_free(s);
-		return 0;
-	}
-	if (what & CURL_POLL_IN)
-		events |= EV_READ;
-	if (what & CURL_POLL_OUT)
-		events |= EV_WRITE;
-	if (!s) {
-		s = mem_zalloc(sizeof(*s));
-		s->h = h;
-		s->fd = fd;
-		s->event = event_new(loop_base(h->loop), fd, events, on_socket, s);
-		ENSURE(s->event);
-		LIST_INSERT_HEAD(&h->socks, s, link);
-		curl_multi_assign(h->multi, fd, s);
+	(void)assigned;
+	if (what != CURL_POLL_REMOVE) {
+		s = s ? s : sock_new(h, fd);
+		s->wanted = true;
+		sock_listen(s, fd, (what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
+	} else if (s && has_answered(e)) {
+		s->wanted = false;
+		sock_listen(s, fd, s->armed & EV_READ);
 	} else {
-		event_del(s->event);
-		event_assign(s->event, loop_base(h->loop), fd, events, on_socket, s);
+		sock_free(h, fd);
 	}
-	if (events != EV_PERSIST)
-		event_add(s->event, NULL);
 	return 0;
+}
+
+static int on_close(void *arg, curl_socket_t fd)
+{
+	sock_free(arg, fd);
+	return close(fd);
 }
 
 static int on_curl_timer(CURLM *multi, long ms, void *arg)
@@ -388,6 +443,7 @@ static bool set_headers(struct http_call *c, const struct http_request *req)
 	else if (!typed)
 		add_header(c, content_type); /* takes away what curl would claim for an empty POST */
 	add_header(c, "Expect:");
+	add_header(c, c->h->user_agent);
 	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
 	return true;
 }
@@ -426,8 +482,27 @@ static bool is_loopback(const char *host)
 static void target_release(struct target *t)
 {
 	curl_url_cleanup(t->parts);
+	free(t->path);
 	free(t->url);
 	*t = (struct target){0};
+}
+
+/* Takes path and query out of the parts. */
+static char *cut_path(CURLU *parts)
+{
+	char *path, *query = NULL;
+	struct buf whole;
+
+	ENSURE(curl_url_get(parts, CURLUPART_PATH, &path, 0) == CURLUE_OK);
+	(void)curl_url_get(parts, CURLUPART_QUERY, &query, 0);
+	buf_init(&whole, SIZE_MAX / 4);
+	buf_addf(&whole, "%s%s%s", path, query ? "?" : "", query ? query : "");
+	curl_free(path);
+	curl_free(query);
+	ENSURE(curl_url_set(parts, CURLUPART_PATH, "/", 0) == CURLUE_OK);
+	curl_url_set(parts, CURLUPART_QUERY, NULL, 0);
+	curl_url_set(parts, CURLUPART_FRAGMENT, NULL, 0);
+	return whole.ptr;
 }
 
 /* NULL: it cannot be taken apart, or all places are in use. */
@@ -449,7 +524,7 @@ static struct target *target_of(struct http *h, const char *url)
 		return NULL;
 	}
 	target_release(t);
-	*t = (struct target){.url = mem_strdup(url), .parts = parts};
+	*t = (struct target){.url = mem_strdup(url), .parts = parts, .path = cut_path(parts)};
 	return t;
 }
 
@@ -463,6 +538,7 @@ static void set_route(struct http_call *c, const char *url)
 	if (c->target) {
 		c->target->calls++;
 		curl_easy_setopt(e, CURLOPT_CURLU, c->target->parts);
+		curl_easy_setopt(e, CURLOPT_REQUEST_TARGET, c->target->path);
 	} else {
 		curl_easy_setopt(e, CURLOPT_URL, url);
 	}
@@ -511,6 +587,15 @@ void http_cancel(struct http_call *c)
 	call_free(c);
 }
 
+static char *user_agent_line(const char *name)
+{
+	struct buf line;
+
+	buf_init(&line, SIZE_MAX / 4);
+	buf_addf(&line, "User-Agent: %s", name);
+	return line.ptr;
+}
+
 struct http *http_open(struct loop *l, const struct http_opts *opts)
 {
 	static bool curl_is_up;
@@ -522,13 +607,13 @@ struct http *http_open(struct loop *l, const struct http_opts *opts)
 	ENSURE(opts->max_body && opts->per_host);
 	h->loop = l;
 	h->opts = *opts;
-	h->user_agent = mem_strdup(opts->user_agent ? opts->user_agent : "shoal");
 	TAILQ_INIT(&h->active);
 	TAILQ_INIT(&h->ready);
-	LIST_INIT(&h->socks);
 	h->deliver = (struct task){.fn = deliver, .arg = h};
 	timer_init(&h->timer, l, on_timer, h);
+	h->user_agent = user_agent_line(opts->user_agent ? opts->user_agent : "shoal");
 	h->common = curl_slist_append(curl_slist_append(NULL, "Content-Type: application/json"), "Expect:");
+	h->common = curl_slist_append(h->common, h->user_agent);
 	h->multi = curl_multi_init();
 	ENSURE(h->multi && h->common);
 	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
@@ -557,8 +642,9 @@ void http_close(struct http *h)
 	while (h->nidle)
 		curl_easy_cleanup(h->idle[--h->nidle]);
 	curl_multi_cleanup(h->multi);
-	while (!LIST_EMPTY(&h->socks))
-		sock_free(LIST_FIRST(&h->socks));
+	for (size_t fd = 0; fd < h->nsocks; fd++)
+		sock_free(h, (curl_socket_t)fd);
+	free(h->socks);
 	for (struct target *t = h->targets; t < h->targets + TARGETS; t++)
 		target_release(t);
 	curl_slist_free_all(h->common);
