@@ -1,4 +1,4 @@
-/* JSON in (cJSON behind a pass that keeps what cJSON loses) and JSON out (a writer onto a buf). */
+/* JSON in (a tree of cJSON's nodes, read with its functions) and JSON out (a writer onto a buf). */
 #ifndef SHOAL_BASE_JSON_H
 #define SHOAL_BASE_JSON_H
 
@@ -12,7 +12,7 @@
 
 /* Parses one JSON value that must fill the text. The tree is in the arena, all of it: nothing that cJSON would free may
  * be done to it (cJSON_Delete, cJSON_Replace...; what is detached is gone for good).
- * Kept exact, other than by cJSON alone: integers of any length up to int64 (see json_i64), U+0000 and lone
+ * Kept exact, other than by cJSON's own parser: integers of any length up to int64 (see json_i64), U+0000 and lone
  * surrogates in strings become U+FFFD, ill-formed UTF-8 and nesting beyond 200 are errors.
  * On error *why is a text in the arena that says what and where. */
 cJSON *json_parse(struct arena *a, struct span text, const char **why) __attribute__((warn_unused_result));
