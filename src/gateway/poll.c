@@ -213,7 +213,7 @@ static void on_answer(void *arg, enum err err, const struct http_response *res)
 
 	p->call = NULL;
 	count(p, res ? res->status : 0);
-	if (err != ERR_OK) {
+	if (!res) {
 		log_warn("getUpdates had no answer", LOG_STR("bot", p->opts.bot->name),
 		         LOG_STR("error", err_text(err)));
 		snprintf(p->trouble, sizeof(p->trouble), "telegram cannot be reached: %s", err_text(err));

@@ -98,17 +98,15 @@ static bool usable(const struct evutil_addrinfo *a, int family)
 /* One of the family by chance, so that a dead one among several does not hold us for ever. */
 static bool pick(const struct evutil_addrinfo *list, int family, char *out, size_t size)
 {
+	const struct sockaddr *chosen = NULL;
 	unsigned n = 0;
 	for (const struct evutil_addrinfo *a = list; a; a = a->ai_next)
-		n += usable(a, family);
-	if (!n)
+		if (usable(a, family) && random_u64() % ++n == 0)
+			chosen = a->ai_addr;
+	if (!chosen)
 		return false;
-	unsigned chosen = (unsigned)(random_u64() % n);
-	const struct evutil_addrinfo *a = list;
-	while (!usable(a, family) || chosen-- > 0)
-		a = a->ai_next;
-	const void *in = family == AF_INET ? (const void *)&((const struct sockaddr_in *)a->ai_addr)->sin_addr
-	                                   : (const void *)&((const struct sockaddr_in6 *)a->ai_addr)->sin6_addr;
+	const void *in = family == AF_INET ? (const void *)&((const struct sockaddr_in *)chosen)->sin_addr
+	                                   : (const void *)&((const struct sockaddr_in6 *)chosen)->sin6_addr;
 	return inet_ntop(family, in, out, (socklen_t)size) != NULL;
 }
 

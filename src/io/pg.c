@@ -212,7 +212,7 @@ static struct pg_conn *pool_pick(const struct pg *p)
  * once and alone, and the longer the line is, the more share a commit. */
 static void pool_group(const struct pg *p, struct pg_list *waiting, const struct pg_conn *c, struct pg_list *group)
 {
-	unsigned idle = 0, most;
+	unsigned idle = 1, most; /* c is one */
 
 	pg_list_init(group);
 	if (waiting->head->alone) {
@@ -222,7 +222,7 @@ static void pool_group(const struct pg *p, struct pg_list *waiting, const struct
 	if (pg_conn_depth(c) > 0)
 		return;
 	for (unsigned i = 0; i < p->nconns; i++)
-		idle += pg_conn_up(p->conns[i]) && pg_conn_depth(p->conns[i]) == 0;
+		idle += p->conns[i] != c && pg_conn_up(p->conns[i]) && pg_conn_depth(p->conns[i]) == 0;
 	most = (waiting->n + idle - 1) / idle;
 	while (waiting->n > 0 && !waiting->head->alone && group->n < (most < GROUP_MAX ? most : GROUP_MAX))
 		pg_list_insert(group, pg_list_pop(waiting));
