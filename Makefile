@@ -94,9 +94,10 @@ $(B)/tests/%: tests/%.c tests/check.h $$(call linked,tests/%.c)
 # libFuzzer's own main instead of the targets'
 $(FUZZERS): LDFLAGS += $(if $(FUZZ),-fsanitize=fuzzer -DLIBFUZZER)
 
-# a library that lets operations of a program fail; never sanitized, as it stands before the sanitizer
+# libraries that let operations of a program fail, and shift its clock; never sanitized, as they stand before the sanitizer
 FAULT := $(B)/tests/torture/fault.so
-$(FAULT): tests/torture/fault.c
+CLOCK := $(B)/tests/outside/clock.so
+$(FAULT) $(CLOCK): $(B)/%.so: %.c
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(WARN) -O2 -g -fPIC -shared -o $@ $<
 
@@ -116,7 +117,7 @@ $(SEND): $(wildcard tests/bench/send/*.[ch]) $(call lib,base)
 CACHE_ACTOR := $(B)/tests/torture/cache_actor
 
 .PHONY: clean install uninstall test-programs
-test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(TURN) $(SEND) $(CACHE_ACTOR) $(FUZZERS)
+test-programs: $(UNIT) $(INTEGRATION) $(BENCH) $(FAULT) $(CLOCK) $(TURN) $(SEND) $(CACHE_ACTOR) $(FUZZERS)
 clean:
 	rm -rf build
 install: $(B)/shoal

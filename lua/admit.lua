@@ -5,6 +5,8 @@
 -- Answer  {owner, throttled 0|1, notice 0|1}: owner is the key of the update that holds the press, mine or another's;
 -- notice 1 at most once a minute. Redeliveries look only: they were counted when they first came.
 
+local SLACK = 1e6 -- us
+
 local owner = ARGV[1]
 local press = tonumber(ARGV[2]) > 0
 if press then
@@ -19,6 +21,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local step = window * 1000 / limit
 local tat = math.max(tonumber(redis.call('GET', KEYS[2]) or 0), now)
+if tat - now > window * 1000 + SLACK then tat = now end -- Redis's clock has stepped back
 if tat + step - now > window * 1000 then
 	if press then redis.call('DEL', KEYS[1]) end
 	local notice = redis.call('SET', KEYS[3], '1', 'NX', 'EX', 60)

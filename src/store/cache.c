@@ -121,6 +121,11 @@ bool cache_ready(const struct cache *c)
 	return c->ready;
 }
 
+int64_t cache_redis_ms(const struct cache *c)
+{
+	return cache_listen_redis_ms(c->listen);
+}
+
 const char *cache_not_listening(const struct cache *c)
 {
 	return cache_listen_trouble(c->listen);

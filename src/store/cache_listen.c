@@ -343,6 +343,11 @@ bool cache_listen_sure(const struct cache_listen *l, int64_t since_ms)
 	return l->settled_ms && l->settled_ms <= since_ms && clock_ms() < l->heard_ms + SURE_MS;
 }
 
+int64_t cache_listen_redis_ms(const struct cache_listen *l)
+{
+	return l->at ? l->at + clock_ms() - l->at_ms : 0;
+}
+
 const char *cache_listen_trouble(const struct cache_listen *l)
 {
 	if (l->elsewhere)

@@ -265,7 +265,9 @@ static void take_lock(struct runner *r)
 static void on_asked(void *arg, enum err err, const redisReply *reply)
 {
 	struct runner *r = arg;
-	bool due = err == ERR_OK && reply->type == REDIS_REPLY_INTEGER && reply->integer == 0;
+	/* ms for which nobody has to; more than there can be: the clock of Redis was set back */
+	bool due = err == ERR_OK && reply->type == REDIS_REPLY_INTEGER &&
+	           (reply->integer < 0 || reply->integer > (int64_t)r->job->period_s * 1000);
 
 	if (r->state == STOPPED)
 		return;
@@ -281,7 +283,7 @@ static void on_asked(void *arg, enum err err, const redisReply *reply)
 
 static void ask(struct runner *r)
 {
-	const struct span argv[] = {SPAN("EXISTS"), span_of(r->last_key)};
+	const struct span argv[] = {SPAN("PTTL"), span_of(r->last_key)};
 
 	move(r, ASKING);
 	redis_call(r->fleet->opts.redis, on_asked, r, sizeof(argv) / sizeof(argv[0]), argv);

@@ -221,12 +221,20 @@ static enum step reply_done(struct job *j)
 	return STEP_NEXT;
 }
 
+/* The earlier one of what this machine's clock says and Redis': either may have been set. */
+static int64_t now_at_least(const struct job *j)
+{
+	int64_t wall = clock_wall_ms(), redis = cache_redis_ms(j->worker->cache);
+
+	return redis && redis < wall ? redis : wall;
+}
+
 /* A call by a token that is dead for certain would only be one refusal more. */
 static bool ran_out(const struct job *j, const struct call *c)
 {
 	const struct update *u = &j->update;
 	return c->token && u->token && !strcmp(c->token, u->token) &&
-	       clock_wall_ms() - u->received_ms > j->platform->token_life_ms + CLOCKS_APART_MS;
+	       now_at_least(j) - u->received_ms > j->platform->token_life_ms + CLOCKS_APART_MS;
 }
 
 /* A message that cannot be changed, or a token that is dead or of no use: what was to be said goes out anew, if it is

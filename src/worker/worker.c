@@ -24,6 +24,7 @@
 #include "shoal/worker/timings.h"
 
 #define TICK_MS 1000
+#define CLOCKS_APART_MS 10000 /* further than networks and a heard time of a moment ago explain */
 #define STATEMENT_TIMEOUT_MS 10000
 #define WORK_STUCK_MS 300000
 #define ANSWER_MAX (4 << 20) /* a platform's answer is a few KiB; a responder's may be longer */
@@ -289,10 +290,26 @@ static void redis_came(void *arg)
 	poke_all(w);
 }
 
+/* Times that people see, and the age of Discord's tokens, go by this machine's clock. */
+static void look_at_clock(struct worker *w)
+{
+	static int64_t last;
+	static unsigned suppressed;
+	int64_t redis = cache_redis_ms(w->cache), ahead = redis ? clock_wall_ms() - redis : 0;
+
+	series_set(w->clock_ahead, (double)ahead / 1e3);
+	if ((ahead < CLOCKS_APART_MS && ahead > -CLOCKS_APART_MS) || !log_due(&last, &suppressed))
+		return;
+	log_warn("this machine's clock and Redis' differ", LOG_NUM("ahead_s", (double)ahead / 1e3),
+	         LOG_INT("suppressed", suppressed));
+	suppressed = 0;
+}
+
 static void tick(void *arg)
 {
 	struct worker *w = arg;
 	beacon_send(w);
+	look_at_clock(w);
 	timer_set(&w->tick, TICK_MS);
 }
 
@@ -325,6 +342,8 @@ static void metrics_init(struct worker *w)
 	                                "Updates that may have asked Postgres more than twice");
 	w->unasked = metric_counter("shoal_unasked_total", "what",
 	                            "Updates and messages that went on while Redis could not be asked for their limit");
+	w->clock_ahead = SERIES0(metric_gauge("shoal_clock_ahead_seconds", "",
+	                                      "How far this machine's clock is ahead of the caches' Redis'"));
 	w->cut_off = metric_gauge("shoal_cut_off", "peer", "1 while this peer does not serve");
 	metrics_on_render(set_gauges, w);
 }

@@ -380,19 +380,42 @@ static void a_job_runs_once_a_period_however_many_look(void)
 		close_fleet(f[i]);
 }
 
+/* For so long the job that comes every second has just run, wherever that was. */
+static void ran_elsewhere(const char *note, int ms)
+{
+	for (; ms > 0; ms -= 250) {
+		command(note);
+		run_for(250);
+	}
+}
+
 static void what_ran_not_long_ago_is_left_alone(void)
 {
 	static const struct fleet_job jobs[] = {{.name = "recent", .period_s = 1, .step = two_steps}, {0}};
 	struct fleet *f;
 
 	fresh();
-	command("SET shoal:{cache}:job:recent:last x PX 60000");
 	f = open_fleet(jobs);
-	run_for(3500);
+	ran_elsewhere("SET shoal:{cache}:job:recent:last x PX 1000", 3500);
 	CHECK_INT(runs("recent", "done"), 0);
 	CHECK_STR(command("EXISTS shoal:{cache}:lock:job:recent"), "0");
 	command("DEL shoal:{cache}:job:recent:last");
 	CHECK(reached("recent", "done", 1));
+	close_fleet(f);
+}
+
+/* As when the clock of Redis was set back by an hour. */
+static void what_ran_in_the_future_is_not_believed(void)
+{
+	static const struct fleet_job jobs[] = {{.name = "later", .period_s = 1, .hurried = true, .step = two_steps},
+	                                        {0}};
+	struct fleet *f;
+
+	fresh();
+	command("SET shoal:{cache}:job:later:last x PX 3600000");
+	command("SET shoal:{cache}:lock:job:later of-a-dead-worker PX 3600000");
+	f = open_fleet(jobs);
+	CHECK(reached("later", "done", 2));
 	close_fleet(f);
 }
 
@@ -408,9 +431,9 @@ static void who_waited_for_the_lock_asks_again(void)
 	run_for(2000);
 	CHECK_STR(command("GET shoal:{cache}:lock:job:other"), "somebody");
 	CHECK_INT(runs("other", "done"), 0);
-	command("SET shoal:{cache}:job:other:last x PX 60000");
+	command("SET shoal:{cache}:job:other:last x PX 1000");
 	command("DEL shoal:{cache}:lock:job:other");
-	run_for(7500);
+	ran_elsewhere("SET shoal:{cache}:job:other:last x PX 1000", 7500);
 	CHECK_INT(runs("other", "done"), 0);
 	CHECK_STR(command("EXISTS shoal:{cache}:lock:job:other"), "0");
 	command("DEL shoal:{cache}:job:other:last");
@@ -843,6 +866,7 @@ int main(void)
 	RUN(a_batch_reads_indexes_only);
 	RUN(a_job_runs_once_a_period_however_many_look);
 	RUN(what_ran_not_long_ago_is_left_alone);
+	RUN(what_ran_in_the_future_is_not_believed);
 	RUN(who_waited_for_the_lock_asks_again);
 	RUN(a_lost_lock_ends_the_run_after_the_step);
 	RUN(stopping_gives_the_lock_back_and_begins_nothing);

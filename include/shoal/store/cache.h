@@ -51,6 +51,8 @@ void cache_retire(struct cache *c);
  * Also where Postgres cannot be listened to for long: then changes by plain SQL are not noticed, and
  * cache_listen_wrong says so. */
 bool cache_ready(const struct cache *c);
+/* What the clock of the caches' Redis says now, ms since 1970; 0: nobody knows. */
+int64_t cache_redis_ms(const struct cache *c);
 const char *cache_not_listening(const struct cache *c); /* NULL, or why */
 
 /* From memory alone, at once; NULL: it is not there, or memory cannot be believed now. Borrowed until the next turn of

@@ -51,6 +51,8 @@ bool cache_listen_settled(const struct cache_listen *l);
 bool cache_listen_doubtful(const struct cache_listen *l);
 /* Everything that committed up to three seconds ago was heard, without a break since before since_ms (clock_ms()). */
 bool cache_listen_sure(const struct cache_listen *l, int64_t since_ms);
+/* What Redis' clock says now, ms since 1970, as heard within the last seconds; 0: nothing was heard. */
+int64_t cache_listen_redis_ms(const struct cache_listen *l);
 const char *cache_listen_trouble(const struct cache_listen *l); /* NULL: it listens */
 
 #endif

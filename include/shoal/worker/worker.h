@@ -59,7 +59,7 @@ struct worker {
 
 	struct metric *updates, *update_seconds, *stage_seconds, *sql_per_update, *platform_requests, *cut_off,
 	    *unasked, *asked_again;
-	struct series *inflight, *takeovers, *flood_wait;
+	struct series *inflight, *takeovers, *flood_wait, *clock_ahead;
 };
 
 int verb_worker(int argc, char **argv);
