@@ -42,6 +42,7 @@ local STORM, CALM, FATAL_IN_STORM = 8, 30000, 8
 local FEW, PATIENCE = 8, 300 -- ms that an entry waits for empty hands before it goes in company
 local READ_MAX = 512 -- entries looked at in one turn, given or not: Redis serves others too
 local FIELDS = 3000 -- names and values of an entry that are copied whole to the dead letters
+local MANY, LONG = 8, ('-'):rep(65) -- lanes that are searched one by one for no more; longer than hash-max-listpack-value
 
 local SPREAD = math.floor(TTL / 6) -- ms over which the entries of a dead worker come back
 
@@ -325,6 +326,9 @@ local function write_back()
 			del[#del + 1] = lane
 		end
 	end
+	-- A hash of short values is a list, searched from its beginning, up to 512 of them; a long one, gone at once, makes
+	-- it a table for as long as it lives. Where lanes come one by one, every eighth turn or so sees to that.
+	if #set >= 2 * MANY or (set[1] and now % MANY == 0) then redis.call('HSET', LANES, set[1], LONG) end
 	batched('HSET', LANES, set)
 	batched('HDEL', LANES, del)
 	batched('ZADD', DUE, due_added)
