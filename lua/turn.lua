@@ -18,14 +18,14 @@
 --
 -- ARGV  1 format  2 shard "i/n"  3 NAME  4 mode: work | hello | leave  5 want  6 nothing in hand 0|1  7 deadline ttl, ms
 --       8 attempts allowed  9 life of idempotency keys, ms  10 bots that NAME cannot serve now, with commas
---   work, leave: then reports, five arguments each: kind id lane number text
---       done | later ms | retry ms err | retry? ms err (may be applied) | dead maybe_applied err | sent count
+--   work, leave: then reports: done id lane, of all others kind id lane number text
+--       later ms | retry ms err | retry? ms err (may be applied) | dead maybe_applied err | sent count
 --   hello: 11 number of old names, the names, then the ids kept
 --
 -- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, error, key,
 --         traceparent, ...} of dead letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects,
 --         {bot, key, body, ...} of those that are dead because workers died of them}
---   entry = {id, again 0|1, retries, takeovers, sent, {field, value, ...}}
+--   entry = {id, {field, value, ...}}, of one that was handed out before {id, {...}, retries, takeovers, sent}
 --         {"kept", ids}   to hello        {"gone"}   NAME is not registered        {"version", v, shard}
 
 local UPDATES, LANES, WAITING, DUE, TRIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -113,14 +113,33 @@ local function due_add(ms, id, lane)
 	if ms == now then ripe_added = ripe_added + 1 end
 end
 
-local function entry_fields(id)
-	local found = redis.call('XRANGE', UPDATES, id, id)
-	return found[1] and found[1][2]
+local function entry_of(id)
+	return redis.call('XRANGE', UPDATES, id, id)[1]
 end
 local function field(fields, name)
 	for i = 1, #fields, 2 do
 		if fields[i] == name then return fields[i + 1] end
 	end
+end
+-- what the script looks at, in one walk; the last one: bytes of the values
+local function known(fields)
+	local bot, lane, key, body, again, size = nil, nil, nil, nil, nil, 0
+	for i = 2, #fields, 2 do
+		local name, value = fields[i - 1], fields[i]
+		size = size + #value
+		if name == 'bot' then
+			bot = bot or value
+		elseif name == 'lane' then
+			lane = lane or value
+		elseif name == 'key' then
+			key = key or value
+		elseif name == 'body' then
+			body = body or value
+		elseif name == 'again' then
+			again = again or value
+		end
+	end
+	return bot, lane, key, body, again == '1', size
 end
 
 -- what an entry goes by that has no key: its id, which is unique in its own shard only
@@ -164,13 +183,12 @@ local function unpark()
 	if parked then redis.call('HSET', CONF, 'parked', parked) else redis.call('HDEL', CONF, 'parked') end
 end
 
-local function give(id, lane, fields, again)
-	local retries, takeovers, sent = 0, 0, 0
-	again = again or field(fields, 'again') == '1'
-	if again then retries, takeovers, sent = tries_of(id) end
+local function give(entry, lane, again, size)
+	local id = entry[1]
+	if again then entry[3], entry[4], entry[5] = tries_of(id) end
 	lane_set(lane, NAME .. ' ' .. id)
-	entries[#entries + 1] = {id, again and 1 or 0, retries, takeovers, sent, fields}
-	for i = 2, #fields, 2 do bytes = bytes + #fields[i] end
+	entries[#entries + 1] = entry
+	bytes = bytes + size
 	want = want - 1
 end
 
@@ -187,13 +205,13 @@ local function next_in(lane)
 		if not low[1] then break end
 		redis.call('ZREM', WAITING, low[1])
 		local id = unpad(low[1]:sub(#lane + 2))
-		local fields = entry_fields(id)
-		if not fields then
+		local entry = entry_of(id)
+		if not entry then
 			settle(id)
 		else
-			local bot = field(fields, 'bot')
+			local bot, _, _, _, again, size = known(entry[2])
 			if want > 0 and bytes < BYTES and not paused(bot) and not excepted(bot) then
-				give(id, lane, fields, false)
+				give(entry, lane, again, size)
 			else
 				leave_to_others(id, lane, bot)
 			end
@@ -207,7 +225,6 @@ local function bury(id, lane, fields, reason, maybe_applied, worker)
 	local retries, takeovers, sent = tries_of(id)
 	local copy = {'id', id, 'lane', lane or '', 'error', reason, 'retries', retries, 'takeovers', takeovers, 'sent', sent,
 		'maybe_applied', maybe_applied, 'died_at', now, 'worker', worker or '', 'entry', 'follows'}
-	fields = fields or {}
 	if #fields > FIELDS then -- more than one command takes: what a retry needs
 		for _, name in ipairs({'bot', 'lane', 'key', 'at', 'body', 'again', 'born', 'traceparent'}) do
 			copy[#copy + 1] = field(fields, name) and name
@@ -272,7 +289,7 @@ local function take_over(dead)
 		takeovers = takeovers + 1
 		tries_set(id, retries, takeovers, sent)
 		if takeovers >= limit then
-			local fields = entry_fields(id) or {}
+			local fields = (entry_of(id) or {id, {}})[2]
 			bury(id, lane, fields, 'killed its worker ' .. takeovers .. ' times', 1, l[3])
 			for _, v in ipairs({field(fields, 'bot') or '', key_of(id, fields), field(fields, 'body') or ''}) do
 				killers[#killers + 1] = v
@@ -298,11 +315,11 @@ local function take_careful()
 		if takeovers >= SUSPECT or (takeovers > 0 and #few < math.min(FEW, want)) then
 			local lane = m:match('^%S+ (.*)$')
 			lane_load({lane})
-			local fields = lane_now[lane] == '@ ' .. ids[i] and entry_fields(ids[i])
-			local bot = fields and field(fields, 'bot')
-			if fields and not paused(bot) and not excepted(bot) then
+			local entry = lane_now[lane] == '@ ' .. ids[i] and entry_of(ids[i])
+			local bot = entry and field(entry[2], 'bot')
+			if entry and not paused(bot) and not excepted(bot) then
 				if takeovers >= SUSPECT then few = {} end
-				few[#few + 1] = {m, ids[i], lane, fields}
+				few[#few + 1] = {m, entry, lane}
 				if takeovers >= SUSPECT then break end
 			end
 		end
@@ -310,7 +327,7 @@ local function take_careful()
 	for _, f in ipairs(few) do
 		if bytes >= BYTES then break end
 		redis.call('ZREM', DUE, f[1])
-		give(f[2], f[3], f[4], true)
+		give(f[2], f[3], true, select(6, known(f[2][2])))
 	end
 	if few[1] then want = 0 end
 end
@@ -416,10 +433,18 @@ if empty_handed and want > 0 then take_careful() end
 local fenced = {}
 if #ARGV >= REST then
 	local lanes = {}
-	for i = REST, #ARGV - 4, 5 do lanes[#lanes + 1] = ARGV[i + 2] end
-	for i = 1, #lanes, 2000 do lane_load({unpack(lanes, i, math.min(i + 1999, #lanes))}) end
-	for i = REST, #ARGV - 4, 5 do
-		local kind, id, lane, number, text = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]) or 0, ARGV[i + 4]
+	local starts, i = {}, REST
+	while true do
+		local next_one = i + (ARGV[i] == 'done' and 3 or 5)
+		if next_one > #ARGV + 1 then break end
+		starts[#starts + 1] = i
+		lanes[#lanes + 1] = ARGV[i + 2]
+		i = next_one
+	end
+	for first = 1, #lanes, 2000 do lane_load({unpack(lanes, first, math.min(first + 1999, #lanes))}) end
+	for _, at in ipairs(starts) do
+		local kind, id, lane = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+		local number, text = kind ~= 'done' and tonumber(ARGV[at + 3]) or 0, ARGV[at + 4]
 		if lane_now[lane] ~= NAME .. ' ' .. id then
 			fenced[#fenced + 1] = id
 		elseif kind == 'done' then
@@ -442,7 +467,7 @@ if #ARGV >= REST then
 				lane_set(lane, '@ ' .. id)
 				due_add(now + number, id, lane)
 			else
-				bury(id, lane, entry_fields(id), text, maybe, NAME)
+				bury(id, lane, (entry_of(id) or {id, {}})[2], text, maybe, NAME)
 				next_in(lane)
 			end
 		end
@@ -479,15 +504,16 @@ local function take_due_chunk(ripe, since, limit)
 		if not fresh and holder ~= '@ ' .. id then
 			gone[#gone + 1] = m
 		else
-			local fields = entry_fields(id)
-			if not fields then
+			local entry = entry_of(id)
+			local bot, _, _, _, again, size = known(entry and entry[2] or {})
+			if not entry then
 				gone[#gone + 1] = m
 				settle(id)
 				next_in(lane)
-			elseif paused(field(fields, 'bot')) then
+			elseif paused(bot) then
 				park(id, lane)
 				due_passed = due_passed + 1
-			elseif excepted(field(fields, 'bot')) then -- the more there are, the less often
+			elseif excepted(bot) then -- the more there are, the less often
 				due_add(now + math.min(LOOK_MAX, math.max(LOOK, 2 * redis.call('ZCARD', DUE))), id, lane)
 				due_passed = due_passed + 1
 			elseif takeovers >= SUSPECT then -- nobody empties his hands for one that is paused or deleted
@@ -499,7 +525,7 @@ local function take_due_chunk(ripe, since, limit)
 			else
 				if takeovers > 0 then retaken = retaken + 1 end
 				gone[#gone + 1] = m
-				give(id, lane, fields, not fresh)
+				give(entry, lane, again or not fresh, size)
 				limit = limit - 1
 			end
 		end
@@ -524,15 +550,13 @@ local function take_due(limit)
 end
 
 -- what is unread; reading and the gate are one step, so two workers cannot gate two entries of a lane in wrong order
-local function bad(fields)
-	local bot, body, lane, key = field(fields, 'bot'), field(fields, 'body'), field(fields, 'lane'), field(fields, 'key')
+local function fault(bot, lane, key, body)
 	if not bot or bot == '' then return 'no bot' end
 	if not body then return 'no body' end
 	if not lane or lane == '' then return 'no lane' end
-	if #lane > 255 or lane:find('[^\32-\126]') then return 'lane is not 1 to 255 printable bytes' end
+	if #lane > 255 or not lane:find('^[\32-\126]+$') then return 'lane is not 1 to 255 printable bytes' end
 	if key and #key > 255 then return 'key is longer than 255 bytes' end
-	if key and key:find('%z') then return 'key has a zero byte' end
-	return nil, bot, lane, key
+	if key and key:find('\0', 1, true) then return 'key has a zero byte' end
 end
 
 local function read(count)
@@ -556,19 +580,23 @@ local function take_unread()
 		budget = budget - count
 		local batch, failed = read(count)
 		if failed then return true end
-		local lanes, keys, good = {}, {}, {}
-		for _, e in ipairs(batch) do
-			local id, fields = e[1], e[2]
+		local good, n, keys = {}, 0, {} -- and of good ones, by number:
+		local bots, lanes, key_at, agains, sizes = {}, {}, {}, {}, {}
+		for i = 1, #batch do
+			local id, fields = batch[i][1], batch[i][2]
 			if settled[id] then -- read anew after the group was lost; goes with this turn
 			elseif fields then
-				local reason, bot, lane, key = bad(fields)
+				local bot, lane, key, body, again, size = known(fields)
+				local reason = fault(bot, lane, key, body)
 				if reason then
-					bury(id, field(fields, 'lane'), fields, reason, 0)
+					bury(id, lane, fields, reason, 0)
 				else
-					key = key ~= '' and key or nil
-					good[#good + 1] = {id, fields, bot, lane, key}
-					lanes[#lanes + 1] = lane
-					if key then keys[#keys + 1] = key end
+					n = n + 1
+					good[n], bots[n], lanes[n], agains[n], sizes[n] = batch[i], bot, lane, again, size
+					if key and key ~= '' then
+						key_at[n] = key
+						keys[#keys + 1] = key
+					end
 				end
 			else
 				settle(id)
@@ -578,10 +606,10 @@ local function take_unread()
 		local seen, marks = {}, {}
 		if #keys > 0 then
 			local a, b = redis.call('HMGET', SEEN, unpack(keys)), redis.call('HMGET', SEEN_OLD, unpack(keys))
-			for i, k in ipairs(keys) do seen[k] = a[i] or b[i] or nil end
+			for i = 1, #keys do seen[keys[i]] = a[i] or b[i] or nil end
 		end
-		for _, g in ipairs(good) do
-			local id, fields, bot, lane, key = unpack(g, 1, 5)
+		for i = 1, n do
+			local id, bot, lane, key = good[i][1], bots[i], lanes[i], key_at[i]
 			if key and seen[key] and seen[key] ~= id then
 				duplicates[#duplicates + 1] = bot
 				settle(id)
@@ -595,7 +623,7 @@ local function take_unread()
 				if not holder and (paused(bot) or excepted(bot) or bytes >= BYTES) then
 					leave_to_others(id, lane, bot)
 				elseif not holder then
-					give(id, lane, fields, false)
+					give(good[i], lane, agains[i], sizes[i])
 				elseif holder:match('^%S+ (%S+)') ~= id then -- not read anew after the group was lost
 					redis.call('ZADD', WAITING, 0, lane .. '\1' .. pad(id))
 					has_waiting = true

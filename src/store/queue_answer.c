@@ -21,16 +21,17 @@ static bool has_lane(const redisReply *fields)
 	return false;
 }
 
-/* {id, again, retries, takeovers, sent, {field, value, ...}} */
+/* {id, {field, value, ...}}, and if it was handed out before: retries, takeovers, sent */
 static bool is_entry(const redisReply *r)
 {
-	if (r->type != REDIS_REPLY_ARRAY || r->elements != 6 || r->element[0]->type != REDIS_REPLY_STRING)
+	if (r->type != REDIS_REPLY_ARRAY || (r->elements != 2 && r->elements != 5) ||
+	    r->element[0]->type != REDIS_REPLY_STRING)
 		return false;
-	for (size_t i = 1; i < 5; i++)
+	for (size_t i = 2; i < r->elements; i++)
 		if (r->element[i]->type != REDIS_REPLY_INTEGER || r->element[i]->integer < 0 ||
 		    r->element[i]->integer > INT32_MAX)
 			return false;
-	return all_of(r->element[5], REDIS_REPLY_STRING) && has_lane(r->element[5]);
+	return all_of(r->element[1], REDIS_REPLY_STRING) && has_lane(r->element[1]);
 }
 
 bool turn_answer_sound(const redisReply *r)

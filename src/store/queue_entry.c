@@ -76,7 +76,7 @@ struct queue_entry *queue_list_find(struct queue_list *l, const char *id)
 
 struct queue_entry *queue_entry_new(struct queue *q, const redisReply *r)
 {
-	const redisReply *fields = r->element[5];
+	const redisReply *fields = r->element[1];
 	size_t bytes = 2 * (r->element[0]->len + 1) + SHARD_PREFIX_MAX;
 	for (size_t i = 0; i < fields->elements; i++)
 		bytes += fields->element[i]->len + 1;
@@ -110,10 +110,12 @@ struct queue_entry *queue_entry_new(struct queue *q, const redisReply *r)
 		memcpy(p + n, r->element[0]->str, r->element[0]->len + 1);
 		e->key = (struct span){p, (size_t)n + r->element[0]->len};
 	}
-	e->again = r->element[1]->integer;
-	e->retries = (unsigned)r->element[2]->integer;
-	e->takeovers = (unsigned)r->element[3]->integer;
-	e->sent = (unsigned)r->element[4]->integer;
+	e->again = r->elements > 2;
+	if (e->again) {
+		e->retries = (unsigned)r->element[2]->integer;
+		e->takeovers = (unsigned)r->element[3]->integer;
+		e->sent = (unsigned)r->element[4]->integer;
+	}
 	e->queue = q;
 	return e;
 }

@@ -215,6 +215,8 @@ void queue_turn(struct queue *q)
 		turn_add(&c, report_words[e->report]);
 		turn_add(&c, e->id);
 		turn_add(&c, e->lane.ptr);
+		if (e->report == REPORT_DONE)
+			continue;
 		turn_add(&c, arena_i64(c.a, e->report_number));
 		turn_add(&c, e->report_text ? e->report_text : "");
 	}

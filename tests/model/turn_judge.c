@@ -352,7 +352,7 @@ void model_judge_fields(struct model *m, int entry, const redisReply *r, size_t 
 
 static void judge_given_entry(struct model *m, const struct call *c, const redisReply *r, size_t together)
 {
-	if (r->type != REDIS_REPLY_ARRAY || r->elements != 6)
+	if (r->type != REDIS_REPLY_ARRAY || (r->elements != 2 && r->elements != 5))
 		model_fail(m, "an entry out of shape");
 	struct entry *e = model_named(m, r->element[0], "given");
 	const char *id = r->element[0]->str;
@@ -373,13 +373,16 @@ static void judge_given_entry(struct model *m, const struct call *c, const redis
 		model_fail(m, "%s is given, but its bot is paused", id);
 	if (is_excepted(c, e->bot))
 		model_fail(m, "%s is given, but its bot was excepted", id);
-	if (r->element[1]->integer != (e->given || e->again))
-		model_fail(m, "%s: again is %lld", id, r->element[1]->integer);
-	if (r->element[2]->integer != e->retries || r->element[3]->integer != e->takeovers ||
-	    r->element[4]->integer != e->sent)
-		model_fail(m, "%s has %lld %lld %lld, not %d %d %d", id, r->element[2]->integer, r->element[3]->integer,
-		           r->element[4]->integer, e->retries, e->takeovers, e->sent);
-	model_judge_fields(m, entry, r->element[5], 0);
+	bool again = r->elements > 2;
+	if (again != (e->given || e->again))
+		model_fail(m, "%s: again is %d", id, again);
+	long long was[3] = {0};
+	for (size_t i = 0; again && i < 3; i++)
+		was[i] = r->element[2 + i]->integer;
+	if (was[0] != e->retries || was[1] != e->takeovers || was[2] != e->sent)
+		model_fail(m, "%s has %lld %lld %lld, not %d %d %d", id, was[0], was[1], was[2], e->retries,
+		           e->takeovers, e->sent);
+	model_judge_fields(m, entry, r->element[1], 0);
 
 	if (e->takeovers >= SUSPECT) {
 		if (!c->empty_handed || together > 1)

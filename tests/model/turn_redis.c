@@ -281,6 +281,8 @@ static void args_rest(struct args *a, const struct model *m, const struct call *
 		arg(a, kinds[r->kind]);
 		arg_id(a, m, r->entry);
 		arg(a, lane_names[r->lane]);
+		if (r->kind == DONE)
+			continue;
 		arg_number(a, r->number);
 		s = a->free;
 		*s = 0;
@@ -290,7 +292,7 @@ static void args_rest(struct args *a, const struct model *m, const struct call *
 		arg(a, s);
 	}
 	for (int i = 0; i < c->trailing; i++)
-		arg(a, "done");
+		arg(a, "later"); /* without what belongs to it */
 }
 
 static const char *bots_text(unsigned bots)
