@@ -181,7 +181,7 @@ static void on_keys(void *arg, enum err err, const redisReply *reply)
 
 	r->looking = false;
 	if (err != ERR_OK || r->api->closing || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-	    reply->element[1]->type != REDIS_REPLY_ARRAY)
+	    reply->element[0]->type != REDIS_REPLY_STRING || reply->element[1]->type != REDIS_REPLY_ARRAY)
 		return;
 	keys = reply->element[1];
 	for (size_t i = 0; i < keys->elements; i++)

@@ -90,6 +90,19 @@ static inline struct span exact(struct arena *a, struct span s)
 	return (struct span){copy, s.len};
 }
 
+/* hiredis makes room for as many elements as an array says it has: whoever is Redis can have all memory. */
+static inline bool redis_bloats(const uint8_t *data, size_t size)
+{
+	size_t digits = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		digits = data[i] >= '0' && data[i] <= '9' ? digits + 1 : 0;
+		if (digits > 6)
+			return true;
+	}
+	return false;
+}
+
 #ifdef LIBFUZZER
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -219,19 +219,6 @@ static void answer(redisReader *reader)
 		freeReplyObject(reply);
 }
 
-/* hiredis makes room for as many elements as an array says it has: whoever is Redis can have all memory. */
-static bool bloated(const uint8_t *data, size_t size)
-{
-	size_t digits = 0;
-
-	for (size_t i = 0; i < size; i++) {
-		digits = data[i] >= '0' && data[i] <= '9' ? digits + 1 : 0;
-		if (digits > 6)
-			return true;
-	}
-	return false;
-}
-
 static void fuzz(const uint8_t *data, size_t size)
 {
 	struct queue_opts opts = {.url = "redis://h",
@@ -251,7 +238,7 @@ static void fuzz(const uint8_t *data, size_t size)
 	size_t choices = size < 32 ? size : 32;
 	redisReader *reader;
 
-	if (bloated(data, size))
+	if (redis_bloats(data, size))
 		return;
 	reader = redisReaderCreate();
 	if (!loop)
