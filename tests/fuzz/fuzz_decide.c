@@ -3,12 +3,17 @@
  * decision is the same each time, fails only with a reason, and what it says can be sent. */
 #include "fuzz.h"
 
+#include <strings.h>
+
 #include "facts_fields.h"
 #include "shoal/base/embed.h"
 #include "shoal/bots/registry.h"
+#include "shoal/model/amount.h"
 #include "shoal/wire/platform.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+enum { FACTS_BYTES = 4096 };
 
 static const char *const texts[] = {"",
                                     "a",
@@ -78,6 +83,45 @@ static const char *const may_be_nothing[] = {"conflict",
 /* As the table's CHECK has it. */
 static const char *const statuses[] = {"pending", "active", "disputed", "released", "refunded", "cancelled", "expired"};
 
+/* What a text of that name mostly is, so that facts fit each other and the update. A name without a point is a field of
+ * a list. */
+static const struct {
+	const char *name, *words[8];
+} vocabulary[] = {
+    {"draft.step", {"amount", "currency", "terms", "review"}},
+    {"draft.amount", {"12.50", "1", "0.001", "1000000000", "7"}},
+    {"draft.mark", {"m", "n"}},
+    {"mark", {"m", "n"}},
+    {"draft.currency", {"EUR", "BTC", "JPY"}},
+    {"trade.currency", {"EUR", "BTC", "JPY"}},
+    {"currency", {"EUR", "BTC", "JPY"}},
+    {"conflict", {"full", "funds", "due", "step", "moved"}},
+    {"kind", {"race", "map"}},
+    {"code", {"a", "b", "c", "a1"}},
+    {"value", {"a", "a b", "b,c", "none", "won", "lost", "draw", "euw"}},
+    {"name", {"race", "map", "veto", "result", "page", "country", "region"}},
+    {"line.state", {"waiting", "paired", "left", "over"}},
+    {"player.region", {"euw", "kor", "naw"}},
+    {"match.report_1", {"1", "2", "draw"}},
+    {"match.report_2", {"1", "2", "draw"}},
+    {"match.result", {"1", "2", "draw", "conflict"}},
+    {"text", {"12.50 EUR", "1 BTC", "5 eur", "0.000000001", "1e9", "yes", "10 USD", "99999999999999999"}},
+    {"arg", {"EUR", "BTC", "n", "1", "-", "a", "euw"}},
+};
+
+static const char *usual(const char *name, uint8_t pick)
+{
+	for (size_t i = 0; i < COUNT(vocabulary); i++) {
+		size_t n = 0;
+		if (strcmp(vocabulary[i].name, name) != 0)
+			continue;
+		while (n < COUNT(vocabulary[i].words) && vocabulary[i].words[n])
+			n++;
+		return vocabulary[i].words[pick % n];
+	}
+	return NULL;
+}
+
 static bool nothing_allowed(const char *name)
 {
 	for (size_t i = 0; i < COUNT(may_be_nothing); i++)
@@ -95,6 +139,8 @@ static const char *some_text(struct food *f, const char *name, struct arena *a)
 
 	if (len >= 6 && strcmp(name + len - 6, "status") == 0)
 		return statuses[pick % COUNT(statuses)];
+	if (pick < 128 && usual(name, pick))
+		return usual(name, pick);
 	if (pick >= 250) { /* long ones */
 		char *s = arena_alloc(a, longest + 1);
 		memset(s, pick == 250 ? 'x' : pick == 251 ? '<' : '\'', longest);
@@ -115,12 +161,26 @@ static const char *some_text(struct food *f, const char *name, struct arena *a)
 	return pick >= 170 && nothing_allowed(name) ? NULL : texts[pick % COUNT(texts)];
 }
 
+/* Few different ones, so that they meet. */
+static bool is_person(const char *last)
+{
+	static const char *const names[] = {"id", "uid", "telegram_id", "chat_id", "player_1", "player_2"};
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		if (strcmp(last, names[i]) == 0)
+			return true;
+	return false;
+}
+
 static int64_t some_number(struct food *f, const char *name)
 {
-	int64_t n = (int64_t)(food_u64(f) & INT64_MAX);
 	const char *last = strrchr(name, '.');
+	uint8_t pick;
 
 	last = last ? last + 1 : name;
+	if (is_person(last) && (pick = food_byte(f)) < 230)
+		return pick % 4;
+	int64_t n = (int64_t)(food_u64(f) & INT64_MAX);
 	if (strcmp(last, "scale") == 0)
 		return n % 9;
 	if (strcmp(last, "amount") == 0 || strcmp(last, "available") == 0 || strcmp(last, "held") == 0)
@@ -220,6 +280,55 @@ static void sendable(const struct bot *bot, const struct decision *d, struct are
 	MUST(effects_decode(effects_encode(&e, a), a, &again) == ERR_OK && again.ncalls == e.ncalls);
 }
 
+/* The most that stands behind a dollar sign. */
+static size_t parameters_of(const char *statement, struct arena *a)
+{
+	const struct embed_file *f = embed_find(arena_printf(a, "sql/queries/%s.sql", statement));
+	size_t most = 0;
+
+	MUST(f);
+	const char *sql = arena_strndup(a, (const char *)f->data, f->len);
+	for (const char *at = sql; (at = strchr(at, '$')); at++) {
+		size_t n = strtoul(at + 1, NULL, 10);
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
+static int64_t number_at(const struct params *p, size_t i)
+{
+	int64_t n = 0;
+
+	MUST(i < p->n && span_i64(p->v[i], &n));
+	return n;
+}
+
+/* Only what somebody has is held, only what is held moves, and only by those of the trade, while it is open. */
+static void money_is_safe(const struct decision *d, const struct update *u, const struct facts *f)
+{
+	static const char *const moves[] = {"escrow_accept",  "escrow_cancel",  "escrow_decline",
+	                                    "escrow_dispute", "escrow_release", "escrow_refund"};
+	const struct fact_trade *t = &f->trade;
+	const struct fact_wallet *w = NULL;
+	int64_t units;
+
+	for (size_t i = 0; i < COUNT(moves); i++) {
+		if (strcmp(d->commit, moves[i]) != 0)
+			continue;
+		MUST(t->found && number_at(&d->params, d->params.n - 1) == t->id);
+		MUST(u->from.id == t->buyer.telegram_id || u->from.id == t->seller.telegram_id ||
+		     (t->invited && u->from.id == t->invited));
+		MUST(strcmp(t->status, "pending") == 0 || strcmp(t->status, "active") == 0);
+	}
+	if (strcmp(d->commit, "escrow_hold") != 0)
+		return;
+	for (size_t i = 0; i < f->wallets.n && !w; i++)
+		if (f->draft.currency && strcasecmp(f->wallets.v[i].currency, f->draft.currency) == 0)
+			w = &f->wallets.v[i];
+	MUST(w && amount_parse(f->draft.amount, w->scale, &units) == AMOUNT_GOOD);
+	MUST(units <= w->available && number_at(&d->params, d->params.n - 3) == units);
+}
+
 static bool same_params(const struct params *x, const struct params *y)
 {
 	bool same = x->n == y->n;
@@ -229,9 +338,29 @@ static bool same_params(const struct params *x, const struct params *y)
 	return same;
 }
 
-static void fuzz(const uint8_t *data, size_t size)
+/* What is not said is by chance, or all facts behind a short input would be empty: two bytes begin the chance, and what
+ * the others say is added to it, so that a change of one byte is a change of one fact. */
+static struct food by_chance(const uint8_t *data, size_t size, uint8_t out[FACTS_BYTES])
 {
 	struct food food = food_of(data, size);
+	uint64_t state = 0;
+
+	for (int i = 0; i < 2; i++)
+		state = state << 8 | food_byte(&food);
+	for (size_t i = 0; i < FACTS_BYTES; i++) {
+		uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
+
+		z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+		z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+		out[i] = (uint8_t)(z >> 32) ^ food_byte(&food);
+	}
+	return food_of(out, FACTS_BYTES);
+}
+
+static void fuzz(const uint8_t *data, size_t size)
+{
+	uint8_t bytes[FACTS_BYTES];
+	struct food food = by_chance(data, size, bytes);
 	struct decision d, again;
 	struct facts facts = {0};
 	struct update u = {0};
@@ -267,7 +396,9 @@ static void fuzz(const uint8_t *data, size_t size)
 		MUST(d.why && *d.why);
 	else
 		sendable(bot, &d, &a);
-	if (d.commit)
-		MUST(embed_find(arena_printf(&a, "sql/queries/%s.sql", d.commit)));
+	if (d.commit) {
+		MUST(d.params.n + 2 == parameters_of(d.commit, &a)); /* the first are the key and the effects */
+		money_is_safe(&d, &u, &facts);
+	}
 	arena_release(&a);
 }
