@@ -234,13 +234,18 @@ chaos-discord: all
 crowd: all
 	@/usr/bin/python3 tests/crowd/run.py $(B)/shoal
 
-.PHONY: fuzz fuzz-programs fuzzers lint soak
+.PHONY: fuzz fuzz-programs fuzzers lint soak valgrind
 # cppcheck, gcc -fanalyzer, clang-tidy over all of src; by environment: TOOLS
 lint:
 	@sh tests/lint.sh
 # memory and open files over ten million updates; by environment: UPDATES, STEP, WORKERS
 soak: all $(B)/tests/bench/standin $(SEND)
 	@/usr/bin/python3 tests/bench/soak.py $(B)/shoal
+
+# the end-to-end tests under memcheck; by environment: TESTS
+valgrind: $(B)/shoal
+	@sh src/up/deps.sh test
+	@sh tests/valgrind.sh $(B)/shoal
 
 # fuzz targets by coverage, with libFuzzer; FUZZ_CC=afl-clang-fast: the same programs for AFL++. By environment: SECONDS of
 # each target (60), TARGET (all). What they find is kept in build/fuzz

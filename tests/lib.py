@@ -17,7 +17,8 @@ import urllib.parse
 
 # the program that the tests' servers are of: Redis, or Valkey where there is no Redis, unless the environment names one
 REDIS_SERVER = os.environ.get("REDIS_SERVER") or shutil.which("redis-server") or "valkey-server"
-PATIENCE = 60  # s, for what has to come: a busy machine may stand still for seconds, and is no fault
+# s, for what has to come: a busy machine may stand still for seconds, and is no fault
+PATIENCE = int(os.environ.get("SHOAL_TEST_PATIENCE") or 60)
 
 _children = []
 _folders = []
