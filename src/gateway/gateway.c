@@ -24,6 +24,7 @@
 #include "shoal/store/shards.h"
 
 #define BODY_MAX (1u << 20)
+#define BODIES_MAX (64u << 20) /* of strangers, too: Discord's signatures are over the body */
 #define HEADERS_MAX (16u << 10)
 #define CONNECTIONS_MAX 4096
 #define TIMEOUT_S 60
@@ -192,6 +193,7 @@ static bool listen_all(struct gateway *g, const char **why)
 	struct httpd_opts opts = {.listen = g->conf.gateway_listen,
 	                          .variable = "SHOAL_GATEWAY_LISTEN",
 	                          .max_body = BODY_MAX,
+	                          .max_bodies = BODIES_MAX,
 	                          .max_headers = HEADERS_MAX,
 	                          .max_connections = CONNECTIONS_MAX,
 	                          .timeout_s = TIMEOUT_S,

@@ -40,11 +40,30 @@ static void complain_of_crowd(struct httpd *h)
 {
 	if (!log_due(&h->refusals_logged, &h->refusals_held_back))
 		return;
-	log_warn("http connections are at their limit", LOG_STR("variable", h->opts.variable),
-	         LOG_INT("max", h->opts.max_connections), LOG_INT("closed_for_others", h->made_room),
-	         LOG_INT("suppressed", h->refusals_held_back));
+	log_warn("http connections or bodies are at their limit", LOG_STR("variable", h->opts.variable),
+	         LOG_INT("max", h->opts.max_connections), LOG_INT("connections", h->connections),
+	         LOG_INT("closed_for_others", h->made_room), LOG_INT("suppressed", h->refusals_held_back));
 	h->refusals_held_back = 0;
 	h->made_room = 0;
+}
+
+void httpd_count_body(struct httpd_conn *c)
+{
+	struct httpd *h = c->h;
+	struct httpd_conn *other, *next;
+
+	h->body_bytes += c->r->body.len - c->r->counted;
+	c->r->counted = c->r->body.len;
+	for (other = TAILQ_FIRST(&h->waiting); other; other = next) {
+		if (!h->opts.max_bodies || h->body_bytes <= h->opts.max_bodies)
+			return;
+		next = TAILQ_NEXT(other, wait);
+		if (other != c && other->state == CONN_BODY && other->r->counted) {
+			httpd_conn_free(other);
+			h->made_room++;
+			complain_of_crowd(h);
+		}
+	}
 }
 
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)

@@ -66,6 +66,8 @@ static void conn_handle(struct httpd_conn *c)
 	struct httpd *h = c->h;
 
 	httpd_conn_enter(c, CONN_HANDLING);
+	h->body_bytes -= r->counted; /* ours to answer */
+	r->counted = 0;
 	r->handled = true;
 	r->client = arena_strdup(&r->arena, c->client);
 	LIST_INSERT_HEAD(&h->requests, r, link);
@@ -131,6 +133,7 @@ static bool read_sized(struct httpd_conn *c, struct evbuffer *in)
 	if (n)
 		buf_add(&r->body, evbuffer_pullup(in, (ev_ssize_t)n), n);
 	evbuffer_drain(in, n);
+	httpd_count_body(c);
 	return n == left;
 }
 
@@ -145,6 +148,7 @@ static bool read_chunked(struct httpd_conn *c, struct evbuffer *in)
 		return false;
 	}
 	evbuffer_drain(in, (size_t)used);
+	httpd_count_body(c);
 	return r->chunked.state == CHUNK_DONE;
 }
 

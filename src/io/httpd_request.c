@@ -10,6 +10,8 @@ void httpd_request_free(struct httpd_request *r)
 		LIST_REMOVE(r, link);
 		r->h->open_requests--;
 	}
+	if (r->h)
+		r->h->body_bytes -= r->counted;
 	buf_release(&r->body);
 	arena_release(&r->arena);
 	free(r);

@@ -12,6 +12,7 @@
 
 #define HOST "Host: x\r\n"
 #define MAX_BODY 1000
+#define MAX_BODIES 3000
 
 static struct httpd *server;
 static struct arena arena;
@@ -48,6 +49,7 @@ static struct httpd *open_on(const char *listen, unsigned connections, const cha
 	    .listen = listen,
 	    .variable = "SHOAL_GATEWAY_LISTEN",
 	    .max_body = MAX_BODY,
+	    .max_bodies = MAX_BODIES,
 	    .max_headers = 2000,
 	    .max_connections = connections,
 	    .timeout_s = timeout_s,
@@ -604,6 +606,46 @@ static void half_open_requests_keep_nobody_out(void)
 	stop();
 }
 
+/* Bodies that are not whole share what all may have: who has let us wait longest goes for another one's bytes. */
+static void half_sent_bodies_keep_nobody_out(void)
+{
+	struct raw half[4];
+
+	start(10);
+	for (int i = 0; i < 4; i++) {
+		bool chunked = i % 2;
+		raw_open(&half[i], httpd_port(server));
+		raw_puts(&half[i], chunked ? POST("Transfer-Encoding: chunked\r\n", "384\r\n")
+		                           : POST("Content-Length: 1000\r\n", ""));
+		raw_puts(&half[i], repeat('x', 900));
+		spin(20);
+	}
+	CHECK(raw_wait(&half[0], NULL, PATIENCE_MS));
+	CHECK_INT(half[0].len, 0);
+	for (int i = 1; i < 4; i++) {
+		CHECK(!half[i].closed);
+		raw_puts(&half[i], i % 2 ? "\r\n0\r\n\r\n" : repeat('y', 100));
+		CHECK(raw_wait(&half[i], i % 2 ? "n=900 " : "n=1000 ", PATIENCE_MS));
+	}
+	CHECK_INT(handled, 3);
+	for (int i = 0; i < 4; i++)
+		raw_close(&half[i]);
+	for (int i = 0; i < 8; i++) { /* what was whole, or was given up, counts no more */
+		raw_open(&half[0], httpd_port(server));
+		raw_puts(&half[0], POST("Content-Length: 1000\r\n", ""));
+		raw_puts(&half[0], repeat('x', 900));
+		spin(5);
+		raw_close(&half[0]);
+		spin(5);
+	}
+	raw_open(&half[0], httpd_port(server));
+	raw_puts(&half[0], POST("Content-Length: 1000\r\n", ""));
+	raw_puts(&half[0], repeat('x', 1000));
+	CHECK(raw_wait(&half[0], "n=1000 ", PATIENCE_MS));
+	raw_close(&half[0]);
+	stop();
+}
+
 /* What is with the handler is nobody's to close: then, and only then, the newcomer goes. */
 static void connection_cap(void)
 {
@@ -879,6 +921,7 @@ int main(void)
 	RUN(headers_of_every_answer);
 	RUN(a_full_house);
 	RUN(half_open_requests_keep_nobody_out);
+	RUN(half_sent_bodies_keep_nobody_out);
 	RUN(connection_cap);
 	RUN(the_client_leaves_first);
 	RUN(stopping);

@@ -17,6 +17,7 @@ struct httpd_opts {
 	const char *listen;       /* host:port, [v6]:port; port 0: any free one */
 	const char *variable;     /* named in the error when the address is taken: "SHOAL_GATEWAY_LISTEN" */
 	size_t max_body;          /* above: 413, the handler is not called */
+	size_t max_bodies;        /* bytes of all bodies that are not whole yet; above, as with connections; 0: any */
 	size_t max_headers;       /* bytes */
 	unsigned max_connections; /* above: the one whose client lets us wait longest is closed for the newcomer */
 	unsigned timeout_s;       /* reading a request, writing an answer, idle keep-alive */

@@ -53,6 +53,7 @@ struct httpd_request {
 	struct http_head head;
 	struct http_chunked chunked;
 	struct buf body;
+	size_t counted; /* of it, in the server's body_bytes */
 	struct http_pairs form;
 	bool form_parsed;
 	bool handled; /* counted in open_requests, on the server's list */
@@ -68,6 +69,7 @@ struct httpd {
 	bool winding_down;
 	int64_t came_ms, last_ms; /* somebody last came or asked; when it stops accepting at the latest */
 	unsigned port, connections, open_requests;
+	size_t body_bytes; /* of bodies that are not whole yet */
 	int64_t refusals_logged;
 	unsigned refusals_held_back, made_room;
 	LIST_HEAD(, httpd_conn) conns;
@@ -87,6 +89,8 @@ bool httpd_conn_unread(struct httpd_conn *c);
 /* Whether it holds no part of a request. */
 bool httpd_conn_idle(struct httpd_conn *c);
 
+/* More of c's body is here: where that is more than all may have, others go for it. */
+void httpd_count_body(struct httpd_conn *c);
 /* Refuses what did not become a request for the handler, and reads no further request from this client. */
 void httpd_conn_refuse(struct httpd_conn *c, int status);
 
