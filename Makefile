@@ -213,10 +213,10 @@ bank: all
 bench-press: all
 	@/usr/bin/python3 tests/bank/press.py $(B)/shoal
 
-# the ladder's commands with a million players, and while its leaderboard is refreshed. By environment: PLAYERS, WORKERS,
-# SECONDS, AT_ONCE
+# the ladder's commands with a million players, and while its leaderboard is refreshed. ARGS: options of
+# tests/bench/leaderboard.py, instead of all
 bench-leaderboard: all
-	@/usr/bin/python3 tests/bench/leaderboard.py $(B)/shoal
+	@/usr/bin/python3 tests/bench/leaderboard.py $(if $(ARGS),$(ARGS),--json build/bench/leaderboard.json --readme README.md) $(B)/shoal
 
 # how soon Discord gets its first response under load, by kind of interaction. By environment: RATE, SECONDS, WORKERS, PEOPLE
 bench-interactions: all $(B)/tests/bench/interactions

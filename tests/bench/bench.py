@@ -110,11 +110,12 @@ def measure_extras(o, rig, shoal, capacity):
             rig.appendfsync = usual
     wanted = {
         "always": always,
+        "logged": lambda: run.full(Shoal(shoal.binary, updates=shoal.updates, SHOAL_LOG_UPDATES="1"), rig, o.n),
         "two_redis": lambda: extras.two_redis(shoal, rig, o.n),
         "hurry": lambda: run.paced(shoal, rig, int(0.8 * capacity), o.seconds or 1),
         "press": lambda: extras.press(shoal, rig, o.rate, o.seconds or 1),
         "at_rest": lambda: extras.at_rest(shoal, rig),
-        "killed": lambda: extras.killed(shoal, rig, 1000, 9)}
+        "killed": lambda: extras.killed(shoal, rig, 1000, 7)}
     found = {k: [] for k in wanted}
     for n in range(o.runs):
         for name, fn in wanted.items():
@@ -128,8 +129,11 @@ def tune(o, rig, who):
     for c in who:
         for c.concurrency in TRIED_AT_ONCE if hasattr(c, "concurrency") else ():
             for c.connections in TRIED_CONNECTIONS:
-                rates = [run.full(c, rig, o.n)["per_second"] for _ in range(o.runs)]
-                print("%-26s %4d at once, %3d connections  %6.0f/s" % (c.name, c.concurrency, c.connections, report.median(rates)), flush=True)
+                runs = [run.full(c, rig, o.n) for _ in range(o.runs)]
+                print("%-26s %4d at once, %3d connections  %6.0f/s  worker %.4f s of CPU per 1,000, all %.4f" % (
+                    c.name, c.concurrency, c.connections, report.median([r["per_second"] for r in runs]),
+                    report.median([r["cpu_per_1000"]["worker"] for r in runs]),
+                    report.median([sum(r["cpu_per_1000"][k] for k in report.SERVERS) for r in runs])), flush=True)
 
 
 def main():
@@ -151,7 +155,8 @@ def main():
     found = {}
     if o.marks and results[0]["full"]:
         found = measure_extras(o, rig, who[0], report.median([r["per_second"] for r in results[0]["full"]]))
-        print(marks.table(results, found) + "\n")
+        rows = marks.marks(results, found)
+        print(marks.table(rows) + "\n")
     print("# it took %.0f s" % (time.monotonic() - began))
     if o.json:
         save(o.json, {"options": vars(o), "results": results, "extras": found})
@@ -162,7 +167,7 @@ def main():
         when = "%s; medians of %d, %s" % (said, o.runs, datetime.date.today())
         readme.write(o.readme, "bench", readme.comparison(results, when, o.chart))
         if found:
-            readme.write(o.readme, "marks", readme.marks(results, found))
+            readme.marks(o.readme, "bench", rows)
             readme.write(o.readme, "capacity", readme.capacity(results[0], found))
 
 

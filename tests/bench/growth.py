@@ -2,7 +2,7 @@
 update of the reference job by the number of chats, of what is queued, of start codes, of workers, and of Redis servers that share the queue. All points in turn, round
 by round; medians.
 
-    growth.py [--runs 5] [--only chats,backlog,codes,workers,shards] [--least N] [--most N] [--updates 40000] [--json FILE] [--chart FILE] [--readme FILE] [BINARY]
+    growth.py [--runs 5] [--only chats,backlog,codes,workers,shards] [--least N] [--most N] [--json FILE] [--chart FILE] [--readme FILE] [BINARY]
 """
 import argparse
 import datetime
@@ -13,6 +13,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "job")]
 import chart  # noqa: E402
+import marks  # noqa: E402
 import readme  # noqa: E402
 import run  # noqa: E402
 from lib import check, finish, free_port  # noqa: E402
@@ -21,36 +22,37 @@ from rig import SECRET, Load, Rig, save  # noqa: E402
 from shoal import STREAM, Shoal  # noqa: E402
 
 PEOPLE, CODES = 10000, 100
-UPDATES = 40000  # of a run, by default; the second half is measured, when what is often needed has been touched
-WARM, TAKEN = 5000, 20000  # of a backlog: what comes before, and what is measured
+WARM, TAKEN, REST = 6000, 12000, 4000  # updates of a run: before it is measured, while it is, and after, so that nobody runs dry
 WITHIN = 0.10
 
 
 def set_size(rig, people=PEOPLE, codes=CODES):
-    rig.people, rig.codes, rig.personas = people, codes, 1  # a chat each
+    """A chat each. All have come before: who comes for the first time costs more, whatever their number."""
+    rig.people, rig.codes, rig.personas, rig.came_before = people, codes, 1, True
 
 
-def half(shoal, rig, updates, workers=1):
-    """The cost in the second half of a run, ingest included."""
-    c = run.full(shoal, rig, updates, workers, window=(0.5, 0.95))
+def middle(shoal, rig, workers=1, warm=WARM):
+    """The cost of those in the middle of a run, ingest included."""
+    c = run.full(shoal, rig, warm + TAKEN + REST, workers, (warm, warm + TAKEN))
     c["cpu_per_1000"]["redis"] += c["ingest_redis_per_1000"]
     return c
 
 
 def chats(shoal, rig, size):
     set_size(rig, people=size)
-    return half(shoal, rig, rig.updates)
+    return middle(shoal, rig)
 
 
 def codes(shoal, rig, size):
-    """Every code has been asked for at least once when it begins to count."""
+    """When it begins to count every code has been asked for twice: it came from Postgres, then from Redis, and is in the
+    worker's memory, which holds them all."""
     set_size(rig, codes=size)
-    return half(shoal, rig, max(rig.updates, 2 * size + rig.updates // 2))
+    return middle(Shoal(shoal.binary, SHOAL_MEMORY_CACHE_MB="64"), rig, warm=max(WARM, 2 * size))
 
 
 def fleet(shoal, rig, size):
     set_size(rig)
-    return half(shoal, rig, rig.updates, size)
+    return middle(shoal, rig, size * os.cpu_count())
 
 
 class Sharded(Shoal):
@@ -77,14 +79,14 @@ class Sharded(Shoal):
 
 def shards(shoal, rig, size):
     set_size(rig)
-    return half(Sharded(shoal.binary, size), rig, rig.updates)
+    return middle(Sharded(shoal.binary, size), rig)
 
 
 def backlog(shoal, rig, size):
     """So many are queued all the while: a sender puts in another for each reply. What is left at the end is not waited for."""
     set_size(rig)
     rig.fresh(shoal.binary)
-    load = Load(size + WARM + TAKEN + 1000, rig.people, rig.codes)
+    load = Load(size + WARM + TAKEN + REST, rig.people, rig.codes)
     argv = [os.path.join(rig.tools, "send"), *load.argv(), "-k", str(size), "-s", str(rig.standin_port),
             "xadd", "127.0.0.1", str(rig.redis.port), STREAM]
     with subprocess.Popen(argv) as sender:
@@ -105,6 +107,7 @@ def backlog(shoal, rig, size):
 COUNTED_CODES, COUNTED_PEOPLE = 100000, 1000000
 USES = """
 SET session_replication_role = replica; -- no foreign keys: they are right
+TRUNCATE start_code_uses;
 INSERT INTO start_codes (code, persona_id) SELECT 'MORE' || n, (SELECT min(id) FROM personas) FROM generate_series(1, %d) n;
 INSERT INTO start_code_uses (code_id, user_id) SELECT c.id, u.id FROM (SELECT id, row_number() OVER (ORDER BY id) n FROM users) u
 	JOIN (SELECT id, row_number() OVER (ORDER BY id) n FROM start_codes) c ON c.n = u.n * 7919 %% %d + 1;
@@ -121,23 +124,26 @@ def counted(shoal, rig, runs):
         query, times = f.read(), []
     with db.cursor() as cur:
         cur.execute(USES % (COUNTED_CODES - CODES, COUNTED_CODES))
-        cur.execute("VACUUM ANALYZE")
+        cur.execute("VACUUM ANALYZE start_codes, start_code_uses")
         for _ in range(runs):
             began = run.time.monotonic()
             cur.execute(query)
             rows = cur.fetchall()
             times.append(1000 * (run.time.monotonic() - began))
     db.close()
-    check("the users of all codes were counted", len(rows) == COUNTED_CODES, len(rows))
+    users = [r[6] for r in rows]
+    check("the users of all codes were counted", len(rows) == COUNTED_CODES and sum(users) == COUNTED_PEOPLE,
+          "%d codes, %d users" % (len(rows), sum(users)))
     return median(times)
 
 
 CURVES = {
-    "chats": ("By the number of chats", chats, [100, 1000, 10000, 100000, 1000000]),
-    "backlog": ("By what is queued", backlog, [10, 100, 1000, 10000, 100000, 1000000]),
-    "codes": ("By the number of start codes", codes, [100, 1000, 10000, 100000]),
-    "workers": ("By the number of workers", fleet, [1, 2, 4, 8]),
-    "shards": ("By the number of Redis servers of the queue", shards, [1, 2, 4])}
+    "chats": ("chats", chats, [100, 10000, 1000000]),
+    "backlog": ("updates waiting", backlog, [10, 1000, 100000, 1000000]),
+    "codes": ("start codes", codes, [100, 10000, 100000]),
+    "workers": ("workers for each processor", fleet, [1, 2, 4, 8]),
+    "shards": ("Redis servers of the queue", shards, [1, 4])}
+MARK = ("chats", "backlog", "codes", "workers")
 
 
 def options():
@@ -145,7 +151,6 @@ def options():
     o.add_argument("binary", nargs="?", default="build/shoal")
     o.add_argument("--runs", type=int, default=5)
     o.add_argument("--only", default=",".join(CURVES))
-    o.add_argument("--updates", type=int, default=UPDATES)
     o.add_argument("--least", type=int, default=0)
     o.add_argument("--most", type=int, default=10**9)
     o.add_argument("--json")
@@ -174,46 +179,66 @@ def whole(costs):
     return median([sum(c["cpu_per_1000"][k] for k in SERVERS) for c in costs])
 
 
-def rows_of(found):
-    """The last column: the cost beside that of the least, and whether that is within what is promised."""
-    rows = [["", "", "updates/s", "worker us", "Redis us", "Postgres us", "all us", "beside the least"]]
+def grown(points):
+    """How many times as much an update costs with more, at worst: each size beside the cheapest of the smaller ones."""
+    costs = [whole(c) for _, c in sorted(points.items()) if c]
+    return max((b / min(costs[:i + 1]) for i, b in enumerate(costs[1:])), default=None)
+
+
+def marks_of(found, counted_ms):
+    """Rows as in marks.py."""
+    rows = []
     for name, points in found.items():
-        costs = {size: c for size, c in points.items() if c}
-        least = min(map(whole, costs.values()), default=None)
-        for size, c in costs.items():
-            beside = whole(c) / least
-            rows.append([name, "{:,}".format(size), "%.0f" % median([x["per_second"] for x in c]),
-                         *("%.0f" % (1000 * median([x["cpu_per_1000"][k] for x in c])) for k in SERVERS), "%.0f" % (1000 * whole(c)),
-                         "%.2f %s" % (beside, "" if beside <= 1 + WITHIN else "MISSED")])
+        sizes = sorted(points)
+        bound = 1 + WITHIN if name in MARK else None
+        rows.append(("6", "%s to %s %s: cost grows, times" % ("{:,}".format(sizes[0]), "{:,}".format(sizes[-1]), CURVES[name][0]),
+                     grown(points), bound, True, "%.2f"))
+    if counted_ms:
+        rows.append(("7", "users of {:,} codes, {:,} in all, by one query, ms".format(COUNTED_CODES, COUNTED_PEOPLE), counted_ms,
+                     None, True, "%.0f"))
     return rows
 
 
+def rows_of(found):
+    """The last column: the cost beside that of the cheapest of those with less."""
+    rows = [["", "", "updates/s", "worker us", "Redis us", "Postgres us", "all us", "grown to"]]
+    for name, points in found.items():
+        least = None
+        for size, c in sorted((s, c) for s, c in points.items() if c):
+            rows.append([CURVES[name][0], "{:,}".format(size), "%.0f" % median([x["per_second"] for x in c]),
+                         *("%.0f" % (1000 * median([x["cpu_per_1000"][k] for x in c])) for k in SERVERS), "%.0f" % (1000 * whole(c)),
+                         "%.2f" % (whole(c) / least) if least else ""])
+            least = min(whole(c), least or whole(c))
+    return rows
+
+
+def draw(found, path, said):
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    chart.growth([("By the number of " + CURVES[name][0] if name != "backlog" else "By what is waiting in the queue",
+                   [(size, {k: [x["cpu_per_1000"][k] for x in c] for k in SERVERS}) for size, c in sorted(points.items()) if c])
+                  for name, points in found.items()], path, said)
+
+
 def main():
-    o = options()
+    o, began = options(), run.time.monotonic()
     rig = Rig(o.binary, PEOPLE, CODES)
-    rig.updates = o.updates
     shoal = Shoal(o.binary)
     found = measure(o, rig, shoal)
     for name, points in found.items():
         check("%s: measured" % name, all(len(c) == o.runs for c in points.values()))
-    print("\n%d processors shared by all; processor time of one update, ingest included; medians of %d\n\n%s\n" % (
-        os.cpu_count(), o.runs, aligned(rows_of(found))))
-    said = ""
-    if "codes" in found and o.most >= COUNTED_PEOPLE:
-        said = "The users of {:,} start codes, {:,} in all, are counted by one query in {:.0f} ms.\n".format(
-            COUNTED_CODES, COUNTED_PEOPLE, counted(shoal, rig, o.runs))
-        print(said)
+    said = "Processor time of one update, us, ingest included, on %d processors shared by all; medians of %d, %s" % (
+        os.cpu_count(), o.runs, datetime.date.today())
+    print("\n%s\n\n%s\n" % (said, aligned(rows_of(found))))
+    rows = marks_of(found, counted(shoal, rig, o.runs) if "codes" in found and o.most >= COUNTED_PEOPLE else None)
+    print(marks.table(rows) + "\n\n# it took %.0f s" % (run.time.monotonic() - began))
     if o.json:
-        save(o.json, found)
+        save(o.json, {"options": vars(o), "results": found, "marks": rows})
     if o.chart:
-        os.makedirs(os.path.dirname(o.chart) or ".", exist_ok=True)
-        curves = [(CURVES[name][0], [(size, {k: [x["cpu_per_1000"][k] for x in c] for k in SERVERS}) for size, c in points.items() if c])
-                  for name, points in found.items()]
-        chart.growth(curves, o.chart, "processor time of one update, us; black: all of it, dashed: 10 %% around the first; medians of %d, %s" % (
-            o.runs, datetime.date.today()))
+        draw(found, o.chart, said)
     if o.readme:
-        readme.write(o.readme, "growth", readme.markdown(rows_of(found)) + "\n" + said + readme.image(
+        readme.write(o.readme, "growth", readme.markdown(rows_of(found), 2) + "\n" + said + ".\n" + readme.image(
             "What an update costs when there is more of everything", o.chart))
+        readme.marks(o.readme, "growth", rows)
 
 
 main()

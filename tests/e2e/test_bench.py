@@ -14,7 +14,7 @@ from stack import binary_from_argv  # noqa: E402
 
 class Judged:
     """A run with 20 people who came twice, as it should be; then spoilt in one way."""
-    ordered = True
+    ordered, came_before = True, False
 
     def __init__(self, ordered=True):
         self.ordered, self.load = ordered, Load(40, people=20, codes=7)

@@ -1,9 +1,15 @@
-"""The tables of README.md: written between `<!-- NAME -->` and `<!-- /NAME -->`, so that what stands there is what was measured."""
+"""The tables of README.md: written between `<!-- NAME -->` and `<!-- /NAME -->`, so that what stands there is what was measured.
+The marks are measured by several programs: each leaves its rows in a file beside the charts, and the table has those of all."""
+import json
+import os
+
 import marks as all_marks
 from report import COLUMNS, SERVERS, figures, median, most_common
 
 TARGET = 100000  # updates a second, as an example
 BUSY = 0.7       # of a processor that one plans with
+FIGURES = "tests/bench/figures"
+MEASURED = ("bench", "growth", "leaderboard")
 
 
 def write(path, name, lines):
@@ -18,9 +24,9 @@ def write(path, name, lines):
         f.write(before + first + lines + last + after)
 
 
-def markdown(rows):
-    """The first row is the head; the first column is words, the others are numbers."""
-    out = ["| " + " | ".join(rows[0]) + " |", "|---" + "|---:" * (len(rows[0]) - 1) + "|"]
+def markdown(rows, words=1):
+    """The first row is the head; so many columns are words, the others are numbers."""
+    out = ["| " + " | ".join(rows[0]) + " |", "|---" * words + "|---:" * (len(rows[0]) - words) + "|"]
     return "\n".join(out + ["| " + " | ".join(r) + " |" for r in rows[1:]]) + "\n"
 
 
@@ -37,12 +43,20 @@ def comparison(results, when, chart):
     return markdown(rows) + "\n" + when[:1].upper() + when[1:] + ".\n" + image("The reference job, side by side", chart)
 
 
-def marks(results, extras):
-    rows = [["Mark", "Measured", "Wanted", ""]]
-    for what, figure, bound, at_most, form in all_marks.marks(results, extras):
-        rows.append([what.replace("   ", "&nbsp;&nbsp;&nbsp;"), "-" if figure is None else form % figure, "" if bound is None else
-                     ("≤ %g" if at_most else "≥ %g") % bound, all_marks.verdict(figure, bound, at_most)])
-    return markdown(rows)
+def marks(path, name, rows):
+    """Keeps the rows of one of MEASURED, and writes the table of all of them."""
+    os.makedirs(FIGURES, exist_ok=True)
+    everything = []
+    for n in MEASURED:
+        kept = os.path.join(FIGURES, n + ".json")
+        if n == name:
+            with open(kept, "w", encoding="utf-8") as f:
+                f.write("[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n")
+        if os.path.exists(kept):
+            with open(kept, encoding="utf-8") as f:
+                everything += json.load(f)
+    everything.sort(key=lambda row: row[0])
+    write(path, "marks", markdown([["", "Mark", "Measured", "Wanted", ""], *all_marks.told(everything, "≤", "≥")], 2))
 
 
 def capacity(ours, extras):

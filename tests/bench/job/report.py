@@ -34,9 +34,10 @@ def most_common(words):
     return max(set(words), key=words.count) if words else "-"
 
 
-def aligned(rows):
+def aligned(rows, words=1):
+    """So many columns are words, the others are numbers."""
     widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths))).rstrip()
+    return "\n".join("  ".join(c.ljust(w) if i < words else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths))).rstrip()
                      for r in rows)
 
 

@@ -11,28 +11,46 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lib import Process, clean_env, free_port, http, start_postgres, start_redis, temp_dir, wait_for  # noqa: E402
 
 FIRST_PERSON, STRIDE, UPDATE_ID = 5000001, 7368787, 10**9  # as in send/update.c
-# After a checkpoint the first change of each page is dear; where checkpoints are rare, as they should be, few changes are first.
-TOUCH = "UPDATE users SET last_seen_at = NULL; UPDATE chats SET opened_at = opened_at", "VACUUM users, chats"
 SECRET, TOKEN = "secret-of-the-bench", "100000001:token-of-the-bench"
 PERSONAS = 4
-MANY = 50000  # rows, from which on a database is copied by its files
 REPLY, SENT = struct.Struct("<qqq16s"), struct.Struct("<qqqq")
 # Enough memory, and no checkpoint or vacuum in a run of seconds; every commit waits for the disk.
-POSTGRES = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "512MB",
+POSTGRES = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "2GB",
             "wal_buffers": "16MB", "max_wal_size": "16GB", "checkpoint_timeout": "1h", "autovacuum": "off",
             "max_connections": "200", "jit": "off"}
 PERSISTENCE = {"off": {"appendonly": "no"}, **{k: {"appendonly": "yes", "appendfsync": k} for k in ("no", "everysec", "always")}}
-# Pages have room, as where rows have come and gone for a while.
+# Pages have room, as where rows have come and gone for a while. What is put in is right: no foreign key has to be looked up.
 SEED = """
+SET LOCAL session_replication_role = replica;
 ALTER TABLE users SET (fillfactor = 70);
 ALTER TABLE chats SET (fillfactor = 70);
 INSERT INTO personas (key, name) SELECT CASE WHEN n = 0 THEN 'default' ELSE 'p' || n END, 'No. ' || n
 	FROM generate_series(0, %(personas)s - 1) n ORDER BY n;
 INSERT INTO start_codes (code, persona_id) SELECT 'CODE' || n, p.id FROM generate_series(0, %(codes)s - 1) n
 	JOIN personas p ON p.name = 'No. ' || n %% %(personas)s ORDER BY n;
+"""
+NEW_PEOPLE = """
 INSERT INTO users (telegram_id, first_name, age_verified_at)
 	SELECT %(first)s + n, 'Somebody', now() FROM generate_series(0, %(people)s - 1) n;
-INSERT INTO chats (user_id, persona_id, opened_at) SELECT u.id, p.id, now() FROM users u, personas p ORDER BY u.id, p.id;
+"""
+# Those who have come by a code before: their names are what is sent.
+KNOWN_PEOPLE = """
+INSERT INTO users (telegram_id, first_name, username, language_code, acquisition_source, age_verified_at)
+	SELECT %(first)s + n, 'Persephone', 'anchor_lantern_' || %(first)s + n, 'en', 'CODE0', now()
+	FROM generate_series(0, %(people)s - 1) n;
+INSERT INTO start_code_uses (code_id, user_id) SELECT c.id, u.id FROM users u JOIN start_codes c ON c.code = 'CODE0' ORDER BY u.id;
+"""
+CHATS = "INSERT INTO chats (user_id, persona_id, opened_at) SELECT u.id, p.id, now() FROM users u, personas p ORDER BY u.id, p.id"
+# Keys of updates that came before, as the queue knows them.
+REMEMBER = """
+for n = 1, ARGV[1], 1000 do
+	local kept = {}
+	for i = n, math.min(n + 999, ARGV[1]) do
+		kept[#kept + 1] = 'telegram:persona:' .. 10000000 + i
+		kept[#kept + 1] = '1-' .. i
+	end
+	redis.call('HSET', KEYS[1], unpack(kept))
+end
 """
 
 
@@ -46,7 +64,7 @@ class Load:
         return FIRST_PERSON + n % self.people * STRIDE % self.people
 
     def code(self, n):
-        return (n * 31 + n // self.people) % self.codes
+        return (n * 31 + n // max(self.people, self.codes)) % self.codes
 
     def argv(self):
         return ["-n", str(self.count), "-u", str(self.people), "-c", str(self.codes), "-i", str(self.first)]
@@ -106,6 +124,7 @@ class Rig:
         if not os.path.exists(os.path.join(self.tools, "standin")):  # the binary of another tree
             self.tools = "build/tests/bench"
         self.people, self.codes, self.personas, self.appendfsync = people, codes, PERSONAS, appendfsync
+        self.came_before = False  # everybody has a source already, and Redis knows an update of each
         self.folder = temp_dir()
         self.pg = start_postgres(**POSTGRES)
         self.standin_port = free_port()
@@ -141,14 +160,15 @@ class Rig:
 
     def seed(self, binary):
         """A database with this binary's schema, the people and the codes; made once."""
-        key = (binary, self.people, self.codes, self.personas)
+        key = (binary, self.people, self.codes, self.personas, self.came_before)
         if key not in self.seeds:
             name = self.seeds[key] = "seed_%d" % len(self.seeds)
             self._admin("CREATE DATABASE " + name)
             self._migrate(binary, self.url(name))
             db = self.pg.connect(name)
             with db, db.cursor() as cur:
-                cur.execute(SEED, {"personas": self.personas, "codes": self.codes, "people": self.people, "first": FIRST_PERSON})
+                cur.execute(SEED + (KNOWN_PEOPLE if self.came_before else NEW_PEOPLE) + CHATS, {
+                    "personas": self.personas, "codes": self.codes, "people": self.people, "first": FIRST_PERSON})
             db.autocommit = True
             with db.cursor() as cur:
                 cur.execute("CREATE EXTENSION pg_prewarm")
@@ -188,14 +208,14 @@ class Rig:
         if self.redis:
             self._admin("DROP DATABASE %s WITH (FORCE)" % self.database)
         self.database = "run_%d" % self.runs
-        how = "file_copy" if self.people + self.codes > MANY else "wal_log"
-        self._admin("CREATE DATABASE %s TEMPLATE %s STRATEGY %s" % (self.database, seed, how))
+        # So copied, every page is in Postgres' log already: after a checkpoint the first change of each is dear, and where
+        # checkpoints are rare, as they should be, few changes are first.
+        self._admin("CREATE DATABASE %s TEMPLATE %s STRATEGY wal_log" % (self.database, seed))
         self.pg_url = self.url(self.database)
-        self._admin("CHECKPOINT")
-        for sql in TOUCH:
-            self._run(self.database, sql)
         self.rows("SELECT sum(pg_prewarm(oid)) FROM pg_class WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace")
         self.redis = start_redis(save="", **{"auto_aof_rewrite_percentage": 0, **PERSISTENCE[self.appendfsync]})
+        if self.came_before:
+            self.redis.client().eval(REMEMBER, 1, "shoal:{0}:seen", self.people)
         http("GET", self.standin_url + "/bench/forget")
 
     def send(self, load, *where, rate=0, press=False):

@@ -36,7 +36,7 @@ class Shoal:
             "SHOAL_REDIS_URL": rig.redis.url, "SHOAL_POSTGRES_URL": rig.pg_url, "SHOAL_BOTS": "persona",
             "SHOAL_PERSONA_TOKEN": TOKEN, "SHOAL_WEBHOOK_SECRET": SECRET, "SHOAL_TELEGRAM_API": rig.standin_url,
             "SHOAL_FLOOD_BOT": "1000000/1", "SHOAL_FLOOD_CHAT": "1000/1", "SHOAL_USER_RATE": "1000/1",
-            "SHOAL_LOG": "warn", "SHOAL_LOG_UPDATES": "0", **self.env, **more})
+            "SHOAL_LOG_UPDATES": "0", **self.env, **more})
 
     def fill(self, rig, load):
         rig.send(load, "xadd", "127.0.0.1", rig.redis.port, STREAM)

@@ -26,7 +26,8 @@ int64_t update_person(const struct load *load, size_t n)
 size_t update_text(const struct load *load, size_t n, char out[UPDATE_MAX])
 {
 	long long who = update_person(load, n), now = time(NULL);
-	size_t code = (n * 31 + n / load->people) % load->codes, at = load->first + n;
+	size_t round = load->people > load->codes ? load->people : load->codes;
+	size_t code = (n * 31 + n / round) % load->codes, at = load->first + n;
 	char person[320], place[256], before[640], start[64];
 	int len;
 
