@@ -7,10 +7,10 @@
 --   state   hash, only after a 429: from till (us; the bot is blocked)  doubt (us; since when nobody knows whether the
 --           limit is the bot's)  test (us; until when somebody's call is out to learn it); the rest is flood_word.lua's
 --   block   "from till", us: the chat is blocked
--- ARGV  1 messages of the bot allowed (0: no limit)  2 in so many ms; then for each message  longest wait that may be
---       booked, ms  "new" | "back", was told before to come again | "booked", has its place in the buckets
---       messages of its chat allowed  in so many ms
--- Answer  for each message {what, ms, doubt}
+-- ARGV  1 messages of the bot allowed (0: no limit)  2 in so many ms  3, 4 the same for a chat  5, 6 for a group; then for
+--       each message one word: "n" new | "b" back, was told before to come again | "h" booked, has its place in the
+--       buckets; "c" to a chat | "g" to a group | "-" to none with a limit; longest wait that may be booked, ms
+-- Answer  for each message {what, ms, doubt}, or 1 for {1, 0, ''}
 --   0 come again after ms   1 booked: send after ms, and ask again as "booked" before that, unless ms is 0
 --   2 send now, as the test of this doubt: flood_word.lua must hear how it ended
 --   3 somebody else's test is out: come again shortly   4 the chat is blocked for ms   5 the bot is
@@ -21,97 +21,119 @@ local SLACK, DOUBT_LIFE, TEST_LIFE, LINE_MAX, BOOKED_MAX = 1e6, 10e6, 3e6, 60e6,
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 
-local function ms(us) return math.max(0, math.ceil(us / 1000)) end
-local function text(...) return string.format(('%.0f '):rep(select('#', ...)):sub(1, -2), ...) end
+-- %d cuts off parts of a microsecond, and is far cheaper than %.0f or than redis.call's own way with numbers
+local format, ceil, max = string.format, math.ceil, math.max
+local function ms(us) return max(0, ceil(us / 1000)) end
+local function text(us) return format('%d', us) end
+local function pair(a, b) return format('%d %d', a, b) end
 
--- what is left of a block; restate writes it down anew when the clock has stepped back
-local function left(from, till, restate)
-	from, till = tonumber(from) or 0, tonumber(till) or 0
-	if from - now > SLACK then
-		till = now + till - from
-		restate(now, till)
-	end
-	return till - now
+-- A block that began too far ahead: the clock has stepped back. It lasts as long as it was to.
+local function till_from(from, till)
+	return from - now > SLACK and now + till - from or till
 end
 
 local state = redis.call('HMGET', KEYS[2], 'from', 'till', 'doubt', 'test')
+local bot_from, bot_till = tonumber(state[1] or 0) or 0, tonumber(state[2] or 0) or 0
+local doubt, test = tonumber(state[3] or 0) or 0, tonumber(state[4] or 0) or 0
+if bot_from - now > SLACK then
+	bot_from, bot_till = now, till_from(bot_from, bot_till)
+	doubt = bot_till
+	redis.call('HSET', KEYS[2], 'from', text(bot_from), 'till', text(bot_till), 'doubt', text(doubt))
+end
+
 local held, changed = {}, {} -- buckets and blocks as this call sees them; buckets to be written
 local values = redis.call('MGET', KEYS[1], unpack(KEYS, 3))
 held[KEYS[1]] = values[1] or ''
 for i = 3, #KEYS do held[KEYS[i]] = values[i - 1] or '' end
 
-local function bucket_of(key, limit, window, chat)
-	local tat, line = held[key], 0
-	if type(tat) == 'table' then
-		tat, line = tat.tat, tat.line
-	else
-		tat, line = tat:match('^(%d+) (%d+)$')
+-- ms that the chat is blocked for yet
+local function blocked(key)
+	if held[key] == '' then return 0 end
+	local from, till = held[key]:match('^(%d+) (%d+)$')
+	from, till = tonumber(from) or 0, tonumber(till) or 0
+	if from - now > SLACK then
+		till = till_from(from, till)
+		held[key] = pair(now, till)
+		redis.call('SET', key, held[key], 'PX', ms(till - now) + 1)
 	end
-	local b = {key = key, step = window / limit, chat = chat}
-	b.tat, b.line = math.max(now, tonumber(tat) or 0), math.max(now, tonumber(line) or 0)
-	if b.tat - now > window + BOOKED_MAX + SLACK then b.tat = now + window end
-	if b.line - now > LINE_MAX + SLACK then b.line = now end
-	b.wait = b.tat + b.step - window - now
-	return b
+	return ms(till - now)
 end
 
-local bot_limit, bot_window = tonumber(ARGV[1]), ARGV[2] * 1000
+-- a bucket, and how long a message must wait for its place in it
+local function bucket_of(key, step, window)
+	local b = held[key]
+	if type(b) ~= 'table' then
+		local tat, line
+		if b ~= '' then tat, line = b:match('^(%d+) (%d+)$') end
+		b = {tat = tonumber(tat or 0), line = tonumber(line or 0)}
+		held[key] = b
+	end
+	if b.tat < now then b.tat = now end
+	if b.line < now then b.line = now end
+	if b.tat - now > window + BOOKED_MAX + SLACK then b.tat = now + window end
+	if b.line - now > LINE_MAX + SLACK then b.line = now end
+	return b, b.tat + step - window - now
+end
 
-local function ask(bucket, block, longest, kind, limit, window)
-	local blocked = left(state[1], state[2], function(from, till)
-		redis.call('HSET', KEYS[2], 'from', text(from), 'till', text(till), 'doubt', text(till))
-		state[1], state[2], state[3] = from, till, text(till)
-	end)
-	if blocked > 0 then return {5, ms(blocked), ''} end
-	local from, till = held[block]:match('^(%d+) (%d+)$')
-	blocked = left(from, till, function(f, t)
-		held[block] = text(f, t)
-		redis.call('SET', block, held[block], 'PX', ms(t - now) + 1)
-	end)
-	if blocked > 0 then return {4, ms(blocked), ''} end
+-- Everybody another time, or all who wait would come back at once: until when
+local function stand_in_line(b, wait, step)
+	local turn = max(b.line, now + wait)
+	b.line = math.min(turn + step, now + LINE_MAX)
+	return turn - now
+end
 
-	local doubt, test = tonumber(state[3]) or 0, tonumber(state[4]) or 0
+local limits = {}
+for i = 1, 6 do limits[i] = tonumber(ARGV[i]) * (i % 2 == 0 and 1000 or 1) end
+local bot_step, bot_window = limits[1] > 0 and limits[2] / limits[1], limits[2]
+
+local GO = 1
+local function ask(bucket, block, word)
+	if bot_till > now then return {5, ms(bot_till - now), ''} end
+	local chat_blocked = blocked(block)
+	if chat_blocked > 0 then return {4, chat_blocked, ''} end
 	local doubted = now - doubt < DOUBT_LIFE and doubt - now < SLACK
 	if doubted and test > now and test - now <= TEST_LIFE + SLACK then return {3, ms(test - now), ''} end
 
-	local buckets, wait, refused = {}, 0, 0
-	if kind ~= 'booked' and bot_limit > 0 then buckets[1] = bucket_of(KEYS[1], bot_limit, bot_window, false) end
-	if kind ~= 'booked' and limit > 0 then buckets[#buckets + 1] = bucket_of(bucket, limit, window, true) end
-	for _, b in ipairs(buckets) do
-		if kind == 'new' and b.line - now > longest then -- behind those who were here before
-			b.wait = math.max(b.wait, b.line - now)
+	local kind, class, longest = word:sub(1, 1), word:sub(2, 2), tonumber(word:sub(3)) * 1000
+	local bot, chat, bot_wait, chat_wait, step, window
+	if kind ~= 'h' then
+		if bot_step then bot, bot_wait = bucket_of(KEYS[1], bot_step, bot_window) end
+		local limit = class == 'c' and limits[3] or class == 'g' and limits[5] or 0
+		if limit > 0 then
+			window = class == 'c' and limits[4] or limits[6]
+			step = window / limit
+			chat, chat_wait = bucket_of(bucket, step, window)
 		end
-		wait = math.max(wait, b.wait)
-	end
-	for _, b in ipairs(buckets) do
-		if wait <= longest then
-			-- the chat's place is where the message leaves; the bot's is its own, or one chat's wait would be everybody's
-			b.tat = (b.chat and math.max(b.tat, now + wait) or b.tat) + b.step
-		elseif b.wait > longest then -- everybody another time, or all who wait would come back at once
-			b.line = math.max(b.line, now + b.wait)
-			refused = math.max(refused, b.line - now)
-			b.line = math.min(b.line + b.step, now + LINE_MAX)
-		end
-		if math.max(b.tat, b.line) > now then
-			held[b.key] = b
-			changed[b.key] = b
+		if kind == 'n' then -- behind those who were here before
+			if bot and bot.line - now > longest then bot_wait = max(bot_wait, bot.line - now) end
+			if chat and chat.line - now > longest then chat_wait = max(chat_wait, chat.line - now) end
 		end
 	end
+	local wait, refused = max(0, bot_wait or 0, chat_wait or 0), 0
+	if wait <= longest then
+		-- the chat's place is where the message leaves; the bot's is its own, or one chat's wait would be everybody's
+		if bot then bot.tat = bot.tat + bot_step end
+		if chat then chat.tat = max(chat.tat, now + wait) + step end
+	else
+		if bot and bot_wait > longest then refused = stand_in_line(bot, bot_wait, bot_step) end
+		if chat and chat_wait > longest then refused = max(refused, stand_in_line(chat, chat_wait, step)) end
+	end
+	if bot and max(bot.tat, bot.line) > now then changed[KEYS[1]] = bot end
+	if chat and max(chat.tat, chat.line) > now then changed[bucket] = chat end
 	if refused > 0 then return {0, ms(refused), ''} end
 	if wait > 0 then return {1, ms(wait), ''} end
-	if not doubted then return {1, 0, ''} end
-	state[4] = now + TEST_LIFE
-	redis.call('HSET', KEYS[2], 'test', text(state[4]))
+	if not doubted then return GO end
+	test = now + TEST_LIFE
+	redis.call('HSET', KEYS[2], 'test', text(test))
 	return {2, 0, text(doubt)}
 end
 
 local answers = {}
-for i = 3, #KEYS, 2 do
-	local at = 2 * i - 3
-	answers[#answers + 1] = ask(KEYS[i], KEYS[i + 1], ARGV[at] * 1000, ARGV[at + 1], tonumber(ARGV[at + 2]),
-		ARGV[at + 3] * 1000)
+for i = 7, #ARGV do
+	local at = 2 * i - 11
+	answers[i - 6] = ask(KEYS[at], KEYS[at + 1], ARGV[i])
 end
 for key, b in pairs(changed) do
-	redis.call('SET', key, text(b.tat, b.line), 'PX', ms(math.max(b.tat, b.line) - now) + 1)
+	redis.call('SET', key, pair(b.tat, b.line), 'PX', text(ms(max(b.tat, b.line) - now) + 1))
 end
 return answers

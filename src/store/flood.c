@@ -33,6 +33,8 @@ struct flood {
 	struct redis *redis;
 	struct ask *asks, **last_ask; /* since the last turn of the loop */
 	struct task send;
+	struct admit *admits, **last_admit; /* the same */
+	struct task send_admits;
 	struct rate bot, chat, group, user;
 	struct flood_own *own; /* for the time without Redis */
 	bool failing;          /* no question was answered since */
@@ -45,6 +47,7 @@ static struct redis_script flood_script = {.name = "lua/flood.lua"};
 static struct redis_script admit_script = {.name = "lua/admit.lua"};
 
 static void send_asks(void *arg);
+static void send_admits(void *arg);
 
 struct flood *flood_open(struct loop *l, struct redis *r, const struct conf *conf)
 {
@@ -53,6 +56,8 @@ struct flood *flood_open(struct loop *l, struct redis *r, const struct conf *con
 	                    .redis = r,
 	                    .last_ask = &f->asks,
 	                    .send = {.fn = send_asks, .arg = f},
+	                    .last_admit = &f->admits,
+	                    .send_admits = {.fn = send_admits, .arg = f},
 	                    .bot = conf->flood_bot,
 	                    .chat = conf->flood_chat,
 	                    .group = conf->flood_group,
@@ -95,6 +100,10 @@ struct ask {
 
 static bool read_answer(const redisReply *r, struct flood_answer *a)
 {
+	if (r->type == REDIS_REPLY_INTEGER && r->integer == FLOOD_BOOKED) {
+		*a = (struct flood_answer){.what = FLOOD_BOOKED};
+		return true;
+	}
 	if (r->type != REDIS_REPLY_ARRAY || r->elements != 3 || r->element[0]->type != REDIS_REPLY_INTEGER ||
 	    r->element[1]->type != REDIS_REPLY_INTEGER || r->element[2]->type != REDIS_REPLY_STRING ||
 	    r->element[0]->integer < 0 || r->element[0]->integer > FLOOD_BOT_BLOCKED)
@@ -185,31 +194,28 @@ static struct span key_in(struct arena *a, char *key)
 	return span_of(arena_strdup(a, key));
 }
 
-/* Four words of the message, and two keys. */
-static void put_ask(const struct flood *f, const struct flood_message *m, struct arena *a, struct span *keys,
-                    struct span *argv)
+/* A word on the message, and two keys. */
+static struct span put_ask(const struct flood_message *m, struct arena *a, struct span *keys)
 {
-	static const struct span standings[] = {
-	    [FLOOD_NEW] = SPAN("new"), [FLOOD_BACK] = SPAN("back"), [FLOOD_HAS_PLACE] = SPAN("booked")};
-	struct rate chat = m->group ? f->group : f->chat;
-	char key[KEY_LEN], digits[I64_TEXT_LEN];
-	if (!m->chat_id || m->route)
-		chat.count = 0;
+	static const char standings[] = {[FLOOD_NEW] = 'n', [FLOOD_BACK] = 'b', [FLOOD_HAS_PLACE] = 'h'};
+	char key[KEY_LEN];
 	snprintf(key, KEY_LEN, "shoal:{cache}:flood:%s:%lld", m->bot, (long long)m->chat_id);
 	keys[0] = key_in(a, key);
 	block_key(key, m->bot, m->chat_id, m->route);
 	keys[1] = key_in(a, key);
-	argv[0] = arena_span(a, i64_text(digits, m->max_wait_ms));
-	argv[1] = standings[m->standing];
-	argv[2] = arena_span(a, i64_text(digits, chat.count));
-	argv[3] = arena_span(a, i64_text(digits, chat.seconds * 1000));
+	return span_of(arena_printf(a, "%c%c%lld", standings[m->standing],
+	                            !m->chat_id || m->route ? '-'
+	                            : m->group              ? 'g'
+	                                                    : 'c',
+	                            (long long)m->max_wait_ms));
 }
 
 static void send_together(struct flood *f, struct ask *list, size_t n)
 {
 	const struct flood_message *m = &list->message;
-	struct span words[2 + 2 * ASKS_MAX + 2 + 4 * ASKS_MAX], *keys = words, *argv = words + 2 + 2 * n;
-	char bucket[KEY_LEN], state[KEY_LEN], numbers[2][I64_TEXT_LEN];
+	struct span words[2 + 2 * ASKS_MAX + 2 * 3 + ASKS_MAX], *keys = words, *argv = words + 2 + 2 * n;
+	const struct rate all = {.count = ROUTES_COUNT}, *limits[] = {m->route ? &all : &f->bot, &f->chat, &f->group};
+	char bucket[KEY_LEN], state[KEY_LEN];
 	struct arena a;
 	size_t i = 0;
 	arena_init(&a);
@@ -217,11 +223,13 @@ static void send_together(struct flood *f, struct ask *list, size_t n)
 	state_key(state, m->bot);
 	keys[0] = span_of(bucket);
 	keys[1] = span_of(state);
-	argv[0] = i64_text(numbers[0], m->route ? ROUTES_COUNT : f->bot.count);
-	argv[1] = i64_text(numbers[1], m->route ? ROUTES_MS : f->bot.seconds * 1000);
+	for (size_t l = 0; l < 3; l++) {
+		argv[2 * l] = span_of(arena_i64(&a, limits[l]->count));
+		argv[2 * l + 1] = span_of(arena_i64(&a, limits[l] == &all ? ROUTES_MS : limits[l]->seconds * 1000));
+	}
 	for (const struct ask *ask = list; ask; ask = ask->next, i++)
-		put_ask(f, &ask->message, &a, keys + 2 + 2 * i, argv + 2 + 4 * i);
-	redis_eval(f->redis, &flood_script, all_answered, list, 2 + 2 * n, 4 + 6 * n, words);
+		argv[2 * 3 + i] = put_ask(&ask->message, &a, keys + 2 + 2 * i);
+	redis_eval(f->redis, &flood_script, all_answered, list, 2 + 2 * n, 2 + 2 * n + 2 * 3 + n, words);
 	arena_release(&a);
 }
 
@@ -253,15 +261,54 @@ void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, voi
 	loop_defer(f->loop, &f->send);
 }
 
+struct admit {
+	struct admit *next;
+	struct flood *f;
+	admit_fn *fn;
+	void *arg;
+	struct span keys[3]; /* rate, notice, lock if it is a press */
+	struct span key;     /* of the update that is a press: keys are 255 bytes at most */
+	bool counts;
+	struct arena arena; /* which has this too */
+};
+
+static void admit_end(struct admit *a, enum err err, const redisReply *r)
+{
+	struct arena arena = a->arena;
+	bool number = err == ERR_OK && r->type == REDIS_REPLY_INTEGER;
+	if (err == ERR_OK && !number && r->type != REDIS_REPLY_STRING)
+		err = ERR_PROTOCOL;
+	heard(a->f, err);
+	a->fn(a->arg, err, err == ERR_OK && !number, number && r->integer > 0, number && r->integer > 1);
+	arena_release(&arena);
+}
+
+/* arg: what was asked for together, in the order of the answers. */
+static void admitted(void *arg, enum err err, const redisReply *reply)
+{
+	struct admit *a = arg, *next;
+	size_t n = 0;
+	for (const struct admit *each = a; each; each = each->next)
+		n++;
+	if (err == ERR_OK && (reply->type != REDIS_REPLY_ARRAY || reply->elements != n))
+		err = ERR_PROTOCOL;
+	for (n = 0; a; a = next, n++) {
+		next = a->next;
+		admit_end(a, err, err == ERR_OK ? reply->element[n] : NULL);
+	}
+}
+
 void flood_close(struct flood *f)
 {
 	struct word *next;
 	struct ask *asks = f->asks, *later;
 	task_cancel(&f->send);
+	task_cancel(&f->send_admits);
 	for (; asks; asks = later) {
 		later = asks->next;
 		end(asks, ERR_UNREACHABLE);
 	}
+	admitted(f->admits, ERR_UNREACHABLE, NULL);
 	for (struct word *w = f->unsaid; w; w = next) {
 		next = w->next;
 		free(w);
@@ -374,28 +421,38 @@ static void press_key(char *out, const char *bot, int64_t user_id, int64_t messa
 	         (long long)message_id, press);
 }
 
-struct admit {
-	struct flood *f;
-	admit_fn *fn;
-	void *arg;
-	char key[256]; /* of the update: keys are 255 bytes at most */
-};
-
-static void admitted(void *arg, enum err err, const redisReply *reply)
+static void admit_together(struct flood *f, struct admit *list)
 {
-	struct admit *a = arg;
-	bool ours = true, throttled = false, notice = false;
-	if (err == ERR_OK &&
-	    (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 || reply->element[0]->type != REDIS_REPLY_STRING))
-		err = ERR_PROTOCOL;
-	heard(a->f, err);
-	if (err == ERR_OK) {
-		ours = !strcmp(reply->element[0]->str, a->key);
-		throttled = reply->element[1]->integer;
-		notice = reply->element[2]->integer;
+	struct span keys[3 * ASKS_MAX + 3 + 2 * ASKS_MAX], argv[3 + 2 * ASKS_MAX];
+	char numbers[3][I64_TEXT_LEN];
+	size_t nkeys = 0, n = 0;
+	argv[n++] = i64_text(numbers[0], f->user.count > 0 ? f->user.count : 1); /* 0: nothing is counted */
+	argv[n++] = i64_text(numbers[1], f->user.seconds * 1000);
+	argv[n++] = i64_text(numbers[2], CLICK_LOCK_MS);
+	for (const struct admit *a = list; a; a = a->next) {
+		for (size_t i = 0; i < (a->key.len ? 3 : 2); i++)
+			keys[nkeys++] = a->keys[i];
+		argv[n++] = a->counts ? SPAN("count") : SPAN("look");
+		argv[n++] = a->key;
 	}
-	a->fn(a->arg, err, !ours, throttled, notice);
-	free(a);
+	memcpy(keys + nkeys, argv, n * sizeof(*argv));
+	redis_eval(f->redis, &admit_script, admitted, list, nkeys, nkeys + n, keys);
+}
+
+/* Updates that come in one turn of the loop are looked at together. */
+static void send_admits(void *arg)
+{
+	struct flood *f = arg;
+	while (f->admits) {
+		struct admit *list = f->admits, **last = &list->next;
+		for (size_t n = 1; *last && n < ASKS_MAX; n++)
+			last = &(*last)->next;
+		f->admits = *last;
+		*last = NULL;
+		if (!f->admits)
+			f->last_admit = &f->admits;
+		admit_together(f, list);
+	}
 }
 
 bool flood_admits(const struct flood *f, bool press)
@@ -406,22 +463,23 @@ bool flood_admits(const struct flood *f, bool press)
 void flood_admit(struct flood *f, const char *bot, int64_t user_id, int64_t message_id, const char *press,
                  const char *update_key, bool again, admit_fn *fn, void *arg)
 {
-	char keys[3][KEY_LEN], numbers[3][I64_TEXT_LEN];
-	press_key(keys[0], bot, user_id, message_id, press ? press : "");
-	snprintf(keys[1], KEY_LEN, "shoal:{cache}:rate:%s:%lld", bot, (long long)user_id);
-	snprintf(keys[2], KEY_LEN, "shoal:{cache}:rate:%s:%lld:notice", bot, (long long)user_id);
-	struct admit *a = mem_zalloc(sizeof(*a));
-	*a = (struct admit){.f = f, .fn = fn, .arg = arg};
-	snprintf(a->key, sizeof(a->key), "%s", update_key);
-	const struct span argv[] = {span_of(keys[0]),
-	                            span_of(keys[1]),
-	                            span_of(keys[2]),
-	                            span_of(a->key),
-	                            i64_text(numbers[0], press ? CLICK_LOCK_MS : 0),
-	                            i64_text(numbers[1], user_id ? f->user.count : 0),
-	                            i64_text(numbers[2], f->user.seconds * 1000),
-	                            again ? SPAN("1") : SPAN("0")};
-	redis_eval(f->redis, &admit_script, admitted, a, 3, sizeof(argv) / sizeof(argv[0]), argv);
+	char key[KEY_LEN];
+	struct arena arena;
+	struct admit *a;
+	arena_init(&arena);
+	a = arena_new(&arena, struct admit);
+	*a = (struct admit){.f = f, .fn = fn, .arg = arg, .counts = !again && user_id && f->user.count > 0};
+	a->keys[0] = span_of(arena_printf(&arena, "shoal:{cache}:rate:%s:%lld", bot, (long long)user_id));
+	a->keys[1] = span_of(arena_printf(&arena, "%s:notice", a->keys[0].ptr));
+	a->key = span_of(press ? arena_strdup(&arena, update_key) : "");
+	if (press) {
+		press_key(key, bot, user_id, message_id, press);
+		a->keys[2] = span_of(arena_strdup(&arena, key));
+	}
+	a->arena = arena;
+	*f->last_admit = a;
+	f->last_admit = &a->next;
+	loop_defer(f->loop, &f->send_admits);
 }
 
 void flood_release_press(struct flood *f, const char *bot, int64_t user_id, int64_t message_id, const char *press,

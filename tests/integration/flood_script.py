@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""lua/flood.lua and lua/flood_word.lua against a real Redis, with a clock of the test's own: no test waits.
+"""lua/flood.lua, lua/flood_word.lua and lua/admit.lua against a real Redis, with a clock of the test's own: no test waits.
 
     flood_script.py [ANYTHING [TEST...]]
 """
@@ -19,7 +19,7 @@ OFF = (0, 1)
 
 class Answer:
     def __init__(self, raw):
-        self.what, self.ms, self.doubt = raw
+        self.what, self.ms, self.doubt = (raw, 0, "") if raw == BOOKED else raw
 
     def __repr__(self):
         return "(%s, %d ms, %r)" % ("again booked test doubt chat bot".split()[self.what], self.ms, self.doubt)
@@ -27,10 +27,11 @@ class Answer:
 
 def ask_together(chats, bot=OFF, per_chat=OFF, kind="new", longest=2000):
     """The answers, in the order of the chats."""
-    keys, words = [BUCKET, STATE], [bot[0], int(bot[1] * 1000)]
+    keys = [BUCKET, STATE]
+    words = [n for limit in (bot, per_chat, OFF) for n in (limit[0], int(limit[1] * 1000))]
     for chat in chats:
         keys += ["%s:%d" % (BUCKET, chat), "%s:%d:block" % (BUCKET, chat)]
-        words += [longest, kind, per_chat[0], int(per_chat[1] * 1000)]
+        words.append("%sc%d" % ({"new": "n", "back": "b", "booked": "h"}[kind], longest))
     return [Answer(raw) for raw in rig.run("flood.lua", len(keys), *keys, *words)]
 
 
@@ -524,5 +525,79 @@ def test_rubbish_in_a_key_is_no_limit():
     is_what(ask(1), CHAT, 5000)
 
 
+# ---- admission
+
+GOES, THROTTLED, TOLD = range(3)
+
+
+def admit_together(updates, limit=(3, 10)):
+    """updates: (user, key of the update where it is a press or "", counts)."""
+    keys, words = [], [limit[0], int(limit[1] * 1000), 600000]
+    for user, press, counts in updates:
+        rate = "shoal:{cache}:rate:b:%d" % user
+        keys += [rate, rate + ":notice"] + ["shoal:{cache}:press:b:%d:1:x" % user] * bool(press)
+        words += ["count" if counts else "look", press]
+    return rig.run("admit.lua", len(keys), *keys, *words)
+
+
+def admit(user=1, press="", counts=True, **more):
+    return admit_together([(user, press, counts)], **more)[0]
+
+
+def test_what_a_user_sends_beyond_the_rate_is_throttled():
+    fresh()
+    eq([admit() for _ in range(5)], [GOES] * 3 + [TOLD, THROTTLED])
+    eq(admit(2), GOES)
+    after(10 / 3 + 0.01)
+    eq([admit(), admit()], [GOES, THROTTLED])
+    after(61)
+    eq([admit() for _ in range(5)], [GOES] * 3 + [TOLD, THROTTLED])
+
+
+def test_updates_that_come_together_count_each():
+    fresh()
+    eq(admit_together([(n % 2, "", True) for n in range(10)]), [GOES] * 6 + [TOLD] * 2 + [THROTTLED] * 2)
+
+
+def test_who_only_looks_is_not_counted():
+    fresh()
+    eq(admit_together([(1, "", False)] * 5), [GOES] * 5)
+    eq(rig.r.keys("shoal:*"), [])
+    eq([admit() for _ in range(4)], [GOES] * 3 + [TOLD])
+    eq(admit(counts=False), GOES)
+
+
+def test_a_press_is_the_first_ones():
+    fresh()
+    eq(admit_together([(1, "k1", True), (1, "k2", True), (1, "k1", False), (2, "k3", True)]), [GOES, "k1", GOES, GOES])
+    eq(rig.r.pttl("shoal:{cache}:press:b:1:1:x") > 590000, True)
+    eq(admit(press="k2", counts=False), "k1")
+    eq(admit_together([(1, "", True)] * 2), [GOES] * 2)  # another one's press was not counted
+
+
+def test_a_throttled_press_keeps_no_lock():
+    fresh()
+    eq(admit_together([(1, "", True)] * 3 + [(1, "k1", True)]), [GOES] * 3 + [TOLD])
+    eq(rig.r.exists("shoal:{cache}:press:b:1:1:x"), 0)
+    after(11)
+    eq(admit(press="k2"), GOES)
+
+
+def test_nobody_is_throttled_for_a_clock_that_steps_back():
+    fresh()
+    eq([admit() for _ in range(3)], [GOES] * 3)
+    after(-3600)
+    eq([admit() for _ in range(4)], [GOES] * 3 + [TOLD])
+
+
+def test_cost_of_an_admission():
+    fresh()
+    admit()
+    before = rig.r.info("commandstats")
+    admit_together([(n, "", True) for n in range(8)], limit=(30, 10))
+    calls = {k[8:]: v["calls"] - before.get(k, {"calls": 0})["calls"] for k, v in rig.r.info("commandstats").items()}
+    eq({n: calls.get(n, 0) for n in ("mget", "get", "set", "pttl")}, {"mget": 1, "get": 0, "set": 8, "pttl": 0})
+
+
 if __name__ == "__main__":
-    sys.exit(rig.main(globals(), "flood.lua", "flood_word.lua"))
+    sys.exit(rig.main(globals(), "flood.lua", "flood_word.lua", "admit.lua"))
