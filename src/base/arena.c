@@ -238,15 +238,11 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 
 char *arena_i64(struct arena *a, int64_t v)
 {
-	char digits[20], *p = digits + sizeof(digits);
-	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	char digits[I64_TEXT_LEN];
 
-	do {
-		*--p = (char)('0' + u % 10);
-	} while (u /= 10);
-	if (v < 0)
-		*--p = '-';
-	return arena_strndup(a, p, (size_t)(digits + sizeof(digits) - p));
+	struct span text = i64_text(digits, v);
+
+	return arena_strndup(a, text.ptr, text.len);
 }
 
 void arena_defer(struct arena *a, void (*fn)(void *), void *ptr)

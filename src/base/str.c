@@ -52,11 +52,26 @@ bool span_i64(struct span s, int64_t *out)
 	return true;
 }
 
+/* Backwards from end; returns where it begins. */
+static char *put_i64(char *end, int64_t v)
+{
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+
+	do {
+		*--end = (char)('0' + u % 10);
+	} while (u /= 10);
+	if (v < 0)
+		*--end = '-';
+	return end;
+}
+
 struct span i64_text(char *out, int64_t v)
 {
-	int len = snprintf(out, I64_TEXT_LEN, "%lld", (long long)v);
+	char digits[I64_TEXT_LEN], *end = digits + sizeof(digits), *p = put_i64(end, v);
 
-	return (struct span){out, (size_t)len};
+	memcpy(out, p, (size_t)(end - p));
+	out[end - p] = '\0';
+	return (struct span){out, (size_t)(end - p)};
 }
 
 void buf_init(struct buf *b, size_t max)
@@ -98,14 +113,21 @@ static bool buf_room(struct buf *b, size_t len)
 	return true;
 }
 
-void buf_add(struct buf *b, const void *p, size_t len)
+char *buf_extend(struct buf *b, size_t len)
 {
 	if (!buf_room(b, len))
-		return;
-	if (len)
-		memcpy(b->ptr + b->len, p, len);
+		return NULL;
 	b->len += len;
 	b->ptr[b->len] = '\0';
+	return b->ptr + b->len - len;
+}
+
+void buf_add(struct buf *b, const void *p, size_t len)
+{
+	char *to = buf_extend(b, len);
+
+	if (to && len)
+		memcpy(to, p, len);
 }
 
 void buf_adds(struct buf *b, const char *s)
@@ -140,15 +162,9 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 
 void buf_add_i64(struct buf *b, int64_t v)
 {
-	char digits[20], *p = digits + sizeof(digits);
-	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	char digits[I64_TEXT_LEN], *end = digits + sizeof(digits), *p = put_i64(end, v);
 
-	do {
-		*--p = (char)('0' + u % 10);
-	} while (u /= 10);
-	if (v < 0)
-		*--p = '-';
-	buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
+	buf_add(b, p, (size_t)(end - p));
 }
 
 struct span buf_span(const struct buf *b)

@@ -74,16 +74,21 @@ void trace_continue(struct trace *t, const char *traceparent)
 		trace_new(t);
 }
 
+static void put_hex(char *to, uint64_t v)
+{
+	for (int i = 15; i >= 0; i--, v >>= 4)
+		to[i] = "0123456789abcdef"[v & 15];
+}
+
 /* Seeds that are no secret: every program makes the same of the same key. */
 static void of_key(struct trace *t, struct span key)
 {
 	static const struct siphash_seed seeds[] = {{{1, 1}}, {{2, 2}}, {{3, 3}}};
-	unsigned long long h[3];
 
-	for (size_t i = 0; i < 3; i++)
-		h[i] = siphash(&seeds[i], key);
-	snprintf(t->id, sizeof(t->id), "%016llx%016llx", h[0], h[1] | 1);
-	snprintf(t->span, sizeof(t->span), "%016llx", h[2] | 1);
+	put_hex(t->id, siphash(&seeds[0], key));
+	put_hex(t->id + 16, siphash(&seeds[1], key) | 1);
+	put_hex(t->span, siphash(&seeds[2], key) | 1);
+	t->id[TRACE_ID_LEN] = t->span[TRACE_SPAN_LEN] = '\0';
 	t->sampled = true;
 }
 

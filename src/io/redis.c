@@ -40,6 +40,7 @@ void redis_let_go(struct redis *r)
 	buf_release(&r->out);
 	redis_find_release(&r->find);
 	free(r->known);
+	arena_release(&r->replies);
 	arena_release(&r->arena);
 	free(r);
 }
@@ -231,7 +232,7 @@ void redis_read(struct redis *r)
 		if (!reply)
 			break;
 		answer(r, reply);
-		freeReplyObject(reply);
+		arena_release(&r->replies);
 	}
 	if (r->ctx && r->doom[0]) {
 		char reason[sizeof(r->doom)];
@@ -275,6 +276,7 @@ struct redis *redis_open(struct loop *l, const struct redis_opts *opts)
 	r->loop = l;
 	r->opts = *opts;
 	arena_init(&r->arena);
+	arena_init(&r->replies);
 	r->opts.url = arena_strdup(&r->arena, opts->url);
 	r->opts.label = arena_strdup(&r->arena, opts->label);
 	if (redis_url_parse(r->opts.url, &r->url, &r->arena, &why) != ERR_OK)

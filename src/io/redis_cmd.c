@@ -1,6 +1,5 @@
 #include "shoal/io/redis_parts.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,11 +79,16 @@ static void out_head(struct redis *r, size_t argc)
 
 static void out_arg(struct redis *r, struct span s)
 {
-	buf_addc(&r->out, '$');
-	buf_add_i64(&r->out, (int64_t)s.len);
-	buf_add(&r->out, "\r\n", 2);
-	buf_add(&r->out, s.ptr, s.len);
-	buf_add(&r->out, "\r\n", 2);
+	char digits[I64_TEXT_LEN];
+	struct span len = i64_text(digits, (int64_t)s.len);
+	char *p = buf_extend(&r->out, 1 + len.len + 2 + s.len + 2);
+	if (!p)
+		return;
+	*p = '$';
+	p = mempcpy(p + 1, len.ptr, len.len);
+	p = mempcpy(p, "\r\n", 2);
+	p = s.len ? mempcpy(p, s.ptr, s.len) : p;
+	memcpy(p, "\r\n", 2);
 }
 
 static void out_args(struct redis *r, size_t argc, const struct span *argv)
@@ -164,7 +168,7 @@ void redis_eval(struct redis *r, struct redis_script *s, redis_fn *fn, void *arg
                 const struct span *argv)
 {
 	struct cmd *c = cmd_new(CMD_CALL, fn, arg);
-	char keys[24];
+	char keys[I64_TEXT_LEN];
 	ENSURE(nkeys <= argc);
 	if (r->state != REDIS_UP) {
 		cmd_finish(r, c, ERR_UNREACHABLE);
@@ -174,8 +178,7 @@ void redis_eval(struct redis *r, struct redis_script *s, redis_fn *fn, void *arg
 	bool digest = script_known(r, s);
 	out_script_head(r, s, digest, argc + 1);
 	size_t tail_at = r->out.len;
-	snprintf(keys, sizeof(keys), "%zu", nkeys);
-	out_arg(r, span_of(keys));
+	out_arg(r, i64_text(keys, (int64_t)nkeys));
 	out_args(r, argc, argv);
 	if (digest && !r->out.failed) {
 		size_t len = r->out.len - tail_at;

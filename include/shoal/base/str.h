@@ -41,6 +41,8 @@ void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_add_i64(struct buf *b, int64_t v);
+/* len bytes more, for the caller to write at once; NULL when they do not fit. */
+char *buf_extend(struct buf *b, size_t len) __attribute__((warn_unused_result));
 struct span buf_span(const struct buf *b);
 
 /* UTF-8: true when all of s is well-formed (no surrogates, no overlong forms, <= U+10FFFF). */

@@ -57,6 +57,7 @@ struct redis {
 	struct redis_spot spot; /* what it is connecting or connected to */
 	bool asking;            /* a Sentinel, for the server */
 	struct arena arena;     /* of opts and url */
+	struct arena replies;   /* the answer that is coming or being handed out */
 	enum redis_state state;
 	unsigned depth; /* callbacks of ours that run now: memory stays until they are through */
 
@@ -95,6 +96,11 @@ void redis_cut(struct redis *r, enum err err, const char *reason);
 void redis_redirect(struct redis *r);
 /* All answers that have come. Between redis_hold and redis_let_go. */
 void redis_read(struct redis *r);
+
+/* --- redis_reply.c */
+
+/* What c reads goes into a: to be released after each answer, and never freed with freeReplyObject. */
+void redis_replies_into(redisContext *c, struct arena *a);
 
 /* --- redis_cmd.c: commands, and what is sent */
 
