@@ -19,6 +19,7 @@
 #define DNS_CACHE_S 30L
 #define IDLE_HANDLES_MAX 64
 #define TARGETS 8
+#define EXPECTING_BYTES (1 << 20) /* before so long a body curl asks whether it is welcome, unless told not to */
 #define RETRY_AFTER_MAX_S (INT64_C(7) * 24 * 3600)
 
 /* A URL taken apart: curl would do that again for every request. Of what it is given as parts it prints a URL each
@@ -429,7 +430,7 @@ static bool set_headers(struct http_call *c, const struct http_request *req)
 	static const char content_type[] = "Content-Type:";
 	bool typed = false;
 
-	if (!req->headers && req->body.len) {
+	if (!req->headers && req->body.len && req->body.len < EXPECTING_BYTES) {
 		curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->h->common);
 		return true;
 	}
@@ -543,6 +544,7 @@ static void set_route(struct http_call *c, const char *url)
 		curl_easy_setopt(e, CURLOPT_URL, url);
 	}
 	curl_easy_setopt(e, CURLOPT_PROXY, https && !is_loopback(url + 8) ? NULL : "");
+	curl_easy_setopt(e, CURLOPT_NOPROXY, https ? NULL : "*"); /* else it looks for a list in the environment */
 	curl_easy_setopt(e, CURLOPT_PIPEWAIT, https ? 1L : 0L);
 }
 
@@ -612,8 +614,7 @@ struct http *http_open(struct loop *l, const struct http_opts *opts)
 	h->deliver = (struct task){.fn = deliver, .arg = h};
 	timer_init(&h->timer, l, on_timer, h);
 	h->user_agent = user_agent_line(opts->user_agent ? opts->user_agent : "shoal");
-	h->common = curl_slist_append(curl_slist_append(NULL, "Content-Type: application/json"), "Expect:");
-	h->common = curl_slist_append(h->common, h->user_agent);
+	h->common = curl_slist_append(curl_slist_append(NULL, "Content-Type: application/json"), h->user_agent);
 	h->multi = curl_multi_init();
 	ENSURE(h->multi && h->common);
 	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
