@@ -320,8 +320,8 @@ static const char *in_order(const char *verb)
 	    {"ROLE", "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"},
 	    {"SET", "$-1\r\n"},
 	    {"WAIT", ":1\r\n"},
-	    {"INFO", "$45\r\n\nrun_id:0123456789\r\nmaster_replid:abcdef0123\r\n\r\n"},
-	    {"guard", "*2\r\n$1\r\n" QUEUE_FORMAT "\r\n$3\r\n1/1\r\n"},
+	    {"INFO", "$46\r\n\nrun_id:0123456789\r\nmaster_replid:abcdef0123\r\n\r\n"},
+	    {"guard", "*2\r\n$1\r\n" QUEUE_FORMAT "\r\n$3\r\n0/1\r\n"},
 	};
 
 	for (size_t i = 0; sound && i < sizeof(said) / sizeof(said[0]); i++)
