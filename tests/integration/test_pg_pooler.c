@@ -301,7 +301,7 @@ static void it_dies_under_load(void)
 	int done = 0;
 
 	pooler_start("default_pool_size=2");
-	for (int signum = SIGKILL; signum != 0; signum = signum == SIGKILL ? SIGTERM : 0) {
+	for (int signum = SIGKILL; signum != 0; signum = signum == SIGKILL ? SIGINT : 0) {
 		pgserver_sql(&server, "TRUNCATE t");
 		open_pool(4, 5000);
 		for (int i = 0; i < 2000; i++)
