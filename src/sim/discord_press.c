@@ -133,7 +133,7 @@ static const char *put_field(struct dc_deed *d, struct json_writer *w, const cJS
 {
 	int64_t type = number(field, "type", 0), units;
 	bool required = !cJSON_IsFalse(json_get(field, "required")), menu = dc_is_select(type);
-	const char *name = json_str(field, "custom_id"), *why = NULL;
+	const char *name = json_str(field, "custom_id"), *text = cJSON_GetStringValue(given), *why = NULL;
 
 	json_begin_obj(w);
 	json_kv_i64(w, "type", type);
@@ -149,9 +149,9 @@ static const char *put_field(struct dc_deed *d, struct json_writer *w, const cJS
 		return NULL;
 	if (menu && (given || required))
 		why = check_values(d, field, given, required ? number(field, "min_values", 1) : 0);
-	if (!menu && given && !cJSON_IsString(given))
+	if (!menu && given && !text)
 		why = "a text is needed";
-	units = !menu && cJSON_IsString(given) ? (int64_t)utf8_utf16_len(span_of(given->valuestring)) : 0;
+	units = !menu && text ? (int64_t)utf8_utf16_len(span_of(text)) : 0;
 	if (!menu && !why && required && units == 0)
 		why = "is required";
 	if (!menu && !why && units > 0 &&
