@@ -145,7 +145,7 @@ static const char *read_max_uses(struct wish *w, const cJSON *value)
 
 	if (!json_value_i64(value, &n))
 		return "the number of uses must be a whole number from 1 up, or null";
-	w->max_uses = span_of(arena_printf(w->v->a, "%lld", (long long)n));
+	w->max_uses = span_of(arena_i64(w->v->a, n));
 	return rule_max_uses(w->v->a, w->max_uses.ptr, &n);
 }
 

@@ -162,8 +162,7 @@ void visitor_invalid(struct visitor *v, const char *field, const char *message)
 
 void visitor_later(struct visitor *v, int status, const char *code, const char *message, int64_t wait_ms)
 {
-	visitor_refuse_with(v, status, code, message, "Retry-After",
-	                    arena_printf(v->a, "%lld", (long long)(wait_ms + 999) / 1000));
+	visitor_refuse_with(v, status, code, message, "Retry-After", arena_i64(v->a, (wait_ms + 999) / 1000));
 }
 
 void visitor_failed(struct visitor *v, enum err err, const char *who)
@@ -319,7 +318,7 @@ void visitor_sql(struct visitor *v, const char *statement, const struct pg_param
 
 struct span visitor_number(struct visitor *v, int64_t n)
 {
-	return span_of(arena_printf(v->a, "%lld", (long long)n));
+	return span_of(arena_i64(v->a, n));
 }
 
 static struct span cell(const PGresult *rows, int row, const char *column)

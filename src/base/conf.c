@@ -472,7 +472,7 @@ const char *conf_show(const struct conf *c, const struct opt *o, struct arena *a
 
 	switch (o->type) {
 	case OPT_INT:
-	case OPT_FLAG: return arena_printf(a, "%lld", (long long)*(const int64_t *)at);
+	case OPT_FLAG: return arena_i64(a, *(const int64_t *)at);
 	case OPT_CHOICE: s = choice(o->choices, *(const int *)at); return arena_strndup(a, s.ptr, s.len);
 	case OPT_RATE:
 		rate = at;

@@ -110,7 +110,7 @@ static const char *fault_text(const struct talk *t, enum amount_fault fault, con
 	case AMOUNT_ZERO: return say(t, ESCROW_AMOUNT_ZERO);
 	case AMOUNT_TOO_FINE:
 		return FILL(a, say(t, ESCROW_AMOUNT_TOO_FINE), WORDS("currency", w->currency),
-		            WORDS("digits", arena_printf(a, "%lld", (long long)w->scale)));
+		            WORDS("digits", arena_i64(a, w->scale)));
 	case AMOUNT_TOO_LARGE:
 		return FILL(a, say(t, ESCROW_AMOUNT_TOO_LARGE),
 		            WORDS("most", money(t, AMOUNT_MAX, w->scale, w->currency)));

@@ -167,8 +167,7 @@ static void listed_button(const struct talk *t, struct reply *r, const struct fa
 
 static void page_button(const struct talk *t, struct reply *r, enum escrow_text label, const char *to, int64_t id)
 {
-	reply_button(t->d, r, say(t, label), t->f->mark, "trades", to, arena_printf(t->d->arena, "%lld", (long long)id),
-	             NULL);
+	reply_button(t->d, r, say(t, label), t->f->mark, "trades", to, arena_i64(t->d->arena, id), NULL);
 }
 
 void screen_trades(const struct talk *t)

@@ -72,7 +72,7 @@ static void answer_about(struct decision *d, const struct update *u, enum text t
 
 const char *ladder_number(struct arena *a, int64_t n)
 {
-	return arena_printf(a, "%lld", (long long)n);
+	return arena_i64(a, n);
 }
 
 static bool ear_hears(const struct ladder_ear *e, const struct facts *f)

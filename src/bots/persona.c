@@ -230,7 +230,7 @@ static void ask_age(const struct update *u, const struct facts *f, struct decisi
 	if (!text_blank(u->from.first_name))
 		html = with_name(d->arena, texts[TEXT_AGE_NAMED], u->from.first_name);
 	if (state == CODE_GOOD)
-		code = arena_printf(d->arena, "%lld", (long long)f->code.id);
+		code = arena_i64(d->arena, f->code.id);
 	question = decision_send(d, u->chat_id, after_note(d->arena, code_notes[state], html));
 	reply_button(d, question, texts[TEXT_YES], f->mark, YES, code, NULL);
 	reply_button(d, question, texts[TEXT_NO], f->mark, NO, code, NULL);

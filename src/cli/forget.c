@@ -91,7 +91,7 @@ static const char *sweep(const char *url, unsigned shard, const char *id, int64_
 
 bool forget_dead_letters(struct session *s, int64_t telegram_id, int64_t *removed)
 {
-	const char *id = arena_printf(s->a, "%lld", (long long)telegram_id), *why, **urls;
+	const char *id = arena_i64(s->a, telegram_id), *why, **urls;
 	unsigned n;
 
 	*removed = 0;

@@ -158,7 +158,7 @@ static const char *outcome(struct session *s, const PGresult *res, const char *r
 
 static void tell(struct session *s, const PGresult *res, int64_t id)
 {
-	const char *of = arena_printf(s->a, "%lld", (long long)id), *why;
+	const char *of = arena_i64(s->a, id), *why;
 
 	why = due_append(s, &bot_ladder, LADDER_DUE_RESOLVED, of, "1", cell_i64(res, "player_1"));
 	if (!why)

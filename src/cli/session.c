@@ -184,7 +184,7 @@ int64_t cell_i64(const PGresult *res, const char *column)
 
 struct span span_i64_text(struct arena *a, int64_t v)
 {
-	return span_of(arena_printf(a, "%lld", (long long)v));
+	return span_of(arena_i64(a, v));
 }
 
 struct span span_bool(bool v)

@@ -430,7 +430,7 @@ static bool set_headers(struct http_call *c, const struct http_request *req)
 	static const char content_type[] = "Content-Type:";
 	bool typed = false;
 
-	if (!req->headers && req->body.len && req->body.len < EXPECTING_BYTES) {
+	if (!(req->headers && *req->headers) && req->body.len && req->body.len < EXPECTING_BYTES) {
 		curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->h->common);
 		return true;
 	}

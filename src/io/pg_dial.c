@@ -453,7 +453,7 @@ PGconn *pg_connect_now(const char *url, const char *application_name, unsigned m
 	seconds = t->timeout_ms / 1000;
 	if (most_s > 0 && seconds > most_s)
 		seconds = most_s;
-	target_set(t, "connect_timeout", arena_printf(a, "%lld", (long long)seconds));
+	target_set(t, "connect_timeout", arena_i64(a, seconds));
 	c = target_connect(t, (const char *const[3]){t->host, t->hostaddr, t->port}, PQconnectdbParams);
 	if (c == NULL || PQstatus(c) != CONNECTION_OK) {
 		*why = pg_message(a, c);

@@ -40,8 +40,8 @@ void turn_begin(struct queue *q, struct turn_call *c, const char *mode, unsigned
 	turn_add(c, arena_printf(c->a, "%u", want));
 	turn_add(c, empty_handed ? "1" : "0");
 	turn_add(c, arena_printf(c->a, "%d", DEADLINE_MS));
-	turn_add(c, arena_printf(c->a, "%lld", (long long)q->opts.max_attempts));
-	turn_add(c, arena_printf(c->a, "%lld", (long long)q->opts.idempotency_ttl_s * 1000));
+	turn_add(c, arena_i64(c->a, q->opts.max_attempts));
+	turn_add(c, arena_i64(c->a, q->opts.idempotency_ttl_s * 1000));
 	const char *except = q->opts.except ? q->opts.except(q->opts.arg) : NULL;
 	turn_add(c, except ? except : "");
 }

@@ -1,6 +1,5 @@
 #include "shoal/worker/send.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "shoal/io/http.h"
@@ -14,9 +13,9 @@ static void hear(struct worker *w, const struct bot *bot, const char *method, en
                  const struct http_response *res, struct arena *a, struct ruling *out)
 {
 	const struct platform *p = platform_of(bot->platform);
-	char status[16];
+	char status[I64_TEXT_LEN];
 
-	snprintf(status, sizeof(status), "%d", err == ERR_OK ? res->status : 0);
+	(void)i64_text(status, err == ERR_OK ? res->status : 0);
 	series_add(SERIES(w->platform_requests, p->name, method, status), 1);
 	*out = (struct ruling){.verdict = CALL_OUTAGE, .wait_ms = -1, .why = err_text(err)};
 	if (err == ERR_OK) {
