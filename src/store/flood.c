@@ -6,6 +6,7 @@
 
 #include "shoal/base/arena.h"
 #include "shoal/base/clock.h"
+#include "shoal/store/flood_admit.h"
 #include "shoal/store/flood_own.h"
 #include "shoal/store/flood_route.h"
 
@@ -33,9 +34,8 @@ struct flood {
 	struct redis *redis;
 	struct ask *asks, **last_ask; /* since the last turn of the loop */
 	struct task send;
-	struct admit *admits, **last_admit; /* the same */
-	struct task send_admits;
-	struct rate bot, chat, group, user;
+	struct admits *admits;
+	struct rate bot, chat, group;
 	struct flood_own *own; /* for the time without Redis */
 	bool failing;          /* no question was answered since */
 	int64_t failing_since_ms, failed_ms;
@@ -44,10 +44,9 @@ struct flood {
 
 static struct redis_script word_script = {.name = "lua/flood_word.lua"};
 static struct redis_script flood_script = {.name = "lua/flood.lua"};
-static struct redis_script admit_script = {.name = "lua/admit.lua"};
 
 static void send_asks(void *arg);
-static void send_admits(void *arg);
+static void heard(void *arg, enum err err);
 
 struct flood *flood_open(struct loop *l, struct redis *r, const struct conf *conf)
 {
@@ -56,13 +55,11 @@ struct flood *flood_open(struct loop *l, struct redis *r, const struct conf *con
 	                    .redis = r,
 	                    .last_ask = &f->asks,
 	                    .send = {.fn = send_asks, .arg = f},
-	                    .last_admit = &f->admits,
-	                    .send_admits = {.fn = send_admits, .arg = f},
 	                    .bot = conf->flood_bot,
 	                    .chat = conf->flood_chat,
 	                    .group = conf->flood_group,
-	                    .user = conf->user_rate,
 	                    .own = flood_own_open(conf)};
+	f->admits = admits_open(l, r, &conf->user_rate, heard, f);
 	return f;
 }
 
@@ -115,8 +112,9 @@ static bool read_answer(const redisReply *r, struct flood_answer *a)
 }
 
 /* What became of any question. */
-static void heard(struct flood *f, enum err err)
+static void heard(void *arg, enum err err)
 {
+	struct flood *f = arg;
 	int64_t now = clock_ms();
 	if (err != ERR_OK && (!f->failing || now - f->failed_ms > FAILURES_APART_MS))
 		f->failing_since_ms = now;
@@ -261,54 +259,16 @@ void flood_ask(struct flood *f, const struct flood_message *m, flood_fn *fn, voi
 	loop_defer(f->loop, &f->send);
 }
 
-struct admit {
-	struct admit *next;
-	struct flood *f;
-	admit_fn *fn;
-	void *arg;
-	struct span keys[3]; /* rate, notice, lock if it is a press */
-	struct span key;     /* of the update that is a press: keys are 255 bytes at most */
-	bool counts;
-	struct arena arena; /* which has this too */
-};
-
-static void admit_end(struct admit *a, enum err err, const redisReply *r)
-{
-	struct arena arena = a->arena;
-	bool number = err == ERR_OK && r->type == REDIS_REPLY_INTEGER;
-	if (err == ERR_OK && !number && r->type != REDIS_REPLY_STRING)
-		err = ERR_PROTOCOL;
-	heard(a->f, err);
-	a->fn(a->arg, err, err == ERR_OK && !number, number && r->integer > 0, number && r->integer > 1);
-	arena_release(&arena);
-}
-
-/* arg: what was asked for together, in the order of the answers. */
-static void admitted(void *arg, enum err err, const redisReply *reply)
-{
-	struct admit *a = arg, *next;
-	size_t n = 0;
-	for (const struct admit *each = a; each; each = each->next)
-		n++;
-	if (err == ERR_OK && (reply->type != REDIS_REPLY_ARRAY || reply->elements != n))
-		err = ERR_PROTOCOL;
-	for (n = 0; a; a = next, n++) {
-		next = a->next;
-		admit_end(a, err, err == ERR_OK ? reply->element[n] : NULL);
-	}
-}
-
 void flood_close(struct flood *f)
 {
 	struct word *next;
 	struct ask *asks = f->asks, *later;
 	task_cancel(&f->send);
-	task_cancel(&f->send_admits);
 	for (; asks; asks = later) {
 		later = asks->next;
 		end(asks, ERR_UNREACHABLE);
 	}
-	admitted(f->admits, ERR_UNREACHABLE, NULL);
+	admits_close(f->admits);
 	for (struct word *w = f->unsaid; w; w = next) {
 		next = w->next;
 		free(w);
@@ -415,84 +375,21 @@ void flood_tested(struct flood *f, const char *bot, const char *doubt, bool went
 
 /* ---- incoming */
 
-static void press_key(char *out, const char *bot, int64_t user_id, int64_t message_id, const char *press)
-{
-	snprintf(out, KEY_LEN, "shoal:{cache}:press:%s:%lld:%lld:%.256s", bot, (long long)user_id,
-	         (long long)message_id, press);
-}
-
-static void admit_together(struct flood *f, struct admit *list)
-{
-	struct span keys[3 * ASKS_MAX + 3 + 2 * ASKS_MAX], argv[3 + 2 * ASKS_MAX];
-	char numbers[3][I64_TEXT_LEN];
-	size_t nkeys = 0, n = 0;
-	argv[n++] = i64_text(numbers[0], f->user.count > 0 ? f->user.count : 1); /* 0: nothing is counted */
-	argv[n++] = i64_text(numbers[1], f->user.seconds * 1000);
-	argv[n++] = i64_text(numbers[2], CLICK_LOCK_MS);
-	for (const struct admit *a = list; a; a = a->next) {
-		for (size_t i = 0; i < (a->key.len ? 3 : 2); i++)
-			keys[nkeys++] = a->keys[i];
-		argv[n++] = a->counts ? SPAN("count") : SPAN("look");
-		argv[n++] = a->key;
-	}
-	memcpy(keys + nkeys, argv, n * sizeof(*argv));
-	redis_eval(f->redis, &admit_script, admitted, list, nkeys, nkeys + n, keys);
-}
-
-/* Updates that come in one turn of the loop are looked at together. */
-static void send_admits(void *arg)
-{
-	struct flood *f = arg;
-	while (f->admits) {
-		struct admit *list = f->admits, **last = &list->next;
-		for (size_t n = 1; *last && n < ASKS_MAX; n++)
-			last = &(*last)->next;
-		f->admits = *last;
-		*last = NULL;
-		if (!f->admits)
-			f->last_admit = &f->admits;
-		admit_together(f, list);
-	}
-}
-
 bool flood_admits(const struct flood *f, bool press)
 {
-	return press || f->user.count > 0;
+	return admits_needed(f->admits, press);
 }
 
 void flood_admit(struct flood *f, const char *bot, int64_t user_id, int64_t message_id, const char *press,
                  const char *update_key, bool again, admit_fn *fn, void *arg)
 {
-	char key[KEY_LEN];
-	struct arena arena;
-	struct admit *a;
-	arena_init(&arena);
-	a = arena_new(&arena, struct admit);
-	*a = (struct admit){.f = f, .fn = fn, .arg = arg, .counts = !again && user_id && f->user.count > 0};
-	a->keys[0] = span_of(arena_printf(&arena, "shoal:{cache}:rate:%s:%lld", bot, (long long)user_id));
-	a->keys[1] = span_of(arena_printf(&arena, "%s:notice", a->keys[0].ptr));
-	a->key = span_of(press ? arena_strdup(&arena, update_key) : "");
-	if (press) {
-		press_key(key, bot, user_id, message_id, press);
-		a->keys[2] = span_of(arena_strdup(&arena, key));
-	}
-	a->arena = arena;
-	*f->last_admit = a;
-	f->last_admit = &a->next;
-	loop_defer(f->loop, &f->send_admits);
+	admits_ask(f->admits, bot, user_id, message_id, press, update_key, again, fn, arg);
 }
 
 void flood_release_press(struct flood *f, const char *bot, int64_t user_id, int64_t message_id, const char *press,
                          const char *update_key)
 {
-	static struct redis_script release = {
-	    .name = "release",
-	    .text =
-	        SPAN("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")};
-	char key[KEY_LEN];
-	press_key(key, bot, user_id, message_id, press);
-	const struct span argv[] = {span_of(key), span_of(update_key)};
-	redis_eval(f->redis, &release, NULL, NULL, 1, 2, argv);
+	admits_release(f->admits, bot, user_id, message_id, press, update_key);
 }
 
 /* ---- whom a key is about */
