@@ -41,14 +41,13 @@ if bot_from - now > SLACK then
 	redis.call('HSET', KEYS[2], 'from', text(bot_from), 'till', text(bot_till), 'doubt', text(doubt))
 end
 
-local held, changed = {}, {} -- buckets and blocks as this call sees them; buckets to be written
+local KEYS, held, changed = KEYS, {}, {} -- buckets and blocks as this call sees them; buckets to be written
 local values = redis.call('MGET', KEYS[1], unpack(KEYS, 3))
 held[KEYS[1]] = values[1] or ''
 for i = 3, #KEYS do held[KEYS[i]] = values[i - 1] or '' end
 
 -- ms that the chat is blocked for yet
 local function blocked(key)
-	if held[key] == '' then return 0 end
 	local from, till = held[key]:match('^(%d+) (%d+)$')
 	from, till = tonumber(from) or 0, tonumber(till) or 0
 	if from - now > SLACK then
@@ -65,14 +64,16 @@ local function bucket_of(key, step, window)
 	if type(b) ~= 'table' then
 		local tat, line
 		if b ~= '' then tat, line = b:match('^(%d+) (%d+)$') end
-		b = {tat = tonumber(tat or 0), line = tonumber(line or 0)}
+		b = {tat = tat and tonumber(tat) or 0, line = line and tonumber(line) or 0}
 		held[key] = b
 	end
-	if b.tat < now then b.tat = now end
-	if b.line < now then b.line = now end
-	if b.tat - now > window + BOOKED_MAX + SLACK then b.tat = now + window end
-	if b.line - now > LINE_MAX + SLACK then b.line = now end
-	return b, b.tat + step - window - now
+	local tat, line = b.tat, b.line
+	if tat < now then tat = now end
+	if line < now then line = now end
+	if tat - now > window + BOOKED_MAX + SLACK then tat = now + window end
+	if line - now > LINE_MAX + SLACK then line = now end
+	b.tat, b.line = tat, line
+	return b, tat + step - window - now
 end
 
 -- Everybody another time, or all who wait would come back at once: until when
@@ -82,44 +83,51 @@ local function stand_in_line(b, wait, step)
 	return turn - now
 end
 
-local limits = {}
-for i = 1, 6 do limits[i] = tonumber(ARGV[i]) * (i % 2 == 0 and 1000 or 1) end
-local bot_step, bot_window = limits[1] > 0 and limits[2] / limits[1], limits[2]
+local function limit_of(at)
+	local count, window = tonumber(ARGV[at]), ARGV[at + 1] * 1000
+	return {step = count > 0 and window / count, window = window}
+end
+local limits = {[''] = limit_of(1), c = limit_of(3), g = limit_of(5), ['-'] = {}}
+local bot_step, bot_window = limits[''].step, limits[''].window
+
+local said = {} -- words are few
+local function hear(word)
+	local w = {kind = word:sub(1, 1), limit = limits[word:sub(2, 2)], longest = tonumber(word:sub(3)) * 1000}
+	said[word] = w
+	return w
+end
 
 local GO = 1
 local function ask(bucket, block, word)
 	if bot_till > now then return {5, ms(bot_till - now), ''} end
-	local chat_blocked = blocked(block)
+	local chat_blocked = held[block] ~= '' and blocked(block) or 0
 	if chat_blocked > 0 then return {4, chat_blocked, ''} end
 	local doubted = now - doubt < DOUBT_LIFE and doubt - now < SLACK
 	if doubted and test > now and test - now <= TEST_LIFE + SLACK then return {3, ms(test - now), ''} end
 
-	local kind, class, longest = word:sub(1, 1), word:sub(2, 2), tonumber(word:sub(3)) * 1000
-	local bot, chat, bot_wait, chat_wait, step, window
+	local w = said[word] or hear(word)
+	local kind, longest, step, window = w.kind, w.longest, w.limit.step, w.limit.window
+	local bot, chat, bot_wait, chat_wait = nil, nil, 0, 0
 	if kind ~= 'h' then
 		if bot_step then bot, bot_wait = bucket_of(KEYS[1], bot_step, bot_window) end
-		local limit = class == 'c' and limits[3] or class == 'g' and limits[5] or 0
-		if limit > 0 then
-			window = class == 'c' and limits[4] or limits[6]
-			step = window / limit
-			chat, chat_wait = bucket_of(bucket, step, window)
-		end
+		if step then chat, chat_wait = bucket_of(bucket, step, window) end
 		if kind == 'n' then -- behind those who were here before
 			if bot and bot.line - now > longest then bot_wait = max(bot_wait, bot.line - now) end
 			if chat and chat.line - now > longest then chat_wait = max(chat_wait, chat.line - now) end
 		end
 	end
-	local wait, refused = max(0, bot_wait or 0, chat_wait or 0), 0
+	local wait, refused = bot_wait > chat_wait and bot_wait or chat_wait, 0
+	if wait < 0 then wait = 0 end
 	if wait <= longest then
 		-- the chat's place is where the message leaves; the bot's is its own, or one chat's wait would be everybody's
 		if bot then bot.tat = bot.tat + bot_step end
-		if chat then chat.tat = max(chat.tat, now + wait) + step end
+		if chat then chat.tat = (chat.tat < now + wait and now + wait or chat.tat) + step end
 	else
 		if bot and bot_wait > longest then refused = stand_in_line(bot, bot_wait, bot_step) end
 		if chat and chat_wait > longest then refused = max(refused, stand_in_line(chat, chat_wait, step)) end
 	end
-	if bot and max(bot.tat, bot.line) > now then changed[KEYS[1]] = bot end
-	if chat and max(chat.tat, chat.line) > now then changed[bucket] = chat end
+	if bot and (bot.tat > now or bot.line > now) then changed[KEYS[1]] = bot end
+	if chat and (chat.tat > now or chat.line > now) then changed[bucket] = chat end
 	if refused > 0 then return {0, ms(refused), ''} end
 	if wait > 0 then return {1, ms(wait), ''} end
 	if not doubted then return GO end
@@ -134,6 +142,7 @@ for i = 7, #ARGV do
 	answers[i - 6] = ask(KEYS[at], KEYS[at + 1], ARGV[i])
 end
 for key, b in pairs(changed) do
-	redis.call('SET', key, pair(b.tat, b.line), 'PX', text(ms(max(b.tat, b.line) - now) + 1))
+	local till = b.tat > b.line and b.tat or b.line
+	redis.call('SET', key, pair(b.tat, b.line), 'PX', text(ceil((till - now) / 1000) + 1))
 end
 return answers
