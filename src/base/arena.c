@@ -40,7 +40,7 @@ static _Thread_local struct {
 
 /* write(2) goes through stdio's unbuffered stderr here: no allocation on the way out. The log's lines of this turn go
  * first; where that wants memory, too, it comes here again. */
-static _Noreturn void out_of_memory(size_t size)
+void mem_exhausted(size_t size)
 {
 	static bool flushing;
 
@@ -48,7 +48,7 @@ static _Noreturn void out_of_memory(size_t size)
 		flushing = true;
 		log_flush();
 	}
-	fprintf(stderr, "shoal: out of memory (%zu bytes wanted)\n", size);
+	fprintf(stderr, "shoal: out of memory (%zu bytes wanted; 0: a library's)\n", size);
 	abort();
 }
 
@@ -57,7 +57,7 @@ void *mem_alloc(size_t size)
 	void *p = malloc(size ? size : 1);
 
 	if (!p)
-		out_of_memory(size);
+		mem_exhausted(size);
 	return p;
 }
 
@@ -66,7 +66,7 @@ void *mem_zalloc(size_t size)
 	void *p = calloc(1, size ? size : 1);
 
 	if (!p)
-		out_of_memory(size);
+		mem_exhausted(size);
 	return p;
 }
 
@@ -75,7 +75,7 @@ void *mem_realloc(void *old, size_t size)
 	void *p = realloc(old, size ? size : 1);
 
 	if (!p)
-		out_of_memory(size);
+		mem_exhausted(size);
 	return p;
 }
 
@@ -166,7 +166,7 @@ void *arena_alloc(struct arena *a, size_t size)
 	size_t need;
 
 	if (size > SIZE_MAX / 4)
-		out_of_memory(size);
+		mem_exhausted(size);
 	need = ((size ? size : 1) + ALIGN - 1) / ALIGN * ALIGN;
 	if (!b || need > b->size - b->used)
 		return alloc_block(a, need);
@@ -177,7 +177,7 @@ void *arena_alloc(struct arena *a, size_t size)
 void *arena_calloc(struct arena *a, size_t n, size_t size)
 {
 	if (size && n > SIZE_MAX / size)
-		out_of_memory(SIZE_MAX);
+		mem_exhausted(SIZE_MAX);
 	return arena_alloc(a, n * size);
 }
 

@@ -121,6 +121,8 @@ void redis_cut(struct redis *r, enum err err, const char *reason)
 	enum redis_state was = r->state;
 	if (was == REDIS_WAITING || was == REDIS_CLOSED)
 		return;
+	if (r->ctx && r->ctx->err == REDIS_ERR_OOM) /* hiredis' own; the same answer would come again and again */
+		mem_exhausted(0);
 	count_error(r, err);
 	if (log_due(&r->loss_logged, &r->loss_unlogged)) {
 		log_warn(was == REDIS_UP ? "redis connection lost" : "redis cannot be reached",

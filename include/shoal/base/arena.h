@@ -40,6 +40,8 @@ char *arena_i64(struct arena *a, int64_t v); /* in decimals */
 /* fn(ptr) runs in arena_release: register a clean-up where the thing is acquired. */
 void arena_defer(struct arena *a, void (*fn)(void *), void *ptr);
 
+/* Ends the process, and says why: what goes on without memory helps nobody, and holds what others could do. */
+_Noreturn void mem_exhausted(size_t size);
 /* malloc, calloc and strdup that end the process when there is no memory. Freed with free(). */
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *mem_zalloc(size_t size) __attribute__((malloc, returns_nonnull));
