@@ -48,7 +48,7 @@ busy=' test_delivery.py test_overload.py test_persona.py torture.py model/test_t
  test_escrow.py test_updates.py test_cache_memory test_ladder_plans spin '
 long=' test_poll.py test_admin.py test_fleet test_delivery.py test_persona.py test_queue test_fleet.py test_cache_away chaos test_overload.py
  test_outages.py up.sh torture.py test_discord_calls.py test_webhook.py test_flood.py test_cache_cli.py test_cache.py test_redis_away.py test_escrow.py
- test_leaderboard.py test_match.py test_discord_chaos.py test_monitoring.py test_status.py test_doors.py rolling pooled '
+ test_clock.py test_limits.py test_exhaustion.py test_leaderboard.py test_match.py test_discord_chaos.py test_monitoring.py test_status.py test_doors.py rolling pooled '
 
 # queue NAME LINE: a check to be done, as check() takes it
 queue() {

@@ -30,7 +30,7 @@ class World:
         self.clocks = {who: own_clock() for who in ("Redis", "Postgres", "gateway", "worker", "admin")}
         with self.clocks["Redis"].here():
             redis = start_redis()
-        self.stack = s = Stack(binary_from_argv(), workers=0, redis=redis, SHOAL_USER_RATE="100/10")
+        self.stack = s = Stack(binary_from_argv(), workers=0, redis=redis, SHOAL_USER_RATE="60/600")
         # the schema is there; the server comes again with its clock
         s.pg.stop()
         with self.clocks["Postgres"].here():
@@ -64,7 +64,7 @@ class World:
         return sum(bool(m.get("from", {}).get("is_bot")) for m in self.stack.chat(chat)["messages"])
 
     def all_answered(self, chats):
-        return wait_for(lambda: all(self.heard(c) >= self.told[c] for c in chats) and self.stack.settled(0), every=0.05)
+        return wait_for(lambda: all(self.heard(c) >= self.told[c] for c in chats) and self.stack.settled(0), every=0.2)
 
     def numbers(self, chat):
         return ["%d" % (n + 1) for n in range(self.told[chat])]
@@ -102,8 +102,8 @@ def each_clock(w):
 
 def before_redis_goes_back(w):
     """Everything that ends at a time which Redis keeps."""
-    w.stack.control("POST", "messages", {"bot": "persona", "updates": [{"user_id": TALKER, "text": "word"}] * 150})
-    check("100 in 10 s are allowed: who writes 150 is throttled", wait_for(lambda: w.stack.settled(0) and w.stack.total(
+    w.stack.control("POST", "messages", {"bot": "persona", "updates": [{"user_id": TALKER, "text": "word"}] * 75})
+    check("60 in ten minutes are allowed: who writes 75 is throttled", wait_for(lambda: w.stack.settled(0) and w.stack.total(
         "shoal_updates_total", 'outcome="throttled"') > 0))
     w.stack.control("POST", "faults", {"method": "sendMessage", "kind": "429", "retry_after": 4, "count": 1, "chat_id": REFUSED})
     w.refused_at = time.monotonic()

@@ -572,6 +572,28 @@ static void limits_of_buttons(void)
 	free(more);
 }
 
+/* As many as Telegram takes, each as long as it may be, below a text of the same kind. */
+static void a_hundred_buttons(void)
+{
+	char *label = repeated("\xf0\x9f\x90\x8b", 32), *data = repeated("\"", 64), *text = repeated("&amp;", 4096);
+	struct button_row rows[100];
+	struct button buttons[100];
+	struct reply r = {.kind = REPLY_SEND, .chat_id = 7, .html = text, .nrows = 100, .rows = rows};
+	unsigned n = 0;
+
+	for (int i = 0; i < 100; i++) {
+		buttons[i] = (struct button){.label = label, .data = data};
+		rows[i] = (struct button_row){1, &buttons[i]};
+	}
+	CHECK(!refused(&r));
+	for (const char *at = encoded(&r); (at = strstr(at, "\"callback_data\":")) != NULL; at++)
+		n++;
+	CHECK_INT(n, 100);
+	free(label);
+	free(data);
+	free(text);
+}
+
 static void judge(int status, const char *body, int64_t retry_after_ms, struct ruling *out)
 {
 	const struct response res = {status, span_of(body), retry_after_ms, NULL};
@@ -953,6 +975,7 @@ int main(void)
 	RUN(length_of_a_text);
 	RUN(texts_that_telegram_refuses);
 	RUN(limits_of_buttons);
+	RUN(a_hundred_buttons);
 	RUN(rulings);
 	RUN(refusals);
 	RUN(said_anew);
