@@ -234,7 +234,7 @@ def main():
     if o.json:
         save(o.json, {"options": vars(o), "results": found, "marks": rows})
     if o.chart:
-        draw(found, o.chart, said)
+        draw(found, o.chart, said + "; dashed: a tenth more than the least")
     if o.readme:
         readme.write(o.readme, "growth", readme.markdown(rows_of(found), 2) + "\n" + said + ".\n" + readme.image(
             "What an update costs when there is more of everything", o.chart))

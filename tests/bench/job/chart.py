@@ -126,7 +126,7 @@ def latencies(svg, y, results, colour):
 
 
 def growth(curves, path, said):
-    """curves: [(title, [(size, {part: [values]})])]; processor time of one update by how much there is, beside its 10 %."""
+    """curves: [(title, [(size, {part: [values]})])]; processor time of one update by how much there is."""
     wide, high, gap = 410, 210, 30
     svg = Svg(WIDE, 70 + (len(curves) + 1) // 2 * (high + gap), "Cost of an update by size")
     svg.text(16, 24, "What an update costs when there is more of everything", 17, weight="bold")
@@ -143,7 +143,8 @@ def panel(svg, x0, y0, wide, high, title, points):
     svg.text(x0, y0 + 12, title, 13, weight="bold")
     left, top, right, bottom = x0 + 34, y0 + 26, x0 + wide - 10, y0 + high - 22
     sums = [sum(median(v) for v in parts.values()) for _, parts in points]
-    most, step = nice(1e6 / 1000 * max(sums))
+    tenth_more = 1.1 * min(sums)
+    most, step = nice(1000 * max(*sums, tenth_more))
     logs = [math.log10(size) for size, _ in points]
     def x_of(v):
         return left + (v - logs[0]) * (right - left) / max(logs[-1] - logs[0], 1e-9)
@@ -154,8 +155,7 @@ def panel(svg, x0, y0, wide, high, title, points):
         svg.text(left - 5, y_of(n * step) + 4, "%g" % (n * step), 10, "end", PALE)
     for lx, (size, _) in zip(logs, points):
         svg.text(x_of(lx), bottom + 14, "{:,}".format(size), 10, "middle", PALE)
-    for edge in (0.9, 1.1):
-        svg.line(left, y_of(1000 * sums[0] * edge), right, y_of(1000 * sums[0] * edge), PALE, 1, "3 3")
+    svg.line(left, y_of(1000 * tenth_more), right, y_of(1000 * tenth_more), PALE, 1, "3 3")
     svg.path([(x_of(lx), y_of(1000 * s)) for lx, s in zip(logs, sums)], INK)
     for part in SERVERS:
         svg.path([(x_of(lx), y_of(1000 * median(parts[part]))) for lx, (_, parts) in zip(logs, points)], PARTS[part])
