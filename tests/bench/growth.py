@@ -160,8 +160,9 @@ def options():
 
 
 def measure(o, rig, shoal):
-    """curve -> size -> [cost of each run]"""
-    found = {name: {size: [] for size in CURVES[name][2] if o.least <= size <= o.most} for name in o.only.split(",")}
+    """curve -> size -> [cost of each run]; no curve without a size"""
+    sizes = {name: [size for size in CURVES[name][2] if o.least <= size <= o.most] for name in o.only.split(",")}
+    found = {name: {size: [] for size in some} for name, some in sizes.items() if some}
     for n in range(o.runs):
         for name, points in found.items():
             for size, costs in points.items():
@@ -229,7 +230,7 @@ def main():
     said = "Processor time of one update, us, ingest included, on %d processors shared by all; medians of %d, %s" % (
         os.cpu_count(), o.runs, datetime.date.today())
     print("\n%s\n\n%s\n" % (said, aligned(rows_of(found))))
-    rows = marks_of(found, counted(shoal, rig, o.runs) if "codes" in found and o.most >= COUNTED_PEOPLE else None)
+    rows = marks_of(found, counted(shoal, rig, o.runs) if o.most >= COUNTED_PEOPLE else None)
     print(marks.table(rows) + "\n\n# it took %.0f s" % (run.time.monotonic() - began))
     if o.json:
         save(o.json, {"options": vars(o), "results": found, "marks": rows})

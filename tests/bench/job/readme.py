@@ -71,5 +71,6 @@ def capacity(ours, extras):
     for k, v in cpu.items():
         rows.append([k if k in ("gateway", "worker") else k.capitalize(), "%.0f" % (1000 * v), "{:,.0f}".format(1000 / v),
                      "%.0f" % (TARGET * v / 1000 / BUSY + 0.5)])
-    return markdown(rows) + "\nPostgres wrote %.0f bytes of its log for an update, and waited for the disk %.3f times: at {:,}/s %.0f MB/s.\n".format(
-        TARGET) % (size, syncs, size * TARGET / 1e6)
+    return markdown(rows) + ("\nPostgres wrote %.0f bytes of its log for an update, at {:,}/s %.0f MB/s; it waited for the disk once for %.0f updates: "
+                             "a disk that answers 1,000 waits a second carries {:,.0f}/s.\n").format(
+        TARGET, 1000 / syncs) % (size, size * TARGET / 1e6, 1 / syncs)
