@@ -3,7 +3,8 @@
 # An exception stands where it is needed, with its reason. By environment: TOOLS="cppcheck analyzer tidy"
 cd "$(dirname "$0")/.." || exit 1
 failed=0
-flags="-std=gnu11 -Iinclude -D_GNU_SOURCE -DSHOAL_VERSION=__FILE__ $(pkg-config --cflags hiredis libpq libcurl libcjson libevent libcrypto)"
+tls=$(pkg-config --exists hiredis_ssl && echo -DSHOAL_REDIS_TLS $(pkg-config --cflags hiredis_ssl libssl))
+flags="-std=gnu11 -Iinclude -Itests -D_GNU_SOURCE -DSHOAL_VERSION=__FILE__ $tls $(pkg-config --cflags hiredis libpq libcurl libcjson libevent libcrypto)"
 [ $# -gt 0 ] || set -- $(find src -name '*.c' | sort)
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
@@ -29,7 +30,7 @@ for tool in ${TOOLS:-cppcheck analyzer tidy}; do
 	case $tool in
 	cppcheck)
 		# sys/queue.h is the system's, and cppcheck does not read it
-		cppcheck -q -j "$(nproc)" --enable=warning,portability --std=c11 --inline-suppr -Iinclude -D_GNU_SOURCE \
+		cppcheck -q -j "$(nproc)" --enable=warning,portability --std=c11 --inline-suppr -Iinclude -Itests -D_GNU_SOURCE \
 			'-DLIST_HEAD(n,t)=struct n{struct t *first;}' '-DLIST_ENTRY(t)=struct{struct t *next;}' \
 			'-DTAILQ_HEAD(n,t)=struct n{struct t *first;}' '-DTAILQ_ENTRY(t)=struct{struct t *next;}' "$@" >"$log" 2>&1
 		verdict cppcheck

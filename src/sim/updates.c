@@ -168,14 +168,14 @@ static void unlink_from_lane(struct lane *l, struct update *u)
 void updates_remove(struct updates *q, struct update *u)
 {
 	unlink_from_lane(u->lane, u);
-	if (u->prev)
-		u->prev->next = u->next;
-	else
+	if (u == q->first)
 		q->first = u->next;
-	if (u->next)
-		u->next->prev = u->prev;
 	else
+		u->prev->next = u->next;
+	if (u == q->last)
 		q->last = u->prev;
+	else
+		u->next->prev = u->prev;
 	q->pending--;
 	lane_free_if_idle(q, u->lane);
 	free(u);

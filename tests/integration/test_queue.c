@@ -692,6 +692,11 @@ static void test_redis_dies_and_comes_back(void)
 	stop(0);
 }
 
+static bool told_yes(void)
+{
+	return users[0].yes == 1;
+}
+
 static void test_redis_comes_back_empty(void)
 {
 	fresh();
@@ -700,8 +705,7 @@ static void test_redis_comes_back_empty(void)
 	for (int i = 0; i < 5; i++)
 		u->hand[i]->user = u;
 	queue_sent(u->hand[4], 1, on_marked, u->hand[4]);
-	run_for(100);
-	CHECK_INT(u->yes, 1);
+	ENSURE(until(told_yes, 10000));
 	freeReplyObject(ask("FLUSHALL"));
 	queue_sent(u->hand[4], 2, on_marked, u->hand[4]);
 	run_for(1500);
