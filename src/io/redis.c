@@ -100,6 +100,7 @@ static void disconnect(struct redis *r)
 		redisFree(r->ctx);
 	r->ctx = NULL;
 	r->nknown = 0;
+	r->absurd = false;
 	r->doom[0] = '\0';
 }
 
@@ -121,8 +122,10 @@ void redis_cut(struct redis *r, enum err err, const char *reason)
 	enum redis_state was = r->state;
 	if (was == REDIS_WAITING || was == REDIS_CLOSED)
 		return;
-	if (r->ctx && r->ctx->err == REDIS_ERR_OOM) /* hiredis' own; the same answer would come again and again */
+	if (r->ctx && r->ctx->err == REDIS_ERR_OOM && !r->absurd) /* the same answer would come again and again */
 		mem_exhausted(0);
+	if (r->absurd)
+		reason = "an answer such as no Redis gives";
 	count_error(r, err);
 	if (log_due(&r->loss_logged, &r->loss_unlogged)) {
 		log_warn(was == REDIS_UP ? "redis connection lost" : "redis cannot be reached",

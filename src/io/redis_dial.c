@@ -166,7 +166,7 @@ static void attach(struct redis *r, redisContext *ctx)
 	ENSURE(ctx);
 	r->ctx = ctx;
 	arena_release(&r->replies); /* half an answer of the last connection */
-	redis_replies_into(ctx, &r->replies);
+	redis_replies_into(ctx, r);
 	r->state = REDIS_CONNECTING;
 	if (ctx->err) {
 		redis_cut(r, ERR_UNREACHABLE, ctx->errstr);

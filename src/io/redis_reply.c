@@ -4,9 +4,18 @@
 
 #include "shoal/io/redis_parts.h"
 
+#define ELEMENTS_MAX ((size_t)1 << 20)
+
+static struct arena *memory(const redisReadTask *t)
+{
+	struct redis *r = t->privdata;
+
+	return &r->replies;
+}
+
 static redisReply *object(const redisReadTask *t, int type)
 {
-	redisReply *r = arena_new(t->privdata, redisReply), *parent;
+	redisReply *r = arena_new(memory(t), redisReply), *parent;
 
 	r->type = type;
 	if (t->parent) {
@@ -16,11 +25,20 @@ static redisReply *object(const redisReadTask *t, int type)
 	return r;
 }
 
+/* hiredis takes it for want of memory, and cuts the connection. */
+static void *refuse(const redisReadTask *t)
+{
+	struct redis *r = t->privdata;
+
+	r->absurd = true;
+	return NULL;
+}
+
 static void *create_string(const redisReadTask *t, char *text, size_t len)
 {
 	redisReply *r = object(t, t->type);
 
-	r->str = arena_strndup(t->privdata, text, len);
+	r->str = arena_strndup(memory(t), text, len);
 	r->len = len;
 	return r;
 }
@@ -46,36 +64,38 @@ static void free_object(void *reply)
 #if HIREDIS_MAJOR >= 1
 typedef size_t count;
 
-/* What RESP2 does not have, and nobody asks for: to hiredis there is no memory for it, and the connection is cut. */
+/* What RESP2 does not have, and nobody asks for. */
 static void *create_double(const redisReadTask *t, double value, char *text, size_t len)
 {
-	(void)t;
 	(void)value;
 	(void)text;
 	(void)len;
-	return NULL;
+	return refuse(t);
 }
 
 static void *create_bool(const redisReadTask *t, int value)
 {
-	(void)t;
 	(void)value;
-	return NULL;
+	return refuse(t);
 }
 #else
 typedef int count;
 #endif
 
+/* Memory is asked for what a peer says will follow, and no more is believed than any answer here has. */
 static void *create_array(const redisReadTask *t, count n)
 {
-	redisReply *r = object(t, t->type);
+	redisReply *r;
 
+	if ((size_t)n > ELEMENTS_MAX)
+		return refuse(t);
+	r = object(t, t->type);
 	r->elements = (size_t)n;
-	r->element = arena_array(t->privdata, redisReply *, r->elements);
+	r->element = arena_array(memory(t), redisReply *, r->elements);
 	return r;
 }
 
-void redis_replies_into(redisContext *c, struct arena *a)
+void redis_replies_into(redisContext *c, struct redis *r)
 {
 	static redisReplyObjectFunctions functions = {
 		.createString = create_string,
@@ -90,7 +110,7 @@ void redis_replies_into(redisContext *c, struct arena *a)
 	};
 
 	c->reader->fn = &functions;
-	c->reader->privdata = a;
+	c->reader->privdata = r;
 #if HIREDIS_MAJOR >= 1
 	redisSetPushCallback(c, NULL); /* it would free what is ours */
 #endif

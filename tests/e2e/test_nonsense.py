@@ -10,9 +10,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import Process, check, clean_env, finish, free_port, http, start_postgres, temp_dir, wait_for  # noqa: E402
-from stack import BROKEN, SECRET, TOKEN, binary_from_argv  # noqa: E402
+from stack import BROKEN, SECRET, TOKEN, binary_from_argv, light  # noqa: E402
 
 SEED = int(os.environ.get("SEED", random.randrange(1 << 30)))
+MEMORY = 4 << 30
 ANSWERS = {"worker": 400, "gateway": 60}  # of nonsense; a gateway asks for nothing until it knows whose Redis it is
 
 
@@ -34,7 +35,7 @@ def entry(rng, fields):
 
 def anything(rng, depth=0):
     kinds = [lambda: number(rng.choice((0, 1, -1, 1 << 62))), lambda: bulk(rng.randbytes(rng.randrange(40))),
-             lambda: b"$-1\r\n", lambda: b"*-1\r\n", lambda: b"+OK\r\n", lambda: b"+QUEUED\r\n",
+             lambda: b"$-1\r\n", lambda: b"*-1\r\n", lambda: b"*2147483647\r\n", lambda: b"+OK\r\n", lambda: b"+QUEUED\r\n",
              lambda: bulk(rng.choice((b"ok", b"kept", b"gone", b"version", b"shoal:{0}:updates"))),
              lambda: b"-%s nonsense\r\n" % rng.choice((b"ERR", b"NOSCRIPT", b"MOVED 1 127.0.0.1:1", b"OOM", b"LOADING"))]
     if depth < 4:
@@ -122,7 +123,8 @@ def main():
                         SHOAL_BOTS="persona", SHOAL_PERSONA_TOKEN=TOKEN, SHOAL_WEBHOOK_SECRET=SECRET,
                         SHOAL_TELEGRAM_API="http://127.0.0.1:9", SHOAL_GATEWAY_LISTEN="127.0.0.1:%d" % port,
                         SHOAL_METRICS_LISTEN="127.0.0.1:%d" % health, SHOAL_DRAIN_S=1, SHOAL_LOG_FORMAT="text")
-        p = Process([binary, verb], os.path.join(folder, verb + ".log"), env=env)
+        bounded = [] if light() else ["prlimit", "--as=%d" % MEMORY]  # what an answer only claims is not taken
+        p = Process(bounded + [binary, verb], os.path.join(folder, verb + ".log"), env=env)
         alive = wait_for(lambda: http("GET", "http://127.0.0.1:%d/healthz" % health).status == 200)
         check(verb + ": lives", alive and p.running(), p.output()[-2000:])
         answers = set()

@@ -58,6 +58,7 @@ struct redis {
 	bool asking;            /* a Sentinel, for the server */
 	struct arena arena;     /* of opts and url */
 	struct arena replies;   /* the answer that is coming or being handed out */
+	bool absurd;            /* an answer was refused as it began */
 	enum redis_state state;
 	unsigned depth; /* callbacks of ours that run now: memory stays until they are through */
 
@@ -99,8 +100,10 @@ void redis_read(struct redis *r);
 
 /* --- redis_reply.c */
 
-/* What c reads goes into a: to be released after each answer, and never freed with freeReplyObject. */
-void redis_replies_into(redisContext *c, struct arena *a);
+/* What c reads goes into r->replies: to be released after each answer, and never freed with freeReplyObject. What no
+ * server in its senses would say, be it of a size that would take all memory, sets r->absurd and is to hiredis a
+ * REDIS_ERR_OOM. */
+void redis_replies_into(redisContext *c, struct redis *r);
 
 /* --- redis_cmd.c: commands, and what is sent */
 
