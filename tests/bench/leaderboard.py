@@ -52,7 +52,7 @@ def uid(n):
 class Ladder:
     def __init__(self, o):
         self.o, self.times = o, {}
-        self.stack = Stack(o.binary, workers=1, bot="ladder", pg_conf=POSTGRES, SHOAL_LOG_FORMAT="json")
+        self.stack = Stack(o.binary, workers=1, bot="ladder", pg_conf={**POSTGRES, "autovacuum": "on"}, SHOAL_LOG_FORMAT="json")
 
     def somebody(self):
         return uid(random.randrange(self.o.players))
