@@ -404,7 +404,7 @@ void dialogue_confirm(const struct talk *t)
 		dialogue_over(t, ESCROW_NOTHING_TO_CONFIRM);
 	} else if (!at_step(t, "review") || !t->u->mark || !draft->mark || strcmp(t->u->mark, draft->mark) != 0) {
 		ask_again(t, say(t, ESCROW_OLD_BUTTON));
-	} else if (!w || !draft->terms || amount_trouble(t, draft->amount, w, &units)) {
+	} else if (!w || !draft->amount || !draft->terms || amount_trouble(t, draft->amount, w, &units)) {
 		ask_again(t, NULL);
 	} else {
 		hold(t, w, units);
