@@ -1,18 +1,22 @@
--- A known person blocked the bot or let it in again, or the platform says so.
+-- many: A known person blocked the bot or let it in again, or the platform says so.
 -- $1 key   $2 effects
 -- $3 telegram_id
 -- $4 bot
 -- $5 blocked
-WITH guard AS (
-	INSERT INTO guards (key, effects) VALUES ($1::text, $2::text) RETURNING key
+WITH asked AS MATERIALIZED (
+	SELECT * FROM unnest($1::text[], $2::text[], $3::text[]::bigint[], $4::text[], $5::text[]::boolean[])
+		asked (key, effects, telegram_id, bot, blocked)
+), guard AS (
+	INSERT INTO guards (key, effects) SELECT key, effects FROM asked RETURNING key
+), todo AS MATERIALIZED (
+	SELECT asked.* FROM (SELECT count(*) FROM guard) first, asked
 ), marked AS (
 	INSERT INTO bot_users (bot, user_id, blocked_at)
-	SELECT $4::text, u.id, CASE WHEN $5::boolean THEN now() END
-	FROM guard, users u
-	WHERE u.telegram_id = $3::bigint
+	SELECT todo.bot, u.id, CASE WHEN todo.blocked THEN now() END
+	FROM todo JOIN users u USING (telegram_id)
 	ON CONFLICT (bot, user_id) DO UPDATE SET blocked_at = excluded.blocked_at
 	RETURNING user_id
 )
-SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
-	expect(1, count(*), 'changed')
+SELECT expect((SELECT count(*) FROM asked), (SELECT count(*) FROM guard), 'changed'),
+	expect((SELECT count(*) FROM asked), count(*), 'changed')
 FROM marked

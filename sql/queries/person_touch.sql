@@ -1,22 +1,28 @@
--- A person whom we took to have blocked the bot wrote again; nothing else changes.
+-- many: A person whom we took to have blocked the bot wrote again; nothing else changes.
 -- $1 key   $2 effects
 -- $3 telegram_id
 -- $4 first_name
 -- $5 username
 -- $6 language_code
 -- $7 bot
-WITH guard AS (
-	INSERT INTO guards (key, effects) VALUES ($1::text, $2::text) RETURNING key
+WITH asked AS MATERIALIZED (
+	SELECT * FROM unnest($1::text[], $2::text[], $3::text[]::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
+		asked (key, effects, telegram_id, first_name, username, language_code, bot)
+), guard AS (
+	INSERT INTO guards (key, effects) SELECT key, effects FROM asked RETURNING key
+), todo AS MATERIALIZED (
+	SELECT asked.* FROM (SELECT count(*) FROM guard) first, asked
 ), person AS (
-	UPDATE users u SET first_name = $4::text, username = $5::text, language_code = $6::text, last_seen_at = now()
-	FROM guard
-	WHERE u.telegram_id = $3::bigint AND u.suspended_at IS NULL
-	RETURNING u.id
+	UPDATE users u SET first_name = todo.first_name, username = todo.username, language_code = todo.language_code,
+		last_seen_at = now()
+	FROM todo
+	WHERE u.telegram_id = todo.telegram_id AND u.suspended_at IS NULL
+	RETURNING u.id, todo.bot
 ), unblocked AS (
-	UPDATE bot_users SET blocked_at = NULL FROM person
-	WHERE bot = $7::text AND user_id = person.id AND blocked_at IS NOT NULL
-	RETURNING user_id
+	UPDATE bot_users b SET blocked_at = NULL FROM person
+	WHERE b.bot = person.bot AND b.user_id = person.id AND b.blocked_at IS NOT NULL
+	RETURNING b.user_id
 )
-SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
-	expect(1, count(*), 'changed')
+SELECT expect((SELECT count(*) FROM asked), (SELECT count(*) FROM guard), 'changed'),
+	expect((SELECT count(*) FROM asked), count(*), 'changed')
 FROM unblocked

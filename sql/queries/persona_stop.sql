@@ -1,4 +1,4 @@
--- A person leaves their chats; the account stays.
+-- many: A person leaves their chats; the account stays.
 -- $1 key   $2 effects
 -- $3 telegram_id
 -- $4 first_name
@@ -6,21 +6,28 @@
 -- $6 language_code
 -- $7 bot
 -- $8 chat_id: the chat opened last
-WITH guard AS (
-	INSERT INTO guards (key, effects) VALUES ($1::text, $2::text) RETURNING key
+WITH asked AS MATERIALIZED (
+	SELECT * FROM unnest($1::text[], $2::text[], $3::text[]::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
+		$8::text[]::bigint[])
+		asked (key, effects, telegram_id, first_name, username, language_code, bot, chat_id)
+), guard AS (
+	INSERT INTO guards (key, effects) SELECT key, effects FROM asked RETURNING key
+), todo AS MATERIALIZED (
+	SELECT asked.* FROM (SELECT count(*) FROM guard) first, asked
 ), person AS (
-	UPDATE users u SET first_name = $4::text, username = $5::text, language_code = $6::text, last_seen_at = now()
-	FROM guard
-	WHERE u.telegram_id = $3::bigint AND u.suspended_at IS NULL
-	RETURNING u.id
+	UPDATE users u SET first_name = todo.first_name, username = todo.username, language_code = todo.language_code,
+		last_seen_at = now()
+	FROM todo
+	WHERE u.telegram_id = todo.telegram_id AND u.suspended_at IS NULL
+	RETURNING u.id, todo.bot, todo.chat_id
 ), unblocked AS (
-	UPDATE bot_users SET blocked_at = NULL FROM person
-	WHERE bot = $7::text AND user_id = person.id AND blocked_at IS NOT NULL
+	UPDATE bot_users b SET blocked_at = NULL FROM person
+	WHERE b.bot = person.bot AND b.user_id = person.id AND b.blocked_at IS NOT NULL
 ), left_chats AS (
 	UPDATE chats SET opened_at = NULL FROM person
 	WHERE chats.user_id = person.id AND chats.opened_at IS NOT NULL
-	RETURNING chats.id
+	RETURNING chats.id, person.chat_id
 )
-SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
-	expect(1, count(*), 'changed')
-FROM left_chats WHERE id = $8::bigint
+SELECT expect((SELECT count(*) FROM asked), (SELECT count(*) FROM guard), 'changed'),
+	expect((SELECT count(*) FROM asked), count(*), 'changed')
+FROM left_chats WHERE id = chat_id

@@ -6,12 +6,18 @@
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
 #include "shoal/base/metrics.h"
+#include "shoal/io/pg_cmd.h"
 #include "shoal/io/pg_conn.h"
 #include "shoal/io/pg_dial.h"
 
-#define DEPTH_MAX 64     /* statements under way on one connection */
-#define WAITING_MAX 4096 /* beyond those */
-#define GROUP_MAX 32     /* statements under one Sync */
+#define DEPTH_MAX 64          /* statements under way on one connection */
+#define WAITING_MAX 4096      /* beyond those */
+#define GROUP_MAX 64          /* in one statement, or under one Sync */
+#define GROUP_BYTES (1 << 20) /* of their parameters, from which on no more join */
+
+/* How many must wait before another group leaves, by how many are under way: one that is in company at the server costs
+ * a fraction of one that is alone there, and would but wait for it to finish. */
+static const unsigned enough[] = {1, 1, 8, 16};
 
 /* A statement's way: waiting -> a connection's list -> finished -> its callback. All callbacks are made from one place,
  * pool_turn or pg_close, so they may call whatever they like. */
@@ -22,6 +28,7 @@ struct pg {
 	struct pg_conn **conns;
 	unsigned nconns;
 	struct pg_list waiting, finished;
+	struct pg_kind reads; /* what locks nothing may go with all that locks nothing */
 	struct task turn;
 	bool told_up;     /* what on_change was told */
 	unsigned calling; /* callbacks on the stack: the last one out frees a closed pool */
@@ -67,7 +74,7 @@ static const char *known_name(struct pg *p, const struct pg_stmt *stmt)
 	return stmt->name;
 }
 
-static const struct pg_known *pool_know(struct pg *p, const struct pg_stmt *stmt)
+static struct pg_known *pool_know(struct pg *p, const struct pg_stmt *stmt)
 {
 	struct pg_known **slot, *k;
 
@@ -82,6 +89,9 @@ static const struct pg_known *pool_know(struct pg *p, const struct pg_stmt *stmt
 	k->index = p->nknown++;
 	k->count = SERIES(metric_counter("shoal_sql_statements_total", "statement",
 	                                 "Statements that Postgres was sent; one that goes again counts once."),
+	                  stmt->name);
+	k->asked = SERIES(metric_counter("shoal_sql_asked_total", "statement",
+	                                 "What the statements were sent for; several may be asked by one statement."),
 	                  stmt->name);
 	k->seconds = SERIES(
 	    metric_histogram("shoal_sql_seconds", "statement", "Time from sending a statement to its commit.", NULL, 0),
@@ -99,6 +109,7 @@ static void pool_measure(struct pg *p, const struct pg_cmd *cmd)
 	if (cmd->sent_us == 0)
 		return; /* was never sent */
 	series_add(cmd->known->count, 1);
+	series_add(cmd->known->asked, 1);
 	series_observe(cmd->known->seconds, (double)us / 1e6);
 	if (p->opts.slow_ms == 0 || us < (int64_t)p->opts.slow_ms * 1000)
 		return;
@@ -208,40 +219,85 @@ static struct pg_conn *pool_pick(const struct pg *p)
 	return best;
 }
 
-/* Those that go next, under one Sync. What may be in company waits for an idle connection: so one statement leaves at
- * once and alone, and the longer the line is, the more share a commit. */
-static void pool_group(const struct pg *p, struct pg_list *waiting, const struct pg_conn *c, struct pg_list *group)
+/* --- who goes next, and with whom */
+
+static void pool_wait(struct pg *p, struct pg_cmd *cmd)
 {
-	unsigned idle = 1, most; /* c is one */
+	pg_list_push(&p->waiting, cmd);
+	if (cmd->kind != NULL)
+		cmd->kind->waiting++;
+}
+
+static struct pg_cmd *pool_take(struct pg *p, struct pg_cmd **at)
+{
+	struct pg_cmd *cmd = pg_list_take(&p->waiting, at);
+
+	if (cmd->kind != NULL)
+		cmd->kind->waiting--;
+	return cmd;
+}
+
+/* Whether so many may leave now. They want a connection for themselves, as who comes after them would wait for all. */
+static bool pool_enough(const struct pg *p, unsigned n)
+{
+	unsigned groups = 0, most = sizeof(enough) / sizeof(enough[0]) - 1;
+
+	for (unsigned i = 0; i < p->nconns; i++)
+		groups += pg_conn_has_group(p->conns[i]);
+	return n >= enough[groups < most ? groups : most];
+}
+
+/* The first one that may leave, on the connection c, which is the idlest; NULL: none. What waits for a connection of
+ * its own is not overtaken; what waits for company is. */
+static struct pg_cmd **pool_next(struct pg *p, const struct pg_conn *c)
+{
+	for (struct pg_cmd **at = &p->waiting.head; *at != NULL; at = &(*at)->next) {
+		const struct pg_kind *kind = (*at)->kind;
+
+		if (kind == NULL)
+			return at;
+		if (pg_conn_depth(c) > 0)
+			return NULL;
+		if (pool_enough(p, kind->waiting))
+			return at;
+	}
+	return NULL;
+}
+
+/* Those that go with the first one. Two that lock the same rows do not: what they do happens one after the other. */
+static void pool_group(struct pg *p, struct pg_cmd **at, struct pg_list *group)
+{
+	struct pg_kind *kind = (*at)->kind;
+	size_t size = 0;
 
 	pg_list_init(group);
-	if (waiting->head->alone) {
-		pg_list_push(group, pg_list_pop(waiting));
-		return;
-	}
-	if (pg_conn_depth(c) > 0)
-		return;
-	for (unsigned i = 0; i < p->nconns; i++)
-		idle += p->conns[i] != c && pg_conn_up(p->conns[i]) && pg_conn_depth(p->conns[i]) == 0;
-	most = (waiting->n + idle - 1) / idle;
-	while (waiting->n > 0 && !waiting->head->alone && group->n < (most < GROUP_MAX ? most : GROUP_MAX))
-		pg_list_insert(group, pg_list_pop(waiting));
+	do {
+		if ((*at)->kind == kind && pg_list_fits(group, *at)) {
+			struct pg_cmd *cmd = pool_take(p, at);
+
+			size += cmd->size;
+			pg_list_insert(group, cmd);
+		} else {
+			at = &(*at)->next;
+		}
+	} while (*at != NULL && kind != NULL && group->n < GROUP_MAX && size < GROUP_BYTES);
+	if (kind != NULL && kind != &p->reads)
+		pg_list_push(group, pg_set_form(group));
 }
 
 static void pool_dispatch(struct pg *p)
 {
 	struct pg_list group;
 	struct pg_conn *c;
+	struct pg_cmd **next;
 
-	while (p->waiting.n > 0 && (c = pool_pick(p)) != NULL) {
-		pool_group(p, &p->waiting, c, &group);
-		if (group.n == 0)
-			break;
+	while (p->waiting.n > 0 && (c = pool_pick(p)) != NULL && (next = pool_next(p, c)) != NULL) {
+		pool_group(p, next, &group);
 		pg_conn_send(c, &group);
 	}
 	if (p->waiting.n > 0 && !pg_up(p))
-		for (struct pg_cmd *cmd; (cmd = pg_list_pop(&p->waiting)) != NULL;)
-			pool_finish(p, cmd, ERR_UNREACHABLE, "no connection to postgres");
+		while (p->waiting.n > 0)
+			pool_finish(p, pool_take(p, &p->waiting.head), ERR_UNREACHABLE, "no connection to postgres");
 }
 
 static void pool_flush(struct pg *p)
@@ -290,7 +346,11 @@ static void on_finished(void *arg, struct pg_cmd *cmd)
 {
 	struct pg *p = arg;
 
-	pg_list_push(&p->finished, cmd);
+	series_add(cmd->known->asked, cmd->company.n);
+	if (cmd->company.n > 0)
+		pg_set_part(cmd, &p->finished);
+	else
+		pg_list_push(&p->finished, cmd);
 	pool_soon(p);
 }
 
@@ -299,6 +359,8 @@ static void on_again(void *arg, struct pg_cmd *cmd)
 	struct pg *p = arg;
 
 	pg_list_push_front(&p->waiting, cmd);
+	if (cmd->kind != NULL)
+		cmd->kind->waiting++;
 	pool_soon(p);
 }
 
@@ -335,6 +397,8 @@ struct pg *pg_open(struct loop *l, const struct pg_opts *opts)
 		log_error("postgres cannot be used", LOG_STR("why", why));
 		return p;
 	}
+	if (opts->plan_once && opts->prepare)
+		pg_target_option(target, &p->arena, "plan_cache_mode=force_generic_plan");
 	if (opts->writes)
 		pg_target_writes(target);
 	conf.target = target;
@@ -363,8 +427,8 @@ void pg_close(struct pg *p)
 	for (unsigned i = 0; i < p->nconns; i++)
 		pg_conn_close(p->conns[i]);
 	p->nconns = 0;
-	while ((cmd = pg_list_pop(&p->waiting)) != NULL)
-		pool_finish(p, cmd, ERR_UNREACHABLE, "the pool is closing");
+	while (p->waiting.n > 0)
+		pool_finish(p, pool_take(p, &p->waiting.head), ERR_UNREACHABLE, "the pool is closing");
 	p->calling++;
 	while ((cmd = pg_list_pop(&p->finished)) != NULL)
 		pool_answer(p, cmd);
@@ -373,48 +437,13 @@ void pg_close(struct pg *p)
 		pool_free(p);
 }
 
-static struct pg_cmd *cmd_new(struct pg *p, const struct pg_stmt *stmt, const struct pg_params *params, pg_fn *fn,
-                              void *arg)
-{
-	int n = params ? params->n : 0;
-	size_t size = sizeof(struct pg_cmd) + (size_t)n * sizeof(char *);
-	struct pg_cmd *cmd;
-	char *text;
-
-	ENSURE(fn != NULL && n == stmt->nparams && n <= PG_PARAMS_MAX);
-	for (int i = 0; i < n; i++)
-		size += params->v[i].ptr ? params->v[i].len + 1 : 0;
-	cmd = mem_alloc(size);
-	memset(cmd, 0, sizeof(*cmd));
-	cmd->known = pool_know(p, stmt);
-	cmd->fn = fn;
-	cmd->arg = arg;
-	cmd->asked_us = clock_us();
-	cmd->n = n;
-	cmd->alone = !params || !params->together;
-	cmd->order = params ? params->order : 0;
-	cmd->entry = params ? params->entry : NULL;
-	cmd->trace_id = params ? params->trace_id : NULL;
-	text = (char *)&cmd->v[n];
-	for (int i = 0; i < n; i++) {
-		struct span s = params->v[i];
-
-		cmd->v[i] = s.ptr ? text : NULL;
-		if (s.ptr == NULL)
-			continue;
-		if (memchr(s.ptr, '\0', s.len) != NULL)
-			pg_cmd_fail(cmd, ERR_INVALID, "a parameter holds U+0000");
-		memcpy(text, s.ptr, s.len);
-		text[s.len] = '\0';
-		text += s.len + 1;
-	}
-	return cmd;
-}
-
 void pg_exec(struct pg *p, const struct pg_stmt *stmt, const struct pg_params *params, pg_fn *fn, void *arg)
 {
-	struct pg_cmd *cmd = cmd_new(p, stmt, params, fn, arg);
+	struct pg_cmd *cmd = pg_cmd_new(pool_know(p, stmt), params, fn, arg);
 
+	ENSURE(fn != NULL);
+	if (params && params->together)
+		cmd->kind = stmt->many ? &cmd->known->kind : &p->reads;
 	if (p->waiting.n >= WAITING_MAX)
 		pool_dispatch(p); /* many in one turn: what the connections can take does not count */
 	if (cmd->err != ERR_OK)
@@ -424,6 +453,6 @@ void pg_exec(struct pg *p, const struct pg_stmt *stmt, const struct pg_params *p
 	else if (p->waiting.n >= WAITING_MAX)
 		pool_finish(p, cmd, ERR_UNREACHABLE, "too many statements are waiting");
 	else
-		pg_list_push(&p->waiting, cmd);
+		pool_wait(p, cmd);
 	pool_soon(p);
 }

@@ -102,9 +102,18 @@ static void target_hosts(struct pg_target *t, struct arena *a)
 		target_default(t, "target_session_attrs", "PGTARGETSESSIONATTRS", "read-write");
 }
 
+void pg_target_option(struct pg_target *t, struct arena *a, const char *setting)
+{
+	const char *before = target_get(t, "options");
+
+	if (before == NULL)
+		before = getenv("PGOPTIONS");
+	target_set(t, "options", arena_printf(a, "%s%s-c %s", before ? before : "", before ? " " : "", setting));
+}
+
 static void target_timeouts(struct pg_target *t, struct arena *a, unsigned statement_timeout_ms)
 {
-	const char *options = target_get(t, "options"), *limit = target_get(t, "connect_timeout");
+	const char *limit = target_get(t, "connect_timeout");
 	int64_t seconds = 0;
 
 	if (limit == NULL)
@@ -112,12 +121,8 @@ static void target_timeouts(struct pg_target *t, struct arena *a, unsigned state
 	if (limit == NULL || !span_i64(span_of(limit), &seconds) || seconds <= 0 || seconds > 3600)
 		seconds = CONNECT_TIMEOUT_S;
 	t->timeout_ms = seconds * 1000;
-	if (options == NULL)
-		options = getenv("PGOPTIONS");
 	if (statement_timeout_ms > 0)
-		target_set(t, "options",
-		           arena_printf(a, "%s%s-c statement_timeout=%u", options ? options : "", options ? " " : "",
-		                        statement_timeout_ms));
+		pg_target_option(t, a, arena_printf(a, "statement_timeout=%u", statement_timeout_ms));
 }
 
 /* libpq quotes what it does not understand, which may be a password: where that stands must do. */

@@ -250,8 +250,9 @@ static bool read_list(const PGresult *res, const struct list *l, struct arena *a
 enum err rows_to_facts(const PGresult *res, struct arena *a, struct facts *f, const char **why)
 {
 	const struct list *list = NULL;
+	int first = PQnfields(res) > 0 && strcmp(PQfname(res, 0), "n") == 0; /* pg_stmt.many */
 
-	for (int i = 0; i < PQnfields(res); i++) {
+	for (int i = first; i < PQnfields(res); i++) {
 		const struct column *c = find_column(PQfname(res, i));
 		const struct list *of = c ? NULL : find_list(PQfname(res, i));
 

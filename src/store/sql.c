@@ -12,6 +12,7 @@
 
 #define FOLDER "sql/queries/"
 #define SUFFIX ".sql"
+#define MANY "-- many: "
 
 static struct pg_stmt *statements; /* by name; made once, lives as long as the process */
 static size_t nstatements;
@@ -129,7 +130,10 @@ static void read_catalogue(void)
 			continue;
 		copy = mem_zalloc(name.len + 1);
 		memcpy(copy, name.ptr, name.len);
-		statements[n++] = (struct pg_stmt){.name = copy, .sql = f->data, .nparams = sql_count_params(f->data)};
+		statements[n++] = (struct pg_stmt){.name = copy,
+		                                   .sql = f->data,
+		                                   .nparams = sql_count_params(f->data),
+		                                   .many = span_starts(span_of(f->data), MANY)};
 		ENSURE(statements[n - 1].nparams <= PG_PARAMS_MAX);
 	}
 	nstatements = n;
@@ -154,6 +158,24 @@ const struct pg_stmt *sql_get(const char *name)
 	return s;
 }
 
+/* An array of one text. */
+static const char *array_of(struct arena *a, struct span v)
+{
+	char *text = arena_alloc(a, 2 * v.len + sizeof("{\"\"}")), *at = text;
+
+	if (!v.ptr)
+		return "{NULL}";
+	*at++ = '{';
+	*at++ = '"';
+	for (size_t i = 0; i < v.len; i++) {
+		if (v.ptr[i] == '"' || v.ptr[i] == '\\')
+			*at++ = '\\';
+		*at++ = v.ptr[i];
+	}
+	memcpy(at, "\"}", sizeof("\"}"));
+	return text;
+}
+
 /* The statement, and its parameters as libpq wants them. */
 static const struct pg_stmt *prepare(const char *name, const struct pg_params *params, struct arena *a,
                                      const char *values[PG_PARAMS_MAX])
@@ -163,8 +185,11 @@ static const struct pg_stmt *prepare(const char *name, const struct pg_params *p
 
 	if (n != s->nparams)
 		BUG("%s wants %d parameters, not %d", name, s->nparams, n);
-	for (int i = 0; i < n; i++)
-		values[i] = params->v[i].ptr ? arena_span(a, params->v[i]).ptr : NULL;
+	for (int i = 0; i < n; i++) {
+		const struct span *v = &params->v[i];
+
+		values[i] = s->many ? array_of(a, *v) : v->ptr ? arena_span(a, *v).ptr : NULL;
+	}
 	return s;
 }
 

@@ -50,7 +50,7 @@ static void commit_send(struct job *j)
 	struct pg_params p = {.n = (int)d->params.n + 2, .v = {span_of(j->update.key), effects}};
 	memcpy(p.v + 2, d->params.v, d->params.n * sizeof(d->params.v[0]));
 	j->op_err = ERR_OK;
-	p.together = d->own_rows || !d->commit;
+	p.together = d->own_rows && d->commit;
 	p.order = order_of(j);
 	job_sql(j, statement_of(j), &p, committed);
 }

@@ -417,6 +417,7 @@ static void open_all(struct worker *w, const char **urls)
 	                                           .application_name = agent,
 	                                           .connections = (unsigned)w->conf.pg_connections,
 	                                           .prepare = w->conf.pg_prepare,
+	                                           .plan_once = true,
 	                                           .writes = true,
 	                                           .keepalive_s = (unsigned)w->conf.pg_keepalive_s,
 	                                           .statement_timeout_ms = STATEMENT_TIMEOUT_MS,

@@ -115,7 +115,7 @@ def overtaken(w):
     w.proxy.losing = (words("persona_stop"), True, False)
     w.stack.say(user, "/stop")
     waits = ("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s")
-    check("overtaken: the commit waits", wait_for(lambda: w.stack.pg.rows(waits, "%left_chats%") == [(1,)]))
+    check("overtaken: the commit waits", wait_for(lambda: w.stack.pg.rows(waits, "%leaves their chats%") == [(1,)]))
     stopped = threading.Thread(target=lambda: barrier.cursor().execute("LOCK TABLE chats"))
     stopped.start()
     check("overtaken: the guard was not there when it came again", wait_for(

@@ -729,7 +729,8 @@ static void shard_that_is_away_fails_the_run(void)
 
 /* ---- patient jobs */
 
-static const struct pg_stmt sleeping = {"sleeping", "SELECT pg_sleep(3)", 0}, failing = {"failing", "SELECT 1 / 0", 0};
+static const struct pg_stmt sleeping = {.name = "sleeping", .sql = "SELECT pg_sleep(3)"},
+                            failing = {.name = "failing", .sql = "SELECT 1 / 0"};
 
 static void on_statement(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
 {

@@ -305,6 +305,252 @@ static void stop_leaves_all_chats_and_keeps_the_account(void)
 	CHECK_STR(COMMIT("persona_stop", "k5", ANN, "2"), "SH001 changed");
 }
 
+/* --- many at once, as the pool sends those that wait at the same time (pg_stmt.many) */
+
+enum { ROW = 13 };
+typedef const char *row[ROW]; /* parameters, NULL: SQL NULL */
+
+static void add_element(char **at, const char *v)
+{
+	if (!v) {
+		*at += sprintf(*at, "NULL");
+		return;
+	}
+	*(*at)++ = '"';
+	for (; *v; v++) {
+		if (*v == '"' || *v == '\\')
+			*(*at)++ = '\\';
+		*(*at)++ = *v;
+	}
+	*(*at)++ = '"';
+}
+
+static PGresult *run_many(PGconn *c, const char *name, const row *rows, int n)
+{
+	static __thread char text[ROW][4096];
+	const struct pg_stmt *s = sql_get(name);
+	const char *v[ROW];
+
+	CHECK(s->many && s->nparams <= ROW);
+	for (int p = 0; p < s->nparams; p++) {
+		char *at = text[p];
+
+		*at++ = '{';
+		for (int i = 0; i < n; i++) {
+			if (i)
+				*at++ = ',';
+			add_element(&at, rows[i][p]);
+		}
+		*at++ = '}';
+		*at = 0;
+		v[p] = text[p];
+	}
+	return PQexecParams(c, s->sql, s->nparams, NULL, v, NULL, NULL, 0);
+}
+
+#define MANY(name, ...)                                                                                                \
+	({                                                                                                             \
+		static char out_[512];                                                                                 \
+		const row rows_[] = {__VA_ARGS__};                                                                     \
+		verdict(run_many(db, name, rows_, (int)(sizeof(rows_) / sizeof(rows_[0]))), out_, sizeof(out_));       \
+	})
+#define CAT "44", "Cat", "cat", "de", "persona"
+#define DAN "45", "Dan", NONE, NONE, "persona"
+
+static const char *guards(void)
+{
+	return get("SELECT coalesce(string_agg(key, ' ' ORDER BY key), '') FROM guards");
+}
+
+static void many_open_at_once(void)
+{
+	clean();
+	verified("42");
+	verified("43");
+	verified("44");
+	CHECK_STR(COMMIT("persona_open", "k0", BOB, NONE, NONE, "f", "2", NONE), "ok");
+	CHECK_STR(MANY("persona_open", {"k1", "[1]", ANN, "open", "1", "f", "1", NONE},
+	               {"k2", "[2]", BOB, NONE, NONE, "f", "2", "1"}, {"k3", "[3]", CAT, NONE, NONE, "f", NONE, NONE},
+	               {"k4", "[4]", DAN, NONE, NONE, "t", "1", NONE}),
+	          "ok");
+	CHECK_STR(get("SELECT string_agg(key || effects, ' ' ORDER BY key) FROM guards"),
+	          "k0[] k1[1] k2[2] k3[3] k4[4]");
+	CHECK_STR(get("SELECT string_agg(concat_ws('/', telegram_id, first_name, language_code, acquisition_source, "
+	              "age_verified_at IS NOT NULL, last_seen_at IS NOT NULL), ' ' ORDER BY telegram_id) FROM users"),
+	          "42/Ann/en/open/t/t 43/Bob/t/t 44/Cat/de/t/t 45/Dan/t/t");
+	CHECK_STR(get("SELECT string_agg(concat_ws('/', u.telegram_id, c.persona_id), ' ' ORDER BY u.telegram_id) FROM "
+	              "chats c JOIN users u ON u.id = c.user_id"),
+	          "42/1 43/2 45/1");
+	CHECK_STR(
+	    get("SELECT concat_ws('/', u.telegram_id, code_id) FROM start_code_uses c JOIN users u ON u.id = user_id"),
+	    "42/1");
+}
+
+/* Whatever is wrong with one of them, nothing remains of any: each then goes by itself. */
+static void many_stand_or_fall_together(void)
+{
+	clean();
+	verified("42");
+	verified("43");
+	CHECK_STR(COMMIT("persona_open", "k1", ANN, NONE, NONE, "f", "1", NONE), "ok");
+	CHECK_STR(MANY("persona_open", {"k1", "[]", ANN, NONE, NONE, "f", "1", "1"},
+	               {"k2", "[]", BOB, NONE, NONE, "f", "1", NONE}),
+	          "23505 guards_pkey");
+	CHECK_STR(MANY("persona_open", {"k2", "[]", ANN, NONE, NONE, "f", "1", "1"},
+	               {"k2", "[]", BOB, NONE, NONE, "f", "1", NONE}),
+	          "23505 guards_pkey");
+	CHECK_STR(MANY("persona_open", {"k2", "[]", ANN, NONE, NONE, "f", "1", "1"},
+	               {"k3", "[]", BOB, NONE, NONE, "f", "1", "9"}),
+	          "SH001 changed");
+	CHECK_STR(MANY("persona_open", {"k2", "[]", ANN, NONE, NONE, "f", NONE, "1"},
+	               {"k3", "[]", BOB, NONE, NONE, "f", "1", "1"}),
+	          "SH001 changed");
+	CHECK_STR(MANY("persona_open", {"k2", "[]", ANN, NONE, NONE, "f", "1", "1"},
+	               {"k3", "[]", CAT, NONE, NONE, "f", "1", NONE}),
+	          "SH001 changed");
+	CHECK_STR(MANY("persona_open", {"k2", "[]", BOB, "gone", "9", "f", "1", NONE},
+	               {"k3", "[]", ANN, NONE, NONE, "f", "1", "1"}),
+	          "SH001 code_gone");
+	/* the same person twice */
+	CHECK_STR(MANY("persona_open", {"k2", "[]", ANN, NONE, NONE, "f", "1", "1"},
+	               {"k3", "[]", ANN, NONE, NONE, "f", "1", "1"}),
+	          "SH001 changed");
+	CHECK_STR(MANY("persona_open", {"k2", "[]", CAT, NONE, NONE, "t", "1", NONE},
+	               {"k3", "[]", CAT, NONE, NONE, "t", "1", NONE}),
+	          "21000 ON CONFLICT DO UPDATE command cannot affect row a second time");
+	CHECK_STR(MANY("persona_say", {"k2", "[]", ANN, "1", "1", "0", "f", "a", "b"},
+	               {"k3", "[]", ANN, "1", "1", "0", "f", "c", "d"}),
+	          "SH001 changed");
+	CHECK_STR(MANY("persona_say", {"k2", "[]", ANN, "1", "1", "0", "f", "a", "b"},
+	               {"k3", "[]", BOB, "1", NONE, "0", "t", "c", "d"},
+	               {"k1", "[]", CAT, "1", NONE, "0", "t", "e", "f"}),
+	          "23505 guards_pkey");
+	CHECK_STR(MANY("persona_ask", {"k2", "[]", CAT, "open", "1"}, {"k3", "[]", ANN, NONE, NONE}), "SH001 changed");
+	CHECK_STR(MANY("persona_stop", {"k2", "[]", ANN, "1"}, {"k3", "[]", BOB, "1"}), "SH001 changed");
+	CHECK_STR(MANY("person_touch", {"k2", "[]", ANN}, {"k3", "[]", BOB}), "SH001 changed");
+	CHECK_STR(MANY("person_block", {"k2", "[]", "42", "persona", "t"}, {"k3", "[]", "999", "persona", "t"}),
+	          "SH001 changed");
+	CHECK_STR(guards(), "k1");
+	CHECK_STR(
+	    get("SELECT concat_ws(' ', (SELECT count(*) FROM users), (SELECT count(*) FROM chats WHERE opened_at IS "
+	        "NOT "
+	        "NULL), (SELECT count(*) FROM messages), (SELECT count(*) FROM activity_daily), (SELECT count(*) FROM "
+	        "bot_users), (SELECT count(*) FROM start_code_uses), (SELECT sum(turns) FROM chats))"),
+	    "2 1 0 0 0 0 0");
+}
+
+static void many_say_and_do_the_rest(void)
+{
+	clean();
+	CHECK_STR(MANY("persona_ask", {"a1", "[]", ANN, "open", "1"}, {"a2", "[]", BOB, NONE, NONE},
+	               {"a3", "[]", CAT, "two", "2"}),
+	          "ok");
+	CHECK_STR(get("SELECT string_agg(concat_ws('/', telegram_id, acquisition_source), ' ' ORDER BY telegram_id) "
+	              "FROM users"),
+	          "42/open 43 44/two");
+	CHECK_STR(get("SELECT string_agg(concat_ws('/', u.telegram_id, code_id), ' ' ORDER BY code_id) FROM "
+	              "start_code_uses c "
+	              "JOIN users u ON u.id = user_id"),
+	          "42/1 44/2");
+	must("UPDATE users SET age_verified_at = now()");
+	must("INSERT INTO bot_users SELECT 'persona', id, now() FROM users WHERE telegram_id < 44");
+	CHECK_STR(COMMIT("persona_open", "o1", BOB, NONE, NONE, "f", "2", NONE), "ok");
+	CHECK_STR(MANY("persona_say", {"s1", "[]", ANN, "1", NONE, "0", "t", "hi\"", "one\\"},
+	               {"s2", "[]", BOB, "2", "1", "0", "f", "{ho}", "r"},
+	               {"s3", "[]", CAT, "1", NONE, "0", "t", "", "NULL"}),
+	          "ok");
+	CHECK_STR(get("SELECT string_agg(concat_ws('/', u.telegram_id, c.persona_id, direction, text, update_key), ' ' "
+	              "ORDER BY "
+	              "m.id) FROM messages m JOIN chats c ON c.id = chat_id JOIN users u ON u.id = user_id"),
+	          "42/1/in/hi\"/s1 42/1/out/one\\ 43/2/in/{ho}/s2 43/2/out/r 44/1/in//s3 44/1/out/NULL");
+	CHECK_STR(get("SELECT string_agg(concat_ws('/', persona_id, turns, opened_at IS NOT NULL), ' ' ORDER BY "
+	              "user_id) FROM "
+	              "chats"),
+	          "1/1/t 2/1/t 1/1/t");
+	CHECK_STR(get("SELECT count(*) FROM activity_daily WHERE messages = 1"), "3");
+	CHECK_STR(get("SELECT count(*) FROM bot_users WHERE blocked_at IS NULL"), "2");
+	CHECK_STR(MANY("person_block", {"b1", "[]", "42", "persona", "t"}, {"b2", "[]", "44", "persona", "t"},
+	               {"b3", "[]", "43", "persona", "f"}),
+	          "ok");
+	CHECK_STR(get("SELECT count(*) FROM bot_users WHERE blocked_at IS NOT NULL"), "2");
+	CHECK_STR(MANY("person_touch", {"t1", "[]", ANN}, {"t2", "[]", CAT}), "ok");
+	CHECK_STR(get("SELECT count(*) FROM bot_users WHERE blocked_at IS NOT NULL"), "0");
+	CHECK_STR(MANY("persona_stop", {"p1", "[]", BOB, "1"}, {"p2", "[]", CAT, "3"}), "ok");
+	CHECK_STR(get("SELECT string_agg(u.telegram_id::text, ' ') FROM chats c JOIN users u ON u.id = user_id WHERE "
+	              "opened_at "
+	              "IS NOT NULL"),
+	          "42");
+	CHECK_STR(guards(), "a1 a2 a3 b1 b2 b3 o1 p1 p2 s1 s2 s3 t1 t2");
+}
+
+static void many_are_loaded_at_once(void)
+{
+	const row rows[] = {{"44", "persona", NONE, "1"}, {"43", "persona", "2", NONE}, {"42", "persona", "2", "1"}};
+	PGresult *r;
+
+	clean();
+	verified("42");
+	verified("44");
+	CHECK_STR(COMMIT("persona_open", "k1", ANN, NONE, NONE, "f", "2", NONE), "ok");
+	r = run_many(db, "persona_load", rows, 3);
+	CHECK_INT(PQntuples(r), 2); /* nobody knows 43 */
+	for (int i = 0; i < PQntuples(r); i++) {
+		bool third = strcmp(PQgetvalue(r, i, 0), "3") == 0;
+
+		CHECK_STR(PQgetvalue(r, i, PQfnumber(r, "n")), third ? "3" : "1");
+		CHECK_STR(PQgetvalue(r, i, PQfnumber(r, "user_id")), third ? "1" : "2");
+		CHECK_STR(PQgetvalue(r, i, PQfnumber(r, "code_chat_id")), third ? "1" : "");
+	}
+	PQclear(r);
+}
+
+/* What workers that have the same people in hand do: each set in rising order, of several statements. */
+static void *crowd(void *arg)
+{
+	enum { PEOPLE = 30, ROUNDS = 15 };
+	static const char *const statements[] = {"persona_open", "person_block"};
+	struct racer *r = arg;
+	char key[PEOPLE][40], id[PEOPLE][20];
+	row rows[PEOPLE];
+
+	for (int i = 0; i < ROUNDS && (i == 0 || strcmp(r->result, "ok") == 0); i++) {
+		for (int k = 0; k < PEOPLE; k++) {
+			const row open = {key[k], "[]", id[k], "C", NONE, NONE, "persona", NONE, NONE, "f", NONE, NONE};
+			const row block = {key[k], "[]", id[k], "persona", "t"};
+
+			snprintf(key[k], sizeof(key[k]), "%s.%d.%d", r->key, i, k);
+			snprintf(id[k], sizeof(id[k]), "%d", 2000 + 7 * k);
+			memcpy(rows[k], i % 2 ? block : open, sizeof(row));
+		}
+		verdict(run_many(r->conn, statements[i % 2], rows, PEOPLE), r->result, sizeof(r->result));
+	}
+	return NULL;
+}
+
+static void sets_of_the_same_people_do_not_wait_for_each_other_in_a_ring(void)
+{
+	enum { RACERS = 6 };
+	static struct racer racers[RACERS];
+	pthread_t threads[RACERS];
+
+	clean();
+	must("INSERT INTO users (telegram_id, age_verified_at) SELECT i, now() FROM generate_series(1500, 3500) i "
+	     "ORDER BY "
+	     "random()");
+	must("ANALYZE users");
+	for (int i = 0; i < RACERS; i++) {
+		racers[i].conn = pgserver_connect(&server);
+		PQclear(PQexec(racers[i].conn, "SET plan_cache_mode = force_generic_plan"));
+		snprintf(racers[i].key, sizeof(racers[i].key), "c%d", i);
+		CHECK(pthread_create(&threads[i], NULL, crowd, &racers[i]) == 0);
+	}
+	for (int i = 0; i < RACERS; i++) {
+		pthread_join(threads[i], NULL);
+		CHECK_STR(racers[i].result, "ok");
+		PQfinish(racers[i].conn);
+	}
+}
+
 static void group_is_told_once(void)
 {
 	const char *v[] = {"persona", "-5"};
@@ -407,12 +653,12 @@ static void loads_go_by_index_and_leave_the_cached_tables_alone(void)
 	must("INSERT INTO conversations (bot, chat_id) SELECT 'persona', -i FROM generate_series(1, 20000) i");
 	must("INSERT INTO guards (key) SELECT 'g' || i FROM generate_series(1, 20000) i");
 	must("ANALYZE");
-	plan("persona_load", 4, "'100005', 'persona', '2', '1'");
+	plan("persona_load", 4, "'{100005,100006}', '{persona,persona}', '{2,NULL}', '{1,1}'");
 	plan("persona_load_history", 4, "'100005', 'persona', '2', '1'");
 	plan("group_load", 2, "'persona', '-5'");
 	plan("guard_find", 1, "'g7'");
 	must("SET plan_cache_mode = force_generic_plan");
-	plan("persona_load", 4, "'100005', 'persona', '2', '1'");
+	plan("persona_load", 4, "'{100005,100006}', '{persona,persona}', '{2,NULL}', '{1,1}'");
 	plan("persona_load_history", 4, "'100005', 'persona', '2', '1'");
 	must("RESET plan_cache_mode");
 }
@@ -483,6 +729,11 @@ int main(void)
 	RUN(unverified_person_cannot_talk);
 	RUN(blocks_are_set_and_cleared);
 	RUN(stop_leaves_all_chats_and_keeps_the_account);
+	RUN(many_open_at_once);
+	RUN(many_stand_or_fall_together);
+	RUN(many_say_and_do_the_rest);
+	RUN(many_are_loaded_at_once);
+	RUN(sets_of_the_same_people_do_not_wait_for_each_other_in_a_ring);
 	RUN(group_is_told_once);
 	RUN(load_tells_what_there_is);
 	RUN(history_is_the_last_lines_oldest_first);

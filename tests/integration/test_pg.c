@@ -26,25 +26,56 @@ static int up_changes;
 static long outstanding;
 static struct pg *pool;
 
-static const struct pg_stmt add_one = {"add_one", "SELECT $1::int + 1", 1};
-static const struct pg_stmt echo = {"echo", "SELECT $1::text", 1};
-static const struct pg_stmt divide = {"divide", "SELECT 100 / $1::int", 1};
-static const struct pg_stmt wrong = {"wrong", "SELEKT $1::int", 1};
-static const struct pg_stmt nap = {"nap", "SELECT pg_sleep($1::float8)", 1};
-static const struct pg_stmt insert = {"insert", "INSERT INTO t(id) VALUES ($1::int) RETURNING id", 1};
-static const struct pg_stmt insert_late = {"insert_late", "INSERT INTO late(id) VALUES ($1::int)", 1};
-static const struct pg_stmt conflict = {"conflict", "SELECT stale($1::text)", 1};
-static const struct pg_stmt forget = {"forget", "DEALLOCATE ALL", 0};
+static const struct pg_stmt add_one = {.name = "add_one", .sql = "SELECT $1::int + 1", .nparams = 1};
+static const struct pg_stmt echo = {.name = "echo", .sql = "SELECT $1::text", .nparams = 1};
+static const struct pg_stmt divide = {.name = "divide", .sql = "SELECT 100 / $1::int", .nparams = 1};
+static const struct pg_stmt wrong = {.name = "wrong", .sql = "SELEKT $1::int", .nparams = 1};
+static const struct pg_stmt nap = {.name = "nap", .sql = "SELECT pg_sleep($1::float8)", .nparams = 1};
+static const struct pg_stmt insert = {
+    .name = "insert", .sql = "INSERT INTO t(id) VALUES ($1::int) RETURNING id", .nparams = 1};
+static const struct pg_stmt insert_late = {
+    .name = "insert_late", .sql = "INSERT INTO late(id) VALUES ($1::int)", .nparams = 1};
+static const struct pg_stmt conflict = {.name = "conflict", .sql = "SELECT stale($1::text)", .nparams = 1};
+static const struct pg_stmt forget = {.name = "forget", .sql = "DEALLOCATE ALL", .nparams = 0};
 static const struct pg_stmt settings = {
-    "settings",
-    "SELECT current_setting('TimeZone') || ' ' || current_setting('client_encoding') || ' ' || "
-    "current_setting('statement_timeout') || ' ' || current_setting('application_name')",
-    0};
-static const struct pg_stmt names = {"names", "SELECT count(*) FROM pg_prepared_statements", 0};
-static const struct pg_stmt copy = {"copy", "COPY t TO STDOUT", 0};
-static const struct pg_stmt transaction = {"transaction", "SELECT pg_current_xact_id() FROM stale_unless($1::int)", 1};
-static const struct pg_stmt place = {"place", "INSERT INTO places(id) VALUES ($1::int) RETURNING place", 1};
-static const struct pg_stmt all_rows = {"all_rows", "SELECT * FROM shape", 0};
+    .name = "settings",
+    .sql = "SELECT current_setting('TimeZone') || ' ' || current_setting('client_encoding') || ' ' || "
+           "current_setting('statement_timeout') || ' ' || current_setting('application_name')"};
+static const struct pg_stmt names = {
+    .name = "names", .sql = "SELECT count(*) FROM pg_prepared_statements", .nparams = 0};
+static const struct pg_stmt copy = {.name = "copy", .sql = "COPY t TO STDOUT", .nparams = 0};
+static const struct pg_stmt transaction = {
+    .name = "transaction", .sql = "SELECT pg_current_xact_id() FROM stale_unless($1::int)", .nparams = 1};
+static const struct pg_stmt place = {
+    .name = "place", .sql = "INSERT INTO places(id) VALUES ($1::int) RETURNING place", .nparams = 1};
+static const struct pg_stmt all_rows = {.name = "all_rows", .sql = "SELECT * FROM shape", .nparams = 0};
+/* Like those of bots: for one who asks, or for many. */
+static const struct pg_stmt many_add = {
+    .name = "many_add",
+    .sql = "SELECT n, stale_unless(v) + 1 FROM unnest($1::text[]::int[]) WITH ORDINALITY a (v, n) WHERE v <> 13",
+    .nparams = 1,
+    .many = true};
+static const struct pg_stmt many_insert = {
+    .name = "many_insert",
+    .sql = "WITH a AS (INSERT INTO t(id) SELECT * FROM unnest($1::text[]::int[]) RETURNING id) SELECT count(*) FROM a",
+    .nparams = 1,
+    .many = true};
+static const struct pg_stmt many_nap = {
+    .name = "many_nap",
+    .sql = "SELECT n, pg_sleep(v) FROM unnest($1::text[]::int[]) WITH ORDINALITY a (v, n)",
+    .nparams = 1,
+    .many = true};
+static const struct pg_stmt many_texts = {
+    .name = "many_texts",
+    .sql = "SELECT n, coalesce(a, 'nothing') || '/' || coalesce(b, 'nothing') FROM "
+           "unnest($1::text[], $2::text[]) WITH ORDINALITY v (a, b, n), generate_series(1, length(b)) ORDER BY n DESC",
+    .nparams = 2,
+    .many = true};
+static const struct pg_stmt many_places = {
+    .name = "many_places",
+    .sql = "INSERT INTO places(id) SELECT * FROM unnest($1::text[]::int[]) RETURNING place",
+    .nparams = 1,
+    .many = true};
 
 static void on_limit(void *arg)
 {
@@ -114,7 +145,7 @@ static void on_answer(void *arg, enum err err, PGresult *res, const struct pg_fa
 	if (res != NULL) {
 		c->rows = PQntuples(res);
 		if (c->rows > 0)
-			snprintf(c->value, sizeof(c->value), "%s", PQgetvalue(res, 0, 0));
+			snprintf(c->value, sizeof(c->value), "%s", PQgetvalue(res, 0, PQnfields(res) - 1));
 	}
 	CHECK_INT(res != NULL, err == ERR_OK);
 	snprintf(c->sqlstate, sizeof(c->sqlstate), "%s", fault->sqlstate);
@@ -264,7 +295,7 @@ static void an_error_in_company(void)
 	in_company(an_error_spoils_nothing_else);
 }
 
-/* Behind one that takes its time on the only connection, 40 gather: 32 go first, then the rest. */
+/* Behind one that takes its time on the only connection, 80 gather: 64 go first, then the rest. */
 static void gather(struct call *calls, const struct pg_stmt *stmt, int bad)
 {
 	struct pg_opts o = options();
@@ -274,7 +305,7 @@ static void gather(struct call *calls, const struct pg_stmt *stmt, int bad)
 	open_pool(&o);
 	exec_text(&busy, &nap, "0.1");
 	together = true;
-	for (int i = 0; i < 40; i++)
+	for (int i = 0; i < 80; i++)
 		exec_int(&calls[i], stmt, i == bad ? -1 : i);
 	together = false;
 	finish();
@@ -283,20 +314,20 @@ static void gather(struct call *calls, const struct pg_stmt *stmt, int bad)
 
 static void one_commit_for_many(void)
 {
-	static struct call calls[40];
+	static struct call calls[80];
 	int shared = 0;
 
-	gather(calls, &transaction, 40);
-	for (int i = 0; i < 40; i++) {
+	gather(calls, &transaction, 80);
+	for (int i = 0; i < 80; i++) {
 		CHECK_INT(calls[i].err, ERR_OK);
-		CHECK_STR(calls[i].value, calls[i < 32 ? 0 : 32].value);
+		CHECK_STR(calls[i].value, calls[i < 64 ? 0 : 64].value);
 	}
-	CHECK(strcmp(calls[0].value, calls[32].value) != 0);
+	CHECK(strcmp(calls[0].value, calls[64].value) != 0);
 
-	gather(calls, &transaction, 20); /* the other 31 go again, each in a transaction of its own */
+	gather(calls, &transaction, 20); /* the other 63 go again, each in a transaction of its own */
 	CHECK_INT(calls[20].err, ERR_CONFLICT);
 	CHECK_STR(calls[20].message, "-1");
-	for (int i = 0; i < 32; i++) {
+	for (int i = 0; i < 64; i++) {
 		CHECK_INT(calls[i].times, 1);
 		if (i != 20)
 			CHECK_INT(calls[i].err, ERR_OK);
@@ -304,11 +335,163 @@ static void one_commit_for_many(void)
 			shared += strcmp(calls[i].value, calls[k].value) == 0;
 	}
 	CHECK_INT(shared, 0);
-	CHECK_STR(calls[39].value, calls[32].value);
+	CHECK_STR(calls[79].value, calls[64].value);
 
-	gather(calls, &place, 40);
-	for (int i = 0; i < 32; i++)
-		CHECK_INT(atoi(calls[i].value), 32 - i);
+	gather(calls, &place, 80);
+	for (int i = 0; i < 64; i++)
+		CHECK_INT(atoi(calls[i].value), 64 - i);
+}
+
+static double sent(const char *statement)
+{
+	return series_value(SERIES(metric_counter("shoal_sql_statements_total", "statement", ""), statement));
+}
+
+static double asked(const char *statement)
+{
+	return series_value(SERIES(metric_counter("shoal_sql_asked_total", "statement", ""), statement));
+}
+
+/* Behind one that takes its time on the only connection: all of them wait when it is over. */
+static void gather_many(struct call *calls, int n, const struct pg_stmt *stmt, bool prepare, int (*number)(int i))
+{
+	struct pg_opts o = options();
+	struct call busy;
+
+	o.connections = 1;
+	o.prepare = prepare;
+	open_pool(&o);
+	exec_text(&busy, &nap, "0.1");
+	together = true;
+	for (int i = 0; i < n; i++)
+		exec_int(&calls[i], stmt, number(i));
+	together = false;
+	finish();
+	for (int i = 0; i < n; i++)
+		CHECK_INT(calls[i].times, 1);
+	close_pool();
+}
+
+static int as_it_is(int i)
+{
+	return i;
+}
+
+static int one_is_bad(int i)
+{
+	return i == 20 ? -1 : i;
+}
+
+static int in_pairs(int i)
+{
+	return i / 2;
+}
+
+static void one_statement_for_many(void)
+{
+	static struct call calls[70];
+
+	for (int prepare = 1; prepare >= 0; prepare--) {
+		gather_many(calls, 70, &many_add, prepare, as_it_is);
+		for (int i = 0; i < 70; i++) {
+			CHECK_INT(calls[i].err, ERR_OK);
+			CHECK_INT(calls[i].rows, i != 13); /* the statement has nothing to say to that one */
+			CHECK_INT(atoi(calls[i].value), i != 13 ? i + 1 : 0);
+		}
+	}
+	CHECK_INT((int)sent("many_add"), 4); /* 64 and 6 */
+	CHECK_INT((int)asked("many_add"), 140);
+	gather_many(calls, 6, &many_add, true, in_pairs); /* two of one order: never in one statement */
+	for (int i = 0; i < 6; i++)
+		CHECK_INT(atoi(calls[i].value), i / 2 + 1);
+	CHECK_INT((int)sent("many_add"), 6);
+
+	gather_many(calls, 40, &many_places, true, as_it_is); /* the lowest order, here the highest number, first */
+	CHECK_INT(calls[0].rows, 0);
+	CHECK_STR(pgserver_sql(&server,
+	                       "SELECT bool_and(id = 39 - rank) FROM (SELECT id, row_number() OVER (ORDER BY "
+	                       "place) - 1 AS rank FROM places WHERE place > (SELECT max(place) - 40 FROM places)) p"),
+	          "t");
+}
+
+static void one_of_many_fails(void)
+{
+	static struct call calls[40];
+	double before = sent("many_add");
+
+	gather_many(calls, 40, &many_add, true, one_is_bad);
+	CHECK_INT(calls[20].err, ERR_CONFLICT);
+	CHECK_STR(calls[20].message, "-1");
+	for (int i = 0; i < 40; i++)
+		if (i != 20 && i != 13)
+			CHECK_INT(atoi(calls[i].value), i + 1);
+	CHECK_INT((int)(sent("many_add") - before), 40); /* each by itself; the one that failed does not count */
+
+	pgserver_sql(&server, "TRUNCATE t; INSERT INTO t VALUES (7)");
+	gather_many(calls, 40, &many_insert, true, as_it_is);
+	for (int i = 0; i < 40; i++)
+		CHECK_INT(calls[i].err, i == 7 ? ERR_EXISTS : ERR_OK);
+	CHECK_STR(calls[7].constraint, "t_pkey");
+	CHECK_STR(pgserver_sql(&server, "SELECT count(*) FROM t"), "40");
+	gather_many(calls, 40, &many_insert, true, in_pairs); /* all are there, each twice */
+	for (int i = 0; i < 40; i++)
+		CHECK_INT(calls[i].err, ERR_EXISTS);
+	CHECK_STR(pgserver_sql(&server, "SELECT count(*) FROM t"), "40");
+}
+
+static void texts_of_many(void)
+{
+	static const struct {
+		struct span a, b;
+		const char *got;
+		int rows;
+	} cases[] = {{SPAN("x"), SPAN("yy"), "x/yy", 2},
+	             {{NULL, 0}, SPAN("{\"z\",NULL}\\"), "nothing/{\"z\",NULL}\\", 11},
+	             {SPAN(""), SPAN("\xc3\xa4 "), "/\xc3\xa4 ", 2},
+	             {SPAN("last"), {NULL, 0}, "", 0}};
+	static struct call calls[4];
+	struct pg_opts o = options();
+	struct call busy;
+
+	o.connections = 1;
+	memset(calls, 0, sizeof(calls));
+	open_pool(&o);
+	exec_text(&busy, &nap, "0.1");
+	for (int i = 0; i < 4; i++, outstanding++)
+		pg_exec(pool, &many_texts, &(struct pg_params){.n = 2, .v = {cases[i].a, cases[i].b}, .together = true},
+		        on_answer, &calls[i]);
+	finish();
+	for (int i = 0; i < 4; i++) {
+		CHECK_STR(calls[i].value, cases[i].got);
+		CHECK_INT(calls[i].rows, cases[i].rows);
+	}
+	CHECK_INT((int)sent("many_texts"), 1);
+	close_pool();
+}
+
+/* Its backend goes while it is at work for many: nothing was done, and everybody hears so. */
+static void many_lose_their_connection(void)
+{
+	static struct call calls[5];
+	struct pg_opts o = options();
+
+	o.connections = 1;
+	open_pool(&o);
+	together = true;
+	for (int i = 0; i < 5; i++) {
+		memset(&calls[i], 0, sizeof(calls[i]));
+		exec_int(&calls[i], &many_nap, i + 5);
+	}
+	together = false;
+	run_within(300);
+	pgserver_sql(&server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(v)%' "
+	                      "AND pid <> pg_backend_pid()");
+	finish();
+	for (int i = 0; i < 5; i++) {
+		CHECK_INT(calls[i].times, 1);
+		CHECK(calls[i].err == ERR_UNREACHABLE || calls[i].err == ERR_UNKNOWN);
+	}
+	close_pool();
 }
 
 static void faults_are_told_apart(void)
@@ -493,7 +676,7 @@ static void add_load(void)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", load.next++);
-	exec_for(c, &insert, span_of(text), on_load);
+	exec_for(c, together ? &many_insert : &insert, span_of(text), on_load);
 }
 
 static void on_load(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
@@ -773,7 +956,7 @@ static void metrics_tell(void)
 	buf_init(&b, 1 << 20);
 	metrics_render(&b);
 	CHECK(strstr(b.ptr, "shoal_sql_statements_total{statement=\"add_one\"}") != NULL);
-	CHECK(strstr(b.ptr, "shoal_errors_total{peer=\"postgres\",kind=\"SH\"} 2\n") != NULL);
+	CHECK(strstr(b.ptr, "shoal_errors_total{peer=\"postgres\",kind=\"SH\"} 3\n") != NULL);
 	CHECK(strstr(b.ptr, "shoal_errors_total{peer=\"postgres\",kind=\"group\"} ") != NULL);
 	CHECK(strstr(b.ptr, "shoal_pg_pool{state=\"up\"} 0\n") != NULL);
 	CHECK(strstr(b.ptr, "shoal_pg_pool{state=\"busy\"} 0\n") != NULL);
@@ -802,6 +985,10 @@ int main(void)
 	RUN(thousand_in_company);
 	RUN(an_error_in_company);
 	RUN(one_commit_for_many);
+	RUN(one_statement_for_many);
+	RUN(one_of_many_fails);
+	RUN(texts_of_many);
+	RUN(many_lose_their_connection);
 	RUN(faults_are_told_apart);
 	RUN(lost_names_and_stale_plans);
 	RUN_STEADILY(statement_timeout);

@@ -28,14 +28,14 @@ static struct timer limit;
 static long outstanding;
 static struct pg *pool;
 
-static const struct pg_stmt add_one = {"add_one", "SELECT $1::int + 1", 1};
-static const struct pg_stmt divide = {"divide", "SELECT 100 / $1::int", 1};
-static const struct pg_stmt insert = {"insert", "INSERT INTO t(id) VALUES ($1::int)", 1};
+static const struct pg_stmt add_one = {.name = "add_one", .sql = "SELECT $1::int + 1", .nparams = 1};
+static const struct pg_stmt divide = {.name = "divide", .sql = "SELECT 100 / $1::int", .nparams = 1};
+static const struct pg_stmt insert = {.name = "insert", .sql = "INSERT INTO t(id) VALUES ($1::int)", .nparams = 1};
 static const struct pg_stmt settings = {
-    "settings",
-    "SELECT current_setting('TimeZone') || ' ' || current_setting('client_encoding') || ' ' || "
-    "current_setting('DateStyle') || ' ' || current_setting('application_name') WHERE $1::int = 1",
-    1};
+    .name = "settings",
+    .sql = "SELECT current_setting('TimeZone') || ' ' || current_setting('client_encoding') || ' ' || "
+           "current_setting('DateStyle') || ' ' || current_setting('application_name') WHERE $1::int = 1",
+    .nparams = 1};
 
 static void on_limit(void *arg)
 {

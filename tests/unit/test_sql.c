@@ -40,22 +40,38 @@ static void statements_are_found_by_name(void)
 /* What else is wrong with an update that was committed before, its key comes first: nothing is decided anew then. */
 static void every_commit_asks_for_its_guard_first(void)
 {
-	static const char ask[] = "\nSELECT expect(1, (SELECT count(*) FROM guard), 'changed')";
-	int commits = 0;
+	static const char ask[] = "\nSELECT expect(1, (SELECT count(*) FROM guard), 'changed')",
+	                  ask_many[] =
+	                      "\nSELECT expect((SELECT count(*) FROM asked), (SELECT count(*) FROM guard), 'changed')",
+	                  insert_many[] =
+	                      "\n), guard AS (\n\tINSERT INTO guards (key, effects) SELECT key, effects FROM "
+	                      "asked RETURNING key\n), todo AS MATERIALIZED (\n\tSELECT asked.* FROM "
+	                      "(SELECT count(*) FROM guard) first, asked\n)";
+	int commits = 0, for_many = 0;
 
 	for (const struct embed_file *f = embed_files; f->name; f++) {
-		const char *insert = strstr(f->data, "\nWITH guard AS (\n\tINSERT INTO guards (key, effects)");
+		bool many = span_starts(span_of(f->data), "-- many: ");
+		const char *guard = strstr(f->data, " guard AS (\n\tINSERT INTO guards (key, effects)");
+		const char *insert = strstr(f->data, many ? insert_many : "\nWITH guard AS (");
 		const char *last = insert ? strstr(insert, "\nSELECT ") : NULL;
 
-		if (strncmp(f->name, "sql/queries/", 12) != 0 || !insert)
+		if (strncmp(f->name, "sql/queries/", 12) != 0 || !guard)
 			continue;
 		commits++;
-		if (!last || strncmp(last, ask, strlen(ask)) != 0) {
+		for_many += many;
+		if (!last || !span_starts(span_of(last), many ? ask_many : ask)) {
 			printf("# %s\n", f->name);
 			check_failed_here++;
 		}
 	}
 	CHECK(commits > 20);
+	CHECK(for_many > 4);
+}
+
+static void those_for_many_are_known_by_their_first_line(void)
+{
+	CHECK(sql_get("persona_load")->many && sql_get("persona_open")->many);
+	CHECK(!sql_get("guard_find")->many && !sql_get("escrow_open")->many);
 }
 
 static void every_migration_has_a_number_of_its_own(void)
@@ -127,6 +143,13 @@ static void rows_become_facts(void)
 	CHECK_STR(facts.conversation, "{}");
 }
 
+static void whose_row_it_was_is_no_fact(void)
+{
+	CHECK_INT(read_rows(2, COLUMNS("n", "user_id"), 1, COLUMNS("3", "5")), ERR_OK);
+	CHECK(facts.user.known && facts.user.id == 5);
+	CHECK_INT(read_rows(2, COLUMNS("user_id", "n"), 1, COLUMNS("5", "3")), ERR_INTERNAL);
+}
+
 static void no_row_and_null_leave_facts_as_they_are(void)
 {
 	CHECK_INT(read_rows(2, COLUMNS("user_id", "user_source"), 0, NULL), ERR_OK);
@@ -178,8 +201,10 @@ int main(void)
 	RUN(parameters_are_counted_where_they_count);
 	RUN(statements_are_found_by_name);
 	RUN(every_commit_asks_for_its_guard_first);
+	RUN(those_for_many_are_known_by_their_first_line);
 	RUN(every_migration_has_a_number_of_its_own);
 	RUN(rows_become_facts);
+	RUN(whose_row_it_was_is_no_fact);
 	RUN(no_row_and_null_leave_facts_as_they_are);
 	RUN(what_does_not_fit_is_an_error);
 	RUN(history_keeps_its_order);

@@ -20,9 +20,10 @@ struct pg_opts {
 	const char *url; /* libpq connection string or URI */
 	const char *application_name;
 	unsigned connections;
-	bool prepare;         /* named prepared statements; false for poolers that cannot */
-	bool writes;          /* a session that is read-only (a standby) is no use: dials on, elsewhere or later */
-	unsigned keepalive_s; /* idle connections are pinged; 0: never */
+	bool prepare;   /* named prepared statements; false for poolers that cannot */
+	bool plan_once; /* a prepared statement has one plan, whatever its parameters: right where all go by index */
+	bool writes;    /* a session that is read-only (a standby) is no use: dials on, elsewhere or later */
+	unsigned keepalive_s;          /* idle connections are pinged; 0: never */
 	unsigned statement_timeout_ms; /* asked of the server; the client gives up 2 s later and reconnects */
 	unsigned slow_ms;              /* above it: warn line with the statement's name, shoal_sql_slow_total */
 	void (*on_change)(void *arg,
@@ -35,6 +36,12 @@ struct pg_stmt {
 	const char *name; /* file name in sql/queries without .sql: metrics label, log, prepared name */
 	const char *sql;
 	int nparams;
+	/* Written for many at once: each parameter is an array, text[], whose elements are those of the ones who ask,
+	 * in the same order. Those that wait at the same time and may go `together` are sent as one statement, which
+	 * either does what it is to do for all of them or fails. Of its rows everybody is told those that have their
+	 * number (from 1) in the first column, which must be called "n"; where there is no such column they are told
+	 * none. */
+	bool many;
 };
 
 #define PG_PARAMS_MAX 24
@@ -44,10 +51,12 @@ struct pg_params {
 	struct span v[PG_PARAMS_MAX];
 	/* the update that asks, for the log; NULL: none. They last until the callback. */
 	const char *entry, *trace_id;
-	/* May share its transaction: while all connections are busy such statements gather, and up to 32 go with one
-	 * commit. Where one of them fails nothing of them remains, and each goes again by itself: errors are told as if
-	 * all had gone alone. It must lock no row that others lock, but in rising `order` (0: it locks none), as groups
-	 * of several connections would else wait for each other. */
+	/* May share its transaction: while others are at work such statements gather, and up to 64 go with one commit.
+	 * Where one of them fails nothing of them remains, and each goes again by itself: errors are told as if all had
+	 * gone alone. A statement for many goes with those for the same one, sorted by `order`, and must lock no rows
+	 * but of its `order` (0: it locks none), one after the other as the elements stand: else groups of several
+	 * connections would wait for each other. Any other goes with all that lock nothing, and must be such a one
+	 * itself. */
 	bool together;
 	int64_t order;
 };

@@ -17,6 +17,9 @@ struct pg_target;
 struct pg_target *pg_target_parse(struct arena *a, const char *url, const char *application_name,
                                   unsigned statement_timeout_ms, const char **why);
 
+/* Every session has this setting ("name=value"). Poolers take none. */
+void pg_target_option(struct pg_target *t, struct arena *a, const char *setting);
+
 /* Only sessions that take writes will do, unless the string says otherwise. */
 void pg_target_writes(struct pg_target *t);
 

@@ -82,8 +82,8 @@ struct decision {
 	const char *commit;   /* statement in sql/queries; its $1 and $2 are the idempotency key and the effects, which
 	                         the worker fills in; NULL: nothing to write */
 	struct params params; /* $3 and on */
-	bool own_rows; /* the commit locks no row that an update of another lane may lock, but the person's: it may go
-	                  with others in one transaction */
+	bool own_rows; /* the commit is a statement for many (store/sql.h) that locks no rows but the person's, the
+	                  others after that of users: it may go with others of its kind */
 	struct errand *errands; /* in order */
 	struct errand **last_errand;
 	struct reply *replies; /* in sending order */

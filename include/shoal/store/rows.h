@@ -10,7 +10,8 @@
 #include "shoal/model/facts.h"
 
 /* res: at most one row; several only for a list (the history, the wallets, the trades), whose rows repeat the other
- * columns. Texts are copied into a. ERR_INTERNAL with *why for an unknown column name or a value that does not fit. */
+ * columns. A first column "n" is passed over (pg_stmt.many). Texts are copied into a. ERR_INTERNAL with *why for an
+ * unknown column name or a value that does not fit. */
 enum err rows_to_facts(const PGresult *res, struct arena *a, struct facts *f, const char **why)
     __attribute__((warn_unused_result));
 

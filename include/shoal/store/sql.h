@@ -1,4 +1,5 @@
-/* The catalogue of statements: every file of sql/queries, by name. */
+/* The catalogue of statements: every file of sql/queries, by name. One whose first line begins with "-- many: " is
+ * written for many at once (pg_stmt.many). */
 #ifndef SHOAL_STORE_SQL_H
 #define SHOAL_STORE_SQL_H
 
@@ -12,8 +13,8 @@ const struct pg_stmt *sql_get(const char *name);
 /* The highest n of all $n outside quotes, comments and dollar quotes. */
 int sql_count_params(const char *sql);
 
-/* For the CLI, blocking: runs it with text parameters (NULL: it has none); another number of them than the statement
- * wants is a BUG(). The result is looked at and cleared as any PGresult. */
+/* For the CLI, blocking: runs it with text parameters (NULL: it has none), one for many with a set of one; another
+ * number of them than the statement wants is a BUG(). The result is looked at and cleared as any PGresult. */
 PGresult *sql_run(PGconn *conn, const char *name, const struct pg_params *params);
 /* The same, for so long: NULL when no answer came, and the connection is of no more use. */
 PGresult *sql_run_within(PGconn *conn, const char *name, const struct pg_params *params, unsigned ms);
