@@ -10,10 +10,12 @@ WITH asked AS MATERIALIZED (
 	INSERT INTO guards (key, effects) SELECT key, effects FROM asked RETURNING key
 ), todo AS MATERIALIZED (
 	SELECT asked.* FROM (SELECT count(*) FROM guard) first, asked
+), person AS ( -- theirs are the first rows that are locked, in order, as by all that is for many
+	SELECT u.id, todo.bot, todo.blocked FROM todo JOIN users u USING (telegram_id)
+	ORDER BY telegram_id FOR NO KEY UPDATE OF u
 ), marked AS (
 	INSERT INTO bot_users (bot, user_id, blocked_at)
-	SELECT todo.bot, u.id, CASE WHEN todo.blocked THEN now() END
-	FROM todo JOIN users u USING (telegram_id)
+	SELECT bot, id, CASE WHEN blocked THEN now() END FROM person
 	ON CONFLICT (bot, user_id) DO UPDATE SET blocked_at = excluded.blocked_at
 	RETURNING user_id
 )
