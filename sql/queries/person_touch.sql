@@ -12,12 +12,14 @@ WITH asked AS MATERIALIZED (
 	INSERT INTO guards (key, effects) SELECT key, effects FROM asked RETURNING key
 ), todo AS MATERIALIZED (
 	SELECT asked.* FROM (SELECT count(*) FROM guard) first, asked
+), mine AS MATERIALIZED ( -- theirs are the first rows that are locked, in order, as by all that is for many
+	SELECT todo.*, u.id FROM todo, LATERAL (SELECT id FROM users WHERE telegram_id = todo.telegram_id FOR NO KEY UPDATE) u
 ), person AS (
-	UPDATE users u SET first_name = todo.first_name, username = todo.username, language_code = todo.language_code,
+	UPDATE users u SET first_name = mine.first_name, username = mine.username, language_code = mine.language_code,
 		last_seen_at = now()
-	FROM todo
-	WHERE u.telegram_id = todo.telegram_id AND u.suspended_at IS NULL
-	RETURNING u.id, todo.bot
+	FROM mine
+	WHERE u.id = mine.id AND u.suspended_at IS NULL
+	RETURNING u.id, mine.bot
 ), unblocked AS (
 	UPDATE bot_users b SET blocked_at = NULL FROM person
 	WHERE b.bot = person.bot AND b.user_id = person.id AND b.blocked_at IS NOT NULL

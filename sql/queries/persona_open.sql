@@ -19,10 +19,13 @@ WITH asked AS MATERIALIZED (
 	INSERT INTO guards (key, effects) SELECT key, effects FROM asked RETURNING key
 ), todo AS MATERIALIZED (
 	SELECT asked.* FROM (SELECT count(*) FROM guard) first, asked
+), mine AS MATERIALIZED ( -- theirs are the first rows that are locked, in order, as by all that is for many
+	SELECT todo.*, u.id FROM todo, LATERAL (SELECT id FROM users WHERE telegram_id = todo.telegram_id FOR NO KEY UPDATE) u
 ), person AS (
 	INSERT INTO users AS u (telegram_id, first_name, username, language_code, acquisition_source, age_verified_at,
 		last_seen_at)
-	SELECT telegram_id, first_name, username, language_code, source, now(), now() FROM todo WHERE verify
+	SELECT telegram_id, first_name, username, language_code, source, now(), now()
+	FROM (SELECT count(*) FROM mine) first, todo WHERE verify
 	ON CONFLICT (telegram_id) DO UPDATE SET
 		first_name = excluded.first_name, username = excluded.username, language_code = excluded.language_code,
 		age_verified_at = now(), last_seen_at = now(),
@@ -31,12 +34,12 @@ WITH asked AS MATERIALIZED (
 		AND (excluded.acquisition_source IS NULL OR u.acquisition_source IS NULL)
 	RETURNING u.id, u.telegram_id
 ), seen AS (
-	UPDATE users u SET first_name = todo.first_name, username = todo.username, language_code = todo.language_code,
-		last_seen_at = now(), acquisition_source = coalesce(u.acquisition_source, todo.source)
-	FROM todo
-	WHERE NOT todo.verify AND u.telegram_id = todo.telegram_id AND u.suspended_at IS NULL
-		AND u.age_verified_at IS NOT NULL AND (todo.source IS NULL OR u.acquisition_source IS NULL)
-	RETURNING u.id, todo.bot, todo.source, todo.code_id, todo.persona_id, todo.chat_id
+	UPDATE users u SET first_name = mine.first_name, username = mine.username, language_code = mine.language_code,
+		last_seen_at = now(), acquisition_source = coalesce(u.acquisition_source, mine.source)
+	FROM mine
+	WHERE NOT mine.verify AND u.id = mine.id AND u.suspended_at IS NULL
+		AND u.age_verified_at IS NOT NULL AND (mine.source IS NULL OR u.acquisition_source IS NULL)
+	RETURNING u.id, mine.bot, mine.source, mine.code_id, mine.persona_id, mine.chat_id
 ), somebody AS (
 	SELECT * FROM seen UNION ALL
 	SELECT person.id, todo.bot, todo.source, todo.code_id, todo.persona_id, todo.chat_id

@@ -197,7 +197,7 @@ static char *number_end(char *digits, bool *whole)
 	return end;
 }
 
-/* Whatever a double, or its printing, could alter keeps its literal in valuestring. */
+/* Whatever a double, or its printing, could alter keeps its literal in valuestring; -0 becomes 0. */
 static bool parse_number(struct parser *p, cJSON *node)
 {
 	char *from = p->at, *digits = from + (*from == '-'), *end;

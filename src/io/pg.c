@@ -18,6 +18,7 @@
 /* How many must wait before another group leaves, by how many are under way: one that is in company at the server costs
  * a fraction of one that is alone there, and would but wait for it to finish. */
 static const unsigned enough[] = {1, 1, 8, 16};
+#define PATIENCE_US 20000 /* whoever has waited so long leaves in whatever company there is */
 
 /* A statement's way: waiting -> a connection's list -> finished -> its callback. All callbacks are made from one place,
  * pool_turn or pg_close, so they may call whatever they like. */
@@ -258,7 +259,7 @@ static struct pg_cmd **pool_next(struct pg *p, const struct pg_conn *c)
 			return at;
 		if (pg_conn_depth(c) > 0)
 			return NULL;
-		if (pool_enough(p, kind->waiting))
+		if (pool_enough(p, kind->waiting) || clock_us() - (*at)->asked_us > PATIENCE_US)
 			return at;
 	}
 	return NULL;

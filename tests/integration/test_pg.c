@@ -65,6 +65,11 @@ static const struct pg_stmt many_nap = {
     .sql = "SELECT n, pg_sleep(v) FROM unnest($1::text[]::int[]) WITH ORDINALITY a (v, n)",
     .nparams = 1,
     .many = true};
+static const struct pg_stmt many_nobodys = {
+    .name = "many_nobodys",
+    .sql = "SELECT nullif(n, 3) * 1 AS n, v FROM unnest($1::text[]) WITH ORDINALITY a (v, n)",
+    .nparams = 1,
+    .many = true};
 static const struct pg_stmt many_texts = {
     .name = "many_texts",
     .sql = "SELECT n, coalesce(a, 'nothing') || '/' || coalesce(b, 'nothing') FROM "
@@ -437,6 +442,16 @@ static void one_of_many_fails(void)
 	for (int i = 0; i < 40; i++)
 		CHECK_INT(calls[i].err, ERR_EXISTS);
 	CHECK_STR(pgserver_sql(&server, "SELECT count(*) FROM t"), "40");
+}
+
+/* To be told no row has a meaning, which a statement that forgets somebody must not give it. */
+static void rows_of_many_have_their_owner(void)
+{
+	static struct call calls[6];
+
+	gather_many(calls, 6, &many_nobodys, true, as_it_is);
+	for (int i = 0; i < 6; i++)
+		CHECK_INT(calls[i].err, ERR_INTERNAL);
 }
 
 static void texts_of_many(void)
@@ -987,6 +1002,7 @@ int main(void)
 	RUN(one_commit_for_many);
 	RUN(one_statement_for_many);
 	RUN(one_of_many_fails);
+	RUN(rows_of_many_have_their_owner);
 	RUN(texts_of_many);
 	RUN(many_lose_their_connection);
 	RUN(faults_are_told_apart);

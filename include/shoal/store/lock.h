@@ -14,7 +14,8 @@ struct lock_opts {
 	struct loop *loop;
 	struct redis *redis; /* outlives the lock, or is closed first */
 	const char *name;    /* the key is "shoal:{cache}:lock:NAME" */
-	unsigned life_ms;    /* a dead owner's lock is free after this; renewed every third of it */
+	unsigned life_ms;    /* a dead owner's lock is free after this; renewed every third of it. One for a name,
+	                        in all versions: who asks with a shorter one cuts another's short */
 	void (*on_held)(void *arg);
 	/* Another one has it, or it could not be renewed in time: stop at once. It is tried for again by itself. */
 	void (*on_lost)(void *arg);
