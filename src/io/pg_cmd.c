@@ -245,8 +245,8 @@ void pg_set_part(struct pg_cmd *set, struct pg_list *to)
 	PGresult *res = set->res;
 
 	members[0] = set;
-	for (unsigned i = 1; i < n; i++) {
-		members[i] = one = pg_list_pop(&set->company);
+	for (unsigned i = 1; (one = pg_list_pop(&set->company)) != NULL; i++) {
+		members[i] = one;
 		one->err = set->err;
 		one->why = set->why ? set->why : "it failed with others";
 	}

@@ -127,15 +127,16 @@ static void unit_down(struct unit *u, const char *what, int code)
 {
 	struct stack *s = u->stack;
 	bool at_start = u->state == UNIT_BEGUN, give_up;
+	unsigned before;
 	int64_t wait;
 
 	if (u->state == UNIT_READY && clock_ms() - u->since > SETTLED_MS)
 		u->failures = 0;
-	u->failures++;
+	before = u->failures++;
 	unit_end_probe(u);
 	/* Wrong use (2) and a program that cannot be run (127) do not mend themselves. */
 	give_up = !s->announced && at_start && (u->failures >= unit_tries(u) || code == 2 || code == 127);
-	wait = (int64_t)BACKOFF_MIN_MS << (u->failures < 7 ? u->failures - 1 : 6);
+	wait = (int64_t)BACKOFF_MIN_MS << (before < 6 ? before : 6);
 	wait = wait > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait;
 	if (give_up)
 		say_problem("%s %s", u->title, what);

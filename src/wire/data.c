@@ -37,12 +37,12 @@ void data_read(struct arena *a, struct update *u)
 	size_t n = 0;
 	char *rest = arena_strdup(a, u->data);
 
-	while (rest && n < sizeof(parts) / sizeof(parts[0])) {
+	do {
 		parts[n++] = rest;
 		rest = strchr(rest, ':');
 		if (rest)
 			*rest++ = 0;
-	}
+	} while (rest && n < sizeof(parts) / sizeof(parts[0]));
 	if (rest || !is_word(parts[0]))
 		return;
 	if (n > 1 && is_mark(parts[n - 1]))
