@@ -238,6 +238,8 @@ def dead_tokens():
         refused[one["token"]] = ((401, {"message": "Invalid Webhook Token", "code": 50027}, {}) if uid in (ann, bob) else
                                  (403, {"message": "Missing Access", "code": 50001}, {}))
         send(one)
+        if uid == bob:
+            check("dead: the first two are a pair", wait_for(lambda: paired(ann) and paired(ann) == paired(bob)), paired(ann))
     check("dead: all are called", wait_for(lambda: all(called(uid) for uid in people)) and stack.settled())
     check("dead: of their match, once each", all(len(called(uid)) == 1 and "Your match" in called(uid)[0] for uid in people),
           [called(uid) for uid in people])

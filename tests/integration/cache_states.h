@@ -3,6 +3,7 @@
 #define SHOAL_TESTS_CACHE_STATES_H
 
 #include "cache_rig.h"
+#include "shoal/store/cache_lease.h"
 
 enum at { AT_ASK, AT_LEASE, AT_FETCH, AT_FILL, AT_BUSY, ATS };
 static __attribute__((unused)) const char *const at_names[ATS] = {"ASK", "LEASE", "FETCH", "FILL", "BUSY"};
@@ -48,7 +49,7 @@ static __attribute__((unused)) void bring(struct asked *a, struct node *n, const
 	long long asked = calls("mget");
 
 	if (at == AT_BUSY)
-		command("SET %s somebody PX 60000", w->lease);
+		command("SET %s somebody PX %d", w->lease, CACHE_LEASE_MS);
 	if (at == AT_FETCH || at == AT_FILL)
 		hold();
 	begin(a, n, w->kind, w->key);

@@ -145,7 +145,7 @@ static void fill_that_ended_before_it_was_heard_of_is_not_waited_for(void)
 
 	no_notices();
 	void_now(CACHE_PLAYER, "1");
-	command("SET %s somebody PX 60000", player_way.lease);
+	command("SET %s somebody PX %d", player_way.lease, CACHE_LEASE_MS);
 	begin(&a, &bare, CACHE_PLAYER, "1");
 	STEP_UNTIL(calls("mget") > asked);
 	let_it_arrive();
@@ -244,7 +244,7 @@ static void fill_by_another_wakes_who_waits(void)
 
 		snprintf(text, sizeof(text), "%s", command("GET %s", player_way.value));
 		void_now(CACHE_PLAYER, "1");
-		CHECK_STR(command("SET %s somebody PX 60000", player_way.lease), "OK");
+		CHECK_STR(command("SET %s somebody PX %d", player_way.lease, CACHE_LEASE_MS), "OK");
 		run_ms(5);
 		bring(&a, &mem, &player_way, AT_LEASE); /* it was asked for, and refused */
 		began = clock_ms();
