@@ -47,6 +47,8 @@ def swap(j):
     j.record[a], j.record[a + 20] = j.record[a + 20], j.record[a]
 
 
+check("replies are counted from a second after the first update to the last one", run.while_sending(
+    [(0, n * 10**8, 0, 1) for n in range(41)], [(n * 5 * 10**7, 1, 0, "sendMessage") for n in range(200)]) == 20)
 check("a right run is right", Judged().verdict() == "good" and Judged(False).verdict() == "good")
 check("swapped replies are right only where no order is promised", spoilt(swap) != "good" and spoilt(swap, False) == "good")
 for name, how in {

@@ -167,6 +167,12 @@ def spread(values):
 WARM_S = 1
 
 
+def while_sending(sent, record):
+    """Replies a second in the time in which updates came in, the first second left out."""
+    began, ended = sent[0][1] + WARM_S * 10**9, max(at for _, at, _, _ in sent)
+    return sum(1 for at, _, _, method in record if method == "sendMessage" and began <= at < ended) / max(1, ended - began) * 1e9
+
+
 def paced(who, rig, rate, seconds, workers=1):
     """At a pace that does not wait for anybody."""
     load = Load(int(rate * (seconds + WARM_S)), rig.people, rig.codes)
@@ -190,5 +196,5 @@ def paced(who, rig, rate, seconds, workers=1):
     warm = int(rate * WARM_S)
     if "lookups" in inside:  # each code's first one is nobody's warm lookup
         inside["lookups_beyond_memory"] = max(0, inside["lookups_beyond_memory"] - load.codes)
-    return {"rate": rate, **spread(delays(sent, record)[warm:]), "cpu_per_1000": cost(a, b)["cpu_per_1000"], **inside,
+    return {"rate": rate, "per_second": while_sending(sent, record), **spread(delays(sent, record)[warm:]), "cpu_per_1000": cost(a, b)["cpu_per_1000"], **inside,
             "sender": spread([(at - due) / 1e6 for due, at, _, _ in sent[warm:]])}
