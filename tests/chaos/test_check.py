@@ -162,8 +162,8 @@ def a_place_too_many_given_away(d, s):
 
 @spoils("uses", "lost")
 def a_use_of_a_code_lost(d, s):
-    source = next(row[1] for row in d["users"] if row[0] == s.chat)
-    d["uses"].remove((s.chat, source))
+    # not of s.chat: who came by a code without a place left has no source
+    d["uses"].remove(next((chat, source) for chat, source, _ in d["users"] if source and source not in d["run"]["limited"]))
 
 
 @spoils("guards", "lost")
