@@ -220,29 +220,12 @@ static bool tells_owners(const PGresult *res)
 	return PQntuples(res) > 0 && strcmp(PQfname(res, 0), "n") == 0;
 }
 
-/* A row that nobody gets would be told as none, which has a meaning of its own. */
-static void check_owners(struct pg_cmd *set)
-{
-	for (int row = 0; row < PQntuples(set->res); row++) {
-		int owner = row_owner(set->res, row);
-
-		if (owner >= 0 && (unsigned)owner <= set->company.n)
-			continue;
-		pg_cmd_fail(set, ERR_INTERNAL, "a row of the set has no number of one of its members");
-		return;
-	}
-}
-
 void pg_set_part(struct pg_cmd *set, struct pg_list *to)
 {
 	unsigned n = set->company.n + 1;
 	struct pg_cmd **members = mem_alloc(n * sizeof(struct pg_cmd *)), *one;
-	bool parted = set->err == ERR_OK && tells_owners(set->res);
-
-	if (parted)
-		check_owners(set);
-	parted = parted && set->err == ERR_OK;
 	PGresult *res = set->res;
+	bool done = set->err == ERR_OK, parted = done && tells_owners(res), whole = true;
 
 	members[0] = set;
 	for (unsigned i = 1; (one = pg_list_pop(&set->company)) != NULL; i++) {
@@ -250,16 +233,24 @@ void pg_set_part(struct pg_cmd *set, struct pg_list *to)
 		one->err = set->err;
 		one->why = set->why ? set->why : "it failed with others";
 	}
-	for (unsigned i = 0; i < n && set->err == ERR_OK; i++) {
+	for (unsigned i = 0; i < n && done; i++) {
 		members[i]->res =
 		    parted ? PQcopyResult(res, PG_COPYRES_ATTRS) : PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
 		ENSURE(members[i]->res != NULL);
 	}
-	for (int row = 0; parted && row < PQntuples(res); row++)
-		copy_row(members[row_owner(res, row)]->res, res, row);
-	if (set->err == ERR_OK)
+	for (int row = 0; parted && whole && row < PQntuples(res); row++) {
+		int owner = row_owner(res, row);
+
+		whole = owner >= 0 && (unsigned)owner < n;
+		if (whole)
+			copy_row(members[owner]->res, res, row);
+	}
+	if (done)
 		PQclear(res);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		if (!whole) /* who got none would take that for an answer */
+			pg_cmd_fail(members[i], ERR_INTERNAL, "a row of the set has no number of one of its members");
 		pg_list_push(to, members[i]);
+	}
 	free(members);
 }
