@@ -267,6 +267,7 @@ def same_id(w):
     first, other = w.new(), w.new()
     worker, queue = w.stack.workers.pop(), w.stack.redis.client()
     worker.stop()
+    w.stack.gateway.stop()  # it would mark the emptied queue as the only shard again
     queue.flushall()
     clients = [queue, second.client()]
     same = "%d-0" % (time.time() * 1000)
