@@ -13,6 +13,8 @@
 #include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
 
+#define THROTTLED_MS 1000
+
 static void admitted(void *arg, enum err err, bool double_click, bool throttled, bool notice)
 {
 	struct job *j = arg;
@@ -24,6 +26,8 @@ static void admitted(void *arg, enum err err, bool double_click, bool throttled,
 		series_add(SERIES(j->worker->unasked, "rate"), 1);
 	j->double_click = double_click;
 	j->throttled = throttled;
+	if (throttled)
+		j->worker->throttled_ms = clock_ms();
 	j->notice = notice;
 	job_end(j);
 }
@@ -60,7 +64,28 @@ static void new_mark(char *mark)
 	mark[UPDATE_MARK_LEN] = 0;
 }
 
-/* All that depends on nothing but the update, at once: admission, the guard, the cache. */
+static void load_rows(struct job *j)
+{
+	struct params p = {.arena = &j->arena};
+	struct pg_params out = {.together = true};
+	j->load =
+	    j->worker->conf.responder_url && j->command->load_history ? j->command->load_history : j->command->load;
+	j->command->ask(&j->update, &j->facts, &p);
+	out.n = (int)p.n;
+	memcpy(out.v, p.v, p.n * sizeof(p.v[0]));
+	job_sql(j, j->load, &out, loaded);
+}
+
+/* Whether the rows are asked for before it is known that the update may go on: they are only read, and dropped where
+ * it may not. Not while somebody sends more than they may, as that is to cost Postgres nothing. */
+static bool loads_ahead(const struct job *j)
+{
+	return j->pending == 0 && j->command->load && !j->entry->again &&
+	       !(j->command->needs & (NEED_LINE | NEED_LEAVE)) && clock_ms() - j->worker->throttled_ms > THROTTLED_MS;
+}
+
+/* All that depends on nothing but the update, at once: admission, the guard, the cache; the rows too, where the cache
+ * has told at once what they are asked with. */
 static enum step load_first(struct job *j)
 {
 	struct worker *w = j->worker;
@@ -74,15 +99,8 @@ static enum step load_first(struct job *j)
 	j->facts.bot_username = names_of(w->names, j->bot);
 	j->op_err = ERR_OK;
 	j->error = NULL;
+	j->load = NULL;
 
-	bool press = u->kind == UPDATE_PRESS;
-	if (j->conflicts == 0 && u->from.id && flood_admits(w->flood, press)) {
-		job_begin(j);
-		flood_admit(w->flood, j->bot->name, u->from.id, u->message_id, press ? u->data : NULL, u->key,
-		            j->entry->again, admitted, j);
-	}
-	if (j->entry->again && j->conflicts == 0)
-		guard_ask(j);
 	if (j->command->needs & (NEED_CODE | NEED_PERSONA)) {
 		recall_start(j, j->command->code ? j->command->code(u, &j->arena) : NULL);
 	}
@@ -90,6 +108,16 @@ static enum step load_first(struct job *j)
 		recall_player(j, u->from.id);
 	if (j->command->needs & NEED_BOARD)
 		recall_board(j, j->command->board(u, &j->arena));
+	if (loads_ahead(j))
+		load_rows(j);
+	if (j->entry->again && j->conflicts == 0)
+		guard_ask(j);
+	bool press = u->kind == UPDATE_PRESS;
+	if (j->conflicts == 0 && u->from.id && flood_admits(w->flood, press)) {
+		job_begin(j);
+		flood_admit(w->flood, j->bot->name, u->from.id, u->message_id, press ? u->data : NULL, u->key,
+		            j->entry->again, admitted, j);
+	}
 	return STEP_NEXT;
 }
 
@@ -116,7 +144,9 @@ static void ask_line(struct job *j)
 
 static enum step load_select(struct job *j)
 {
-	if (j->op_err != ERR_OK)
+	bool refused = j->double_click || j->throttled;
+	/* what is refused needs no facts; but one that comes again may have been done, which only the guard knows */
+	if (j->op_err != ERR_OK && (j->entry->again || !refused))
 		return load_failed(j);
 	if (j->guarded) {
 		j->outcome = JOB_DONE; /* a press that was committed had the lock */
@@ -124,22 +154,15 @@ static enum step load_select(struct job *j)
 	}
 	if (j->lock_err != ERR_OK)
 		return job_outage(j, "lock of the press", j->lock_err);
-	if (j->double_click || j->throttled) {
+	if (refused) {
 		j->outcome = j->double_click ? JOB_DOUBLE_CLICK : JOB_THROTTLED;
+		j->op_err = ERR_OK;
 		return STEP_NEXT;
 	}
 	if (j->command->needs & (NEED_LINE | NEED_LEAVE))
 		ask_line(j);
-	if (!j->command->load)
-		return STEP_NEXT;
-	struct params p = {.arena = &j->arena};
-	j->load =
-	    j->worker->conf.responder_url && j->command->load_history ? j->command->load_history : j->command->load;
-	j->command->ask(&j->update, &j->facts, &p);
-	struct pg_params out = {.n = (int)p.n};
-	memcpy(out.v, p.v, p.n * sizeof(p.v[0]));
-	out.together = true;
-	job_sql(j, j->load, &out, loaded);
+	if (j->command->load && !j->load)
+		load_rows(j);
 	return STEP_NEXT;
 }
 

@@ -495,6 +495,7 @@ def flooding(w):
     for u in (flooder, other):
         w.stack.control("POST", "message", {"bot": "persona", "user_id": u, "text": "/help"})
     w.rest()
+    asked = w.stack.total("shoal_sql_asked_total", '"persona_load"')
     updates = [w.update(message=w.message_of(flooder, "flood %d" % k)) for k in range(n)]
     for u in updates:
         u["message"]["from"]["language_code"] = "de-AT"
@@ -516,6 +517,8 @@ def flooding(w):
     check("a flooder: what is beyond the rate has no effect", 4 <= stored <= most and len(got) - len(notices) == stored,
           (stored, most, got))
     check("a flooder: one notice, in their language", len(notices) == 1 and "faster" not in notices[0], notices)
+    asked = w.stack.total("shoal_sql_asked_total", '"persona_load"') - asked - stored
+    check("a flooder: the rest asks Postgres for next to nothing", asked < n / 4, (asked, n))
     check("a flooder: the rest is counted as throttled", w.outcomes("throttled") == n - stored,
           (w.outcomes("throttled"), n, stored))
     check("another person is not delayed", slowest < (5 if light() else 2)
