@@ -9,7 +9,7 @@
 --   block   "from till", us: the chat is blocked
 -- ARGV  1 messages of the bot allowed (0: no limit)  2 in so many ms  3, 4 the same for a chat  5, 6 for a group; then for
 --       each message one word: "n" new | "b" back, was told before to come again | "h" booked, has its place in the
---       buckets; "c" to a chat | "g" to a group | "-" to none with a limit; longest wait that may be booked, ms
+--       buckets | "a" ahead of its time: sent now or not asked about, so that a refusal leaves no trace; "c" to a chat | "g" to a group | "-" to none with a limit; longest wait that may be booked, ms
 -- Answer  for each message {what, ms, doubt}, or 1 for {1, 0, ''}
 --   0 come again after ms   1 booked: send after ms, and ask again as "booked" before that, unless ms is 0
 --   2 send now, as the test of this doubt: flood_word.lua must hear how it ended
@@ -111,13 +111,14 @@ local function ask(bucket, block, word)
 	if kind ~= 'h' then
 		if bot_step then bot, bot_wait = bucket_of(KEYS[1], bot_step, bot_window) end
 		if step then chat, chat_wait = bucket_of(bucket, step, window) end
-		if kind == 'n' then -- behind those who were here before
+		if kind ~= 'b' then -- behind those who were here before
 			if bot and bot.line - now > longest then bot_wait = max(bot_wait, bot.line - now) end
 			if chat and chat.line - now > longest then chat_wait = max(chat_wait, chat.line - now) end
 		end
 	end
 	local wait, refused = bot_wait > chat_wait and bot_wait or chat_wait, 0
 	if wait < 0 then wait = 0 end
+	if kind == 'a' and (wait > 0 or doubted) then return {0, ms(wait), ''} end
 	if wait <= longest then
 		-- the chat's place is where the message leaves; the bot's is its own, or one chat's wait would be everybody's
 		if bot then bot.tat = bot.tat + bot_step end

@@ -134,7 +134,9 @@ static void answer_ourselves(struct flood *f, const struct flood_message *m, str
 static void end(struct ask *ask, enum err err)
 {
 	heard(ask->f, err);
-	if (err == ERR_OK)
+	if (err != ERR_OK && ask->message.standing == FLOOD_AHEAD)
+		ask->answer = (struct flood_answer){.what = FLOOD_AGAIN};
+	else if (err == ERR_OK)
 		flood_own_heard(ask->f->own, &ask->message, &ask->answer, clock_ms());
 	else
 		answer_ourselves(ask->f, &ask->message, &ask->answer);
@@ -195,7 +197,7 @@ static struct span key_in(struct arena *a, char *key)
 /* A word on the message, and two keys. */
 static struct span put_ask(const struct flood_message *m, struct arena *a, struct span *keys)
 {
-	static const char standings[] = {[FLOOD_NEW] = 'n', [FLOOD_BACK] = 'b', [FLOOD_HAS_PLACE] = 'h'};
+	static const char standings[] = {[FLOOD_NEW] = 'n', [FLOOD_BACK] = 'b', [FLOOD_HAS_PLACE] = 'h', [FLOOD_AHEAD] = 'a'};
 	char key[KEY_LEN];
 	snprintf(key, KEY_LEN, "shoal:{cache}:flood:%s:%lld", m->bot, (long long)m->chat_id);
 	keys[0] = key_in(a, key);

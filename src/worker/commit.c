@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "shoal/store/sql.h"
+#include "shoal/worker/ahead.h"
 #include "shoal/worker/guard.h"
 #include "shoal/worker/reach.h"
 #include "shoal/worker/stages.h"
@@ -53,6 +54,7 @@ static void commit_send(struct job *j)
 	p.together = d->own_rows && d->commit;
 	p.order = order_of(j);
 	job_sql(j, statement_of(j), &p, committed);
+	ahead_ask(j);
 }
 
 static enum step commit_result(struct job *j)

@@ -6,6 +6,7 @@
 #include "shoal/base/log.h"
 #include "shoal/wire/own.h"
 #include "shoal/wire/stream.h"
+#include "shoal/worker/ahead.h"
 #include "shoal/worker/errands.h"
 #include "shoal/worker/reach.h"
 #include "shoal/worker/send.h"
@@ -288,7 +289,8 @@ static enum step reply_fence(struct job *j)
 		return STEP_FAIL;
 	if (job_must_confirm(j))
 		return STEP_WAIT;
-	if (j->effects.calls[j->sent].token) /* no budget concerns it, not even a limit of the whole bot */
+	const struct call *c = &j->effects.calls[j->sent];
+	if (c->token || ahead_given(j, c)) /* no budget concerns a token, not even a limit of the whole bot */
 		return send_now(j);
 	j->step = REPLY_BUDGET;
 	budget_ask(j);

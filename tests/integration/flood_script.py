@@ -31,7 +31,7 @@ def ask_together(chats, bot=OFF, per_chat=OFF, kind="new", longest=2000):
     words = [n for limit in (bot, per_chat, OFF) for n in (limit[0], int(limit[1] * 1000))]
     for chat in chats:
         keys += ["%s:%d" % (BUCKET, chat), "%s:%d:block" % (BUCKET, chat)]
-        words.append("%sc%d" % ({"new": "n", "back": "b", "booked": "h"}[kind], longest))
+        words.append("%sc%d" % ({"new": "n", "back": "b", "booked": "h", "ahead": "a"}[kind], longest))
     return [Answer(raw) for raw in rig.run("flood.lua", len(keys), *keys, *words)]
 
 
@@ -81,11 +81,45 @@ def test_together_is_as_one_after_the_other():
                     word(chance.choice(["chat", "only", "bot"]), chance.randint(1, 4), chance.choice([0.2, 2, 40]))
                 chats = [chance.randint(1, 4) for _ in range(chance.randint(1, 6))]
                 how = {"bot": chance.choice([OFF, (3, 1)]), "per_chat": chance.choice([OFF, (2, 1)]),
-                       "kind": chance.choice(["new", "back", "booked"]), "longest": chance.choice([0, 500, 2000])}
+                       "kind": chance.choice(["new", "back", "booked", "ahead"]), "longest": chance.choice([0, 500, 2000])}
                 answers += ask_together(chats, **how) if together else [ask(c, **how) for c in chats]
                 after(chance.choice([0, 0.05, 1]))
             said.append(repr(answers))
         eq(said[0], said[1])
+
+
+def all_that_is_kept():
+    return {k: rig.r.hgetall(k) if rig.r.type(k) in ("hash", b"hash") else rig.r.get(k) for k in rig.r.keys("shoal:*")}
+
+
+def test_ahead_of_its_time_a_message_goes_at_once_or_leaves_no_trace():
+    limits = {"bot": (3, 1), "per_chat": (2, 10)}
+
+    def refused(what):
+        before = all_that_is_kept()
+        is_what(ask(kind="ahead", longest=0, **limits), what)
+        eq(all_that_is_kept(), before)
+    fresh()
+    for _ in range(2):
+        is_what(ask(kind="ahead", longest=0, **limits), BOOKED, 0)
+    refused(AGAIN)
+    is_what(ask(**limits, longest=0), AGAIN, 5000)  # who asks now is told when to come; it was no place of the refused one
+    is_what(ask(2, **limits), BOOKED, 0)
+    refused(AGAIN)
+    after(5)
+    refused(AGAIN)  # there is a place again, but it is promised
+    after(20)
+    is_what(ask(kind="ahead", longest=0, **limits), BOOKED, 0)
+    word("only", seconds=5)
+    refused(CHAT)
+    fresh()
+    word("chat", 2, 30)
+    refused(AGAIN)  # a test is for who can tell how it ended
+    is_what(ask(1), TEST)
+    refused(DOUBT)
+    fresh()
+    word("bot", 0, 5)
+    refused(BOT)
 
 
 def test_a_chat_that_is_limited_holds_up_no_other():

@@ -41,6 +41,8 @@ enum flood_standing {
 	FLOOD_NEW,
 	FLOOD_BACK,      /* it has waited before, as an entry given back: before those that are new */
 	FLOOD_HAS_PLACE, /* booked */
+	FLOOD_AHEAD,     /* only whether it may go at once, for which FLOOD_BOOKED stands: any other answer, which is
+	                    never our own, is as if it had not asked */
 };
 
 struct flood_message {

@@ -96,6 +96,9 @@ struct job {
 	bool contended; /* the conflict was with other transactions, not with the state decided on */
 	struct ruling ruling;
 
+	/* ahead.h: since when the first message to this chat has a place in the budget; 0: it has none */
+	int64_t ahead_ms, ahead_chat;
+
 	/* the way out of the message under way */
 	struct flood_answer flood;
 	struct job *in_line; /* outlet.h */

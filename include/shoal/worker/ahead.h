@@ -1,0 +1,14 @@
+/* The place in the flood budget for an update's first message, asked for while its commit is under way, so that the
+ * message leaves as soon as it may. A refusal counts for nothing: the stage that replies asks as ever, and waits there.
+ * A place that was given and not used, because the commit failed or took long, is lost to everybody: one message less. */
+#ifndef SHOAL_WORKER_AHEAD_H
+#define SHOAL_WORKER_AHEAD_H
+
+#include "shoal/worker/job.h"
+
+/* One more operation of the job, or none where it would be of no use. */
+void ahead_ask(struct job *j);
+/* Whether the call has a place, which is used up by this. */
+bool ahead_given(struct job *j, const struct call *c);
+
+#endif
