@@ -235,7 +235,7 @@ crowd: all
 	@/usr/bin/python3 tests/crowd/run.py $(B)/shoal
 
 .PHONY: fuzz fuzz-programs fuzzers lint soak valgrind
-# cppcheck, gcc -fanalyzer, clang-tidy over all of src; by environment: TOOLS
+# cppcheck, gcc -fanalyzer, clang-tidy over all of src and the C of tests; by environment: TOOLS
 lint:
 	@sh tests/lint.sh
 # memory and open files over ten million updates; by environment: UPDATES, STEP, WORKERS

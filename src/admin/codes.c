@@ -237,7 +237,7 @@ static void no_code(struct visitor *v)
 /* A new code has nothing that could be taken away. */
 static struct span unless(struct span s, const char *none)
 {
-	return span_is(s, none) ? (struct span){0} : s;
+	return !span_is(s, none) ? s : (struct span){0};
 }
 
 static void on_added(struct visitor *v, const PGresult *rows)

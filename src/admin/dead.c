@@ -246,7 +246,7 @@ static void ask_one(struct visitor *v, struct queue_call *call, shards_each_fn *
 static void on_shown(void *arg, unsigned shard, enum err err, const redisReply *reply)
 {
 	struct visitor *v = arg;
-	struct dead_letters found;
+	struct dead_letters found = {0};
 	const struct dead_letter *l;
 	struct body body;
 

@@ -123,7 +123,7 @@ static bool may_go(struct session *s, struct span id, struct span user, struct s
 		return false;
 	open = cell_i64(res, "open");
 	column = PQfnumber(res, "money");
-	*money = PQgetisnull(res, 0, column) ? (struct span){0} : span_of(PQgetvalue(res, 0, column));
+	*money = !PQgetisnull(res, 0, column) ? span_of(PQgetvalue(res, 0, column)) : (struct span){0};
 	if (open > 0)
 		session_fail(s, EXIT_FAILED,
 		             "refused: they are in %lld open %s (%s), in which another person's money may be: those "

@@ -292,8 +292,9 @@ void api_worker_name(const char *user_agent, char out[32])
 	const char *mark = user_agent ? strstr(user_agent, "shoal-worker/") : NULL;
 	size_t n = 0;
 
-	for (mark = mark ? mark + 13 : ""; n < 31 && isgraph((unsigned char)mark[n]); n++)
-		out[n] = mark[n];
+	if (mark)
+		for (mark += strlen("shoal-worker/"); n < 31 && isgraph((unsigned char)mark[n]); n++)
+			out[n] = mark[n];
 	out[n] = '\0';
 }
 

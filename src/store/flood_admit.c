@@ -32,11 +32,12 @@ struct admit {
 	struct arena arena; /* which has this too */
 };
 
+/* r: NULL where err says why. */
 static void admit_end(struct admit *a, enum err err, const redisReply *r)
 {
 	struct arena arena = a->arena;
-	bool number = err == ERR_OK && r->type == REDIS_REPLY_INTEGER;
-	if (err == ERR_OK && !number && r->type != REDIS_REPLY_STRING)
+	bool number = r && r->type == REDIS_REPLY_INTEGER;
+	if (r && !number && r->type != REDIS_REPLY_STRING)
 		err = ERR_PROTOCOL;
 	a->of->heard(a->of->arg, err);
 	a->fn(a->arg, err, err == ERR_OK && !number, number && r->integer > 0, number && r->integer > 1);

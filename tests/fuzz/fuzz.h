@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -168,7 +169,7 @@ static void seed_read(const char *path)
 
 static uint8_t input[INPUT_MAX];
 static size_t input_size;
-static const char *dying_path = "crash-input";
+static char dying_path[PATH_MAX] = "crash-input";
 
 static void cut_out(size_t at, size_t n)
 {
@@ -265,7 +266,7 @@ int main(int argc, char **argv)
 		else if (strncmp(argv[i], "-seed=", 6) == 0)
 			chance_state = strtoull(argv[i] + 6, NULL, 10);
 		else if (strncmp(argv[i], "-artifact_prefix=", 17) == 0)
-			dying_path = strcat(strcpy(malloc(strlen(argv[i]) + 16), argv[i] + 17), "crash-input");
+			snprintf(dying_path, sizeof(dying_path), "%scrash-input", argv[i] + 17);
 		else if (argv[i][0] != '-')
 			seed_read(argv[i]);
 	}

@@ -117,6 +117,7 @@ static const char *usual(const char *name, uint8_t pick)
 			continue;
 		while (n < COUNT(vocabulary[i].words) && vocabulary[i].words[n])
 			n++;
+		ENSURE(n > 0);
 		return vocabulary[i].words[pick % n];
 	}
 	return NULL;
@@ -369,6 +370,7 @@ static void fuzz(const uint8_t *data, size_t size)
 
 	while (bots_all[n])
 		n++;
+	ENSURE(n > 0);
 	arena_init(&a);
 	const struct bot *bot = bots_all[food_byte(&food) % n];
 	const struct command *c = &bot->commands[food_byte(&food) % bot->ncommands];

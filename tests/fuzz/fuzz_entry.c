@@ -27,6 +27,7 @@ static void fuzz(const uint8_t *data, size_t size)
 
 	while (bots_all[n])
 		n++;
+	ENSURE(n > 0);
 	arena_init(&a);
 	const struct bot *bot = bots_all[food_byte(&food) % n];
 	struct span lane = exact(&a, food_line(&food)), key = food_line(&food), body = exact(&a, food_rest(&food));

@@ -119,7 +119,9 @@ static inline bool raw_wait(struct raw *r, const char *until, int64_t ms)
 
 static inline void raw_close(struct raw *r)
 {
-	close(r->fd);
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
 	spin(5);
 }
 

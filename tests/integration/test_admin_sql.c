@@ -253,8 +253,10 @@ static void test_removing(void)
 
 int main(void)
 {
-	if (getenv("USERS"))
-		users = strtol(getenv("USERS"), NULL, 10);
+	const char *many = getenv("USERS");
+
+	if (many)
+		users = strtol(many, NULL, 10);
 	sqlcheck_begin();
 	seed();
 	RUN(test_pages_go_by_index);

@@ -676,6 +676,7 @@ static void connection_cap(void)
 /* Until a request is with the handler: there is no room before the server has seen others go. */
 static void open_until_held(struct raw *r, unsigned want)
 {
+	r->fd = -1;
 	for (int64_t end = clock_ms() + PATIENCE_MS; nheld < want && clock_ms() < end;) {
 		raw_open(r, httpd_port(server));
 		raw_puts(r, GET("/a"));

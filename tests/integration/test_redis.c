@@ -166,7 +166,7 @@ static void answers_come_in_the_order_of_the_calls(void)
 	char want[4096] = "";
 	for (int i = 1; i <= 200; i++)
 		snprintf(want + strlen(want), sizeof(want) - strlen(want), "%d ", i);
-	strcat(want, "WRONGTYPE Operation  nil PONG");
+	snprintf(want + strlen(want), sizeof(want) - strlen(want), "WRONGTYPE Operation  nil PONG");
 	expect(&c, want);
 
 	/* larger than any socket buffer, with every byte, and an empty argument */

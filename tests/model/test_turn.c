@@ -217,7 +217,7 @@ static void take_some(int n)
 	if (n >= nmutants)
 		return;
 	int from = (int)(time(NULL) / 60 % nmutants);
-	char *some[MUTANTS_MAX];
+	char *some[MUTANTS_MAX] = {0};
 	for (int i = 0; i < nmutants; i++)
 		some[i] = mutants[(from + i) % nmutants];
 	memcpy(mutants, some, sizeof(some));

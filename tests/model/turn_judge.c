@@ -729,20 +729,20 @@ void model_judge(struct model *m, const struct call *c, const struct observed *o
 	const char *word = r->element[0]->str;
 	if (c->foreign) {
 		m->answer.word = ANSWER_VERSION;
-		if (strcmp(word, "version"))
+		if (strcmp(word, "version") != 0)
 			model_fail(m, "another version is answered %s", word);
 		judge_sizes(m, o);
 		return;
 	}
 	judge_time(m, c);
 	if (c->mode == HELLO) {
-		if (strcmp(word, "kept"))
+		if (strcmp(word, "kept") != 0)
 			model_fail(m, "hello is answered %s", word);
 		judge_hello(m, c, r);
 		judge_reading(m, o, false);
 	} else if (!m->names[c->name].registered) {
 		m->answer.word = ANSWER_GONE;
-		if (strcmp(word, "gone"))
+		if (strcmp(word, "gone") != 0)
 			model_fail(m, "%s is gone, but is answered %s", m->names[c->name].text, word);
 		judge_reading(m, o, false);
 		m->tally[T_GONE]++;

@@ -19,13 +19,13 @@ static void check_lanes(struct model *m, redisContext *redis)
 		char expected[128] = "free", id[48];
 		for (int l = 0; l < LANES; l++) {
 			const struct entry *e = model_head(m, l);
-			if (!e || strcmp(r->element[i]->str, lane_names[l]))
+			if (!e || strcmp(r->element[i]->str, lane_names[l]) != 0)
 				continue;
 			snprintf(expected, sizeof(expected), "%s %s%s",
 			         e->place == HELD ? m->names[e->owner].text : "@", id_text(e->id, id),
 			         e->place == DUE && !e->given ? " new" : "");
 		}
-		if (strcmp(r->element[i + 1]->str, expected))
+		if (strcmp(r->element[i + 1]->str, expected) != 0)
 			model_fail(m, "lane %s: %s, not %s", r->element[i]->str, r->element[i + 1]->str, expected);
 	}
 	freeReplyObject(r);
@@ -40,7 +40,7 @@ static void check_waiting(struct model *m, redisContext *redis)
 		int entry = cut && strlen(cut) == 42 && parse_id(cut + 1, &id) ? model_find(m, id) : -1;
 		const struct entry *e = entry < 0 ? NULL : &m->entries[entry];
 		if (!e || e->place != WAITING || strlen(lane_names[e->lane]) != (size_t)(cut - s) ||
-		    memcmp(lane_names[e->lane], s, (size_t)(cut - s)))
+		    memcmp(lane_names[e->lane], s, (size_t)(cut - s)) != 0)
 			model_fail(m, "%s waits, but should not", s);
 	}
 	freeReplyObject(r);
@@ -55,7 +55,7 @@ static void check_due(struct model *m, redisContext *redis)
 		struct id id;
 		int entry = parse_id(s, &id) ? model_find(m, id) : -1;
 		const struct entry *e = entry < 0 ? NULL : &m->entries[entry];
-		if (!e || e->place != DUE || !lane || strcmp(lane + 1, lane_names[e->lane])) {
+		if (!e || e->place != DUE || !lane || strcmp(lane + 1, lane_names[e->lane]) != 0) {
 			if (!m->junk_due)
 				model_fail(m, "%s is due, but should not be", s);
 			continue;
@@ -76,7 +76,7 @@ static void check_tries(struct model *m, redisContext *redis)
 		snprintf(expected, sizeof(expected), "%d %d %d", e->retries, e->takeovers, e->sent);
 		if (model_is_over(e) || !e->noted)
 			model_fail(m, "tries of %s, which has none", r->element[i]->str);
-		if (strcmp(r->element[i + 1]->str, expected) && (e->retries || e->takeovers || e->sent))
+		if (strcmp(r->element[i + 1]->str, expected) != 0 && (e->retries || e->takeovers || e->sent))
 			model_fail(m, "tries of %s: %s, not %s", r->element[i]->str, r->element[i + 1]->str, expected);
 	}
 	freeReplyObject(r);

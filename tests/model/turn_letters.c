@@ -40,13 +40,13 @@ static void judge_letter(struct model *m, const redisReply *r)
 	if (f->elements < 2 * NAMES)
 		model_fail(m, "a dead letter out of shape");
 	for (int i = 0; i < NAMES; i++) {
-		if (strcmp(f->element[2 * i]->str, names[i]))
+		if (strcmp(f->element[2 * i]->str, names[i]) != 0)
 			model_fail(m, "a dead letter's %s is missing", names[i]);
 		v[i] = f->element[2 * i + 1];
 	}
 	const struct burial *b = burial_of(m, v[ID]);
 	const struct entry *e = &m->entries[b->entry];
-	if (e->odd < BAD_NO_BOT && strcmp(v[LANE]->str, lane_names[e->lane]))
+	if (e->odd < BAD_NO_BOT && strcmp(v[LANE]->str, lane_names[e->lane]) != 0)
 		model_fail(m, "the dead letter of %s has another lane", v[ID]->str);
 	if (b->error[0] ? strcmp(v[ERROR]->str, b->error) != 0 : !v[ERROR]->len)
 		model_fail(m, "the dead letter of %s says: %s", v[ID]->str, v[ERROR]->str);
@@ -54,11 +54,11 @@ static void judge_letter(struct model *m, const redisReply *r)
 	    strtol(v[MARK]->str, NULL, 10) != b->sent)
 		model_fail(m, "the dead letter of %s has %s %s %s, not %d %d %d", v[ID]->str, v[TRIED]->str,
 		           v[TAKEN]->str, v[MARK]->str, b->retries, b->takeovers, b->sent);
-	if (strcmp(v[APPLIED]->str, b->maybe_applied ? "1" : "0"))
+	if (strcmp(v[APPLIED]->str, b->maybe_applied ? "1" : "0") != 0)
 		model_fail(m, "the dead letter of %s: maybe_applied %s", v[ID]->str, v[APPLIED]->str);
 	if (strtoll(v[AT]->str, NULL, 10) != m->now)
 		model_fail(m, "the dead letter of %s died at %s", v[ID]->str, v[AT]->str);
-	if (strcmp(v[WORKER]->str, b->worker == NOBODY ? "" : m->names[b->worker].text))
+	if (strcmp(v[WORKER]->str, b->worker == NOBODY ? "" : m->names[b->worker].text) != 0)
 		model_fail(m, "the dead letter of %s: worker %s", v[ID]->str, v[WORKER]->str);
 	if (b->there)
 		model_judge_fields(m, b->entry, f, 2 * NAMES);
@@ -79,7 +79,7 @@ void model_judge_burials(struct model *m, const redisReply *buried, redisContext
 		return;
 	for (size_t i = 0; i < buried->elements; i += BURIAL_FIELDS) {
 		const struct burial *b = burial_of(m, buried->element[i]);
-		if (strcmp(buried->element[i + 1]->str, bot_of(m, b)))
+		if (strcmp(buried->element[i + 1]->str, bot_of(m, b)) != 0)
 			model_fail(m, "%s is dead, of bot %s", buried->element[i]->str, buried->element[i + 1]->str);
 		if (b->error[0] ? strcmp(buried->element[i + 2]->str, b->error) != 0 : !buried->element[i + 2]->len)
 			model_fail(m, "%s is dead: %s", buried->element[i]->str, buried->element[i + 2]->str);
@@ -165,7 +165,7 @@ void model_judge_retry(struct model *m, int letter, bool force, int entry, const
 	struct entry *e = &m->entries[entry];
 	const char *expected = retried(m, l, force, e),
 	           *word = r->type == REDIS_REPLY_ARRAY ? r->element[0]->str : r->str;
-	if (strcmp(word, expected))
+	if (strcmp(word, expected) != 0)
 		model_fail(m, "the retry of %s is answered %s, not %s", l->id, word, expected);
 	if (strcmp(word, "ok") != 0) {
 		e->place = REMOVED;

@@ -323,8 +323,10 @@ static int write_on(const char *redis, const char *postgres)
 
 static void read_setting(const char *name, int *value)
 {
-	if (getenv(name))
-		*value = atoi(getenv(name));
+	const char *text = getenv(name);
+
+	if (text)
+		*value = atoi(text);
 }
 
 int main(int argc, char **argv)

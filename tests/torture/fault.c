@@ -391,7 +391,7 @@ EXPORT int connect(int fd, const struct sockaddr *to, socklen_t size)
 
 EXPORT int accept4(int fd, struct sockaddr *from, socklen_t *size, int flags)
 {
-	struct sockaddr_storage mine;
+	struct sockaddr_storage mine = {0};
 	socklen_t mine_size = sizeof(mine);
 	struct record *r;
 	begin();

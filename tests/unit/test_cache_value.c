@@ -97,7 +97,7 @@ static void a_thousand_codes_are_compact(void)
 	struct cache_value *v;
 	struct json_writer w;
 	struct buf text;
-	char code[16];
+	char code[16] = "";
 
 	buf_init(&text, 1000000);
 	json_writer_init(&w, &text);

@@ -78,7 +78,8 @@ static const char *text_value(const char *v)
 	if (sscanf(v, "%31[^* ]*%d", unit, &times) == 2) {
 		out = arena_alloc(&scratch, strlen(unit) * (size_t)times + 1);
 		for (int i = 0; i < times; i++)
-			strcat(out + strlen(unit) * (size_t)i, unit);
+			memcpy(out + strlen(unit) * (size_t)i, unit, strlen(unit));
+		out[strlen(unit) * (size_t)times] = '\0';
 		return out;
 	}
 	for (; *v; v++) {

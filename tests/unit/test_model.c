@@ -10,7 +10,7 @@ static struct arena a;
 /* decision.last points into the decision, so it is begun in place. */
 #define BEGIN(d)                                                                                                       \
 	struct decision d;                                                                                             \
-	decision_init(&d, &a)
+	decision_init(&(d), &a)
 
 static char *many(const char *unit, size_t n)
 {
@@ -82,7 +82,7 @@ static void answers_go_by_token(void)
 	struct decision d;
 	struct reply *r;
 
-	decision_init(&d, &a);
+	decision_init(&(d), &a);
 	r = decision_answer(&d, "tok", "x");
 	CHECK_INT(r->kind, REPLY_ANSWER);
 	CHECK_STR(r->token, "tok");
@@ -97,7 +97,7 @@ static void answers_go_by_token(void)
 	CHECK_INT(d.failed, ERR_OK);
 	reply_style(&d, r, BUTTON_BAD, false);
 	CHECK_STR(d.why, "a style without a button");
-	decision_init(&d, &a);
+	decision_init(&(d), &a);
 	decision_answer(&d, NULL, "x");
 	CHECK_STR(d.why, "an answer without a token");
 }
@@ -213,13 +213,13 @@ static void what_is_not_there_fails(void)
 
 	decision_send(&d, 0, "x");
 	CHECK(d.failed);
-	decision_init(&d, &a);
+	decision_init(&(d), &a);
 	decision_edit(&d, 7, 0, "x");
 	CHECK(d.failed);
-	decision_init(&d, &a);
+	decision_init(&(d), &a);
 	decision_disarm(&d, 7, 0);
 	CHECK(d.failed);
-	decision_init(&d, &a);
+	decision_init(&(d), &a);
 	reply_link(&d, decision_send(&d, 7, "x"), "x", "");
 	CHECK(d.failed);
 }
