@@ -92,6 +92,7 @@ static const char *sweep(const char *url, unsigned shard, const char *id, int64_
 bool forget_dead_letters(struct session *s, int64_t telegram_id, int64_t *removed)
 {
 	const char *id = arena_i64(s->a, telegram_id), *why, **urls;
+	bool good = true;
 	unsigned n;
 
 	*removed = 0;
@@ -108,9 +109,9 @@ bool forget_dead_letters(struct session *s, int64_t telegram_id, int64_t *remove
 		    "erased in PostgreSQL, but the dead letters of shard %u could not be searched for updates of "
 		    "theirs (call it again): %s",
 		    i, why);
-		return false;
+		good = false;
 	}
-	return true;
+	return good;
 }
 
 /* One page of the keys; moves the cursor. False at the end or on failure. */

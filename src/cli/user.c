@@ -159,15 +159,19 @@ static bool erase_stored(struct session *s, struct span id, bool *known)
 	return true;
 }
 
-/* Redis is searched too where Postgres knows nobody: the run before may have got only so far. */
+/* Redis is searched too where Postgres knows nobody: the run before may have got only so far. A server that is away
+ * keeps no other from being searched. */
 static int erase(struct session *s)
 {
 	struct span id;
 	int64_t number, dead;
-	bool known;
+	bool known, good;
 
-	if (!read_id(s, &id, &number) || !confirmed(s, id) || !erase_stored(s, id, &known) ||
-	    !forget_dead_letters(s, number, &dead) || !forget_limits(s, number))
+	if (!read_id(s, &id, &number) || !confirmed(s, id) || !erase_stored(s, id, &known))
+		return s->code;
+	good = forget_dead_letters(s, number, &dead);
+	good &= forget_limits(s, number); /* whatever else is out of reach */
+	if (!good)
 		return s->code;
 	if (!known && dead == 0)
 		return nobody(s, id);

@@ -595,8 +595,13 @@ ran = shoal("queue", "status", "--json", SHOAL_REDIS_URL=redis.url + "," + nowhe
 check("queue_status_with_a_dead_shard", ran.code == NO_SERVER and "shard 1" in ran.err and [
     (s["reachable"], s["length"]) for s in ran.json()] == [(True, 3), (False, None)], ran)
 expect("queue_without_subverb", shoal("queue"), USAGE, "status")
-ran = shoal("user", "erase", "424242", "--yes", SHOAL_REDIS_URL=redis.url + "," + nowhere)
-expect("user_erase_with_a_dead_shard", ran, NO_SERVER, "shard 1")
+second_redis.client().xadd("shoal:{1}:dead", {"id": "1-1", "lane": "telegram:persona:424242"})
+r.set("shoal:{cache}:rate:persona:424242", "1")
+three = nowhere + "," + second_redis.url + "," + nowhere
+ran = shoal("user", "erase", "424242", "--yes", SHOAL_REDIS_URL=three, SHOAL_CACHE_REDIS_URL=redis.url)
+expect("user_erase_with_dead_shards", ran, NO_SERVER, "shard 0", "shard 2")
+check("user_erase_goes_on_where_it_can", second_redis.client().xlen("shoal:{1}:dead") == 0 and
+      not r.exists("shoal:{cache}:rate:persona:424242"), ran)
 
 # --- output that is not taken
 
