@@ -1,18 +1,15 @@
 /* links: store io base */
 /* What Redis answers to the queue's script, as bytes of its protocol, one answer for each call: the worker's side of
- * the queue must hold its books whatever comes. Redis itself is not there: this file stands in its place. */
+ * the queue must hold its books whatever comes. Redis itself is not there: this file stands in its place, and reads the
+ * answers as io/redis does, into its arena. */
 #include "fuzz.h"
 
 #include <event2/event.h>
 
+#include "shoal/io/redis_parts.h"
 #include "shoal/store/queue.h"
 
-enum { CALLS_MAX = 8, HELD_MAX = 64 };
-
-struct redis {
-	struct redis_opts opts;
-	bool up;
-};
+enum { CALLS_MAX = 8, HELD_MAX = 64, INPUT_LEN_MAX = 1 << 20 };
 
 static struct {
 	redis_fn *fn;
@@ -32,19 +29,21 @@ struct redis *redis_open(struct loop *l, const struct redis_opts *opts)
 {
 	struct redis *r = mem_zalloc(sizeof(*r));
 
-	(void)l;
+	r->loop = l;
 	r->opts = *opts;
+	arena_init(&r->replies);
 	return r;
 }
 
 void redis_close(struct redis *r)
 {
+	arena_release(&r->replies);
 	free(r);
 }
 
 bool redis_up(const struct redis *r)
 {
-	return r->up;
+	return r->state == REDIS_UP;
 }
 
 const char *redis_trouble(const struct redis *r)
@@ -193,20 +192,37 @@ static void on_left(void *arg)
 
 /* --- the conversation */
 
-static redisReply *next_reply(redisReader *reader)
+/* All that was promised is there to be read, and nothing was believed that did not come. */
+static size_t walk(const redisReply *v)
+{
+	size_t n = 1;
+
+	if (v->type == REDIS_REPLY_STRING || v->type == REDIS_REPLY_STATUS || v->type == REDIS_REPLY_ERROR)
+		MUST(v->str && !v->str[v->len] && v->len <= INPUT_LEN_MAX);
+	for (size_t i = 0; i < v->elements; i++)
+		n += walk(v->element[i]);
+	return n;
+}
+
+static redisReply *next_reply(struct redis *r, redisReader *reader)
 {
 	void *reply = NULL;
 
-	if (redisReaderGetReply(reader, &reply) != REDIS_OK)
+	if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
+		MUST(!r->absurd || reader->err == REDIS_ERR_OOM);
 		return NULL;
+	}
+	MUST(!r->absurd);
+	if (reply)
+		MUST(walk(reply) <= INPUT_LEN_MAX);
 	return reply;
 }
 
-static void answer(redisReader *reader)
+static void answer(struct redis *r, redisReader *reader)
 {
 	redis_fn *fn = calls[0].fn;
 	void *arg = calls[0].arg;
-	redisReply *reply = next_reply(reader);
+	redisReply *reply = next_reply(r, reader);
 
 	memmove(calls, calls + 1, --ncalls * sizeof(calls[0]));
 	if (!reply)
@@ -216,7 +232,7 @@ static void answer(redisReader *reader)
 	else
 		fn(arg, ERR_OK, reply);
 	if (reply)
-		freeReplyObject(reply);
+		arena_release(&r->replies);
 }
 
 static void fuzz(const uint8_t *data, size_t size)
@@ -236,11 +252,9 @@ static void fuzz(const uint8_t *data, size_t size)
 	                          .on_killer = on_killer};
 	static struct loop *loop;
 	size_t choices = size < 32 ? size : 32;
-	redisReader *reader;
+	redisReader *reader = redisReaderCreate();
+	redisContext context = {.reader = reader};
 
-	if (redis_bloats(data, size))
-		return;
-	reader = redisReaderCreate();
 	if (!loop)
 		loop = loop_new();
 	MUST(reader);
@@ -251,10 +265,11 @@ static void fuzz(const uint8_t *data, size_t size)
 
 	struct queue *q = queue_open(&opts);
 	struct redis *r = queue_redis(q);
-	r->up = true;
+	r->state = REDIS_UP;
+	redis_replies_into(&context, r);
 	r->opts.on_up(r->opts.arg);
 	for (int turn = 0; turn < 12 && ncalls > 0; turn++) {
-		answer(reader);
+		answer(r, reader);
 		if (held.n > 0 && held.v[0]->report == 0)
 			settle(held.v[0]);
 		if (turn == 8)
@@ -262,7 +277,7 @@ static void fuzz(const uint8_t *data, size_t size)
 		queue_poke(q);
 		event_base_loop(loop_base(loop), EVLOOP_NONBLOCK);
 	}
+	redisReaderFree(reader);
 	queue_close(q);
 	event_base_loop(loop_base(loop), EVLOOP_NONBLOCK);
-	redisReaderFree(reader);
 }
