@@ -33,8 +33,12 @@ end
 
 local function admit(rate, notice, press, lock, counts)
 	if press ~= '' then
-		local owner = redis.call('SET', lock, press, 'NX', 'GET', 'PX', ARGV[3]) or press
-		if owner ~= press then return owner end
+		local owner = redis.pcall('SET', lock, press, 'NX', 'GET', 'PX', ARGV[3]) or press
+		if type(owner) == 'table' then -- no lock of ours lies there: nothing else may fail for it, nor wait for ever
+			redis.call('SET', lock, press, 'PX', ARGV[3])
+		elseif owner ~= press then
+			return owner
+		end
 	end
 	if not counts then return 0 end
 	local free = tat[rate] or now

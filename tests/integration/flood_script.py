@@ -609,6 +609,17 @@ def test_a_press_is_the_first_ones():
     eq(admit_together([(1, "", True)] * 2), [GOES] * 2)  # another one's press was not counted
 
 
+def test_what_is_no_lock_holds_nobody_up():
+    fresh()
+    rig.r.lpush("shoal:{cache}:press:b:2:1:x", "junk")
+    for user in (1, 2):
+        for name in ("", ":notice"):
+            rig.r.sadd("shoal:{cache}:rate:b:%d%s" % (user, name), "junk")
+    eq(admit_together([(1, "k1", True), (2, "k2", True), (2, "k3", True), (3, "k4", True)]), [GOES, GOES, "k2", GOES])
+    eq(rig.r.get("shoal:{cache}:press:b:2:1:x"), "k2")
+    eq(0 < rig.r.pttl("shoal:{cache}:press:b:2:1:x") <= 600000, True)
+
+
 def test_a_throttled_press_keeps_no_lock():
     fresh()
     eq(admit_together([(1, "", True)] * 3 + [(1, "k1", True)]), [GOES] * 3 + [TOLD])
