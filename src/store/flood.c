@@ -197,7 +197,8 @@ static struct span key_in(struct arena *a, char *key)
 /* A word on the message, and two keys. */
 static struct span put_ask(const struct flood_message *m, struct arena *a, struct span *keys)
 {
-	static const char standings[] = {[FLOOD_NEW] = 'n', [FLOOD_BACK] = 'b', [FLOOD_HAS_PLACE] = 'h', [FLOOD_AHEAD] = 'a'};
+	static const char standings[] = {
+	    [FLOOD_NEW] = 'n', [FLOOD_BACK] = 'b', [FLOOD_HAS_PLACE] = 'h', [FLOOD_AHEAD] = 'a'};
 	char key[KEY_LEN];
 	snprintf(key, KEY_LEN, "shoal:{cache}:flood:%s:%lld", m->bot, (long long)m->chat_id);
 	keys[0] = key_in(a, key);

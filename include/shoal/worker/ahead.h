@@ -1,6 +1,7 @@
 /* The place in the flood budget for an update's first message, asked for while its commit is under way, so that the
  * message leaves as soon as it may. A refusal counts for nothing: the stage that replies asks as ever, and waits there.
- * A place that was given and not used, because the commit failed or took long, is lost to everybody: one message less. */
+ * A place that was given and not used, because the commit failed or took long, is lost to everybody: one message less.
+ */
 #ifndef SHOAL_WORKER_AHEAD_H
 #define SHOAL_WORKER_AHEAD_H
 
