@@ -3,7 +3,7 @@
 -- $1 key: an id, or default
 SELECT $1::text AS field,
 	json_build_object('id', id, 'key', key, 'name', name, 'greeting', greeting, 'prompt', prompt,
-		'replies', array_remove(replies, NULL), 'active', active)::text AS value
+		'replies', ARRAY(SELECT r FROM unnest(replies) r WHERE r IS NOT NULL), 'active', active)::text AS value
 FROM personas
 WHERE id = CASE $1::text
 	WHEN 'default' THEN coalesce((SELECT id FROM personas WHERE key = 'default' AND active),

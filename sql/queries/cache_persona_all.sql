@@ -7,7 +7,7 @@ WITH size AS (
 	FROM (SELECT greeting, prompt, replies FROM personas LIMIT $1::bigint + 1) few
 ), fitting AS (
 	SELECT id, key, active, json_build_object('id', id, 'key', key, 'name', name, 'greeting', greeting,
-		'prompt', prompt, 'replies', array_remove(replies, NULL), 'active', active)::text AS value
+		'prompt', prompt, 'replies', ARRAY(SELECT r FROM unnest(replies) r WHERE r IS NOT NULL), 'active', active)::text AS value
 	FROM personas WHERE (SELECT fits FROM size)
 ), lines AS (
 	SELECT 1 AS part, id::text AS field, value FROM fitting

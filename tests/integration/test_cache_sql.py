@@ -197,6 +197,10 @@ def personas():
         check("personas whole: as one by one, default is %s" % want,
               whole == {k: v for key in [*PERSONAS, "default"] for k, v in ask("cache_persona", key)}, whole)
     check("personas whole: too many", ask("cache_persona_all", 3) == [("%", "many")])
+    # plain SQL may write a text[] of any shape: what is odd in one row is that row's
+    sql("UPDATE personas SET replies = '{{a,b},{NULL,d}}' WHERE id = 2")
+    check("persona: answers of two dimensions are a list", value("cache_persona", "2")["replies"] == ["a", "b", "d"]
+          and len(ask("cache_persona_all", 6)) > 1, value("cache_persona", "2"))
     # texts too large for a cache, and large ones that are too many to be loaded at once
     check("persona: too large for a cache", is_refused(
         "UPDATE personas SET greeting = repeat('x', 4000000) WHERE id = 2", "23514"))
