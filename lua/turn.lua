@@ -11,7 +11,7 @@
 --   dead     stream  id, lane, error, retries, takeovers, sent, maybe_applied, died_at, worker, entry "follows", then its fields
 --   wake     stream  a ring, to the group `bell`: something is due now that the turn which made it so did not take
 --   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas),
---                  parked (what was paused when entries were parked; "!" while they come back),
+--                  parked (what was paused when entries were parked; "!" while they come back), reread (see reread.lua),
 --                  deaths (see storm), claim (who empties his hands for suspects, until when)
 -- An entry with the field again = "1" is a dead letter's second life: handed out as if it had been before.
 -- Invariant: pending of `workers` = HLEN lanes + ZCARD waiting;  XLEN updates = unread + that.
@@ -334,6 +334,7 @@ end
 
 local function write_back()
 	local set, del = {}, {}
+	batched('ZADD', DUE, due_added) -- first: were it refused after LANES is written, a lane would be held for nobody
 	for lane in pairs(lane_changed) do
 		local v = lane_now[lane]
 		if v then
@@ -348,7 +349,6 @@ local function write_back()
 	if #set >= 2 * MANY or (set[1] and now % MANY == 0) then redis.call('HSET', LANES, set[1], LONG) end
 	batched('HSET', LANES, set)
 	batched('HDEL', LANES, del)
-	batched('ZADD', DUE, due_added)
 	batched('XACK', UPDATES, acked, 'workers')
 	batched('XDEL', UPDATES, acked)
 	batched('HDEL', TRIES, tries_dropped)

@@ -9,6 +9,7 @@
 #include "shoal/base/version.h"
 #include "shoal/store/beacons.h"
 #include "shoal/store/latency.h"
+#include "shoal/store/queue_reread.h"
 #include "shoal/store/queue_stats.h"
 #include "shoal/worker/fleet.h"
 #include "shoal/worker/timings.h"
@@ -58,6 +59,8 @@ static void stats_came(void *arg, enum err err, const struct queue_stats *s)
 	                    /* 0 whenever the script's bookkeeping is whole: pending = busy lanes + waiting */
 	                    (double)(s->pending - s->lanes - s->waiting),
 	                });
+	if (s->pending > s->lanes + s->waiting)
+		queue_reread(arg);
 }
 
 /* Who cannot ask shall not tell what was so once: the highest of all workers' numbers is what is looked at. */

@@ -1,5 +1,5 @@
 """What seldom happens: a worker that is there before the schema, a platform whose answers nobody can read, a button that no
-command knows, a question that is too long for the responder."""
+command knows, a question that is too long for the responder, turns of the queue that break in their midst."""
 import http.server
 import json
 import os
@@ -142,6 +142,29 @@ def unknown_button():
     check("unknown button: settled", stack.settled())
 
 
+def broken_turns():
+    """Somebody's hand in Redis: turns break after they have read. What they had read is not lost, nor is the chats' order."""
+    stack, people = Stack(binary_from_argv()), [FIRST + 60 + n for n in range(5)]
+    r = stack.redis.client()
+    stack.pg.rows("INSERT INTO personas (key, name, greeting, replies) VALUES ('default', 'E', 'Hello', '{yes}')")
+    stack.tell_caches("persona")
+    for p in people:
+        known(stack, p)
+    r.set("shoal:{0}:seen_old", "no hash")
+    for n in range(2):
+        for p in people:
+            stack.say(p, "word %d" % n)
+    check("broken turns: they had read", wait_for(lambda: r.xpending("shoal:{0}:updates", "workers")["pending"] >= 5))
+    r.delete("shoal:{0}:seen_old")
+    check("broken turns: what they had read is handled", stack.settled(), stack.queue())
+    for p in people:
+        said = [t for t, in stack.pg.rows(
+            "SELECT m.text FROM messages m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = c.user_id "
+            "WHERE u.telegram_id = %s AND m.text LIKE %s ORDER BY m.id", p, "word%")]
+        check("broken turns: in order, once", said == ["word 0", "word 1"], said)
+    check("broken turns: it is told", wait_for(lambda: "reads anew what is not settled" in stack.workers[0].output()))
+
+
 def main():
     stack = Stack(binary_from_argv(), workers=0)
     before_the_schema(stack)
@@ -149,6 +172,7 @@ def main():
     answers_too_long(stack)
     question_too_long(stack)
     unknown_button()
+    broken_turns()
     finish()
 
 

@@ -17,6 +17,7 @@ REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(REPO, "tests"))
 import lib  # noqa: E402
 SCRIPT = open(os.path.join(REPO, "lua/turn.lua"), encoding="latin-1").read()
+REREAD = open(os.path.join(REPO, "lua/reread.lua"), encoding="latin-1").read()
 KEY_WORDS = "updates lanes waiting due tries workers dead seen seen_old conf wake".split()
 K = {w: "shoal:{0}:" + w for w in KEY_WORDS}
 TTL = 1000  # ms; short, so that the tests are, yet longer than a busy machine stalls
@@ -74,6 +75,12 @@ def hello(name, old=(), kept=(), **more):
 
 def done(*entries):
     return [("done", e, 0, "") for e in entries]
+
+
+def reread():
+    """lua/reread.lua, as a worker calls it whose numbers tell of entries that are nobody's."""
+    words = ("updates", "lanes", "waiting", "conf", "wake")
+    return r.eval(REREAD, len(words), *[K[w] for w in words])
 
 
 def add(lane="L", body="{}", bot="persona", key=None, **more):
@@ -394,6 +401,86 @@ def test_a_late_hello_takes_nothing_away():
     eq(hello("A~2", ["A~1"], [first]).kept, [])
     eq(turn("A~3", done(*a)).fenced, [])
     empty()
+
+
+# ---- turns that are broken off
+
+def broken_off(name, word, **more):
+    """A turn that breaks at this key, which is of another type meanwhile."""
+    had = r.exists(K[word])
+    if had:
+        r.rename(K[word], "aside")
+    r.set(K[word], "x")
+    try:
+        turn(name, **more)
+    except redis.exceptions.ResponseError as e:
+        assert "WRONGTYPE" in str(e), e
+    else:
+        raise AssertionError("a turn without a fault")
+    r.delete(K[word])
+    if had:
+        r.rename("aside", K[word])
+
+
+def test_what_a_broken_turn_had_read_comes_back():
+    for word in ("seen", "seen_old", "lanes"):
+        fresh("A~1", "B~1")
+        held = [add("held"), add("held"), add("other")]
+        a = turn("A~1").entries
+        eq([e.id for e in a], [held[0], held[2]])
+        first = [add(lane, key="k%d" % n) for n, lane in enumerate(("L", "M", "L", "held", "L"))]
+        broken_off("B~1", word, want=9)
+        last = add("L", key="later")
+        strays = r.xpending(K["updates"], "workers")["pending"] - r.hlen(K["lanes"]) - r.zcard(K["waiting"])
+        eq(strays, len(first))
+        eq(reread(), strays)
+        assert r.xlen(K["wake"]) > 0, "nobody is told"
+        b = turn("B~1", want=9).entries
+        eq([e.id for e in b], first[:2])
+        invariant()
+        eq(reread(), 0)
+        eq(turn("A~1", done(*a), want=0).fenced, [])
+        took, answer = [], turn("B~1", done(*b))
+        while answer.entries:
+            took += answer.ids
+            answer = turn("B~1", done(*answer.entries))
+        eq(sorted(took), sorted([held[1], first[2], first[3], first[4], last]))
+        eq([i for i in took if i in (first[2], first[4], last)], [first[2], first[4], last])
+        eq(answer.duplicates, [])
+        empty()
+
+
+def test_nothing_is_read_anew_without_need():
+    r.flushall()
+    eq(reread(), 0)
+    fresh("A~1")
+    ids = [add("L%d" % (n % 7)) for n in range(40)]
+    turn("A~1", want=20)
+    eq(reread(), 0)
+    eq(r.hget(K["conf"], "reread"), None)
+    eq(len(turn("A~1", want=40).ids), 0)
+    eq(r.xpending(K["updates"], "workers")["pending"], len(ids))
+    invariant()
+
+
+def test_reading_anew_is_not_begun_again_before_it_is_through():
+    fresh("A~1", "B~1")
+    behind = [add("busy") for _ in range(1200)]  # more than one turn looks at
+    a = turn("A~1", want=1).entries
+    while r.xpending(K["updates"], "workers")["pending"] < len(behind):
+        turn("A~1", want=1)
+    lost = add("L")
+    broken_off("B~1", "lanes", want=1)
+    eq(reread(), 1)
+    turns, got = 0, []
+    while not got and turns < 10:
+        got = turn("B~1", want=1).ids
+        eq(reread(), 0)
+        turns += 1
+    eq(got, [lost])
+    assert turns > 1, "all in one turn"
+    invariant()
+    eq(len(a), 1)
 
 
 def test_first_hello_without_names():

@@ -1,0 +1,12 @@
+/* Entries that were read and are nobody's come back: a turn that was broken off after it had read leaves such ones
+ * (a key of a wrong type, a command that may not be given). */
+#ifndef SHOAL_STORE_QUEUE_REREAD_H
+#define SHOAL_STORE_QUEUE_REREAD_H
+
+#include "shoal/store/queue.h"
+
+/* Reads this shard's unsettled entries anew where more are pending than busy lanes and waiting entries tell of; else
+ * nothing changes. Asynchronously; logs what it did. Any number of workers may ask for it at once. */
+void queue_reread(struct queue *q);
+
+#endif

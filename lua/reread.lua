@@ -1,0 +1,37 @@
+#!lua flags=allow-oom
+-- reread.lua: entries that were read and are nobody's come back. A turn that is broken off after it has read leaves such
+-- ones: a key of a wrong type, a command that this user of Redis may not give. All that is not settled is read anew;
+-- turn.lua tells what is somebody's by its lane.
+-- KEYS  1 updates  2 lanes  3 waiting  4 conf  5 wake
+--   conf  reread: the last id that was read when reading began anew
+-- Answer  how many are nobody's, where reading begins anew; 0: none, or it has begun and is not through
+
+local UPDATES, LANES, WAITING, CONF, WAKE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+
+local function last_read()
+	for _, group in ipairs(redis.call('XINFO', 'GROUPS', UPDATES)) do
+		local name, last
+		for i = 1, #group, 2 do
+			if group[i] == 'name' then name = group[i + 1] end
+			if group[i] == 'last-delivered-id' then last = group[i + 1] end
+		end
+		if name == 'workers' then return last end
+	end
+end
+local function before(a, b)
+	local a_ms, a_seq = a:match('^(%d+)%-(%d+)$')
+	local b_ms, b_seq = b:match('^(%d+)%-(%d+)$')
+	a_ms, a_seq, b_ms, b_seq = tonumber(a_ms), tonumber(a_seq), tonumber(b_ms), tonumber(b_seq)
+	return a_ms < b_ms or (a_ms == b_ms and a_seq < b_seq)
+end
+
+local last = redis.call('EXISTS', UPDATES) == 1 and last_read()
+if not last then return 0 end
+local pending = redis.call('XPENDING', UPDATES, 'workers')[1]
+local strays = pending - redis.call('HLEN', LANES) - redis.call('ZCARD', WAITING)
+local upto = redis.call('HGET', CONF, 'reread')
+if strays <= 0 or (upto and before(last, upto)) then return 0 end
+redis.call('HSET', CONF, 'reread', last)
+redis.call('XGROUP', 'SETID', UPDATES, 'workers', '0')
+redis.call('XADD', WAKE, 'MAXLEN', 8, '*', 'ring', 1)
+return strays
