@@ -93,7 +93,7 @@ def all_that_is_kept():
 
 
 def test_ahead_of_its_time_a_message_goes_at_once_or_leaves_no_trace():
-    limits = {"bot": (3, 1), "per_chat": (2, 10)}
+    limits = {"bot": (300, 100), "per_chat": (2, 10)}
 
     def refused(what):
         before = all_that_is_kept()
