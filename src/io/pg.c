@@ -16,8 +16,10 @@
 #define GROUP_BYTES (1 << 20) /* of their parameters, from which on no more join */
 
 /* How many must wait before another group leaves, by how many are under way: one that is in company at the server costs
- * a fraction of one that is alone there, and would but wait for it to finish. */
+ * a fraction of one that is alone there, and would but wait for it to finish. But never more than a share of all who
+ * are there: where few come it is not company that one would wait for, but the disk that holds up others. */
 static const unsigned enough[] = {1, 1, 8, 16};
+#define SHARE 4
 #define PATIENCE_US 20000 /* whoever has waited so long leaves in whatever company there is */
 
 /* A statement's way: waiting -> a connection's list -> finished -> its callback. All callbacks are made from one place,
@@ -241,11 +243,13 @@ static struct pg_cmd *pool_take(struct pg *p, struct pg_cmd **at)
 /* Whether so many may leave now. They want a connection for themselves, as who comes after them would wait for all. */
 static bool pool_enough(const struct pg *p, unsigned n)
 {
-	unsigned groups = 0, most = sizeof(enough) / sizeof(enough[0]) - 1;
+	unsigned groups = 0, all = p->waiting.n, most = sizeof(enough) / sizeof(enough[0]) - 1;
 
-	for (unsigned i = 0; i < p->nconns; i++)
-		groups += pg_conn_has_group(p->conns[i]);
-	return n >= enough[groups < most ? groups : most];
+	for (unsigned i = 0; i < p->nconns; i++) {
+		groups += pg_conn_sociable(p->conns[i]) > 0;
+		all += pg_conn_sociable(p->conns[i]);
+	}
+	return n >= enough[groups < most ? groups : most] || n >= (all + SHARE - 1) / SHARE;
 }
 
 /* The first one that may leave, on the connection c, which is the idlest; NULL: none. What waits for a connection of

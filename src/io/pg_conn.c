@@ -64,9 +64,9 @@ unsigned pg_conn_depth(const struct pg_conn *c)
 	return c->under_way.n;
 }
 
-bool pg_conn_has_group(const struct pg_conn *c)
+unsigned pg_conn_sociable(const struct pg_conn *c)
 {
-	return c->groups > 0;
+	return c->sociable;
 }
 
 /* --- losing it */
@@ -122,7 +122,7 @@ static void conn_give_up(struct pg_conn *c, enum err err, const char *why)
 
 	c->reading = NULL;
 	c->results = false;
-	c->groups = 0;
+	c->sociable = 0;
 	while ((cmd = pg_list_pop(&c->under_way)) != NULL) {
 		if (cmd_undone(cmd)) {
 			pg_conn_again(c, cmd);

@@ -117,7 +117,7 @@ static void conn_finish_group(struct pg_conn *c)
 		cmd = pg_list_pop(&c->under_way);
 		failed = failed || cmd->err != ERR_OK;
 		several = group.n > 0 || cmd->company.n > 0;
-		c->groups -= cmd->kind != NULL;
+		c->sociable -= cmd->kind ? 1 + cmd->company.n : 0;
 		pg_list_push(&group, cmd);
 	} while (!cmd->syncs);
 	c->reading = c->under_way.head;

@@ -83,7 +83,7 @@ void pg_conn_send(struct pg_conn *c, struct pg_list *group)
 		cmd->sent_us = now;
 		cmd->parsed = false;
 		cmd->syncs = group->n == 0;
-		c->groups += cmd->kind != NULL;
+		c->sociable += cmd->kind ? 1 + cmd->company.n : 0;
 		pg_list_push(&c->under_way, cmd);
 		if (!put) {
 			conn_send_failed(c, first, group);

@@ -484,6 +484,37 @@ static void texts_of_many(void)
 	close_pool();
 }
 
+/* As many as stated are held up on each of two connections; one more comes. Whether it is answered meanwhile. */
+static bool answered_beside(int held_up)
+{
+	static struct call calls[2][30], one;
+	struct pg_opts o = options();
+	bool answered;
+
+	open_pool(&o);
+	together = true;
+	for (int i = 0; i < 2; i++) {
+		exec_int(&calls[i][0], &many_nap, 4 + i);
+		for (int k = 1; k < held_up; k++)
+			exec_int(&calls[i][k], &many_nap, 0);
+		run_within(100);
+	}
+	exec_int(&one, &many_add, 5);
+	together = false;
+	for (int64_t end = clock_ms() + (held_up > 1 ? 300 : 3000); one.times == 0 && clock_ms() < end;)
+		run_within(50);
+	answered = one.times == 1;
+	CHECK(!answered || calls[0][0].times == 0);
+	close_pool();
+	return answered;
+}
+
+static void few_do_not_wait_for_company(void)
+{
+	CHECK(answered_beside(1));
+	CHECK(!answered_beside(30));
+}
+
 /* Its backend goes while it is at work for many: nothing was done, and everybody hears so. */
 static void many_lose_their_connection(void)
 {
@@ -1004,6 +1035,7 @@ int main(void)
 	RUN(one_of_many_fails);
 	RUN(rows_of_many_have_their_owner);
 	RUN(texts_of_many);
+	RUN(few_do_not_wait_for_company);
 	RUN(many_lose_their_connection);
 	RUN(faults_are_told_apart);
 	RUN(lost_names_and_stale_plans);

@@ -35,7 +35,7 @@ struct pg_conn {
 	char trouble[200];        /* why it was lost or not made */
 	uint8_t *prepared;        /* enum prepared by pg_known.index */
 	unsigned nprepared;
-	unsigned groups;    /* of those under way may have company: 0: none */
+	unsigned sociable;  /* of those under way may have company; of a set each counts */
 	struct buf scratch; /* parameters of a set while they are sent */
 };
 
