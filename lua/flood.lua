@@ -9,7 +9,8 @@
 --   block   "from till", us: the chat is blocked
 -- ARGV  1 messages of the bot allowed (0: no limit)  2 in so many ms  3, 4 the same for a chat  5, 6 for a group; then for
 --       each message one word: "n" new | "b" back, was told before to come again | "h" booked, has its place in the
---       buckets | "a" ahead of its time: sent now or not asked about, so that a refusal leaves no trace; "c" to a chat | "g" to a group | "-" to none with a limit; longest wait that may be booked, ms
+--       buckets | "a" ahead of its time: sent now or not asked about, so that a refusal leaves no trace; "c" to a chat |
+--       "g" to a group | "-" to none with a limit; longest wait that may be booked, ms
 -- Answer  for each message {what, ms, doubt}, or 1 for {1, 0, ''}
 --   0 come again after ms   1 booked: send after ms, and ask again as "booked" before that, unless ms is 0
 --   2 send now, as the test of this doubt: flood_word.lua must hear how it ended
@@ -22,7 +23,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 
 -- %d cuts off parts of a microsecond, and is far cheaper than %.0f or than redis.call's own way with numbers
-local format, ceil, max = string.format, math.ceil, math.max
+local format, ceil, max, min = string.format, math.ceil, math.max, math.min
 local function ms(us) return max(0, ceil(us / 1000)) end
 local function text(us) return format('%d', us) end
 local function pair(a, b) return format('%d %d', a, b) end
@@ -41,45 +42,39 @@ if bot_from - now > SLACK then
 	redis.call('HSET', KEYS[2], 'from', text(bot_from), 'till', text(bot_till), 'doubt', text(doubt))
 end
 
-local KEYS, held, changed = KEYS, {}, {} -- buckets and blocks as this call sees them; buckets to be written
-local values = redis.call('MGET', KEYS[1], unpack(KEYS, 3))
-held[KEYS[1]] = values[1] or ''
-for i = 3, #KEYS do held[KEYS[i]] = values[i - 1] or '' end
+-- buckets as this call sees them, by the number of the first message that asks for one; the bot's has the number 0
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
+local values = call('MGET', KEYS[1], unpack(KEYS, 3))
+local tats, lines, number_of, changed = {}, {}, {}, {}
 
 -- ms that the chat is blocked for yet
-local function blocked(key)
-	local from, till = held[key]:match('^(%d+) (%d+)$')
+local function blocked(key, value)
+	local from, till = value:match('^(%d+) (%d+)$')
 	from, till = tonumber(from) or 0, tonumber(till) or 0
 	if from - now > SLACK then
 		till = till_from(from, till)
-		held[key] = pair(now, till)
-		redis.call('SET', key, held[key], 'PX', ms(till - now) + 1)
+		call('SET', key, pair(now, till), 'PX', ms(till - now) + 1)
 	end
 	return ms(till - now)
 end
 
--- a bucket, and how long a message must wait for its place in it
-local function bucket_of(key, step, window)
-	local b = held[key]
-	if type(b) ~= 'table' then
-		local tat, line
-		if b ~= '' then tat, line = b:match('^(%d+) (%d+)$') end
-		b = {tat = tat and tonumber(tat) or 0, line = line and tonumber(line) or 0}
-		held[key] = b
+-- a bucket as it was written; what is over is now
+local function read(n, value, window)
+	local tat, line = now, now
+	if value then
+		tat, line = value:match('^(%d+) (%d+)$')
+		tat, line = max(tonumber(tat) or 0, now), max(tonumber(line) or 0, now)
+		if tat - now > window + BOOKED_MAX + SLACK then tat = now + window end
+		if line - now > LINE_MAX + SLACK then line = now end
 	end
-	local tat, line = b.tat, b.line
-	if tat < now then tat = now end
-	if line < now then line = now end
-	if tat - now > window + BOOKED_MAX + SLACK then tat = now + window end
-	if line - now > LINE_MAX + SLACK then line = now end
-	b.tat, b.line = tat, line
-	return b, tat + step - window - now
+	tats[n], lines[n] = tat, line
+	return tat
 end
 
 -- Everybody another time, or all who wait would come back at once: until when
-local function stand_in_line(b, wait, step)
-	local turn = max(b.line, now + wait)
-	b.line = math.min(turn + step, now + LINE_MAX)
+local function stand_in_line(n, wait, step)
+	local turn = max(lines[n], now + wait)
+	lines[n] = min(turn + step, now + LINE_MAX)
 	return turn - now
 end
 
@@ -87,33 +82,41 @@ local function limit_of(at)
 	local count, window = tonumber(ARGV[at]), ARGV[at + 1] * 1000
 	return {step = count > 0 and window / count, window = window}
 end
-local limits = {[''] = limit_of(1), c = limit_of(3), g = limit_of(5), ['-'] = {}}
-local bot_step, bot_window = limits[''].step, limits[''].window
-
-local said = {} -- words are few
-local function hear(word)
-	local w = {kind = word:sub(1, 1), limit = limits[word:sub(2, 2)], longest = tonumber(word:sub(3)) * 1000}
-	said[word] = w
-	return w
-end
+local limits = {c = limit_of(3), g = limit_of(5), ['-'] = {}}
+local bot_step, bot_window = limit_of(1).step, limit_of(1).window
+if bot_step then read(0, values[1], bot_window) end
 
 local GO = 1
-local function ask(bucket, block, word)
+local heard, kind, longest, step, window -- the last word; most are alike
+local function ask(n, word)
 	if bot_till > now then return {5, ms(bot_till - now), ''} end
-	local chat_blocked = held[block] ~= '' and blocked(block) or 0
+	local key, block = KEYS[2 * n + 1], values[2 * n + 1]
+	local chat_blocked = block and blocked(KEYS[2 * n + 2], block) or 0
 	if chat_blocked > 0 then return {4, chat_blocked, ''} end
 	local doubted = now - doubt < DOUBT_LIFE and doubt - now < SLACK
 	if doubted and test > now and test - now <= TEST_LIFE + SLACK then return {3, ms(test - now), ''} end
 
-	local w = said[word] or hear(word)
-	local kind, longest, step, window = w.kind, w.longest, w.limit.step, w.limit.window
+	if word ~= heard then
+		local limit = limits[word:sub(2, 2)]
+		heard, kind, longest, step, window = word, word:sub(1, 1), tonumber(word:sub(3)) * 1000, limit.step, limit.window
+	end
 	local bot, chat, bot_wait, chat_wait = nil, nil, 0, 0
 	if kind ~= 'h' then
-		if bot_step then bot, bot_wait = bucket_of(KEYS[1], bot_step, bot_window) end
-		if step then chat, chat_wait = bucket_of(bucket, step, window) end
+		if bot_step then
+			bot, bot_wait = 0, tats[0] + bot_step - bot_window - now
+		end
+		if step then
+			chat = number_of[key]
+			if not chat then
+				chat = n
+				number_of[key] = n
+				read(n, values[2 * n], window)
+			end
+			chat_wait = tats[chat] + step - window - now
+		end
 		if kind ~= 'b' then -- behind those who were here before
-			if bot and bot.line - now > longest then bot_wait = max(bot_wait, bot.line - now) end
-			if chat and chat.line - now > longest then chat_wait = max(chat_wait, chat.line - now) end
+			if bot and lines[0] - now > longest then bot_wait = max(bot_wait, lines[0] - now) end
+			if chat and lines[chat] - now > longest then chat_wait = max(chat_wait, lines[chat] - now) end
 		end
 	end
 	local wait, refused = bot_wait > chat_wait and bot_wait or chat_wait, 0
@@ -121,29 +124,35 @@ local function ask(bucket, block, word)
 	if kind == 'a' and (wait > 0 or doubted) then return {0, ms(wait), ''} end
 	if wait <= longest then
 		-- the chat's place is where the message leaves; the bot's is its own, or one chat's wait would be everybody's
-		if bot then bot.tat = bot.tat + bot_step end
-		if chat then chat.tat = (chat.tat < now + wait and now + wait or chat.tat) + step end
+		if bot then tats[0] = tats[0] + bot_step end
+		if chat then
+			local tat, leaves = tats[chat], now + wait
+			tats[chat] = (tat < leaves and leaves or tat) + step
+		end
 	else
-		if bot and bot_wait > longest then refused = stand_in_line(bot, bot_wait, bot_step) end
+		if bot and bot_wait > longest then refused = stand_in_line(0, bot_wait, bot_step) end
 		if chat and chat_wait > longest then refused = max(refused, stand_in_line(chat, chat_wait, step)) end
 	end
-	if bot and (bot.tat > now or bot.line > now) then changed[KEYS[1]] = bot end
-	if chat and (chat.tat > now or chat.line > now) then changed[bucket] = chat end
+	if bot then changed[0] = true end
+	if chat then changed[chat] = true end
 	if refused > 0 then return {0, ms(refused), ''} end
 	if wait > 0 then return {1, ms(wait), ''} end
 	if not doubted then return GO end
 	test = now + TEST_LIFE
-	redis.call('HSET', KEYS[2], 'test', text(test))
+	call('HSET', KEYS[2], 'test', text(test))
 	return {2, 0, text(doubt)}
 end
 
 local answers = {}
-for i = 7, #ARGV do
-	local at = 2 * i - 11
-	answers[i - 6] = ask(KEYS[at], KEYS[at + 1], ARGV[i])
-end
-for key, b in pairs(changed) do
-	local till = b.tat > b.line and b.tat or b.line
-	redis.call('SET', key, pair(b.tat, b.line), 'PX', text(ceil((till - now) / 1000) + 1))
+for n = 1, #ARGV - 6 do answers[n] = ask(n, ARGV[n + 6]) end
+local last, last_line, value, life -- most are alike: of chats that nothing was sent to lately
+for n = 0, #answers do
+	local tat, line = tats[n], lines[n]
+	if changed[n] and (tat > now or line > now) then
+		if tat ~= last or line ~= last_line then
+			last, last_line, value, life = tat, line, pair(tat, line), text(ceil((max(tat, line) - now) / 1000) + 1)
+		end
+		call('SET', KEYS[2 * n + 1], value, 'PX', life)
+	end
 end
 return answers

@@ -27,9 +27,8 @@ struct admit {
 	admit_fn *fn;
 	void *arg;
 	struct span keys[3]; /* rate, notice, lock if it is a press */
-	struct span key;     /* of the update that is a press: keys are 255 bytes at most */
-	bool counts;
-	struct arena arena; /* which has this too */
+	struct span word;    /* "c" or "l" as in admit.lua, and the update's key if it is a press: 255 bytes at most */
+	struct arena arena;  /* which has this too */
 };
 
 /* r: NULL where err says why. */
@@ -84,17 +83,16 @@ void admits_close(struct admits *of)
 
 static void admit_together(struct admits *of, struct admit *list)
 {
-	struct span keys[3 * TOGETHER + 3 + 2 * TOGETHER], argv[3 + 2 * TOGETHER];
+	struct span keys[3 * TOGETHER + 3 + TOGETHER], argv[3 + TOGETHER];
 	char numbers[3][I64_TEXT_LEN];
 	size_t nkeys = 0, n = 0;
 	argv[n++] = i64_text(numbers[0], of->user.count > 0 ? of->user.count : 1); /* 0: nothing is counted */
 	argv[n++] = i64_text(numbers[1], of->user.seconds * 1000);
 	argv[n++] = i64_text(numbers[2], CLICK_LOCK_MS);
 	for (const struct admit *a = list; a; a = a->next) {
-		for (size_t i = 0; i < (a->key.len ? 3 : 2); i++)
+		for (size_t i = 0; i < (a->word.len > 1 ? 3 : 2); i++)
 			keys[nkeys++] = a->keys[i];
-		argv[n++] = a->counts ? SPAN("count") : SPAN("look");
-		argv[n++] = a->key;
+		argv[n++] = a->word;
 	}
 	memcpy(keys + nkeys, argv, n * sizeof(*argv));
 	redis_eval(of->redis, &admit_script, admitted, list, nkeys, nkeys + n, keys);
@@ -130,15 +128,16 @@ bool admits_needed(const struct admits *of, bool press)
 void admits_ask(struct admits *of, const char *bot, int64_t user_id, int64_t message_id, const char *press,
                 const char *update_key, bool again, admit_fn *fn, void *arg)
 {
+	const char *kind = !again && user_id && of->user.count > 0 ? "c" : "l";
 	char key[KEY_LEN];
 	struct arena arena;
 	struct admit *a;
 	arena_init(&arena);
 	a = arena_new(&arena, struct admit);
-	*a = (struct admit){.of = of, .fn = fn, .arg = arg, .counts = !again && user_id && of->user.count > 0};
+	*a = (struct admit){.of = of, .fn = fn, .arg = arg};
 	a->keys[0] = span_of(arena_printf(&arena, "shoal:{cache}:rate:%s:%lld", bot, (long long)user_id));
 	a->keys[1] = span_of(arena_printf(&arena, "%s:notice", a->keys[0].ptr));
-	a->key = span_of(press ? arena_strdup(&arena, update_key) : "");
+	a->word = span_of(press ? arena_printf(&arena, "%s%s", kind, update_key) : kind);
 	if (press) {
 		press_key(key, bot, user_id, message_id, press);
 		a->keys[2] = span_of(arena_strdup(&arena, key));

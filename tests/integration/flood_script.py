@@ -570,7 +570,7 @@ def admit_together(updates, limit=(3, 10)):
     for user, press, counts in updates:
         rate = "shoal:{cache}:rate:b:%d" % user
         keys += [rate, rate + ":notice"] + ["shoal:{cache}:press:b:%d:1:x" % user] * bool(press)
-        words += ["count" if counts else "look", press]
+        words.append(("c" if counts else "l") + press)
     return rig.run("admit.lua", len(keys), *keys, *words)
 
 
