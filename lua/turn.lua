@@ -25,7 +25,8 @@
 -- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, error, key,
 --         traceparent, ...} of dead letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects,
 --         {bot, key, body, ...} of those that are dead because workers died of them}
---   entry = {id, {field, value, ...}}, of one that was handed out before {id, {...}, retries, takeovers, sent}
+--   entry = {id, bot, lane, key, at, body} or {id, bot, lane, key, at, body, traceparent} where these fields came in this
+--         order, as gateways append them, else {id, {field, value, ...}}; then, of one that was handed out before, retries, takeovers, sent
 --         {"kept", ids}   to hello        {"gone"}   NAME is not registered        {"version", v, shard}
 
 local UPDATES, LANES, WAITING, DUE, TRIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -71,23 +72,20 @@ local function batched(command, key, list, group)
 	end
 end
 
--- lanes as this turn sees them; what changed is written at its end
-local lane_now, lane_changed = {}, {}
+-- lanes as this turn sees them; what changed, some of it twice, is written at its end
+local lane_now, lanes_changed = {}, {}
 local function lane_load(names)
 	local ask = {}
-	for _, l in ipairs(names) do
-		if lane_now[l] == nil then
-			ask[#ask + 1] = l
-			lane_now[l] = false
-		end
+	for i = 1, #names do
+		if lane_now[names[i]] == nil then ask[#ask + 1] = names[i] end
 	end
 	if #ask == 0 then return end
 	local got = redis.call('HMGET', LANES, unpack(ask))
-	for i, l in ipairs(ask) do lane_now[l] = got[i] or false end
+	for i = 1, #ask do lane_now[ask[i]] = got[i] or false end
 end
 local function lane_set(lane, value)
 	lane_now[lane] = value
-	lane_changed[lane] = true
+	lanes_changed[#lanes_changed + 1] = lane
 end
 
 local acked, settled, due_added, tries_dropped = {}, {}, {}, {}
@@ -121,8 +119,15 @@ local function field(fields, name)
 		if fields[i] == name then return fields[i + 1] end
 	end
 end
--- what the script looks at, in one walk; the last one: bytes of the values
+-- what the script looks at; the last two: bytes of the values, and whether they are as gateways append them, which needs no
+-- walk and goes out without the names
 local function known(fields)
+	local f = fields
+	if f[9] == 'body' and f[1] == 'bot' and f[3] == 'lane' and f[5] == 'key' and f[7] == 'at' and
+		(not f[11] or f[11] == 'traceparent' and not f[13]) then
+		local bot, lane, key, body = f[2], f[4], f[6], f[10]
+		return bot, lane, key, body, false, #bot + #lane + #key + #f[8] + #body + #(f[12] or ''), true
+	end
 	local bot, lane, key, body, again, size = nil, nil, nil, nil, nil, 0
 	for i = 2, #fields, 2 do
 		local name, value = fields[i - 1], fields[i]
@@ -183,9 +188,17 @@ local function unpark()
 	if parked then redis.call('HSET', CONF, 'parked', parked) else redis.call('HDEL', CONF, 'parked') end
 end
 
-local function give(entry, lane, again, size)
-	local id = entry[1]
-	if again then entry[3], entry[4], entry[5] = tries_of(id) end
+local function give(entry, lane, again, size, nameless)
+	local id, n = entry[1], 2
+	if nameless then
+		local f = entry[2]
+		entry, n = f, f[12] and 7 or 6
+		f[1], f[3], f[4], f[5], f[6], f[7], f[8] = id, f[4], f[6], f[8], f[10], f[12], nil
+	end
+	if again then
+		entry[n + 1], entry[n + 2], entry[n + 3] = tries_of(id)
+		entry[n + 4] = nil -- an answer ends there
+	end
 	lane_set(lane, NAME .. ' ' .. id)
 	entries[#entries + 1] = entry
 	bytes = bytes + size
@@ -209,9 +222,9 @@ local function next_in(lane)
 		if not entry then
 			settle(id)
 		else
-			local bot, _, _, _, again, size = known(entry[2])
+			local bot, _, _, _, again, size, nameless = known(entry[2])
 			if want > 0 and bytes < BYTES and not paused(bot) and not excepted(bot) then
-				give(entry, lane, again, size)
+				give(entry, lane, again, size, nameless)
 			else
 				leave_to_others(id, lane, bot)
 			end
@@ -335,7 +348,8 @@ end
 local function write_back()
 	local set, del = {}, {}
 	batched('ZADD', DUE, due_added) -- first: were it refused after LANES is written, a lane would be held for nobody
-	for lane in pairs(lane_changed) do
+	for i = 1, #lanes_changed do
+		local lane = lanes_changed[i]
 		local v = lane_now[lane]
 		if v then
 			set[#set + 1] = lane
@@ -432,18 +446,23 @@ if empty_handed and want > 0 then take_careful() end
 -- 4. reports
 local fenced = {}
 if #ARGV >= REST then
-	local lanes = {}
-	local starts, i = {}, REST
+	local ARGV, last, lanes, at = ARGV, #ARGV, {}, REST
 	while true do
-		local next_one = i + (ARGV[i] == 'done' and 3 or 5)
-		if next_one > #ARGV + 1 then break end
-		starts[#starts + 1] = i
-		lanes[#lanes + 1] = ARGV[i + 2]
-		i = next_one
+		local behind = at + (ARGV[at] == 'done' and 3 or 5)
+		if behind > last + 1 then break end
+		lanes[#lanes + 1] = ARGV[at + 2]
+		if #lanes == 2000 then
+			lane_load(lanes)
+			lanes = {}
+		end
+		at = behind
 	end
-	for first = 1, #lanes, 2000 do lane_load({unpack(lanes, first, math.min(first + 1999, #lanes))}) end
-	for _, at in ipairs(starts) do
+	lane_load(lanes)
+	at = REST
+	while true do
 		local kind, id, lane = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+		local behind = at + (kind == 'done' and 3 or 5)
+		if behind > last + 1 then break end
 		local number, text = kind ~= 'done' and tonumber(ARGV[at + 3]) or 0, ARGV[at + 4]
 		if lane_now[lane] ~= NAME .. ' ' .. id then
 			fenced[#fenced + 1] = id
@@ -471,6 +490,7 @@ if #ARGV >= REST then
 				next_in(lane)
 			end
 		end
+		at = behind
 	end
 end
 
@@ -505,7 +525,7 @@ local function take_due_chunk(ripe, since, limit)
 			gone[#gone + 1] = m
 		else
 			local entry = entry_of(id)
-			local bot, _, _, _, again, size = known(entry and entry[2] or {})
+			local bot, _, _, _, again, size, nameless = known(entry and entry[2] or {})
 			if not entry then
 				gone[#gone + 1] = m
 				settle(id)
@@ -525,7 +545,7 @@ local function take_due_chunk(ripe, since, limit)
 			else
 				if takeovers > 0 then retaken = retaken + 1 end
 				gone[#gone + 1] = m
-				give(entry, lane, again or not fresh, size)
+				give(entry, lane, again or not fresh, size, nameless)
 				limit = limit - 1
 			end
 		end
@@ -580,23 +600,18 @@ local function take_unread()
 		budget = budget - count
 		local batch, failed = read(count)
 		if failed then return true end
-		local good, n, keys = {}, 0, {} -- and of good ones, by number:
-		local bots, lanes, key_at, agains, sizes = {}, {}, {}, {}, {}
+		local good, lanes, keys = {}, {}, {}
 		for i = 1, #batch do
 			local id, fields = batch[i][1], batch[i][2]
 			if settled[id] then -- read anew after the group was lost; goes with this turn
 			elseif fields then
-				local bot, lane, key, body, again, size = known(fields)
+				local bot, lane, key, body = known(fields)
 				local reason = fault(bot, lane, key, body)
 				if reason then
 					bury(id, lane, fields, reason, 0)
 				else
-					n = n + 1
-					good[n], bots[n], lanes[n], agains[n], sizes[n] = batch[i], bot, lane, again, size
-					if key and key ~= '' then
-						key_at[n] = key
-						keys[#keys + 1] = key
-					end
+					good[#good + 1], lanes[#lanes + 1] = batch[i], lane
+					if key and key ~= '' then keys[#keys + 1] = key end
 				end
 			else
 				settle(id)
@@ -606,15 +621,21 @@ local function take_unread()
 		local seen, marks = {}, {}
 		if #keys > 0 then
 			local a, b = redis.call('HMGET', SEEN, unpack(keys)), redis.call('HMGET', SEEN_OLD, unpack(keys))
-			for i = 1, #keys do seen[keys[i]] = a[i] or b[i] or nil end
+			for i = 1, #keys do
+				local known_as = a[i] or b[i]
+				if known_as then seen[keys[i]] = known_as end
+			end
 		end
-		for i = 1, n do
-			local id, bot, lane, key = good[i][1], bots[i], lanes[i], key_at[i]
-			if key and seen[key] and seen[key] ~= id then
+		for i = 1, #good do
+			local id = good[i][1]
+			local bot, lane, key, _, again, size, nameless = known(good[i][2])
+			local keyed = key and key ~= ''
+			local first = keyed and seen[key]
+			if first and first ~= id then
 				duplicates[#duplicates + 1] = bot
 				settle(id)
 			else
-				if key and not seen[key] then
+				if keyed and not first then
 					seen[key] = id
 					marks[#marks + 1] = key
 					marks[#marks + 1] = id
@@ -623,7 +644,7 @@ local function take_unread()
 				if not holder and (paused(bot) or excepted(bot) or bytes >= BYTES) then
 					leave_to_others(id, lane, bot)
 				elseif not holder then
-					give(good[i], lane, agains[i], sizes[i])
+					give(good[i], lane, again, size, nameless)
 				elseif holder:match('^%S+ (%S+)') ~= id then -- not read anew after the group was lost
 					redis.call('ZADD', WAITING, 0, lane .. '\1' .. pad(id))
 					has_waiting = true

@@ -21,17 +21,27 @@ static bool has_lane(const redisReply *fields)
 	return false;
 }
 
-/* {id, {field, value, ...}}, and if it was handed out before: retries, takeovers, sent */
+#define NAMELESS 5 /* values: bot, lane, key, at, body; or one more: traceparent */
+
+/* {id, {field, value, ...}} or {id, value, ...}, and if it was handed out before: retries, takeovers, sent */
 static bool is_entry(const redisReply *r)
 {
-	if (r->type != REDIS_REPLY_ARRAY || (r->elements != 2 && r->elements != 5) ||
-	    r->element[0]->type != REDIS_REPLY_STRING)
+	if (r->type != REDIS_REPLY_ARRAY || r->elements < 2 || r->element[0]->type != REDIS_REPLY_STRING)
 		return false;
-	for (size_t i = 2; i < r->elements; i++)
+	size_t n = 2;
+	if (r->element[1]->type == REDIS_REPLY_STRING) {
+		while (n < r->elements && r->element[n]->type == REDIS_REPLY_STRING)
+			n++;
+		if (n != 1 + NAMELESS && n != 2 + NAMELESS)
+			return false;
+	} else if (!all_of(r->element[1], REDIS_REPLY_STRING) || !has_lane(r->element[1])) {
+		return false;
+	}
+	for (size_t i = n; i < r->elements; i++)
 		if (r->element[i]->type != REDIS_REPLY_INTEGER || r->element[i]->integer < 0 ||
 		    r->element[i]->integer > INT32_MAX)
 			return false;
-	return all_of(r->element[1], REDIS_REPLY_STRING) && has_lane(r->element[1]);
+	return r->elements == n || r->elements == n + 3;
 }
 
 bool turn_answer_sound(const redisReply *r)

@@ -74,47 +74,62 @@ struct queue_entry *queue_list_find(struct queue_list *l, const char *id)
 
 /* ---- as they come */
 
+enum { BOT, LANE, KEY, AT, BODY, TRACEPARENT, NVALUES };
+
+/* The values of an entry that turn.lua gave, with names or in this order without; where its history begins. */
+static size_t values_of(const redisReply *r, struct span v[NVALUES])
+{
+	static const char *const names[NVALUES] = {"bot", "lane", "key", "at", "body", "traceparent"};
+	const redisReply *fields = r->element[1];
+	size_t n = 0;
+
+	if (fields->type == REDIS_REPLY_STRING) {
+		for (; n < NVALUES && n + 1 < r->elements && r->element[n + 1]->type == REDIS_REPLY_STRING; n++)
+			v[n] = (struct span){r->element[n + 1]->str, r->element[n + 1]->len};
+		return n + 1;
+	}
+	for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+		/* as the script compares: a NUL ends no name */
+		const struct span name = {fields->element[i]->str, fields->element[i]->len};
+		for (size_t k = 0; k < NVALUES; k++)
+			if (!v[k].ptr && span_is(name, names[k]))
+				v[k] = (struct span){fields->element[i + 1]->str, fields->element[i + 1]->len};
+	}
+	return 2;
+}
+
 struct queue_entry *queue_entry_new(struct queue *q, const redisReply *r)
 {
-	const redisReply *fields = r->element[1];
-	size_t bytes = 2 * (r->element[0]->len + 1) + SHARD_PREFIX_MAX;
-	for (size_t i = 0; i < fields->elements; i++)
-		bytes += fields->element[i]->len + 1;
+	struct span id = {r->element[0]->str, r->element[0]->len}, v[NVALUES] = {0};
+	size_t history = values_of(r, v), bytes = 2 * (id.len + 1) + SHARD_PREFIX_MAX;
+	for (size_t i = 0; i < NVALUES; i++)
+		bytes += v[i].len + 1;
 	struct arena a;
 	arena_init(&a);
 	struct queue_entry *e = arena_new(&a, struct queue_entry);
 	char *p = arena_alloc(&a, bytes);
 	e->arena = a;
-	memcpy(p, r->element[0]->str, r->element[0]->len + 1);
+	memcpy(p, id.ptr, id.len + 1);
 	e->id = p;
-	p += r->element[0]->len + 1;
-	const struct {
-		const char *name;
-		struct span *to;
-	} known[] = {{"bot", &e->bot}, {"lane", &e->lane}, {"key", &e->key},
-	             {"at", &e->at},   {"body", &e->body}, {"traceparent", &e->traceparent}};
-	for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-		/* as the script compares: a NUL ends no name */
-		const struct span name = {fields->element[i]->str, fields->element[i]->len};
-		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-			if (!known[k].to->ptr && span_is(name, known[k].name)) {
-				const redisReply *v = fields->element[i + 1];
-				memcpy(p, v->str, v->len);
-				p[v->len] = 0;
-				*known[k].to = (struct span){p, v->len};
-				p += v->len + 1;
-			}
-	}
+	p += id.len + 1;
+	struct span *const to[NVALUES] = {&e->bot, &e->lane, &e->key, &e->at, &e->body, &e->traceparent};
+	for (size_t i = 0; i < NVALUES; i++)
+		if (v[i].ptr) {
+			memcpy(p, v[i].ptr, v[i].len);
+			p[v[i].len] = 0;
+			*to[i] = (struct span){p, v[i].len};
+			p += v[i].len + 1;
+		}
 	if (!e->key.len) { /* as in turn.lua */
 		int n = q->opts.shard ? snprintf(p, SHARD_PREFIX_MAX, "%u/", q->opts.shard) : 0;
-		memcpy(p + n, r->element[0]->str, r->element[0]->len + 1);
-		e->key = (struct span){p, (size_t)n + r->element[0]->len};
+		memcpy(p + n, id.ptr, id.len + 1);
+		e->key = (struct span){p, (size_t)n + id.len};
 	}
-	e->again = r->elements > 2;
+	e->again = r->elements > history;
 	if (e->again) {
-		e->retries = (unsigned)r->element[2]->integer;
-		e->takeovers = (unsigned)r->element[3]->integer;
-		e->sent = (unsigned)r->element[4]->integer;
+		e->retries = (unsigned)r->element[history]->integer;
+		e->takeovers = (unsigned)r->element[history + 1]->integer;
+		e->sent = (unsigned)r->element[history + 2]->integer;
 	}
 	e->queue = q;
 	return e;

@@ -48,6 +48,11 @@ class Answer:
 class Entry:
     def __init__(self, raw):
         self.id, fields, *history = raw
+        if isinstance(fields, str):  # as gateways append them, they come without names
+            values = [v for v in raw[1:] if isinstance(v, str)]
+            fields = [x for pair in zip(("bot", "lane", "key", "at", "body", "traceparent"), values) for x in pair]
+            history = raw[1 + len(values):]
+            assert len(values) in (5, 6), raw
         self.again = int(bool(history))
         self.retries, self.takeovers, self.sent = history or (0, 0, 0)
         self.fields = dict(zip(fields[0::2], fields[1::2]))

@@ -96,7 +96,14 @@ static void add_number(struct span *out, int *n, const char *name, int64_t numbe
 		add(out, n, name, text, (size_t)snprintf(text, 24, "%lld", (long long)number));
 }
 
-int entry_fields(const struct model *m, int entry, struct span out[14])
+bool entry_nameless(const struct model *m, int entry)
+{
+	const struct entry *e = &m->entries[entry];
+
+	return e->as_gateways && !e->again && e->at >= 0 && (e->key >= 0 || e->odd == SOUND_EMPTY_KEY);
+}
+
+int entry_fields(const struct model *m, int entry, struct span out[FIELDS_MAX])
 {
 	static char born[24], at[24];
 	const struct entry *e = &m->entries[entry];
@@ -109,18 +116,22 @@ int entry_fields(const struct model *m, int entry, struct span out[14])
 	}
 	if (e->odd != BAD_NO_BOT)
 		add(out, &n, "bot", bot_names[e->bot], e->odd == BAD_EMPTY_BOT ? 0 : strlen(bot_names[e->bot]));
-	if (!e->again)
+	if (!e->again && !e->as_gateways)
 		add_number(out, &n, "at", e->at, at);
 	add_lane(e, out, &n);
 	if (!e->again)
 		add_key(m, e, out, &n);
+	if (!e->again && e->as_gateways)
+		add_number(out, &n, "at", e->at, at);
 	add_body(e, out, &n);
+	if (e->traced)
+		add(out, &n, "traceparent", "of a request", 12);
 	return n;
 }
 
 size_t model_entry_bytes(const struct model *m, const struct entry *e)
 {
-	struct span f[14];
+	struct span f[FIELDS_MAX];
 	size_t bytes = 0;
 	int n = entry_fields(m, (int)(e - m->entries), f);
 	for (int i = 1; i < n; i += 2)

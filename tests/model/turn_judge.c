@@ -340,7 +340,7 @@ static bool can_have(const struct model *m, const struct call *c, const struct e
 
 void model_judge_fields(struct model *m, int entry, const redisReply *r, size_t from)
 {
-	struct span f[14];
+	struct span f[FIELDS_MAX];
 	int n = entry_fields(m, entry, f);
 	bool ok = r->type == REDIS_REPLY_ARRAY && r->elements - from == (size_t)n;
 	for (int i = 0; ok && i < n; i++)
@@ -350,9 +350,23 @@ void model_judge_fields(struct model *m, int entry, const redisReply *r, size_t 
 		model_fail(m, "other fields than were appended");
 }
 
+/* The values alone; where they end. */
+static size_t judge_values(struct model *m, int entry, const redisReply *r)
+{
+	struct span f[FIELDS_MAX];
+	size_t n = (size_t)entry_fields(m, entry, f) / 2;
+	bool ok = r->elements > n;
+	for (size_t i = 0; ok && i < n; i++)
+		ok = r->element[1 + i]->type == REDIS_REPLY_STRING && r->element[1 + i]->len == f[2 * i + 1].len &&
+		     !memcmp(r->element[1 + i]->str, f[2 * i + 1].ptr, f[2 * i + 1].len);
+	if (!ok)
+		model_fail(m, "other values than were appended");
+	return 1 + n;
+}
+
 static void judge_given_entry(struct model *m, const struct call *c, const redisReply *r, size_t together)
 {
-	if (r->type != REDIS_REPLY_ARRAY || (r->elements != 2 && r->elements != 5))
+	if (r->type != REDIS_REPLY_ARRAY || r->elements < 2)
 		model_fail(m, "an entry out of shape");
 	struct entry *e = model_named(m, r->element[0], "given");
 	const char *id = r->element[0]->str;
@@ -373,16 +387,22 @@ static void judge_given_entry(struct model *m, const struct call *c, const redis
 		model_fail(m, "%s is given, but its bot is paused", id);
 	if (is_excepted(c, e->bot))
 		model_fail(m, "%s is given, but its bot was excepted", id);
-	bool again = r->elements > 2;
+	size_t history = 2;
+	if (entry_nameless(m, entry))
+		history = judge_values(m, entry, r);
+	else
+		model_judge_fields(m, entry, r->element[1], 0);
+	bool again = r->elements > history;
+	if (r->elements != history + 3 * again)
+		model_fail(m, "an entry out of shape");
 	if (again != (e->given || e->again))
 		model_fail(m, "%s: again is %d", id, again);
 	long long was[3] = {0};
 	for (size_t i = 0; again && i < 3; i++)
-		was[i] = r->element[2 + i]->integer;
+		was[i] = r->element[history + i]->integer;
 	if (was[0] != e->retries || was[1] != e->takeovers || was[2] != e->sent)
 		model_fail(m, "%s has %lld %lld %lld, not %d %d %d", id, was[0], was[1], was[2], e->retries,
 		           e->takeovers, e->sent);
-	model_judge_fields(m, entry, r->element[1], 0);
 
 	if (e->takeovers >= SUSPECT) {
 		if (!c->empty_handed || together > 1)

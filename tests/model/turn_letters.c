@@ -101,7 +101,8 @@ void model_judge_killers(struct model *m, const redisReply *killers)
 	for (int i = 0; i < m->nburials; i++) {
 		const struct burial *b = &m->burials[i];
 		char id[48];
-		struct span f[14], is[3] = {{"", 0}, {id_text(m->entries[b->entry].id, id), strlen(id)}, {"", 0}};
+		struct span f[FIELDS_MAX],
+		    is[3] = {{"", 0}, {id_text(m->entries[b->entry].id, id), strlen(id)}, {"", 0}};
 		static const char *const names[] = {"bot", "key", "body"};
 		if (!b->killer)
 			continue;
@@ -151,6 +152,7 @@ static const char *retried(struct model *m, const struct letter *l, bool force, 
 	    .again = true,
 	    .born = born,
 	    .at = old->at >= 0 ? old->at : (int64_t)old->id.ms,
+	    .traced = old->traced,
 	    .body_of = old->body_of,
 	    .owner = NOBODY,
 	    .sent = l->sent,

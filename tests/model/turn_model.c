@@ -146,7 +146,14 @@ int model_entry(struct model *m)
 	if (!m->live)
 		abort();
 	m->entries[m->nentries] = (struct entry){
-	    .owner = NOBODY, .key = -1, .born = -1, .at = m->nentries % 3 ? -1 : 17, .body_of = m->nentries};
+	    .owner = NOBODY,
+	    .key = -1,
+	    .born = -1,
+	    .at = m->nentries % 3 == 1 ? -1 : 17,
+	    .as_gateways = m->nentries % 2 == 0,
+	    .traced = m->nentries % 4 == 0,
+	    .body_of = m->nentries,
+	};
 	return m->nentries++;
 }
 

@@ -61,12 +61,16 @@ enum oddity {
 	ODDITIES
 };
 
+#define FIELDS_MAX 16 /* names and values of an entry */
+
 struct entry {
 	struct id id;
 	int lane, bot, key; /* key -1: none */
 	enum oddity odd;
 	bool again;       /* a dead letter's second life */
 	int64_t born, at; /* fields; -1: there is none */
+	bool as_gateways; /* its fields come in the order of theirs, if it has them all */
+	bool traced;      /* has a traceparent */
 	int body_of;      /* the entry that first had its body */
 	unsigned size;    /* of a large body; 0: a small one */
 	bool poison;      /* whoever gets it dies */
@@ -257,7 +261,9 @@ struct span {
 	const char *ptr;
 	size_t len;
 };
-int entry_fields(const struct model *, int entry, struct span out[14]);
+int entry_fields(const struct model *, int entry, struct span out[FIELDS_MAX]);
+/* Its fields are those of gateways, in their order: it is handed out without their names. */
+bool entry_nameless(const struct model *, int entry);
 
 /* What the walk does beside the script. */
 void model_appended(struct model *, int entry);

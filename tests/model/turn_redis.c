@@ -197,7 +197,7 @@ void turn_redis_send_entry(struct turn_redis *t, const struct model *m, int entr
 {
 	const char *argv[17];
 	size_t len[17];
-	struct span f[14];
+	struct span f[FIELDS_MAX];
 	char id[48];
 	int n = entry_fields(m, entry, f);
 	argv[0] = "XADD", argv[1] = KEY "updates", argv[2] = id_text(m->entries[entry].id, id);

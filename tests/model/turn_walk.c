@@ -159,7 +159,7 @@ static void key_comes_again(struct walk *w)
 {
 	struct model *m = &w->m;
 	const struct letter *l = &m->letters[below(w, LETTERS)];
-	struct span f[14];
+	struct span f[FIELDS_MAX];
 	char key[300];
 	if (!l->id[0] || m->entries[l->entry].key < 0 || m->entries[l->entry].odd != SOUND)
 		return;
