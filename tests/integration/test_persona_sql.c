@@ -605,6 +605,16 @@ static void load_tells_what_there_is(void)
 	must("UPDATE chats SET opened_at = NULL WHERE id = 2");
 	load("persona_load", "42", NULL, "1", &a, &f);
 	CHECK(f.chat.found && f.chat.id == 1 && !f.code_chat.found && f.fallback_chat.found);
+	/* whatever somebody wrote there, and to the microsecond */
+	must("UPDATE chats SET opened_at = CASE id WHEN 1 THEN 'infinity' ELSE now() END");
+	load("persona_load", "42", NULL, NULL, &a, &f);
+	CHECK_INT(f.chat.id, 1);
+	must("UPDATE chats SET opened_at = CASE id WHEN 1 THEN '-infinity' ELSE now() END");
+	load("persona_load", "42", NULL, NULL, &a, &f);
+	CHECK_INT(f.chat.id, 2);
+	must("UPDATE chats SET opened_at = timestamptz '2026-11-21 10:00' + (3 - id) * interval '1 microsecond'");
+	load("persona_load", "42", NULL, NULL, &a, &f);
+	CHECK_INT(f.chat.id, 1);
 	must("UPDATE bot_users SET bot = 'escrow'");
 	load("persona_load", "42", NULL, NULL, &a, &f);
 	CHECK(!f.user.blocked);
