@@ -435,6 +435,7 @@ static bool wants_help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	static char version[] = "version";
 	const struct verb *v;
 
 	fill_standard_files();
@@ -446,7 +447,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--version") == 0)
-		argv[1] = (char[]){"version"};
+		argv[1] = version;
 	if (wants_help(1, argv + 1)) {
 		print_overview(stdout);
 		return flushed();

@@ -20,8 +20,8 @@ WITH wanted AS (
 )
 SELECT m.id, m.player_1, p1.player_name AS name_1, m.race_1, m.player_2, p2.player_name AS name_2, m.race_2, m.map,
 	m.region, m.report_1, m.report_2, m.result, m.mmr_change_1, m.mmr_change_2,
-	floor(extract(epoch FROM m.created_at) * 1000)::bigint AS created_at,
-	floor(extract(epoch FROM m.played_at) * 1000)::bigint AS played_at
+	wall_ms(m.created_at) AS created_at,
+	wall_ms(m.played_at) AS played_at
 FROM (SELECT id FROM wanted ORDER BY id DESC LIMIT $3::bigint) w
 JOIN matches_1v1 m ON m.id = w.id
 JOIN players p1 ON p1.discord_uid = m.player_1

@@ -3,9 +3,9 @@
 -- $3 country, or NULL   $4 region, or NULL   $5 limit
 SELECT p.discord_uid, p.player_name, p.country, p.region, m.ratings, m.ratings -> 0 ->> 'race' AS race,
 	(m.ratings -> 0 ->> 'mmr')::int AS mmr, (m.ratings -> 0 ->> 'games_played')::int AS games_played,
-	floor(extract(epoch FROM p.tos_accepted_at) * 1000)::bigint AS tos_accepted_at,
-	floor(extract(epoch FROM p.setup_completed_at) * 1000)::bigint AS setup_completed_at,
-	floor(extract(epoch FROM p.created_at) * 1000)::bigint AS created_at
+	wall_ms(p.tos_accepted_at) AS tos_accepted_at,
+	wall_ms(p.setup_completed_at) AS setup_completed_at,
+	wall_ms(p.created_at) AS created_at
 FROM (
 	SELECT * FROM players
 	WHERE ($1::text IS NULL OR discord_uid = $2::bigint OR position(lower($1::text) IN lower(player_name)) > 0)

@@ -1,8 +1,8 @@
 -- Trades, newest first; times in ms since 1970.
 -- $1 status, or NULL   $2 telegram_id of one of the two, or NULL   $3 limit
 SELECT e.public_id, e.status, e.amount, c.scale, e.currency, b.telegram_id AS buyer, s.telegram_id AS seller,
-	floor(extract(epoch FROM e.created_at) * 1000)::bigint AS created_at,
-	floor(extract(epoch FROM e.updated_at) * 1000)::bigint AS updated_at
+	wall_ms(e.created_at) AS created_at,
+	wall_ms(e.updated_at) AS updated_at
 FROM escrows e
 JOIN currencies c ON c.code = e.currency
 JOIN users b ON b.id = e.buyer_id

@@ -3,9 +3,9 @@
 SELECT e.public_id, e.status, e.amount, c.scale, e.currency, e.terms,
 	b.telegram_id AS buyer, b.first_name AS buyer_name, s.telegram_id AS seller, s.first_name AS seller_name,
 	i.status AS invitation, i.telegram_id AS invited,
-	floor(extract(epoch FROM e.created_at) * 1000)::bigint AS created_at,
-	floor(extract(epoch FROM e.updated_at) * 1000)::bigint AS updated_at,
-	floor(extract(epoch FROM e.expires_at) * 1000)::bigint AS expires_at,
+	wall_ms(e.created_at) AS created_at,
+	wall_ms(e.updated_at) AS updated_at,
+	wall_ms(e.expires_at) AS expires_at,
 	(SELECT coalesce(jsonb_agg(jsonb_build_object('at', v.at, 'status', v.status, 'by', CASE
 			WHEN v.user_id = e.buyer_id THEN 'buyer' WHEN v.user_id IS NOT NULL THEN 'seller' ELSE 'system' END)
 			ORDER BY v.id), '[]')

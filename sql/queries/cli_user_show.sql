@@ -1,10 +1,10 @@
 -- A person at a glance; times in ms since 1970.
 -- $1 telegram_id
 SELECT u.id, u.telegram_id, u.first_name, u.username, u.language_code, u.acquisition_source,
-	floor(extract(epoch FROM u.age_verified_at) * 1000)::bigint AS age_verified_at,
-	floor(extract(epoch FROM u.suspended_at) * 1000)::bigint AS suspended_at,
-	floor(extract(epoch FROM u.created_at) * 1000)::bigint AS created_at,
-	floor(extract(epoch FROM u.last_seen_at) * 1000)::bigint AS last_seen_at,
+	wall_ms(u.age_verified_at) AS age_verified_at,
+	wall_ms(u.suspended_at) AS suspended_at,
+	wall_ms(u.created_at) AS created_at,
+	wall_ms(u.last_seen_at) AS last_seen_at,
 	(SELECT string_agg(bot, ',' ORDER BY bot) FROM bot_users WHERE user_id = u.id AND blocked_at IS NOT NULL)
 		AS blocked_bots,
 	(SELECT count(*) FROM chats WHERE user_id = u.id) AS chats,

@@ -3,7 +3,7 @@
 -- other columns. The seller of a pending trade is the person who opened its invitation, if anybody. The time is this
 -- server's: whether a trade's time is over is decided by the clock by which it is written.
 -- $1 telegram_id   $2 bot   $3 public_id of a trade, or NULL   $4 token of an invitation, or NULL
-SELECT floor(extract(epoch FROM now()) * 1000)::bigint AS now_ms, one.*, c.code AS wallet_currency, c.scale AS wallet_scale,
+SELECT wall_ms(now()) AS now_ms, one.*, c.code AS wallet_currency, c.scale AS wallet_scale,
 	coalesce(w.available, 0) AS wallet_available, coalesce(w.held, 0) AS wallet_held
 FROM (
 	SELECT u.id AS user_id, u.suspended_at IS NOT NULL AS user_suspended, b.blocked_at IS NOT NULL AS user_blocked,
@@ -11,7 +11,7 @@ FROM (
 		d.state ->> 'currency' AS draft_currency, d.state ->> 'terms' AS draft_terms, d.state ->> 'mark' AS draft_mark,
 		e.id AS trade_id, e.public_id AS trade_public_id, e.status AS trade_status, e.amount AS trade_amount,
 		e.currency AS trade_currency, k.scale AS trade_scale, e.terms AS trade_terms,
-		floor(extract(epoch FROM e.expires_at) * 1000)::bigint AS trade_expires_ms,
+		wall_ms(e.expires_at) AS trade_expires_ms,
 		i.id AS invitation_id, i.token AS invitation_token, i.telegram_id AS invitation_telegram_id,
 		p.id AS buyer_id, p.telegram_id AS buyer_telegram_id, p.first_name AS buyer_first_name,
 		p.language_code AS buyer_language_code, pb.blocked_at IS NOT NULL AS buyer_blocked,

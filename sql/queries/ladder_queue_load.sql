@@ -16,11 +16,12 @@ WITH open AS (
 	SELECT last_chosen_races, last_chosen_vetoes FROM preferences_1v1 WHERE discord_uid = $1::bigint
 ), choice AS (
 	SELECT 'race' AS kind, r.code, coalesce(nullif(r.name, ''), r.code) || coalesce(' (' || nullif(r.game, '') || ')', '') AS name,
-		r.code = ANY (coalesce((SELECT last_chosen_races FROM last), '{}')) AS last,
+		coalesce(r.code = ANY (coalesce((SELECT last_chosen_races FROM last), '{}')), false) AS last,
 		coalesce(m.mmr, 1500) AS mmr
 	FROM races r LEFT JOIN mmrs_1v1 m ON m.discord_uid = $1::bigint AND m.race = r.code
 	UNION ALL
-	SELECT 'map', code, coalesce(nullif(name, ''), code), code = ANY (coalesce((SELECT last_chosen_vetoes FROM last), '{}')), 0
+	SELECT 'map', code, coalesce(nullif(name, ''), code),
+		coalesce(code = ANY (coalesce((SELECT last_chosen_vetoes FROM last), '{}')), false), 0
 	FROM maps WHERE active
 )
 SELECT m.id AS match_id, m.player_1 AS match_player_1, m.player_2 AS match_player_2, m.name_1 AS match_name_1,

@@ -95,7 +95,7 @@ static int players(struct session *s)
 	    !(res = session_run(s, "cli_ladder_players", PARAMS(q, uid, country, region, span_i64_text(s->a, limit)))))
 		return s->code;
 	return session_print(s, res, s->json ? columns_players_json : columns_players, OUT_LIST,
-	                     "there is no such player");
+	                     q.ptr || country.ptr || region.ptr ? "there is no such player" : "there are no players");
 }
 
 /* --- matches */
@@ -134,7 +134,8 @@ static int matches(struct session *s)
 	if (!session_pg(s) ||
 	    !(res = session_run(s, "cli_ladder_matches", PARAMS(state, uid, span_i64_text(s->a, limit)))))
 		return s->code;
-	return session_print(s, res, columns_matches, OUT_LIST, "there is no such match");
+	return session_print(s, res, columns_matches, OUT_LIST,
+	                     state.ptr || player ? "there is no such match" : "there are no matches");
 }
 
 /* --- resolve */

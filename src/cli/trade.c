@@ -107,7 +107,7 @@ static int list(struct session *s)
 	out_begin(&o, s->json, columns_list);
 	for (int i = 0; i < PQntuples(res); i++)
 		put_row(s, &o, res, i, columns_list);
-	return s->code = out_end(&o, "there is no such trade");
+	return s->code = out_end(&o, status || user ? "there is no such trade" : "there are no trades");
 }
 
 static const char *read_public_id(struct session *s)

@@ -59,6 +59,10 @@ def audits():
     return one("select count(*) from admin_audit")
 
 
+for word in ("version", "--version"):
+    ran = shoal(word)
+    check("tells_its_version_" + word, ran.code == 0 and ran.out.startswith("shoal ") and len(ran.out.split()) == 2, ran)
+
 # --- migrate
 
 ran = shoal("migrate", "--status", "--json")

@@ -963,6 +963,9 @@ static void load_tells_what_there_is(void)
 	must("UPDATE invitations SET telegram_id = NULL");
 	LOAD("escrow_load", "42", "escrow", "T1", NONE);
 	CHECK(f.user.suspended && f.trade.invited == 0 && !f.trade.seller.known);
+	must("UPDATE escrows SET expires_at = 'infinity'"); /* by plain SQL: never */
+	LOAD("escrow_load", "42", "escrow", "T1", NONE);
+	CHECK(f.trade.found && f.trade.expires_ms == 0);
 	trade("active");
 	must("UPDATE users SET telegram_id = NULL, first_name = NULL WHERE id = 2"); /* erased */
 	must("UPDATE invitations SET telegram_id = NULL");

@@ -74,6 +74,10 @@ static void the_queue_remembers_what_was_chosen(void)
 	CHECK(!choice(&f, "race", "sc2_terran")->last && choice(&f, "race", "sc2_terran")->mmr == 1500);
 	CHECK(choice(&f, "map", "hollow_crown")->last && !choice(&f, "map", "silent_orbit")->last);
 	CHECK(!choice(&f, "map", "red_terrace") && !f.match.id);
+	must("UPDATE preferences_1v1 SET last_chosen_races = '{NULL,bw_zerg}', last_chosen_vetoes = '{NULL}'");
+	f = load("ladder_queue_load", "7", NULL);
+	CHECK(choice(&f, "race", "bw_zerg")->last && !choice(&f, "race", "sc2_terran")->last);
+	CHECK(!choice(&f, "map", "hollow_crown")->last);
 	must("UPDATE maps SET active = true");
 	CHECK_STR(QUEUE("k4", "8", "bw_zerg", "", "t"), "SH001 player");
 	must("INSERT INTO players (discord_uid, tos_accepted_at) VALUES (8, now())");
