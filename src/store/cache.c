@@ -171,7 +171,7 @@ static void open_flights(struct cache *c)
 	                              .arg = c};
 
 	for (int kind = 0; kind < CACHE_KINDS; kind++)
-		o.life_ms[kind] = cache_life_ms(cache_ttl_of(c, (enum cache_kind)kind));
+		o.life_ms[kind] = 1000 * cache_ttl_of(c, (enum cache_kind)kind);
 	c->flights = cache_flights_open(&o);
 }
 

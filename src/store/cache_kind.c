@@ -30,9 +30,9 @@ int64_t cache_ttl_s(enum cache_kind kind, int64_t player_ttl_s, int64_t code_ttl
 	}
 }
 
-int64_t cache_life_ms(int64_t ttl_s)
+int64_t cache_whole_ms(int64_t life_ms)
 {
-	const int64_t day = 24 * 3600;
+	const int64_t day_ms = 24LL * 3600 * 1000;
 
-	return (ttl_s ? ttl_s : day) * 1000;
+	return life_ms ? life_ms : day_ms;
 }

@@ -34,7 +34,7 @@ void cache_lease_ask(struct cache_lease *l, struct redis *r, struct span generat
 /* --- filling: keys, then generation, token and "last" or "more", then text and life of each */
 
 struct filling {
-	char names[FILL_ROWS + 2][CACHE_NAME_BYTES], life[24], negative[24];
+	char names[FILL_ROWS + 2][CACHE_NAME_BYTES], life[24], negative[24], whole[24];
 	struct span argv[2 + FILL_ROWS + 3 + 2 * FILL_ROWS], texts[2 * FILL_ROWS];
 	size_t nkeys, ntexts;
 };
@@ -54,7 +54,7 @@ static void add(struct filling *w, enum cache_kind kind, struct span key, struct
 	w->argv[w->nkeys] = cache_key_value(w->names[w->nkeys], kind, key);
 	w->nkeys++;
 	w->texts[w->ntexts++] = text;
-	w->texts[w->ntexts++] = span_of(text.len ? w->life : w->negative);
+	w->texts[w->ntexts++] = span_of(!text.len ? w->negative : span_is(key, CACHE_WHOLE) ? w->whole : w->life);
 }
 
 static void call(struct filling *w, const struct cache_lease *l, struct redis *r, bool last, redis_fn *fn, void *arg)
@@ -77,9 +77,11 @@ void cache_lease_fill(const struct cache_lease *l, struct redis *r, const PGresu
                       void *arg)
 {
 	struct filling *w = mem_alloc(sizeof(*w));
+	bool brief = life_ms && life_ms < NEGATIVE_MS;
 
+	snprintf(w->whole, sizeof(w->whole), "%lld", (long long)cache_whole_ms(life_ms));
 	snprintf(w->life, sizeof(w->life), "%lld", (long long)life_ms);
-	snprintf(w->negative, sizeof(w->negative), "%lld", (long long)(life_ms < NEGATIVE_MS ? life_ms : NEGATIVE_MS));
+	snprintf(w->negative, sizeof(w->negative), "%lld", (long long)(brief ? life_ms : NEGATIVE_MS));
 	begin(w, l);
 	for (int i = 0; i < PQntuples(rows); i++) {
 		if (w->ntexts == 2 * FILL_ROWS) {

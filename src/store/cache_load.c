@@ -95,8 +95,7 @@ struct cache_load *cache_load_open(const struct cache_load_opts *opts)
 
 	l->gen = o.gen = cache_gen_open(&(struct cache_gen_opts){opts->loop, opts->redis, on_generation, l});
 	for (int kind = 0; kind < CACHE_KINDS; kind++)
-		o.life_ms[kind] =
-		    cache_life_ms(cache_ttl_s((enum cache_kind)kind, opts->player_ttl_s, opts->code_ttl_s));
+		o.life_ms[kind] = 1000 * cache_ttl_s((enum cache_kind)kind, opts->player_ttl_s, opts->code_ttl_s);
 	l->flights = cache_flights_open(&o);
 	return l;
 }

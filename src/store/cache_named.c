@@ -91,7 +91,7 @@ int64_t cache_tally_believed(const struct cache_tally *t)
 /* The list of all keys is written last, and lives as long as the values: its age is that of the load. */
 static int64_t began(int64_t lives_ms, int64_t ttl_s)
 {
-	int64_t age = cache_life_ms(ttl_s) - lives_ms;
+	int64_t age = cache_whole_ms(1000 * ttl_s) - lives_ms;
 
 	return lives_ms < 0 || age < 0 ? 0 : clock_wall_ms() - age;
 }

@@ -7,6 +7,7 @@
 #include "shoal/store/queue.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/fleet.h"
+#include "shoal/worker/fleet_caches.h"
 #include "shoal/worker/fleet_due.h"
 #include "shoal/worker/fleet_matcher.h"
 
@@ -125,5 +126,6 @@ const struct fleet_job fleet_jobs[] = {
     {.name = "leaderboard", .period_s = 50, .patient = true, .step = leaderboard_step}, /* and looked at within 10 s */
     {.name = "due_matches", .period_s = 30, .step = fleet_matches_step},
     {.name = "matcher", .period_s = 1, .hurried = true, .step = fleet_matcher_step},
+    {.name = "void_values", .period_s = 86400, .step = fleet_caches_step},
     {0},
 };

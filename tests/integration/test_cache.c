@@ -136,6 +136,8 @@ static void unknown_codes_cost_no_statement(void)
 		UNTIL(look(nodes[i], CACHE_STARTCODE, "nosuch1") == NONE);
 		UNTIL(look(nodes[i], CACHE_STARTCODE, "other") == 7);
 	}
+	CHECK_STR(command("PTTL shoal:{cache}:v:startcode:other"), "-1");
+	CHECK(atoi(command("PTTL shoal:{cache}:v:startcode:%%")) > 0);
 	sql("DELETE FROM real_codes WHERE code = 'other'");
 	for (int i = 0; i < NODES; i++)
 		UNTIL(look(nodes[i], CACHE_STARTCODE, "other") == NONE);

@@ -8,6 +8,7 @@
 #include "shoal/base/embed.h"
 #include "shoal/base/log.h"
 #include "shoal/base/metrics.h"
+#include "shoal/store/cache_gen.h"
 #include "shoal/store/guard.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/fleet.h"
@@ -826,11 +827,53 @@ static void leaderboard_is_made_anew_when_something_has_changed(void)
 	close_fleet(f);
 }
 
+static void void_values(struct fleet_run *run)
+{
+	fleet_jobs[5].step(run);
+}
+
+/* Four void values to each one that counts, of two kinds, and what is nobody's. */
+static void put_values(int n, const char *generation)
+{
+	redisContext *c = redisConnect("127.0.0.1", redis_process.port);
+
+	freeReplyObject(
+	    redisCommand(c, "MSET shoal:{cache}:v:startcode %s shoal:{cache}:v:persona %s", generation, generation));
+	freeReplyObject(redisCommand(c, "MSET shoal:{cache}:v:player:void x shoal:{cache}:alien y"));
+	for (int i = 0; i < n; i++)
+		freeReplyObject(redisCommand(c, "SET shoal:{cache}:v:%s:CODE%d %s%s|{}",
+		                             i < n / 2 ? "startcode" : "persona", i, generation, i % 5 ? "old" : ""));
+	redisFree(c);
+}
+
+static void values_of_an_ended_generation_go(void)
+{
+	static const struct fleet_job jobs[] = {{.name = "void_a", .period_s = 600, .step = void_values}, {0}};
+	enum { N = 3000 }; /* more than one piece */
+	char ident[CACHE_IDENT_SIZE], generation[32];
+	redisContext *c = redisConnect("127.0.0.1", redis_process.port);
+	struct fleet *f;
+
+	fresh();
+	CHECK_INT(cache_gen_ident_now(c, ident), ERR_OK);
+	redisFree(c);
+	snprintf(generation, sizeof(generation), "%s-abc", ident);
+	put_values(N, generation);
+	f = open_fleet(jobs);
+	CHECK(reached("void_a", "done", 1));
+	CHECK_INT(rows("void_a"), N / 5 * 4);
+	CHECK_STR(command("EXISTS shoal:{cache}:v:startcode:CODE0 shoal:{cache}:v:persona:CODE2995"), "2");
+	CHECK_STR(command("EXISTS shoal:{cache}:v:startcode:CODE1 shoal:{cache}:v:persona:CODE2999"), "0");
+	CHECK_STR(command("EXISTS shoal:{cache}:v:player:void shoal:{cache}:alien"), "2");
+	close_fleet(f);
+}
+
 static void the_programs_table_is_sound(void)
 {
 	CHECK_STR(fleet_jobs[0].name, "old_keys");
 	CHECK_STR(fleet_jobs[1].name, "due_trades");
 	CHECK_STR(fleet_jobs[2].name, "leaderboard");
+	CHECK_STR(fleet_jobs[5].name, "void_values");
 	for (const struct fleet_job *j = fleet_jobs; j->name; j++)
 		CHECK(j->step && j->period_s >= 1 && strlen(j->name) < 40);
 }
@@ -860,6 +903,7 @@ int main(void)
 	                                     .prepare = true,
 	                                     .statement_timeout_ms = 10000});
 	RUN(the_programs_table_is_sound);
+	RUN(values_of_an_ended_generation_go);
 	RUN(what_is_old_goes_in_batches_and_the_rest_stays);
 	RUN(what_an_unsettled_entry_may_ask_for_stays);
 	RUN(nothing_is_removed_while_a_shard_cannot_be_asked);

@@ -35,7 +35,7 @@ struct cache_flight_opts {
 	struct pg *pg;
 	struct cache_gen *gen;
 	struct cache_counts *counts;
-	int64_t life_ms[CACHE_KINDS]; /* of a value in Redis */
+	int64_t life_ms[CACHE_KINDS]; /* of a value in Redis; 0: for ever */
 	/* What is in memory now, and may be believed; NULL: nothing. Borrowed until the loop turns. */
 	struct cache_value *(*remembered)(void *arg, enum cache_kind kind, struct span key);
 	/* A number that stays the same as long as memory may be believed without a break; 0: it may not, now. */

@@ -28,7 +28,10 @@ bool cache_kind_find(struct span name, enum cache_kind *out) __attribute__((warn
 
 /* For how long a value that nobody changes is remembered, of what is configured; 0: for ever. */
 int64_t cache_ttl_s(enum cache_kind kind, int64_t player_ttl_s, int64_t code_ttl_s);
-/* The same in Redis, which keeps nothing for ever, lest old keys stay. */
-int64_t cache_life_ms(int64_t ttl_s);
+/* Of a list of all keys in Redis, where values live so long (0: for ever); its age tells when they were loaded. Values
+ * themselves have no end there that nobody has set: among many that end late Redis does not find those that end at
+ * once, such as the limits of people, and keeps and removes them one by one where they are asked for. What is left of
+ * them is removed by a job of the fleet. */
+int64_t cache_whole_ms(int64_t life_ms);
 
 #endif

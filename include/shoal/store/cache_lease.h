@@ -21,7 +21,8 @@ struct cache_lease {
 
 /* reply: one of the words of lua/cache_lease.lua. The lease must live until fn is called. */
 void cache_lease_ask(struct cache_lease *l, struct redis *r, struct span generation, redis_fn *fn, void *arg);
-/* rows: (key, text), its own among them, or there is none. reply: 1 when all is stored, 0: the lease is gone. */
+/* rows: (key, text), its own among them, or there is none. life_ms: of each; 0: for ever. reply: 1 when all is stored,
+ * 0: the lease is gone. */
 void cache_lease_fill(const struct cache_lease *l, struct redis *r, const PGresult *rows, int64_t life_ms, redis_fn *fn,
                       void *arg);
 /* Nothing is stored, so that only the lease goes: the next one need not wait for its end. */
