@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- reread.lua: entries that were read and are nobody's come back. A turn that is broken off after it has read leaves such
--- ones: a key of a wrong type, a command that this user of Redis may not give. All that is not settled is read anew;
--- turn.lua tells what is somebody's by its lane.
+-- reread.lua: entries that were read and are nobody's come back: somebody else read them, or a turn was broken off in its
+-- midst (a command that this user of Redis may not give any more). All that is not settled is read anew; turn.lua tells
+-- what is somebody's by its lane. What is gone from the stream is pending no longer.
 -- KEYS  1 updates  2 lanes  3 waiting  4 conf  5 wake
 --   conf  reread: the last id that was read when reading began anew
 -- Answer  how many are nobody's, where reading begins anew; 0: none, or it has begun and is not through
@@ -27,10 +27,15 @@ end
 
 local last = redis.call('EXISTS', UPDATES) == 1 and last_read()
 if not last then return 0 end
-local pending = redis.call('XPENDING', UPDATES, 'workers')[1]
-local strays = pending - redis.call('HLEN', LANES) - redis.call('ZCARD', WAITING)
+local function count()
+	return redis.call('XPENDING', UPDATES, 'workers')[1] - redis.call('HLEN', LANES) - redis.call('ZCARD', WAITING)
+end
 local upto = redis.call('HGET', CONF, 'reread')
-if strays <= 0 or (upto and before(last, upto)) then return 0 end
+if count() <= 0 or (upto and before(last, upto)) then return 0 end
+local cursor = '0-0'
+repeat cursor = redis.call('XAUTOCLAIM', UPDATES, 'workers', 'w', 0, cursor, 'COUNT', 1000, 'JUSTID')[1] until cursor == '0-0'
+local strays = count()
+if strays <= 0 then return 0 end
 redis.call('HSET', CONF, 'reread', last)
 redis.call('XGROUP', 'SETID', UPDATES, 'workers', '0')
 redis.call('XADD', WAKE, 'MAXLEN', 8, '*', 'ring', 1)

@@ -47,6 +47,13 @@ local MANY, LONG = 8, ('-'):rep(65) -- lanes that are searched one by one for no
 
 local SPREAD = math.floor(TTL / 6) -- ms over which the entries of a dead worker come back
 
+-- Nobody can undo half a turn, so what would break it in its midst breaks it here. Of the others the first step reads.
+for key, kind in pairs({[UPDATES] = 'stream', [LANES] = 'hash', [DUE] = 'zset', [DEAD] = 'stream', [SEEN] = 'hash',
+	[SEEN_OLD] = 'hash', [WAKE] = 'stream'}) do
+	local is = redis.call('TYPE', key).ok
+	if is ~= kind and is ~= 'none' then return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. is .. ', not a ' .. kind) end
+end
+
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 math.randomseed(clock[2])

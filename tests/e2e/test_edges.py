@@ -1,5 +1,5 @@
 """What seldom happens: a worker that is there before the schema, a platform whose answers nobody can read, a button that no
-command knows, a question that is too long for the responder, turns of the queue that break in their midst."""
+command knows, a question that is too long for the responder, somebody's hand in Redis."""
 import http.server
 import json
 import os
@@ -142,8 +142,8 @@ def unknown_button():
     check("unknown button: settled", stack.settled())
 
 
-def broken_turns():
-    """Somebody's hand in Redis: turns break after they have read. What they had read is not lost, nor is the chats' order."""
+def hand_in_redis():
+    """A key of a wrong type, entries that somebody else reads: nothing is lost, though what was read elsewhere loses its place."""
     stack, people = Stack(binary_from_argv()), [FIRST + 60 + n for n in range(5)]
     r = stack.redis.client()
     stack.pg.rows("INSERT INTO personas (key, name, greeting, replies) VALUES ('default', 'E', 'Hello', '{yes}')")
@@ -151,18 +151,22 @@ def broken_turns():
     for p in people:
         known(stack, p)
     r.set("shoal:{0}:seen_old", "no hash")
+    worker = stack.workers[0]
+    check("hand in Redis: the worker says which key", wait_for(
+        lambda: "shoal:{0}:seen_old is a string, not a hash" in worker.output()))
     for n in range(2):
         for p in people:
             stack.say(p, "word %d" % n)
-    check("broken turns: they had read", wait_for(lambda: r.xpending("shoal:{0}:updates", "workers")["pending"] >= 5))
+    took = r.xreadgroup("workers", "somebody", {"shoal:{0}:updates": ">"}, count=5)
+    check("hand in Redis: entries are nobody's", len(took[0][1]) == 5 and stack.queue()["pending"] == 5, stack.queue())
     r.delete("shoal:{0}:seen_old")
-    check("broken turns: what they had read is handled", stack.settled(), stack.queue())
+    check("hand in Redis: all is handled", stack.settled(), stack.queue())
     for p in people:
         said = [t for t, in stack.pg.rows(
             "SELECT m.text FROM messages m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = c.user_id "
             "WHERE u.telegram_id = %s AND m.text LIKE %s ORDER BY m.id", p, "word%")]
-        check("broken turns: in order, once", said == ["word 0", "word 1"], said)
-    check("broken turns: it is told", wait_for(lambda: "reads anew what is not settled" in stack.workers[0].output()))
+        check("hand in Redis: once each", sorted(said) == ["word 0", "word 1"], said)
+    check("hand in Redis: it is told", wait_for(lambda: "reads anew what is not settled" in worker.output()))
 
 
 def main():
@@ -172,7 +176,7 @@ def main():
     answers_too_long(stack)
     question_too_long(stack)
     unknown_button()
-    broken_turns()
+    hand_in_redis()
     finish()
 
 

@@ -408,51 +408,92 @@ def test_a_late_hello_takes_nothing_away():
     empty()
 
 
-# ---- turns that are broken off
+# ---- somebody's hand in Redis
 
-def broken_off(name, word, **more):
-    """A turn that breaks at this key, which is of another type meanwhile."""
-    had = r.exists(K[word])
-    if had:
-        r.rename(K[word], "aside")
-    r.set(K[word], "x")
-    try:
-        turn(name, **more)
-    except redis.exceptions.ResponseError as e:
-        assert "WRONGTYPE" in str(e), e
-    else:
-        raise AssertionError("a turn without a fault")
-    r.delete(K[word])
-    if had:
-        r.rename("aside", K[word])
+def everything():
+    return {k: r.dump(k) for k in sorted(r.keys("*")) if k != K["conf"]}
 
 
-def test_what_a_broken_turn_had_read_comes_back():
-    for word in ("seen", "seen_old", "lanes"):
+def test_a_key_of_a_wrong_type_changes_nothing():
+    for word in KEY_WORDS:
         fresh("A~1", "B~1")
-        held = [add("held"), add("held"), add("other")]
+        held = [add("held"), add("held"), add("due"), add("tried")]
         a = turn("A~1").entries
-        eq([e.id for e in a], [held[0], held[2]])
-        first = [add(lane, key="k%d" % n) for n, lane in enumerate(("L", "M", "L", "held", "L"))]
-        broken_off("B~1", word, want=9)
-        last = add("L", key="later")
-        strays = r.xpending(K["updates"], "workers")["pending"] - r.hlen(K["lanes"]) - r.zcard(K["waiting"])
-        eq(strays, len(first))
-        eq(reread(), strays)
-        assert r.xlen(K["wake"]) > 0, "nobody is told"
-        b = turn("B~1", want=9).entries
-        eq([e.id for e in b], first[:2])
+        eq([e.id for e in a], [held[0], held[2], held[3]])
+        turn("A~1", [("later", a[1], 0), ("retry", a[2], 60000, "x")], want=0)
+        new = [add(lane, key="k%d" % n) for n, lane in enumerate(("L", "M", "L", "held"))]
+        r.xadd(K["updates"], {"no": "lane"})
+        had = r.exists(K[word])
+        if had:
+            r.rename(K[word], "aside")
+        r.set(K[word], "x")
+        before = everything()
+        try:
+            turn("B~1", want=9)
+        except redis.exceptions.ResponseError as e:
+            assert "WRONGTYPE" in str(e), e
+        else:
+            raise AssertionError("a turn with a wrong " + word)
+        eq(everything(), before)
+        r.delete(K[word])
+        if had:
+            r.rename("aside", K[word])
+        b = turn("B~1", want=9)
+        eq(b.ids, [held[2], new[0], new[1]])
         invariant()
-        eq(reread(), 0)
-        eq(turn("A~1", done(*a), want=0).fenced, [])
-        took, answer = [], turn("B~1", done(*b))
-        while answer.entries:
-            took += answer.ids
-            answer = turn("B~1", done(*answer.entries))
-        eq(sorted(took), sorted([held[1], first[2], first[3], first[4], last]))
-        eq([i for i in took if i in (first[2], first[4], last)], [first[2], first[4], last])
-        eq(answer.duplicates, [])
-        empty()
+        eq(turn("A~1", done(a[0]), want=0).fenced, [])
+        took = []
+        while b.entries:
+            took += b.ids
+            b = turn("B~1", done(*b.entries))
+        eq([i for i in took if i in (held[1], new[3])], [held[1], new[3]])
+        eq([i for i in took if i in (new[0], new[2])], [new[0], new[2]])
+
+
+def read_by_hand(count):
+    return [i for i, _ in r.xreadgroup("workers", "somebody", {K["updates"]: ">"}, count=count)[0][1]]
+
+
+def test_what_somebody_else_has_read_comes_back():
+    fresh("A~1", "B~1")
+    held = [add("held"), add("held"), add("other")]
+    a = turn("A~1").entries
+    eq([e.id for e in a], [held[0], held[2]])
+    first = [add(lane, key="k%d" % n) for n, lane in enumerate(("L", "M", "L", "held", "L"))]
+    eq(read_by_hand(9), first)
+    last = add("L", key="later")
+    eq(reread(), len(first))
+    assert r.xlen(K["wake"]) > 0, "nobody is told"
+    b = turn("B~1", want=9).entries
+    eq([e.id for e in b], first[:2])
+    invariant()
+    eq(reread(), 0)
+    eq(turn("A~1", done(*a), want=0).fenced, [])
+    took, answer = [], turn("B~1", done(*b))
+    while answer.entries:
+        took += answer.ids
+        answer = turn("B~1", done(*answer.entries))
+    eq(sorted(took), sorted([held[1], first[2], first[3], first[4], last]))
+    eq([i for i in took if i in (first[2], first[4], last)], [first[2], first[4], last])
+    eq(answer.duplicates, [])
+    empty()
+
+
+def test_what_was_read_and_is_gone_is_pending_no_longer():
+    fresh("A~1")
+    kept, gone, held = add("L"), add("M"), add("H")
+    read_by_hand(2)
+    eq(turn("A~1").ids, [held])
+    r.xdel(K["updates"], gone)
+    eq(reread(), 1)
+    eq(turn("A~1").ids, [kept])
+    eq(reread(), 0)
+    invariant()
+    also = add("N")
+    read_by_hand(1)
+    r.xdel(K["updates"], also)
+    eq(reread(), 0)
+    invariant()
 
 
 def test_nothing_is_read_anew_without_need():
@@ -475,7 +516,7 @@ def test_reading_anew_is_not_begun_again_before_it_is_through():
     while r.xpending(K["updates"], "workers")["pending"] < len(behind):
         turn("A~1", want=1)
     lost = add("L")
-    broken_off("B~1", "lanes", want=1)
+    eq(read_by_hand(1), [lost])
     eq(reread(), 1)
     turns, got = 0, []
     while not got and turns < 10:
