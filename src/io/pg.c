@@ -269,6 +269,17 @@ static struct pg_cmd **pool_next(struct pg *p, const struct pg_conn *c)
 	return NULL;
 }
 
+/* Of those that are as idle as c the first one that does not know the statement: what that costs once, some ms for one
+ * of the bots', is better spent now than while the others are held up. */
+static struct pg_conn *pool_learner(const struct pg *p, struct pg_conn *c, const struct pg_cmd *cmd)
+{
+	for (unsigned i = 0; i < p->nconns && cmd->kind != NULL; i++)
+		if (pg_conn_up(p->conns[i]) && pg_conn_depth(p->conns[i]) == 0 &&
+		    !pg_conn_knows(p->conns[i], cmd->known))
+			return p->conns[i];
+	return c;
+}
+
 /* Those that go with the first one. Two that lock the same rows do not: what they do happens one after the other. */
 static void pool_group(struct pg *p, struct pg_cmd **at, struct pg_list *group)
 {
@@ -297,6 +308,7 @@ static void pool_dispatch(struct pg *p)
 	struct pg_cmd **next;
 
 	while (p->waiting.n > 0 && (c = pool_pick(p)) != NULL && (next = pool_next(p, c)) != NULL) {
+		c = pool_learner(p, c, *next);
 		pool_group(p, next, &group);
 		pg_conn_send(c, &group);
 	}

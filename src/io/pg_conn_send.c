@@ -23,6 +23,11 @@ void pg_conn_note_prepared(struct pg_conn *c, const struct pg_known *k, enum pre
 	c->prepared[k->index] = (uint8_t)to;
 }
 
+bool pg_conn_knows(const struct pg_conn *c, const struct pg_known *k)
+{
+	return !c->conf.prepare || pg_conn_prepared(c, k) != PREP_NO;
+}
+
 static bool conn_put(struct pg_conn *c, struct pg_cmd *cmd)
 {
 	const char *const *v = cmd->v;

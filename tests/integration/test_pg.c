@@ -65,6 +65,11 @@ static const struct pg_stmt many_nap = {
     .sql = "SELECT n, pg_sleep(v) FROM unnest($1::text[]::int[]) WITH ORDINALITY a (v, n)",
     .nparams = 1,
     .many = true};
+static const struct pg_stmt many_backend = {
+    .name = "many_backend",
+    .sql = "SELECT n, pg_backend_pid() FROM unnest($1::text[]) WITH ORDINALITY a (v, n)",
+    .nparams = 1,
+    .many = true};
 static const struct pg_stmt many_nobodys = {
     .name = "many_nobodys",
     .sql = "SELECT nullif(n, 3) * 1 AS n, v FROM unnest($1::text[]) WITH ORDINALITY a (v, n)",
@@ -513,6 +518,30 @@ static void few_do_not_wait_for_company(void)
 {
 	CHECK(answered_beside(1));
 	CHECK(!answered_beside(30));
+}
+
+/* One at a time would always find the first one idle. */
+static void every_connection_learns_early(void)
+{
+	struct pg_opts o = options();
+	char known[4][sizeof(((struct call *)0)->value)];
+	int n = 0, i;
+
+	open_pool(&o);
+	together = true;
+	for (int64_t end = clock_ms() + 20000; n < 4 && clock_ms() < end; run_within(10)) {
+		struct call one;
+
+		exec_int(&one, &many_backend, 1);
+		finish();
+		for (i = 0; i < n && strcmp(known[i], one.value) != 0; i++)
+			;
+		if (i == n)
+			snprintf(known[n++], sizeof(known[0]), "%s", one.value);
+	}
+	together = false;
+	CHECK_INT(n, 4);
+	close_pool();
 }
 
 /* Its backend goes while it is at work for many: nothing was done, and everybody hears so. */
@@ -1036,6 +1065,7 @@ int main(void)
 	RUN(rows_of_many_have_their_owner);
 	RUN(texts_of_many);
 	RUN(few_do_not_wait_for_company);
+	RUN(every_connection_learns_early);
 	RUN(many_lose_their_connection);
 	RUN(faults_are_told_apart);
 	RUN(lost_names_and_stale_plans);
