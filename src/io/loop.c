@@ -14,6 +14,7 @@
 
 #define TICK_MS 100
 #define LAG_WARN_US 50000
+#define ROUNDS 4 /* of tasks, before the sockets are looked at again */
 
 struct loop_signal {
 	struct loop_signal *next;
@@ -114,16 +115,11 @@ static void task_unlink(struct task *t)
 
 void loop_defer(struct loop *l, struct task *t)
 {
-	static const struct timeval at_once;
 	ENSURE(t->fn);
 	if (t->prev)
 		return;
-	if (!l->tasks) {
-		if (l->draining)
-			event_add(l->drain_later, &at_once);
-		else
-			event_active(l->drain_now, EV_TIMEOUT, 1);
-	}
+	if (!l->tasks && !l->draining)
+		event_active(l->drain_now, EV_TIMEOUT, 1);
 	t->loop = l;
 	t->next = NULL;
 	t->prev = l->tail;
@@ -137,28 +133,37 @@ void task_cancel(struct task *t)
 		task_unlink(t);
 }
 
-/* Only what waits now: what these tasks defer comes in the next turn. */
-static void on_drain(evutil_socket_t fd, short events, void *arg)
+/* Only what waits now. */
+static void drain_round(struct loop *l)
 {
-	(void)fd;
-	(void)events;
-	struct loop *l = arg;
-	if (!l->tasks)
-		return;
 	l->running = l->tasks;
 	l->running->prev = &l->running;
 	l->tasks = NULL;
 	l->tail = &l->tasks;
-	l->draining = true;
 	while (l->running && !l->stop) {
 		struct task *t = l->running;
 		task_unlink(t);
 		loop_note(l, "task");
 		t->fn(t->arg);
 	}
+}
+
+/* What tasks defer comes at once, as what becomes of an answer is a chain of them, but for long chains. */
+static void on_drain(evutil_socket_t fd, short events, void *arg)
+{
+	static const struct timeval at_once;
+	(void)fd;
+	(void)events;
+	struct loop *l = arg;
+	l->draining = true;
+	for (int i = 0; i < ROUNDS && l->tasks && !l->stop; i++)
+		drain_round(l);
 	l->draining = false;
-	if (!l->running)
+	if (!l->running) {
+		if (l->tasks)
+			event_add(l->drain_later, &at_once);
 		return;
+	}
 	/* stopped half way: what is left comes first, should the loop run again */
 	struct task **end = &l->running;
 	while (*end)

@@ -37,7 +37,8 @@ bool timer_armed(const struct timer *t);
 void timer_release(struct timer *t); /* stops it and frees what it holds; fn may do it to its own timer */
 
 /* Runs fn(arg) once in this turn of the loop, after the callback that is running now, in the order of loop_defer.
- * A task deferred by a task runs in the next turn, so that a chain of them starves no socket. Embedded,
+ * A task deferred by a task runs when all that waited before have; after some rounds of that the sockets are looked at,
+ * so that a chain of them starves none. Embedded,
  * zero-initialised; fn may free it; a task that is already waiting is not queued twice. */
 struct task {
 	void (*fn)(void *arg);
