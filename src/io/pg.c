@@ -393,6 +393,7 @@ struct pg *pg_open(struct loop *l, const struct pg_opts *opts)
 	struct pg *p = mem_zalloc(sizeof(*p));
 	struct pg_hooks hooks = {.arg = p, .finished = on_finished, .again = on_again, .changed = on_changed};
 	struct pg_conn_conf conf = {.prepare = opts->prepare,
+	                            .plan_once = opts->plan_once && opts->prepare,
 	                            .writes = opts->writes,
 	                            .keepalive_s = opts->keepalive_s,
 	                            .statement_timeout_ms = opts->statement_timeout_ms};
@@ -414,7 +415,7 @@ struct pg *pg_open(struct loop *l, const struct pg_opts *opts)
 		log_error("postgres cannot be used", LOG_STR("why", why));
 		return p;
 	}
-	if (opts->plan_once && opts->prepare)
+	if (conf.plan_once)
 		pg_target_option(target, &p->arena, "plan_cache_mode=force_generic_plan");
 	if (opts->writes)
 		pg_target_writes(target);

@@ -12,6 +12,7 @@
 #define STEADY_MS 5000      /* up for so long: the next backoff starts anew */
 #define GRACE_MS 2000       /* beyond the server's own statement timeout */
 #define PING_LIMIT_MS 10000 /* for pings where statements have no limit */
+#define PLANS_FIRST 256     /* statements, at the end of which a plan may have seen a table grow so much */
 #define COMPLAIN_MS 30000   /* between two warnings about the same server being away */
 
 /* --- state and gauges */
@@ -186,8 +187,31 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	pg_conn_flush(arg);
 }
 
+/* A statement of the connection's own, whose answer nobody waits for. */
+static void conn_say(struct pg_conn *c, struct pg_known *what)
+{
+	struct pg_cmd *cmd = pg_cmd_new(what, NULL, NULL, NULL);
+	struct pg_list alone;
+
+	cmd->plain = true;
+	pg_list_init(&alone);
+	pg_list_push(&alone, cmd);
+	pg_conn_send(c, &alone);
+}
+
+static void conn_plan_anew(struct pg_conn *c)
+{
+	static const struct pg_stmt stmt = {.name = "discard_plans", .sql = "DISCARD PLANS", .nparams = 0};
+	static struct pg_known known = {.stmt = &stmt, .prepared_name = ""};
+
+	c->plans_until = 2 * c->sent;
+	conn_say(c, &known);
+}
+
 void pg_conn_flush(struct pg_conn *c)
 {
+	if (c->conf.plan_once && c->sent >= c->plans_until && c->state == CONN_UP)
+		conn_plan_anew(c);
 	if (!conn_linked(c))
 		return;
 	switch (PQflush(c->pq)) {
@@ -230,13 +254,8 @@ static void conn_ping(struct pg_conn *c)
 {
 	static const struct pg_stmt stmt = {.name = "ping", .sql = "SELECT 1", .nparams = 0};
 	static struct pg_known ping = {.stmt = &stmt, .prepared_name = ""};
-	struct pg_cmd *cmd = pg_cmd_new(&ping, NULL, NULL, NULL);
-	struct pg_list alone;
 
-	cmd->plain = true;
-	pg_list_init(&alone);
-	pg_list_push(&alone, cmd);
-	pg_conn_send(c, &alone);
+	conn_say(c, &ping);
 	pg_conn_flush(c);
 }
 
@@ -282,6 +301,8 @@ static void on_dialed(void *arg, PGconn *pq, const char *why)
 	ENSURE(c->readable != NULL && c->writable != NULL);
 	event_add(c->readable, NULL);
 	c->server_gone = false;
+	c->sent = 0;
+	c->plans_until = PLANS_FIRST;
 	c->up_ms = c->used_ms = clock_ms();
 	c->complained_ms = 0;
 	log_info("postgres connected", LOG_STR("host", PQhost(pq)), LOG_STR("port", PQport(pq)),

@@ -89,6 +89,7 @@ void pg_conn_send(struct pg_conn *c, struct pg_list *group)
 		cmd->parsed = false;
 		cmd->syncs = group->n == 0;
 		c->sociable += cmd->kind ? 1 + cmd->company.n : 0;
+		c->sent += 1 + cmd->company.n;
 		pg_list_push(&c->under_way, cmd);
 		if (!put) {
 			conn_send_failed(c, first, group);

@@ -248,6 +248,47 @@ static void thousand_statements(void)
 	check_thousand(true);
 }
 
+/* Asked for more and more, while a table that was tiny when it was planned grows and nobody ANALYZEs it. */
+static void plans_follow_growth(void)
+{
+	static const struct pg_stmt find = {
+	    .name = "find", .sql = "SELECT v FROM grows WHERE id = $1::text::int", .nparams = 1};
+	static const struct pg_stmt name = {
+	    .name = "name",
+	    .sql = "SELECT name FROM pg_prepared_statements WHERE statement LIKE 'SELECT v FROM grows%'"};
+	static char explain[128];
+	static const struct pg_stmt plan = {.name = "plan", .sql = explain};
+	static struct call calls[400], said;
+	struct pg_opts o = options();
+
+	pgserver_sql(&server, "CREATE TABLE grows (id int PRIMARY KEY, v text) WITH (autovacuum_enabled = false)");
+	pgserver_sql(&server, "INSERT INTO grows VALUES (1, 'one')");
+	pgserver_sql(&server, "ANALYZE grows");
+	o.connections = 1;
+	o.plan_once = true;
+	open_pool(&o);
+	exec_int(&calls[0], &find, 1);
+	exec_text(&said, &name, NULL);
+	finish();
+	snprintf(explain, sizeof(explain), "EXPLAIN EXECUTE \"%s\" ('7')", said.value);
+	exec_text(&said, &plan, NULL);
+	finish();
+	CHECK(strstr(said.value, "Seq Scan") != NULL);
+	pgserver_sql(&server, "INSERT INTO grows SELECT n, 'more' FROM generate_series(2, 20000) n");
+	for (int turn = 0; turn < 2; turn++) { /* the first of them may have been planned in the middle of it */
+		for (int i = 0; i < 400; i++)
+			exec_int(&calls[i], &find, i + 1);
+		finish();
+		for (int i = 0; i < 400; i++)
+			CHECK(calls[i].err == ERR_OK && calls[i].rows == 1 && calls[i].times == 1);
+	}
+	exec_text(&said, &plan, NULL);
+	finish();
+	CHECK(strstr(said.value, "Index Scan") != NULL);
+	pgserver_sql(&server, "DROP TABLE grows");
+	close_pool();
+}
+
 static void without_prepared_names(void)
 {
 	check_thousand(false);
@@ -1056,6 +1097,7 @@ int main(void)
 	timer_init(&limit, loop, on_limit, NULL);
 	RUN(thousand_statements);
 	RUN(without_prepared_names);
+	RUN(plans_follow_growth);
 	RUN(an_error_spoils_nothing_else);
 	RUN(thousand_in_company);
 	RUN(an_error_in_company);

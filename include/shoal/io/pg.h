@@ -20,10 +20,13 @@ struct pg_opts {
 	const char *url; /* libpq connection string or URI */
 	const char *application_name;
 	unsigned connections;
-	bool prepare;   /* named prepared statements; false for poolers that cannot */
-	bool plan_once; /* a prepared statement has one plan, whatever its parameters: right where all go by index */
-	bool writes;    /* a session that is read-only (a standby) is no use: dials on, elsewhere or later */
-	unsigned keepalive_s;          /* idle connections are pinged; 0: never */
+	bool prepare; /* named prepared statements; false for poolers that cannot */
+	/* A prepared statement has one plan, whatever its parameters: right where all go by index. It is made anew as
+	 * often as the statements of its connection have doubled, so that none made for small tables outlives their
+	 * growth, be Postgres' statistics ever so old. */
+	bool plan_once;
+	bool writes;          /* a session that is read-only (a standby) is no use: dials on, elsewhere or later */
+	unsigned keepalive_s; /* idle connections are pinged; 0: never */
 	unsigned statement_timeout_ms; /* asked of the server; the client gives up 2 s later and reconnects */
 	unsigned slow_ms;              /* above it: warn line with the statement's name, shoal_sql_slow_total */
 	void (*on_change)(void *arg,

@@ -21,7 +21,7 @@ struct pg_hooks {
 
 struct pg_conn_conf {
 	const struct pg_target *target;
-	bool prepare, writes;
+	bool prepare, plan_once, writes;
 	unsigned keepalive_s, statement_timeout_ms;
 };
 

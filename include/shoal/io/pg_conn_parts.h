@@ -35,8 +35,9 @@ struct pg_conn {
 	char trouble[200];        /* why it was lost or not made */
 	uint8_t *prepared;        /* enum prepared by pg_known.index */
 	unsigned nprepared;
-	unsigned sociable;  /* of those under way may have company; of a set each counts */
-	struct buf scratch; /* parameters of a set while they are sent */
+	uint64_t sent, plans_until; /* statements since it is up, of a set each; so many until plans are made anew */
+	unsigned sociable;          /* of those under way may have company; of a set each counts */
+	struct buf scratch;         /* parameters of a set while they are sent */
 };
 
 void pg_conn_set_state(struct pg_conn *c, enum conn_state to);
