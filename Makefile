@@ -243,7 +243,7 @@ soak: all $(B)/tests/bench/standin $(SEND)
 	@/usr/bin/python3 tests/bench/soak.py $(B)/shoal
 
 # the end-to-end tests under memcheck; by environment: TESTS
-valgrind: $(B)/shoal
+valgrind: $(B)/shoal $(CLOCK)
 	@sh src/up/deps.sh test
 	@sh tests/valgrind.sh $(B)/shoal
 
