@@ -23,6 +23,9 @@ from shoal import STREAM, Shoal  # noqa: E402
 
 PEOPLE, CODES = 10000, 100
 WARM, TAKEN, REST = 6000, 12000, 4000  # updates of a run: before it is measured, while it is, and after, so that nobody runs dry
+# Of each worker of many: by then every connection of its has prepared its statements; and twice what it has in hand
+# (SHOAL_INFLIGHT), so that no hands get empty while it is measured.
+WARM_EACH, REST_EACH = 3000, 512
 WITHIN = 0.10
 
 
@@ -33,7 +36,8 @@ def set_size(rig, people=PEOPLE, codes=CODES):
 
 def middle(shoal, rig, workers=1, warm=WARM):
     """The cost of those in the middle of a run, ingest included."""
-    c = run.full(shoal, rig, warm + TAKEN + REST, workers, (warm, warm + TAKEN))
+    warm, rest = max(warm, WARM_EACH * workers), max(REST, REST_EACH * workers)
+    c = run.full(shoal, rig, warm + TAKEN + rest, workers, (warm, warm + TAKEN))
     c["cpu_per_1000"]["redis"] += c["ingest_redis_per_1000"]
     return c
 
