@@ -4,8 +4,8 @@
 #include "shoal/worker/reach.h"
 #include "shoal/worker/worker.h"
 
-/* A place is for now: those of a long commit would all be used at once. */
-#define FRESH_MS 100
+#define FRESH_MS 10 /* so long it is known what the platform says; a commit takes a tenth of it */
+#define KEPT_MS 250 /* a place is for now: those of long commits would all be used at once */
 
 static void answered(void *arg, enum err err, const struct flood_answer *a)
 {
@@ -16,9 +16,9 @@ static void answered(void *arg, enum err err, const struct flood_answer *a)
 	job_end(j);
 }
 
-static bool is_given(const struct job *j, const struct call *c)
+static bool has_place(const struct job *j, const struct call *c)
 {
-	return j->ahead_ms && j->ahead_chat == c->chat_id && clock_ms() - j->ahead_ms <= FRESH_MS;
+	return j->ahead_ms && j->ahead_chat == c->chat_id && clock_ms() - j->ahead_ms <= KEPT_MS;
 }
 
 void ahead_ask(struct job *j)
@@ -27,7 +27,7 @@ void ahead_ask(struct job *j)
 	const struct call *c = j->effects.calls;
 	/* Where a platform counts by routes, each call is to tell how its own stands before the next one asks. */
 	if (j->effects.ncalls == 0 || j->effects.errands || j->entry->again || c->token || j->platform->buckets ||
-	    w->outlet.calls == OUTLET_CALLS || reach_bot_trouble(w->reach, j->bot) || is_given(j, c))
+	    w->outlet.calls == OUTLET_CALLS || reach_bot_trouble(w->reach, j->bot) || has_place(j, c))
 		return;
 	const struct flood_message m = {
 	    .bot = j->bot->name, .chat_id = c->chat_id, .group = c->group, .standing = FLOOD_AHEAD};
@@ -37,9 +37,12 @@ void ahead_ask(struct job *j)
 	flood_ask(w->flood, &m, answered, j);
 }
 
-bool ahead_given(struct job *j, const struct call *c)
+enum ahead ahead_take(struct job *j, const struct call *c)
 {
-	bool given = is_given(j, c) && !flood_bot_blocked(j->worker->flood, j->bot->name);
+	bool kept = has_place(j, c), fresh = kept && clock_ms() - j->ahead_ms <= FRESH_MS;
+
 	j->ahead_ms = 0;
-	return given;
+	if (fresh && !flood_bot_blocked(j->worker->flood, j->bot->name))
+		return AHEAD_GO;
+	return kept ? AHEAD_BOOKED : AHEAD_NONE;
 }

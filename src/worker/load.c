@@ -13,7 +13,7 @@
 #include "shoal/worker/stages.h"
 #include "shoal/worker/worker.h"
 
-#define THROTTLED_MS 1000
+#define REFUSED_MS 1000
 
 static void admitted(void *arg, enum err err, bool double_click, bool throttled, bool notice)
 {
@@ -26,8 +26,8 @@ static void admitted(void *arg, enum err err, bool double_click, bool throttled,
 		series_add(SERIES(j->worker->unasked, "rate"), 1);
 	j->double_click = double_click;
 	j->throttled = throttled;
-	if (throttled)
-		j->worker->throttled_ms = clock_ms();
+	if (throttled || double_click)
+		j->worker->refused_ms = clock_ms();
 	j->notice = notice;
 	job_end(j);
 }
@@ -77,11 +77,11 @@ static void load_rows(struct job *j)
 }
 
 /* Whether the rows are asked for before it is known that the update may go on: they are only read, and dropped where
- * it may not. Not while somebody sends more than they may, as that is to cost Postgres nothing. */
+ * it may not. Not while somebody sends more than they may, or hammers a button, as that is to cost Postgres nothing. */
 static bool loads_ahead(const struct job *j)
 {
 	return j->pending == 0 && j->command->load && !j->entry->again &&
-	       !(j->command->needs & (NEED_LINE | NEED_LEAVE)) && clock_ms() - j->worker->throttled_ms > THROTTLED_MS;
+	       !(j->command->needs & (NEED_LINE | NEED_LEAVE)) && clock_ms() - j->worker->refused_ms > REFUSED_MS;
 }
 
 /* All that depends on nothing but the update, at once: admission, the guard, the cache; the rows too, where the cache

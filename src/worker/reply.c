@@ -290,8 +290,10 @@ static enum step reply_fence(struct job *j)
 	if (job_must_confirm(j))
 		return STEP_WAIT;
 	const struct call *c = &j->effects.calls[j->sent];
-	if (c->token || ahead_given(j, c)) /* no budget concerns a token, not even a limit of the whole bot */
+	const enum ahead ahead = ahead_take(j, c);
+	if (c->token || ahead == AHEAD_GO) /* no budget concerns a token, not even a limit of the whole bot */
 		return send_now(j);
+	j->booked = j->booked || ahead == AHEAD_BOOKED;
 	j->step = REPLY_BUDGET;
 	budget_ask(j);
 	return STEP_WAIT;

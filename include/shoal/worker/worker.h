@@ -48,8 +48,8 @@ struct worker {
 	struct job *ready, **ready_last; /* jobs that can go on */
 	struct task ready_task;
 	unsigned njobs;
-	int64_t throttled_ms; /* when somebody had last sent more than they may */
-	int64_t moved_ms;     /* when the last one ended, the first began, or a shard came (back) */
+	int64_t refused_ms; /* when somebody had last sent more than they may, or pressed a button twice */
+	int64_t moved_ms;   /* when the last one ended, the first began, or a shard came (back) */
 	struct outlet outlet;
 	struct job *suspect; /* an entry that two workers have died of: runs alone */
 	bool draining, leaving;
