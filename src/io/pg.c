@@ -20,7 +20,7 @@
  * are there: where few come it is not company that one would wait for, but the disk that holds up others. */
 static const unsigned enough[] = {1, 1, 8, 16};
 #define SHARE 4
-#define PATIENCE_US 20000 /* whoever has waited so long leaves in whatever company there is */
+#define PATIENCE_MS 20 /* whoever has waited so long leaves in whatever company there is */
 
 /* A statement's way: waiting -> a connection's list -> finished -> its callback. All callbacks are made from one place,
  * pool_turn or pg_close, so they may call whatever they like. */
@@ -33,8 +33,9 @@ struct pg {
 	struct pg_list waiting, finished;
 	struct pg_kind reads; /* what locks nothing may go with all that locks nothing */
 	struct task turn;
-	bool told_up;     /* what on_change was told */
-	unsigned calling; /* callbacks on the stack: the last one out frees a closed pool */
+	struct timer patience; /* of who waits for company */
+	bool told_up;          /* what on_change was told */
+	unsigned calling;      /* callbacks on the stack: the last one out frees a closed pool */
 	enum { POOL_OPEN, POOL_CLOSED } state;
 	struct pg_known **known; /* hash table by pointer of statement, cap is a power of 2, at most half full */
 	unsigned nknown, known_cap;
@@ -172,6 +173,7 @@ static void pool_answer(struct pg *p, struct pg_cmd *cmd)
 static void pool_free(struct pg *p)
 {
 	task_cancel(&p->turn);
+	timer_release(&p->patience);
 	free(p->conns);
 	free(p->known);
 	arena_release(&p->arena);
@@ -263,9 +265,11 @@ static struct pg_cmd **pool_next(struct pg *p, const struct pg_conn *c)
 			return at;
 		if (pg_conn_depth(c) > 0)
 			return NULL;
-		if (pool_enough(p, kind->waiting) || clock_us() - (*at)->asked_us > PATIENCE_US)
+		if (pool_enough(p, kind->waiting) || clock_us() - (*at)->asked_us >= PATIENCE_MS * 1000)
 			return at;
 	}
+	if (p->waiting.head && !timer_armed(&p->patience))
+		timer_set(&p->patience, PATIENCE_MS);
 	return NULL;
 }
 
@@ -404,6 +408,7 @@ struct pg *pg_open(struct loop *l, const struct pg_opts *opts)
 	p->opts = *opts;
 	p->turn.fn = pool_turn;
 	p->turn.arg = p;
+	timer_init(&p->patience, l, pool_turn, p);
 	arena_init(&p->arena);
 	pg_list_init(&p->waiting);
 	pg_list_init(&p->finished);
@@ -442,6 +447,7 @@ void pg_close(struct pg *p)
 		return;
 	p->state = POOL_CLOSED;
 	task_cancel(&p->turn);
+	timer_stop(&p->patience);
 	for (unsigned i = 0; i < p->nconns; i++)
 		pg_conn_close(p->conns[i]);
 	p->nconns = 0;

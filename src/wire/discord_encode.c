@@ -284,7 +284,7 @@ static bool discord_anew(const struct call *c, struct arena *a, struct call *out
 		put_message(&w, &(struct reply){.kind = REPLY_SEND, .mention = person}, text.ptr,
 		            arena_printf(a, "%s %s", c->token, content));
 	*out = (struct call){.method = kinds[REPLY_SEND].method, .chat_id = c->chat_id};
-	out->body = text.failed || !body.failed ? arena_span(a, buf_span(&body)) : (struct span){0};
+	out->body = !text.failed && !body.failed ? arena_span(a, buf_span(&body)) : (struct span){0};
 	buf_release(&text);
 	buf_release(&body);
 	return out->body.len > 0;

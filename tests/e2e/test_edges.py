@@ -157,6 +157,7 @@ def hand_in_redis():
     for n in range(2):
         for p in people:
             stack.say(p, "word %d" % n)
+    check("hand in Redis: the updates are there", wait_for(lambda: stack.queue()["length"] == 10), stack.queue())
     took = r.xreadgroup("workers", "somebody", {"shoal:{0}:updates": ">"}, count=5)
     check("hand in Redis: entries are nobody's", len(took[0][1]) == 5 and stack.queue()["pending"] == 5, stack.queue())
     r.delete("shoal:{0}:seen_old")
