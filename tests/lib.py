@@ -44,6 +44,24 @@ def temp_dir():
     return folder
 
 
+def own_kib(pid):
+    """What this process has in memory for itself alone, files that it maps left out; also of others' programs."""
+    with open("/proc/%d/status" % pid, encoding="ascii") as f:
+        return sum(int(line.split()[1]) for line in f if line.startswith(("RssAnon:", "VmSwap:")))
+
+
+def descriptors(pid):
+    """How many it has open. Shoal's programs hide that from all but root, also from who started them."""
+    folder = "/proc/%d/fd" % pid
+    try:
+        return len(os.listdir(folder))
+    except PermissionError:
+        done = subprocess.run(["sudo", "-n", "ls", folder], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError("only root may count the descriptors of a program: " + done.stderr.strip()) from None
+        return len(done.stdout.split())
+
+
 PORTS_FROM, PORTS_EACH = 12000, 50  # as in tests/port.h
 _marks = []  # abstract sockets that keep blocks of ports ours
 

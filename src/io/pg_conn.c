@@ -12,7 +12,7 @@
 #define STEADY_MS 5000      /* up for so long: the next backoff starts anew */
 #define GRACE_MS 2000       /* beyond the server's own statement timeout */
 #define PING_LIMIT_MS 10000 /* for pings where statements have no limit */
-#define PLANS_FIRST 256     /* statements, at the end of which a plan may have seen a table grow so much */
+#define PLANS_FIRST 8192    /* statements until plans are made anew, which costs some ms each */
 #define COMPLAIN_MS 30000   /* between two warnings about the same server being away */
 
 /* --- state and gauges */

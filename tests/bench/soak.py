@@ -11,17 +11,13 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "job"), os.path.join(HERE, "..")]
-from lib import Process, check, clean_env, finish, free_port, http, wait_for  # noqa: E402
+from lib import Process, check, clean_env, descriptors, finish, free_port, http, wait_for  # noqa: E402
 from rig import SECRET, TOKEN, Load, Rig, memory_mb  # noqa: E402
 
 UPDATES = int(os.environ.get("UPDATES") or 10000000)
 STEP = min(int(os.environ.get("STEP") or 100000), max(UPDATES // 10, 1))
 WORKERS = int(os.environ.get("WORKERS") or 2)
 SLACK_MB = 4  # pages that come and go
-
-
-def files(pid):
-    return len(os.listdir("/proc/%d/fd" % pid))
 
 
 class Fleet:
@@ -42,10 +38,10 @@ class Fleet:
 
     def look(self, rig):
         """{name: (MiB of its own, open files)}"""
-        seen = {name: (memory_mb(p.pid)[1], files(p.pid)) for name, p in self.programs.items()}
+        seen = {name: (memory_mb(p.pid)[1], descriptors(p.pid)) for name, p in self.programs.items()}
         r = rig.redis.client()
         keys = sum(r.memory_usage("shoal:{0}:" + name, samples=100) or 0 for name in ("seen", "seen_old"))
-        return {**seen, "redis": ((r.info("memory")["used_memory"] - keys) / 2**20, files(rig.redis.pid))}
+        return {**seen, "redis": ((r.info("memory")["used_memory"] - keys) / 2**20, descriptors(rig.redis.pid))}
 
 
 def main():

@@ -10,15 +10,11 @@ import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import check, finish, free_port, http, wait_for  # noqa: E402
+from lib import check, descriptors, finish, free_port, http, wait_for  # noqa: E402
 from stack import Stack, binary_from_argv  # noqa: E402
 
 TOKEN, PERSON = "token-of-the-operator", 7001
 WARM, ROUNDS, SLACK = 2, 8, 2  # one that is left open each time is more than the slack
-
-
-def descriptors(p):
-    return len(os.listdir("/proc/%d/fd" % p.pid))
 
 
 class World:
@@ -59,7 +55,7 @@ class World:
                     c.sendall(part)
 
     def held(self):
-        return {name: descriptors(p) for name, p in self.programs.items()}
+        return {name: descriptors(p.pid) for name, p in self.programs.items()}
 
     def round(self):
         self.cut()

@@ -232,7 +232,6 @@ def few_descriptors(w):
     s.control("POST", "faults", {"method": "sendMessage", "kind": "delay", "ms": 200})
     w.all_write()
     wait_for(w.done, every=0.1)
-    have = max(int(n) for n in os.listdir("/proc/%d/fd" % worker.pid)) + 1
     files = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
     s.pg.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'shoal-worker%%'")
     time.sleep(0.05)
@@ -247,7 +246,7 @@ def few_descriptors(w):
     check("a worker without descriptors: nothing dies of it", s.queue()["dead"] == 0, s.queue())
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, files)
     s.control("DELETE", "faults")
-    check("a worker with descriptors again: ready by itself", wait_for(lambda: s.ready(worker), every=0.1), (have, worker.output()[-800:]))
+    check("a worker with descriptors again: ready by itself", wait_for(lambda: s.ready(worker), every=0.1), worker.output()[-800:])
     w.judge("a worker with descriptors again")
 
     admin = narrow(w, "admin", "admin", 40, SHOAL_ADMIN_LISTEN="127.0.0.1:%d" % port, SHOAL_ADMIN_TOKEN="exhaustion-token")

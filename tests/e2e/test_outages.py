@@ -11,7 +11,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import check, finish, free_port, http, wait_for  # noqa: E402
+from lib import check, descriptors, finish, free_port, http, own_kib, wait_for  # noqa: E402
 from pgbouncer import pooled  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from stack import Stack, TOKEN, binary_from_argv, light  # noqa: E402
@@ -77,15 +77,6 @@ def used(pid):
     with open("/proc/%d/stat" % pid) as f:
         fields = f.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def private_kib(pid):
-    with open("/proc/%d/smaps_rollup" % pid) as f:
-        return sum(int(line.split()[1]) for line in f if line.startswith(("Private_", "Swap:")))
-
-
-def descriptors(pid):
-    return len(os.listdir("/proc/%d/fd" % pid))
 
 
 class World:
@@ -493,11 +484,11 @@ def main():
     chosen = SAMPLE + REST if ALL else [f for f in SAMPLE + REST if f.__name__ in WHICH.split(",")] or SAMPLE
     check("all go on at the beginning", w.goes_on())
     time.sleep(1)
-    memory, files = ({p: f(p.pid) for p in w.programs()} for f in (private_kib, descriptors))
+    memory, files = ({p: f(p.pid) for p in w.programs()} for f in (own_kib, descriptors))
     for run in chosen:
         run(w)
     time.sleep(1)
-    grown = {os.path.basename(p.log): private_kib(p.pid) - memory[p] for p in w.programs()}
+    grown = {os.path.basename(p.log): own_kib(p.pid) - memory[p] for p in w.programs()}
     opened = {os.path.basename(p.log): descriptors(p.pid) - files[p] for p in w.programs()}
     print("# memory grew by %s KiB, descriptors by %s" % (grown, opened))
     if not light():  # freed memory stays in the sanitizer's quarantine

@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import check, finish, wait_for  # noqa: E402
+from lib import check, finish, own_kib, wait_for  # noqa: E402
 from stack import Stack, binary_from_argv, light  # noqa: E402
 from standstill import Standstill  # noqa: E402
 
@@ -78,12 +78,6 @@ def answers(since=0):
     return [a for a in sent() if a[0] >= since]
 
 
-def private_kb(worker):
-    """What this process has for itself alone."""
-    with open("/proc/%d/smaps_rollup" % worker.pid, encoding="ascii") as f:
-        return sum(int(line.split()[1]) for line in f if line.startswith("Private_"))
-
-
 def delays(chats):
     """How long a message of each takes, one after the other: from its arrival to the answer, s, rising."""
     out = []
@@ -132,7 +126,7 @@ def twice_the_capacity():
     stack.control("POST", "faults", {"method": "sendMessage", "kind": "delay", "ms": int(delay * 1000)})
     append(people)  # so that memory is measured at work
     stack.settled()
-    base = {w: private_kb(w) for w in stack.workers}
+    base = {w: own_kib(w.pid) for w in stack.workers}
     most = dict.fromkeys(stack.workers, 0)
     start, ids, longest, hands = time.time(), [], 0, 0
     rate = 2 * len(stack.workers) * inflight / delay
@@ -140,7 +134,7 @@ def twice_the_capacity():
         n = int((time.time() - start) * rate) - len(ids)
         ids += append([people[(len(ids) + i) % len(people)] for i in range(n)])
         for w in stack.workers:
-            most[w] = max(most[w], private_kb(w))
+            most[w] = max(most[w], own_kib(w.pid))
             hands = max(hands, stack.metrics(w)["shoal_inflight"])
         longest = max(longest, stack.queue()["length"])
         time.sleep(0.1)

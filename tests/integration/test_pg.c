@@ -274,8 +274,8 @@ static void plans_follow_growth(void)
 	exec_text(&said, &plan, NULL);
 	finish();
 	CHECK(strstr(said.value, "Seq Scan") != NULL);
-	pgserver_sql(&server, "INSERT INTO grows SELECT n, 'more' FROM generate_series(2, 20000) n");
-	for (int turn = 0; turn < 2; turn++) { /* the first of them may have been planned in the middle of it */
+	pgserver_sql(&server, "INSERT INTO grows SELECT n, 'more' FROM generate_series(2, 3000) n");
+	for (int turn = 0; turn < 22; turn++) { /* more than 8,192, and some more by the new plan */
 		for (int i = 0; i < 400; i++)
 			exec_int(&calls[i], &find, i + 1);
 		finish();

@@ -1,5 +1,5 @@
 // What goes on: the stream of the server, while the page is seen, and what it kept of the last hour.
-import { api, ask } from "./api.js";
+import { ask } from "./api.js";
 
 const hour = 3600000;
 const silence = 10000; // a tick comes every second, some seconds late where a server hangs: after this nothing is current
@@ -42,8 +42,8 @@ function add(tick) {
 }
 
 /* Fills what was missed, also while nobody looked. */
-async function fill() {
-	const { columns, rows } = await api("GET", "history");
+async function fill(signal) {
+	const { columns, rows } = await (await ask("GET", "history", { signal })).json();
 	const told = rows.map((row) => Object.fromEntries(columns.map((name, i) => name === "at" ? ["t", Date.parse(row[i])] : [name, row[i]])));
 	const seen = now.points.filter((p) => p.bots);
 	const missing = told.filter((p) => !seen.some((s) => Math.abs(s.t - p.t) < 2500));
@@ -51,18 +51,22 @@ async function fill() {
 	now.points = missing.concat(seen).sort((a, b) => a.t - b.t);
 }
 
+/* One controller for both ends: browsers have collected what AbortSignal.any() made while it was still waited for. */
 async function read(signal) {
 	const guard = new AbortController();
+	const stop = () => guard.abort(signal.reason);
 	const quiet = () => guard.abort(new DOMException("no tick came", "TimeoutError"));
 	let timer = setTimeout(quiet, silence);
 
+	signal.addEventListener("abort", stop);
 	try {
-		await listen(AbortSignal.any([signal, guard.signal]), () => {
+		await listen(guard.signal, () => {
 			clearTimeout(timer);
 			timer = setTimeout(quiet, silence);
 		});
 	} finally {
 		clearTimeout(timer);
+		signal.removeEventListener("abort", stop);
 	}
 }
 
@@ -84,7 +88,7 @@ async function listen(signal, heard) {
 			if (data)
 				add(JSON.parse(data.slice(6)));
 			if (!told)
-				await fill().catch(() => {});
+				await fill(signal).catch(() => {});
 			told = true;
 			tell("live");
 		}
