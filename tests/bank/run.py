@@ -106,9 +106,9 @@ class Bank:
         for key in r.keys("shoal:{cache}:press:*"):
             r.delete(key)
 
-    def expire(self):
-        self.stack.pg.rows("UPDATE escrows SET expires_at = now() WHERE status = 'pending' AND id %% 11 = %s",
-                           self.rng.randrange(11))
+    def expire(self, share=11):
+        self.stack.pg.rows("UPDATE escrows SET expires_at = now() WHERE status = 'pending' AND id %% %s = %s",
+                           share, self.rng.randrange(share))
         self.stack.redis.client().delete("shoal:{cache}:job:due_trades:last")
 
     def resolve(self):
@@ -212,6 +212,8 @@ class Bank:
         self.over.set()
         for t in threads:
             t.join(120)
+        self.expire(1)  # all that nobody has accepted: in the storm those that were chosen may have been too few
+        wait_for(lambda: self.stack.pg.rows("SELECT count(*) FROM escrows WHERE status = 'pending'") == [(0,)])
 
     def run(self):
         self.crowd.arrive()
