@@ -11,7 +11,7 @@
 --   dead     stream  id, lane, error, retries, takeovers, sent, maybe_applied, died_at, worker, entry "follows", then its fields
 --   wake     stream  a ring, to the group `bell`: something is due now that the turn which made it so did not take
 --   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas),
---                  parked (what was paused when entries were parked; "!" while they come back), reread (see reread.lua),
+--                  parked (what was paused when entries were parked; "!" while they come back), reread, gone (see reread.lua),
 --                  deaths (see storm), claim (who empties his hands for suspects, until when)
 -- An entry with the field again = "1" is a dead letter's second life: handed out as if it had been before.
 -- Invariant: pending of `workers` = HLEN lanes + ZCARD waiting;  XLEN updates = unread + that.

@@ -1,6 +1,7 @@
 #include "shoal/store/queue_reread.h"
 
 #include "shoal/base/log.h"
+#include "shoal/store/queue_call.h"
 
 static struct redis_script reread_script = {.name = "lua/reread.lua"};
 
@@ -18,14 +19,11 @@ static void answered(void *arg, enum err err, const redisReply *reply)
 
 void queue_reread(struct queue *q)
 {
-	static const char *const words[] = {"updates", "lanes", "waiting", "conf", "wake"};
-	enum { NKEYS = sizeof(words) / sizeof(words[0]) };
-	char keys[NKEYS][QUEUE_KEY_MAX];
-	struct span argv[NKEYS];
+	struct arena a;
+	const struct queue_call *c;
 
-	for (size_t i = 0; i < NKEYS; i++) {
-		queue_key(keys[i], queue_shard(q), words[i]);
-		argv[i] = span_of(keys[i]);
-	}
-	redis_eval(queue_redis(q), &reread_script, answered, q, NKEYS, NKEYS, argv);
+	arena_init(&a);
+	c = queue_call_new(&a, &reread_script, queue_shard(q), "updates lanes waiting conf wake");
+	redis_eval(queue_redis(q), c->script, answered, q, c->nkeys, c->argc, c->argv);
+	arena_release(&a);
 }

@@ -1,5 +1,5 @@
-/* Entries that were read and are nobody's come back: a turn that was broken off after it had read leaves such ones
- * (a key of a wrong type, a command that may not be given). */
+/* Entries that were read and are nobody's come back: somebody else has read them, or a turn was broken off after it had
+ * (a command that may not be given any more). */
 #ifndef SHOAL_STORE_QUEUE_REREAD_H
 #define SHOAL_STORE_QUEUE_REREAD_H
 
