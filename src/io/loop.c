@@ -270,18 +270,30 @@ struct loop *loop_new(void)
 	return l;
 }
 
-void loop_free(struct loop *l)
+/* Blocked first: freed, a signal would have its default action again and kill a program that is told twice to end. */
+static void release_signals(struct loop *l)
 {
-	if (!l)
-		return;
-	if (l->dns.release)
-		l->dns.release(l->dns.state);
+	sigset_t handled;
+
+	sigemptyset(&handled);
+	for (struct loop_signal *s = l->signals; s; s = s->next)
+		sigaddset(&handled, event_get_signal(s->event));
+	sigprocmask(SIG_BLOCK, &handled, NULL);
 	while (l->signals) {
 		struct loop_signal *s = l->signals;
 		l->signals = s->next;
 		event_free(s->event);
 		free(s);
 	}
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	if (l->dns.release)
+		l->dns.release(l->dns.state);
+	release_signals(l);
 	event_free(l->drain_now);
 	event_free(l->drain_later);
 	event_free(l->tick);

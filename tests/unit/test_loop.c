@@ -188,6 +188,8 @@ static void signals_come_from_the_loop(void)
 	loop_run(loop);
 	CHECK_STR(trace, "usr1");
 	loop_free(loop);
+	raise(SIGTERM); /* again, while the program ends: it would be killed here */
+	CHECK_STR(trace, "usr1");
 }
 
 static void sleep_ms(long ms)
