@@ -238,7 +238,7 @@ crowd: all
 # cppcheck, gcc -fanalyzer, clang-tidy over all of src and the C of tests; by environment: TOOLS
 lint:
 	@sh tests/lint.sh
-# memory and open files over ten million updates; by environment: UPDATES, STEP, WORKERS
+# memory, open files and tables over ten million updates; by environment: UPDATES, STEP, WORKERS
 soak: all $(B)/tests/bench/standin $(SEND)
 	@/usr/bin/python3 tests/bench/soak.py $(B)/shoal
 

@@ -18,7 +18,7 @@
 --
 -- ARGV  1 format  2 shard "i/n"  3 NAME  4 mode: work | hello | leave  5 want  6 nothing in hand 0|1  7 deadline ttl, ms
 --       8 attempts allowed  9 life of idempotency keys, ms  10 bots that NAME cannot serve now, with commas
---   work, leave: then reports: done id lane, of all others kind id lane number text
+--   work, leave: 11 how many are done, their ids, their lanes; then the other reports: kind id lane number text
 --       later ms | retry ms err | retry? ms err (may be applied) | dead maybe_applied err | sent count
 --   hello: 11 number of old names, the names, then the ids kept
 --
@@ -48,8 +48,9 @@ local MANY, LONG = 8, ('-'):rep(65) -- lanes that are searched one by one for no
 local SPREAD = math.floor(TTL / 6) -- ms over which the entries of a dead worker come back
 
 -- Nobody can undo half a turn, so what would break it in its midst breaks it here. Of the others the first step reads.
-for key, kind in pairs({[UPDATES] = 'stream', [LANES] = 'hash', [DUE] = 'zset', [DEAD] = 'stream', [SEEN] = 'hash',
-	[SEEN_OLD] = 'hash', [WAKE] = 'stream'}) do
+local kinds = {UPDATES, 'stream', LANES, 'hash', DUE, 'zset', DEAD, 'stream', SEEN, 'hash', SEEN_OLD, 'hash', WAKE, 'stream'}
+for i = 1, #kinds, 2 do
+	local key, kind = kinds[i], kinds[i + 1]
 	local is = redis.call('TYPE', key).ok
 	if is ~= kind and is ~= 'none' then return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. is .. ', not a ' .. kind) end
 end
@@ -57,6 +58,7 @@ end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 math.randomseed(clock[2])
+local NOW, MINE = string.format('%d', now), NAME .. ' ' -- Redis prints a number with all digits, which is dear
 
 local function pad(id)
 	local ms, seq = id:match('^(%d+)%-(%d+)$')
@@ -206,7 +208,7 @@ local function give(entry, lane, again, size, nameless)
 		entry[n + 1], entry[n + 2], entry[n + 3] = tries_of(id)
 		entry[n + 4] = nil -- an answer ends there
 	end
-	lane_set(lane, NAME .. ' ' .. id)
+	lane_set(lane, MINE .. id)
 	entries[#entries + 1] = entry
 	bytes = bytes + size
 	want = want - 1
@@ -326,8 +328,9 @@ end
 -- What a worker has died of comes back with care, to empty hands and before anything else: an entry that two have died
 -- of alone, of those that one has died of a few together. What was in hand beside them would become suspect with them.
 local function take_careful()
-	local ripe, ids = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, READ_MAX), {}
-	if not has_tries or not ripe[1] then return end
+	if not has_tries then return end
+	local ripe, ids = redis.call('ZRANGEBYSCORE', DUE, '-inf', NOW, 'LIMIT', 0, READ_MAX), {}
+	if not ripe[1] then return end
 	for i, m in ipairs(ripe) do ids[i] = m:match('^(%S+)') end
 	local tries, few = redis.call('HMGET', TRIES, unpack(ids)), {}
 	for i, m in ipairs(ripe) do
@@ -395,7 +398,7 @@ if parked and parked ~= pause then unpark() end
 
 -- 2. grace: Redis itself stood still, or its clock stepped; nobody is to blame
 local turned = tonumber(conf[4] or 0) or 0
-local furthest = redis.call('ZRANGE', WORKERS, -1, -1, 'WITHSCORES')
+local furthest = redis.call('ZRANGE', WORKERS, '-1', '-1', 'WITHSCORES')
 if now - turned > TTL / 2 or now < turned or (furthest[2] and tonumber(furthest[2]) > now + 2 * TTL) then
 	-- where a new worker is the first to speak, the others are more likely dead than cut off: less time for them
 	local grace = MODE == 'hello' and ARGV[REST] == '0' and TTL / 2 or TTL
@@ -414,9 +417,9 @@ local rotated = tonumber(conf[3] or 0) or 0
 if rotated > now or now - rotated > KEY_LIFE then
 	redis.call('UNLINK', SEEN_OLD)
 	if redis.call('EXISTS', SEEN) == 1 then redis.call('RENAME', SEEN, SEEN_OLD) end
-	redis.call('HSET', CONF, 'turned', now, 'rotated', now)
+	redis.call('HSET', CONF, 'turned', NOW, 'rotated', NOW)
 else
-	redis.call('HSET', CONF, 'turned', now)
+	redis.call('HSET', CONF, 'turned', NOW)
 end
 
 -- 3. who speaks
@@ -443,8 +446,8 @@ if MODE == 'hello' then
 	write_back()
 	return {'kept', answer}
 end
-if not redis.call('ZSCORE', WORKERS, NAME) then return {'gone'} end
-redis.call('ZADD', WORKERS, now + TTL, NAME)
+if redis.call('ZADD', WORKERS, 'XX', 'CH', string.format('%d', now + TTL), NAME) == 0 and -- or it had just that deadline
+	not redis.call('ZSCORE', WORKERS, NAME) then return {'gone'} end
 local stopped = paused('*')
 if MODE == 'leave' or stopped then want = 0 end
 
@@ -453,29 +456,38 @@ if empty_handed and want > 0 then take_careful() end
 -- 4. reports
 local fenced = {}
 if #ARGV >= REST then
-	local ARGV, last, lanes, at = ARGV, #ARGV, {}, REST
-	while true do
-		local behind = at + (ARGV[at] == 'done' and 3 or 5)
-		if behind > last + 1 then break end
-		lanes[#lanes + 1] = ARGV[at + 2]
-		if #lanes == 2000 then
-			lane_load(lanes)
-			lanes = {}
+	local ARGV, last, dones = ARGV, #ARGV, tonumber(ARGV[REST]:match('^%d+$') or 0)
+	local ids, lanes, at = REST, REST + dones, REST + 2 * dones + 1
+	for from = 1, at <= last + 1 and dones or 0, 2000 do
+		local upto = math.min(from + 1999, dones)
+		local held = redis.call('HMGET', LANES, unpack(ARGV, lanes + from, lanes + upto))
+		for i = from, upto do
+			local id, lane = ARGV[ids + i], ARGV[lanes + i]
+			local owner = lane_now[lane]
+			if owner == nil then owner = held[i - from + 1] end
+			if owner == MINE .. id then
+				settle(id)
+				next_in(lane)
+			else
+				lane_now[lane] = owner
+				fenced[#fenced + 1] = id
+			end
 		end
-		at = behind
 	end
-	lane_load(lanes)
-	at = REST
-	while true do
+	local others = {}
+	for i = at + 2, last - 2, 5 do
+		others[#others + 1] = ARGV[i]
+		if #others == 2000 then
+			lane_load(others)
+			others = {}
+		end
+	end
+	lane_load(others)
+	while at + 4 <= last do
 		local kind, id, lane = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-		local behind = at + (kind == 'done' and 3 or 5)
-		if behind > last + 1 then break end
-		local number, text = kind ~= 'done' and tonumber(ARGV[at + 3]) or 0, ARGV[at + 4]
-		if lane_now[lane] ~= NAME .. ' ' .. id then
+		local number, text = tonumber(ARGV[at + 3]) or 0, ARGV[at + 4]
+		if lane_now[lane] ~= MINE .. id then
 			fenced[#fenced + 1] = id
-		elseif kind == 'done' then
-			settle(id)
-			next_in(lane)
 		elseif kind == 'later' then
 			lane_set(lane, '@ ' .. id)
 			due_add(now + number, id, lane)
@@ -497,12 +509,12 @@ if #ARGV >= REST then
 				next_in(lane)
 			end
 		end
-		at = behind
+		at = at + 5
 	end
 end
 
 -- 5. the dead, and those who leave
-local expired = redis.call('ZRANGEBYSCORE', WORKERS, '-inf', now)
+local expired = redis.call('ZRANGEBYSCORE', WORKERS, '-inf', NOW)
 if #expired > 0 then
 	take_over(expired)
 	batched('ZREM', WORKERS, expired)
@@ -517,6 +529,7 @@ end
 
 -- 6. take: what is due
 local suspects, orphans, retaken = false, false, 0 -- what waits for empty hands, what was given to full ones
+local due_removed = false
 local due_passed, due_budget = 0, READ_MAX -- ripe, but not to be given now: the next look begins behind them
 local function take_due_chunk(ripe, since, limit)
 	local names, gone = {}, {}
@@ -558,13 +571,16 @@ local function take_due_chunk(ripe, since, limit)
 		end
 	end
 	batched('ZREM', DUE, gone)
+	due_removed = due_removed or gone[1] ~= nil
 	return limit
 end
 
+local first_due = redis.call('ZRANGE', DUE, '0', '0', 'WITHSCORES')
 local function take_due(limit)
+	if not first_due[2] or first_due[2] == 'inf' or tonumber(first_due[2]) > now then return end
 	while limit > 0 and want > 0 and bytes < BYTES and due_budget > 0 do
 		local count = math.min(limit + CHUNK, due_budget)
-		local found = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'WITHSCORES', 'LIMIT', due_passed, count)
+		local found = redis.call('ZRANGEBYSCORE', DUE, '-inf', NOW, 'WITHSCORES', 'LIMIT', due_passed, count)
 		local ripe, since = {}, {}
 		for i = 1, #found, 2 do
 			ripe[#ripe + 1] = found[i]
@@ -601,23 +617,24 @@ local function read(count)
 end
 
 local function take_unread()
-	local budget = READ_MAX
+	local budget, open = READ_MAX, pause == '' and EXCEPT == ',,'
 	while want > 0 and bytes < BYTES and budget > 0 do
 		local count = math.min(want, CHUNK)
 		budget = budget - count
 		local batch, failed = read(count)
 		if failed then return true end
-		local good, lanes, keys = {}, {}, {}
+		local good, lanes, keys, sizes = {}, {}, {}, {} -- sizes: of those that are as gateways append them
 		for i = 1, #batch do
 			local id, fields = batch[i][1], batch[i][2]
 			if settled[id] then -- read anew after the group was lost; goes with this turn
 			elseif fields then
-				local bot, lane, key, body = known(fields)
+				local bot, lane, key, body, _, size, nameless = known(fields)
 				local reason = fault(bot, lane, key, body)
 				if reason then
 					bury(id, lane, fields, reason, 0)
 				else
-					good[#good + 1], lanes[#lanes + 1] = batch[i], lane
+					local n = #good + 1
+					good[n], lanes[n], sizes[n] = batch[i], lane, nameless and size
 					if key and key ~= '' then keys[#keys + 1] = key end
 				end
 			else
@@ -634,8 +651,9 @@ local function take_unread()
 			end
 		end
 		for i = 1, #good do
-			local id = good[i][1]
-			local bot, lane, key, _, again, size, nameless = known(good[i][2])
+			local id, fields, lane, size = good[i][1], good[i][2], lanes[i], sizes[i]
+			local bot, key, again, nameless, _ = fields[2], fields[6], false, size
+			if not size then bot, _, key, _, again, size = known(fields) end
 			local keyed = key and key ~= ''
 			local first = keyed and seen[key]
 			if first and first ~= id then
@@ -648,7 +666,7 @@ local function take_unread()
 					marks[#marks + 1] = id
 				end
 				local holder = lane_now[lane]
-				if not holder and (paused(bot) or excepted(bot) or bytes >= BYTES) then
+				if not holder and (bytes >= BYTES or not open and (paused(bot) or excepted(bot))) then
 					leave_to_others(id, lane, bot)
 				elseif not holder then
 					give(good[i], lane, again, size, nameless)
@@ -690,7 +708,7 @@ elseif claimed and who == NAME or suspects and not claimed then
 end
 
 local due_in = -1
-local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
+local first = (due_removed or due_added[1]) and redis.call('ZRANGE', DUE, '0', '0', 'WITHSCORES') or first_due
 if first[2] == 'inf' then
 	if pause == '' then redis.call('HSET', CONF, 'parked', '!') end -- the mark was lost
 elseif first[2] and not stopped then

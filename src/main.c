@@ -8,6 +8,7 @@
 
 #include "shoal/admin/admin.h"
 #include "shoal/base/args.h"
+#include "shoal/base/shown.h"
 #include "shoal/base/version.h"
 #include "shoal/cli/cli.h"
 #include "shoal/cli/out.h"
@@ -241,7 +242,11 @@ static const struct verb *find_verb(const char *name)
 
 static int unknown_verb(const char *name)
 {
-	fprintf(stderr, "shoal: there is no verb \"%s\"\nTry `shoal help`.\n", name);
+	struct arena a;
+
+	arena_init(&a);
+	fprintf(stderr, "shoal: there is no verb %s\nTry `shoal help`.\n", shown(&a, name));
+	arena_release(&a);
 	return EXIT_USAGE;
 }
 
@@ -276,9 +281,12 @@ static int help_on(const struct verb *v)
 static bool count_operands(int argc, char **argv, int least, int most, const char *names)
 {
 	struct args args = {.verb = argv[0]};
+	struct arena a;
 
 	if (argc - 1 > most) {
-		args_usage(&args, "\"%s\" is too much", argv[most + 1]);
+		arena_init(&a);
+		args_usage(&args, "%s is too much", shown(&a, argv[most + 1]));
+		arena_release(&a);
 		return false;
 	}
 	if (argc - 1 < least) {

@@ -357,8 +357,8 @@ def start_postgres(folder=None, port=None, **conf):
 
 
 def clean_env(**values):
-    """The environment for a program: nothing of SHOAL_ or PG from outside, then values (None: not set)."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("SHOAL_", "PG"))}
+    """The environment for a program: nothing of SHOAL_, PG or SSL_CERT_ from outside, then values (None: not set)."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("SHOAL_", "PG", "SSL_CERT_"))}
     env.update({k: str(v) for k, v in values.items() if v is not None})
     return env
 

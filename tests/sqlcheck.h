@@ -117,12 +117,12 @@ static inline const char *try_sql(const char *sql)
 
 /* The plan, prepared as the pool does it, must not read any of the named tables row by row; `never` are tables that it
  * must not touch at all. Lists end with NULL. args: of EXECUTE. */
-static inline void check_plan(const char *name, int nparams, const char *args, const char *const *never)
+static inline void check_plan_of(const struct pg_stmt *s, int nparams, const char *args, const char *const *never)
 {
 	static char sql[16384];
 	PGresult *r;
 
-	snprintf(sql, sizeof(sql), "PREPARE p AS %s", sql_get(name)->sql);
+	snprintf(sql, sizeof(sql), "PREPARE p AS %s", s->sql);
 	must(sql);
 	snprintf(sql, sizeof(sql), nparams ? "EXPLAIN EXECUTE p(%s)" : "EXPLAIN EXECUTE p%s", args);
 	r = PQexec(db, sql);
@@ -134,13 +134,18 @@ static inline void check_plan(const char *name, int nparams, const char *args, c
 		for (const char *const *t = never; *t; t++)
 			bad = bad || strstr(line, *t);
 		if (bad) {
-			printf("# %s: %s\n", name, line);
+			printf("# %s: %s\n", s->name, line);
 			check_failed_here++;
 		}
 	}
 	PQclear(r);
 	must("DEALLOCATE p");
-	CHECK_INT(sql_get(name)->nparams, nparams);
+	CHECK_INT(s->nparams, nparams);
+}
+
+static inline void check_plan(const char *name, int nparams, const char *args, const char *const *never)
+{
+	check_plan_of(sql_get(name), nparams, args, never);
 }
 
 /* A server with the whole schema. */

@@ -217,6 +217,9 @@ class Stack:
     def stop(self):
         """Asks every program to end. What went wrong with any: an exit code that is not 0 (a kill -9 was the test's
         own), a report of a sanitizer."""
+        for p in self.programs:
+            if p.argv[1] in ("gateway", "admin"):
+                p.send(signal.SIGTERM)  # serves newcomers for a second, unless told again
         self.stop_workers()
         for p in reversed(self.programs):
             p.stop()

@@ -29,7 +29,7 @@ said() {
 # Counting instructions and comparing programs is not for one that is twenty times as slow. In test_doors.py descriptors run
 # out: there valgrind keeps its own behind the limit, and cuts off a connection that the server has accepted. The simulator of
 # test_discord_sim.py runs as it is.
-without=' test_work.py test_bench.py test_doors.py test_discord_sim.py '
+without=' test_work.py test_work_gateway.py test_bench.py test_doors.py test_discord_sim.py '
 : >$logs/all
 for t in tests/e2e/test_*.py; do
 	name=$(basename "$t") out=$logs/$(basename "$t" .py)

@@ -15,6 +15,8 @@ static void put_shard(struct json_writer *out, unsigned shard, const struct shar
 	json_kv_bool(out, "reachable", n->err == ERR_OK);
 	if (n->err == ERR_OK)
 		queue_stats_put(out, &n->stats);
+	else if (*n->stats.why)
+		json_kv_str(out, "why", n->stats.why);
 	json_end_obj(out);
 }
 
@@ -24,7 +26,10 @@ static void on_numbers(void *arg, const struct shard_numbers *n)
 	struct queue_stats total;
 
 	if (shards_sum(v->api, n, &total) == 0) {
-		visitor_failed(v, n[0].err, "Redis");
+		if (n[0].err == ERR_REFUSED && *n[0].stats.why)
+			visitor_refuse(v, 503, "refused", "shard 0: Redis says: %s", n[0].stats.why);
+		else
+			visitor_failed(v, n[0].err, "Redis");
 		return;
 	}
 	json_begin_obj(&v->json);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shoal/base/shown.h"
+
 enum exit_code exit_code_of(enum err err)
 {
 	switch (err) {
@@ -56,8 +58,8 @@ static bool take_option(struct args *args, int argc, char **argv, int *i, const 
 	struct arg_given *given = &args->given[args->ngiven];
 
 	if (!opt)
-		return args_usage(args, "there is no option %.*s", equals ? (int)(equals - arg) : (int)strlen(arg),
-		                  arg),
+		return args_usage(args, "there is no option %s",
+		                  shown(args->a, arena_strndup(args->a, arg, strcspn(arg, "=")))),
 		       false;
 	if (!opt->takes_value && equals)
 		return args_usage(args, "--%s takes no value", opt->name), false;
@@ -79,7 +81,7 @@ bool args_parse(struct args *args, struct arena *a, int argc, char **argv, const
 {
 	bool options_over = false;
 
-	*args = (struct args){.verb = argv[0]};
+	*args = (struct args){.verb = argv[0], .a = a};
 	args->given = arena_array(a, struct arg_given, (size_t)argc + 1);
 	args->operands = arena_array(a, const char *, (size_t)argc + 1);
 	for (int i = 1; i < argc; i++) {
@@ -96,8 +98,8 @@ bool args_parse(struct args *args, struct arena *a, int argc, char **argv, const
 bool args_count(const struct args *args, size_t least, size_t most, const char *names)
 {
 	if (args->noperands > most)
-		return args_usage(args, "\"%s\" is too much%s%s", args->operands[most], most ? ": it takes " : "",
-		                  most ? names : ""),
+		return args_usage(args, "%s is too much%s%s", shown(args->a, args->operands[most]),
+		                  most ? ": it takes " : "", most ? names : ""),
 		       false;
 	if (args->noperands < least)
 		return args_usage(args, "%s missing", names), false;

@@ -146,8 +146,8 @@ static size_t plain_run(struct span s, size_t i, bool valid)
 {
 	size_t from = i;
 
-	while (valid && s.len - i >= 8 && json_plain8(s.ptr + i))
-		i += 8;
+	for (unsigned plain = 8; plain == 8 && valid && s.len - i >= 8; i += plain)
+		plain = json_plain8(s.ptr + i);
 	while (i < s.len && is_plain((unsigned char)s.ptr[i])) {
 		size_t n = valid || (unsigned char)s.ptr[i] < 0x80 ? 1 : utf8_char_len(s.ptr + i, s.len - i);
 

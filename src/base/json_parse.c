@@ -134,8 +134,8 @@ static char *parse_string(struct parser *p)
 	for (;;) {
 		char *run = from, *next;
 
-		while (p->end - from >= 8 && json_plain8(from))
-			from += 8;
+		for (unsigned plain = 8; plain == 8 && p->end - from >= 8; from += plain)
+			plain = json_plain8(from);
 		while (*from != '"' && *from != '\\' && (unsigned char)*from >= 0x20)
 			from++;
 		if (to != run)

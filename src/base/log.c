@@ -238,15 +238,6 @@ static void json_line(struct line *l, const char *time, enum log_level level, co
 	json_end_obj(&w);
 }
 
-static unsigned decode(const char *p, size_t n)
-{
-	unsigned c = (unsigned char)p[0] & (0xFFu >> (n + 1));
-
-	for (size_t i = 1; i < n; i++)
-		c = c << 6 | ((unsigned char)p[i] & 0x3F);
-	return c;
-}
-
 /* Nothing that moves a terminal's cursor or starts a new line: controls (C1 too) and, on a terminal that is not UTF-8,
  * everything beyond ASCII are written as numbers. */
 static void add_printable(struct buf *out, struct span s, bool quoted)
@@ -254,7 +245,7 @@ static void add_printable(struct buf *out, struct span s, bool quoted)
 	for (size_t i = 0; i < s.len;) {
 		unsigned char c = (unsigned char)s.ptr[i];
 		size_t n = utf8_char_len(s.ptr + i, s.len - i);
-		unsigned code = n > 1 ? decode(s.ptr + i, n) : c;
+		unsigned code = n > 1 ? utf8_code(s.ptr + i, n) : c;
 
 		if (n == 0)
 			buf_adds(out, state.ascii ? "?" : "\xEF\xBF\xBD");

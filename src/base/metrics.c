@@ -10,7 +10,7 @@
 #include "shoal/base/arena.h"
 #include "shoal/base/err.h"
 
-enum { MAX_LABELS = 4, MAX_SERIES = 512, BUCKETS = 256 };
+enum { MAX_LABELS = 4, MAX_SERIES = 512, BUCKETS = 256, RECENT = 256 };
 
 enum metric_type { COUNTER, GAUGE, HISTOGRAM };
 static const char *const type_names[] = {"counter", "gauge", "histogram"};
@@ -130,16 +130,19 @@ static uint64_t hash_values(const char *const *values, size_t n)
 	return h;
 }
 
+static bool has_values(const struct series *s, const char *const *values)
+{
+	size_t i = 0;
+
+	while (i < s->metric->nlabels && strcmp(s->values[i], values[i]) == 0)
+		i++;
+	return i == s->metric->nlabels;
+}
+
 static struct series *find_series(const struct metric *m, const char *const *values, uint64_t hash)
 {
 	for (struct series *s = m->buckets[hash % BUCKETS]; s; s = s->chained) {
-		size_t i = 0;
-
-		if (s->hash != hash)
-			continue;
-		while (i < m->nlabels && strcmp(s->values[i], values[i]) == 0)
-			i++;
-		if (i == m->nlabels)
+		if (s->hash == hash && has_values(s, values))
 			return s;
 	}
 	return NULL;
@@ -163,12 +166,24 @@ static struct series *add_series(struct metric *m, const char *const *values, ui
 	return s;
 }
 
+/* Where a series that was asked for lately may be: most callers give the same literals and names each time, so their
+ * addresses tell where to look, and a look tells whether it is the one. */
+static struct series **recent_place(const struct metric *m, const char *const *values, size_t n)
+{
+	static struct series *recent[RECENT];
+	uintptr_t h = (uintptr_t)m / 16;
+
+	for (size_t i = 0; i < n; i++)
+		h = h * 31 + (uintptr_t)values[i];
+	return &recent[(h ^ h >> 8 ^ h >> 16) % RECENT];
+}
+
 struct series *metric_series(struct metric *m, ...)
 {
 	static const char *const others[MAX_LABELS] = {"other", "other", "other", "other"};
 	const char *values[MAX_LABELS + 1];
 	const char *const *use = values;
-	struct series *s;
+	struct series *s, **recent;
 	uint64_t hash;
 	va_list ap;
 	size_t n = 0;
@@ -179,10 +194,13 @@ struct series *metric_series(struct metric *m, ...)
 	va_end(ap);
 	if (n != m->nlabels)
 		BUG("metric %s takes %zu label values, not %zu", m->name, m->nlabels, n);
+	recent = recent_place(m, values, n);
+	if (*recent && (*recent)->metric == m && has_values(*recent, values))
+		return *recent;
 	hash = hash_values(values, n);
 	s = find_series(m, values, hash);
 	if (s)
-		return s;
+		return *recent = s;
 	/* The last place is kept for what finds no place. */
 	if (n > 0 && m->nseries >= MAX_SERIES - 1) {
 		use = others;

@@ -57,9 +57,15 @@ static char *put_i64(char *end, int64_t v)
 {
 	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
 
-	do {
+	for (; u >= 100; u /= 100) {
+		unsigned two = (unsigned)(u % 100);
+
+		*--end = (char)('0' + two % 10);
+		*--end = (char)('0' + two / 10);
+	}
+	if (u >= 10)
 		*--end = (char)('0' + u % 10);
-	} while (u /= 10);
+	*--end = (char)('0' + (u >= 10 ? u / 10 : u));
 	if (v < 0)
 		*--end = '-';
 	return end;
@@ -93,24 +99,25 @@ void buf_clear(struct buf *b)
 		b->ptr[0] = '\0';
 }
 
-/* Room for len more bytes and a NUL; false (and sticky) when that is beyond the maximum. */
-static bool buf_room(struct buf *b, size_t len)
+static __attribute__((noinline)) bool buf_grow(struct buf *b, size_t need)
 {
-	size_t need, cap;
+	size_t cap = b->cap ? b->cap : 64;
 
-	if (b->failed || len > b->max - b->len) {
-		b->failed = true;
-		return false;
-	}
-	need = b->len + len + 1;
-	if (need <= b->cap)
-		return true;
-	cap = b->cap ? b->cap : 64;
 	while (cap < need)
 		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
 	b->ptr = mem_realloc(b->ptr, cap);
 	b->cap = cap;
 	return true;
+}
+
+/* Room for len more bytes and a NUL; false (and sticky) when that is beyond the maximum. */
+static inline bool buf_room(struct buf *b, size_t len)
+{
+	if (b->failed || len > b->max - b->len) {
+		b->failed = true;
+		return false;
+	}
+	return b->len + len < b->cap || buf_grow(b, b->len + len + 1);
 }
 
 char *buf_extend(struct buf *b, size_t len)
@@ -124,10 +131,12 @@ char *buf_extend(struct buf *b, size_t len)
 
 void buf_add(struct buf *b, const void *p, size_t len)
 {
-	char *to = buf_extend(b, len);
-
-	if (to && len)
-		memcpy(to, p, len);
+	if (!buf_room(b, len))
+		return;
+	if (len)
+		memcpy(b->ptr + b->len, p, len);
+	b->len += len;
+	b->ptr[b->len] = '\0';
 }
 
 void buf_adds(struct buf *b, const char *s)
@@ -204,6 +213,18 @@ size_t utf8_char_len(const char *text, size_t len)
 			return 0;
 	}
 	return n;
+}
+
+unsigned utf8_code(const char *p, size_t n)
+{
+	unsigned c = (unsigned char)p[0];
+
+	if (n == 1)
+		return c;
+	c &= 0xFFu >> (n + 1);
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | ((unsigned char)p[i] & 0x3F);
+	return c;
 }
 
 bool utf8_valid(struct span s)

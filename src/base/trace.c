@@ -1,6 +1,5 @@
 #include "shoal/base/trace.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "shoal/base/clock.h"
@@ -108,5 +107,9 @@ struct trace trace_below(const struct trace *t)
 
 void trace_text(const struct trace *t, char *out)
 {
-	snprintf(out, TRACEPARENT_LEN + 1, "00-%s-%s-%02x", t->id, t->span, t->sampled ? (unsigned)SAMPLED : 0U);
+	memcpy(out, "00-", AT_ID);
+	memcpy(out + AT_ID, t->id, TRACE_ID_LEN);
+	out[AT_SPAN - 1] = '-';
+	memcpy(out + AT_SPAN, t->span, TRACE_SPAN_LEN);
+	memcpy(out + AT_FLAGS - 1, t->sampled ? "-01" : "-00", sizeof("-01"));
 }

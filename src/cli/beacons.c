@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "shoal/cli/scan.h"
+
 static void release(void *reply)
 {
 	freeReplyObject(reply);
@@ -43,16 +45,17 @@ static bool read_keys(struct session *s, redisContext *redis, const redisReply *
 
 bool beacons_read(struct session *s, redisContext *redis, struct beacons *out)
 {
-	const char *cursor = "0";
+	char cursor[SCAN_CURSOR_MAX] = "0";
 
 	*out = (struct beacons){0};
 	do {
 		const char *argv[] = {"SCAN", cursor, "MATCH", BEACON_KEY "*", "COUNT", "1000"};
-		const redisReply *r = ask(s, redis, 6, argv);
+		const redisReply *r = ask(s, redis, 6, argv), *keys = r ? scan_keys(r, cursor) : NULL;
 
-		if (!r || r->elements != 2 || !read_keys(s, redis, r->element[1], out))
+		if (r && !keys)
+			session_fail(s, EXIT_FAILED, "Redis' answer is none to SCAN");
+		if (!keys || !read_keys(s, redis, keys, out))
 			return false;
-		cursor = r->element[0]->str;
 	} while (strcmp(cursor, "0") != 0);
 	beacons_sort(out);
 	return true;

@@ -56,7 +56,7 @@ bool caches_forget_all(struct caches_link *l, enum cache_kind kind, struct cache
 const char *caches_forgotten_text(struct arena *a, const struct caches_forgotten *f)
 {
 	const char *text =
-	    arena_printf(a, "%lld value%s forgotten; %u worker%s heard", (long long)f->values,
+	    arena_printf(a, "%lld value%s forgotten; %u program%s heard", (long long)f->values,
 	                 f->values == 1 ? "" : "s", f->heard.heard, f->heard.heard == 1 ? " has" : "s have");
 
 	if (f->heard.silent == 0)

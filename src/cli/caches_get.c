@@ -13,7 +13,7 @@
 enum { TEXT_MAX = 1 << 28 };
 
 #define ABOUT                                                                                                          \
-	{"cache", OUT_TEXT}, {"key", OUT_TEXT}, {"source", OUT_TEXT}, {"state", OUT_TEXT}, {"postgres", OUT_TEXT},     \
+	{"cache", OUT_TEXT}, {"key", OUT_KEY}, {"source", OUT_TEXT}, {"state", OUT_TEXT}, {"postgres", OUT_TEXT},      \
 	    {"expires_in_seconds", OUT_INT}, {"generation", OUT_TEXT},                                                 \
 	{                                                                                                              \
 		"filling", OUT_BOOL                                                                                    \

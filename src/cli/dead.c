@@ -20,10 +20,10 @@ static const struct arg_opt options[] = {
 };
 
 #define WHOLE                                                                                                          \
-	{"id", OUT_TEXT}, {"died_at", OUT_TIME}, {"age_seconds", OUT_NUM}, {"bot", OUT_TEXT}, {"lane", OUT_TEXT},      \
-	    {"key", OUT_TEXT}, {"error", OUT_TEXT}, {"retries", OUT_INT}, {"takeovers", OUT_INT}, {"sent", OUT_INT},   \
+	{"id", OUT_KEY}, {"died_at", OUT_TIME}, {"age_seconds", OUT_NUM}, {"bot", OUT_TEXT}, {"lane", OUT_KEY},        \
+	    {"key", OUT_KEY}, {"error", OUT_TEXT}, {"retries", OUT_INT}, {"takeovers", OUT_INT}, {"sent", OUT_INT},    \
 	    {"maybe_applied", OUT_BOOL}, {"retried", OUT_BOOL}, {"worker", OUT_TEXT}, {"trace_id", OUT_TEXT},          \
-	    {"entry", OUT_TEXT}, {"received_at", OUT_TIME},                                                            \
+	    {"entry", OUT_KEY}, {"received_at", OUT_TIME},                                                             \
 	{                                                                                                              \
 		"body_bytes", OUT_INT                                                                                  \
 	}
@@ -32,7 +32,7 @@ static const struct out_col columns_json[] = {WHOLE, {0}};
 static const struct out_col columns_one[] = {
     WHOLE, {"fields", OUT_JSON}, {"body", OUT_JSON}, {"body_text", OUT_TEXT}, {"body_base64", OUT_TEXT}, {0}};
 static const struct out_col columns_table[] = {
-    {"id", OUT_TEXT},    {"died_at", OUT_TIME}, {"bot", OUT_TEXT},      {"lane", OUT_TEXT},          {"key", OUT_TEXT},
+    {"id", OUT_KEY},     {"died_at", OUT_TIME}, {"bot", OUT_TEXT},      {"lane", OUT_KEY},           {"key", OUT_KEY},
     {"error", OUT_TEXT}, {"retries", OUT_INT},  {"takeovers", OUT_INT}, {"maybe_applied", OUT_BOOL}, {0}};
 
 /* --- collecting */

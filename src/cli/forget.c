@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shoal/cli/scan.h"
 #include "shoal/io/redis.h"
 #include "shoal/store/cache_key.h"
 #include "shoal/store/flood.h"
@@ -42,6 +43,13 @@ static bool failed(redisContext *c, const redisReply *r, struct arena *a, const 
 	return *why != NULL;
 }
 
+/* Whoever is Redis may say anything. */
+static bool unsound(const char **why)
+{
+	*why = err_text(ERR_PROTOCOL);
+	return false;
+}
+
 static bool remove_one(redisContext *c, const char *key, const char *entry, struct arena *a, const char **why)
 {
 	redisReply *r = redisCommand(c, "XDEL %s %s", key, entry);
@@ -52,23 +60,35 @@ static bool remove_one(redisContext *c, const char *key, const char *entry, stru
 	return good;
 }
 
+/* Removes the entry where it is theirs, and moves `from` behind it. */
+static bool sweep_one(redisContext *c, const char *key, const char *id, const redisReply *entry, char from[64],
+                      int64_t *removed, struct arena *a, const char **why)
+{
+	char before[64];
+	const char *at;
+
+	if (entry->elements == 0 || entry->element[0]->type != REDIS_REPLY_STRING)
+		return unsound(why);
+	at = entry->element[0]->str;
+	if (is_theirs(entry, id)) {
+		if (!remove_one(c, key, at, a, why))
+			return false;
+		++*removed;
+	}
+	memcpy(before, from, sizeof(before));
+	snprintf(from, 64, "(%s", at);
+	return strcmp(before, from) != 0 || unsound(why);
+}
+
 /* One page after `from`; moves it. False at the end or on failure. */
 static bool sweep_page(redisContext *c, const char *key, const char *id, char from[64], int64_t *removed,
                        struct arena *a, const char **why)
 {
 	redisReply *r = redisCommand(c, "XRANGE %s %s + COUNT 200", key, from);
-	bool more = !failed(c, r, a, why) && r->type == REDIS_REPLY_ARRAY && r->elements > 0;
+	bool good = !failed(c, r, a, why) && (r->type == REDIS_REPLY_ARRAY || unsound(why)), more = false;
 
-	for (size_t i = 0; more && i < r->elements; i++) {
-		const redisReply *entry = r->element[i];
-		const char *at = entry->elements ? entry->element[0]->str : "";
-
-		if (is_theirs(entry, id)) {
-			more = remove_one(c, key, at, a, why);
-			*removed += more;
-		}
-		snprintf(from, 64, "(%s", at);
-	}
+	for (size_t i = 0; good && i < r->elements; i++)
+		more = good = sweep_one(c, key, id, r->element[i], from, removed, a, why);
 	if (r)
 		freeReplyObject(r);
 	return more;
@@ -115,13 +135,14 @@ bool forget_dead_letters(struct session *s, int64_t telegram_id, int64_t *remove
 }
 
 /* One page of the keys; moves the cursor. False at the end or on failure. */
-static bool sweep_keys(redisContext *c, char cursor[32], int64_t id, struct arena *a, const char **why)
+static bool sweep_keys(redisContext *c, char cursor[SCAN_CURSOR_MAX], int64_t id, struct arena *a, const char **why)
 {
 	redisReply *r = redisCommand(c, "SCAN %s MATCH shoal:*%lld* COUNT 1000", cursor, (long long)id);
-	bool good = !failed(c, r, a, why) && r->type == REDIS_REPLY_ARRAY && r->elements == 2;
+	const redisReply *keys = failed(c, r, a, why) ? NULL : scan_keys(r, cursor);
+	bool good = keys || (!*why && unsound(why));
 
-	for (size_t i = 0; good && i < r->element[1]->elements; i++) {
-		const char *key = r->element[1]->element[i]->str;
+	for (size_t i = 0; good && i < keys->elements; i++) {
+		const char *key = keys->element[i]->str;
 		redisReply *gone;
 
 		if (!flood_key_names(key, id))
@@ -131,8 +152,6 @@ static bool sweep_keys(redisContext *c, char cursor[32], int64_t id, struct aren
 		if (gone)
 			freeReplyObject(gone);
 	}
-	if (good)
-		snprintf(cursor, 32, "%s", r->element[0]->str);
 	if (r)
 		freeReplyObject(r);
 	return good && strcmp(cursor, "0") != 0;
@@ -142,7 +161,7 @@ bool forget_limits(struct session *s, int64_t telegram_id)
 {
 	const char *why = NULL;
 	redisContext *c = redis_connect_now(s->conf.cache_redis_url, CACHE_HOME, s->a, &why);
-	char cursor[32] = "0";
+	char cursor[SCAN_CURSOR_MAX] = "0";
 
 	while (c && sweep_keys(c, cursor, telegram_id, s->a, &why))
 		continue;

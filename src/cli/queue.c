@@ -25,8 +25,7 @@ static enum err ask(struct shard_set *set, struct shard *shard, struct queue_sta
 	enum err err = shard->redis ? queue_stats_now(shard->redis, shard->n, out) : ERR_UNREACHABLE;
 
 	if (shard->redis && err != ERR_OK)
-		shard_fail(set, shard, (int)exit_code_of(err), "%s",
-		           shard->redis->err ? redis_trouble_now(shard->redis) : err_text(err));
+		shard_fail(set, shard, (int)exit_code_of(err), "%s", queue_stats_trouble(shard->redis, err, out));
 	return err;
 }
 

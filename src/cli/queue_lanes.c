@@ -10,14 +10,14 @@ enum { LIMIT = 20, LIMIT_MAX = 1000000, PAGE = 500 };
 
 static const struct out_col columns[] = {
     {"shard", OUT_INT},
-    {"lane", OUT_TEXT},
+    {"lane", OUT_KEY},
     {"waiting", OUT_INT},
     {"oldest_at", OUT_TIME},
     {"oldest_seconds", OUT_NUM},
     {"state", OUT_TEXT},
     {"worker", OUT_TEXT},
     {"due_in_ms", OUT_INT},
-    {"entry", OUT_TEXT},
+    {"entry", OUT_KEY},
     {"retries", OUT_INT},
     {"takeovers", OUT_INT},
     {"sent", OUT_INT},

@@ -12,9 +12,9 @@
 enum { LIMIT = 20, LIMIT_MAX = 100000, PAGE = 256 };
 
 #define PLACE                                                                                                          \
-	{"id", OUT_TEXT}, {"bot", OUT_TEXT}, {"lane", OUT_TEXT},                                                       \
+	{"id", OUT_KEY}, {"bot", OUT_TEXT}, {"lane", OUT_KEY},                                                         \
 	{                                                                                                              \
-		"key", OUT_TEXT                                                                                        \
+		"key", OUT_KEY                                                                                         \
 	}
 #define HISTORY                                                                                                        \
 	{"retries", OUT_INT}, {"takeovers", OUT_INT},                                                                  \
@@ -23,7 +23,7 @@ enum { LIMIT = 20, LIMIT_MAX = 100000, PAGE = 256 };
 	}
 #define WHOLE                                                                                                          \
 	PLACE, {"received_at", OUT_TIME}, {"age_seconds", OUT_NUM}, {"state", OUT_TEXT}, {"worker", OUT_TEXT},         \
-	    {"due_in_ms", OUT_INT}, {"behind", OUT_TEXT}, HISTORY,                                                     \
+	    {"due_in_ms", OUT_INT}, {"behind", OUT_KEY}, HISTORY,                                                      \
 	{                                                                                                              \
 		"body_bytes", OUT_INT                                                                                  \
 	}

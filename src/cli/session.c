@@ -218,6 +218,7 @@ static void put_cell(struct out *o, const PGresult *res, int row, const struct o
 	text = (struct span){PQgetvalue(res, row, col), (size_t)PQgetlength(res, row, col)};
 	switch (c->type) {
 	case OUT_TEXT:
+	case OUT_KEY:
 	case OUT_JSON: out_span(o, text); break;
 	case OUT_INT:
 	case OUT_ID:

@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "shoal/base/clock.h"
+#include "shoal/cli/scan.h"
 #include "shoal/cli/status.h"
 #include "shoal/io/redis.h"
 #include "shoal/store/cache_key.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/shards.h"
 
-enum { NAMES_MAX = 4096, FORGET_LOOKS = 30, SCAN_MS = 200, SCAN_FIRST_MS = 2000, PATIENCE_S = 3 };
+enum { NAMES_MAX = 4096, FORGET_LOOKS = 30, SCAN_MS = 200, SCAN_FIRST_MS = 2000, PATIENCE_S = 3, HASTE_S = 1 };
 
 /* A worker's id, and at which look it was last heard of. */
 struct name {
@@ -23,10 +24,12 @@ struct status_eye {
 	const char **urls;
 	unsigned nshards;
 	redisContext **shards, *cache;
+	bool waited; /* one of them has kept us waiting in this look */
+	bool hasty;  /* or in the last: the others do so for less */
 	int64_t looks;
 	struct name *names;
 	size_t nnames;
-	char cursor[32]; /* in the caches' key space */
+	char cursor[SCAN_CURSOR_MAX]; /* in the caches' key space */
 };
 
 static void close_redis(redisContext **r)
@@ -88,10 +91,15 @@ static redisReply *ask(redisContext **r, struct arena *a, const char **why, size
 	return NULL;
 }
 
-static bool reach(redisContext **r, const char *url, const char *home, struct arena *a, const char **why)
+static bool reach(const struct status_eye *e, redisContext **r, const char *url, const char *home, struct arena *a,
+                  const char **why)
 {
-	if (!*r)
-		*r = redis_connect_now(url, home, a, why);
+	unsigned seconds = e->hasty ? HASTE_S : REDIS_NOW_S;
+
+	if (*r)
+		redisSetTimeout(*r, (struct timeval){.tv_sec = seconds});
+	else
+		*r = redis_connect_within(seconds, url, home, a, why);
 	return *r != NULL;
 }
 
@@ -142,11 +150,11 @@ static const char *ask_shard(struct status_eye *e, unsigned n, struct arena *a, 
 	redisReply *reply;
 	enum err err;
 
-	if (!reach(&e->shards[n], e->urls[n], queue_home(a, n), a, &why))
+	if (!reach(e, &e->shards[n], e->urls[n], queue_home(a, n), a, &why))
 		return why;
 	err = queue_stats_now(e->shards[n], n, out);
 	if (err != ERR_OK) {
-		why = arena_strdup(a, e->shards[n]->err ? redis_trouble_now(e->shards[n]) : err_text(err));
+		why = arena_strdup(a, queue_stats_trouble(e->shards[n], err, out));
 		close_redis(&e->shards[n]);
 		return why;
 	}
@@ -158,27 +166,19 @@ static const char *ask_shard(struct status_eye *e, unsigned n, struct arena *a, 
 	return why;
 }
 
-/* [cursor, [keys]]; keeps the cursor. False: it is no answer to SCAN. */
+/* False: it is no answer to SCAN. */
 static bool take_round(struct status_eye *e, const redisReply *r)
 {
-	const redisReply *cursor, *keys;
+	const redisReply *keys = scan_keys(r, e->cursor);
 
-	if (r->type != REDIS_REPLY_ARRAY || r->elements != 2)
-		return false;
-	cursor = r->element[0];
-	keys = r->element[1];
-	if (cursor->type != REDIS_REPLY_STRING || cursor->len >= sizeof(e->cursor) || keys->type != REDIS_REPLY_ARRAY)
-		return false;
-	for (size_t i = 0; i < keys->elements; i++) {
+	for (size_t i = 0; keys && i < keys->elements; i++) {
 		const redisReply *key = keys->element[i];
-		struct span name = {key->str, key->len};
 
-		if (key->type != REDIS_REPLY_STRING || !span_starts(name, BEACON_KEY))
+		if (!span_starts((struct span){key->str, key->len}, BEACON_KEY))
 			return false;
 		see(e, span_of(key->str + strlen(BEACON_KEY)));
 	}
-	snprintf(e->cursor, sizeof(e->cursor), "%s", cursor->str);
-	return true;
+	return keys;
 }
 
 /* Workers that no shard knows, being cut off: found by and by, however much else lies in that Redis. */
@@ -292,7 +292,7 @@ static const char *ask_cache(struct status_eye *e, struct arena *a, struct statu
 	const char *why = NULL, **argv;
 	redisReply *r;
 
-	if (!reach(&e->cache, e->session->conf.cache_redis_url, CACHE_HOME, a, &why) || (why = look_round(e, a)))
+	if (!reach(e, &e->cache, e->session->conf.cache_redis_url, CACHE_HOME, a, &why) || (why = look_round(e, a)))
 		return why;
 	forget_old(e);
 	if (e->nnames == 0)
@@ -332,8 +332,10 @@ static const char *ask_pg(struct status_eye *e, struct arena *a)
 
 /* --- a look */
 
-static void note(struct status *s, const char *name, const char *why, int64_t began_us)
+static void note(struct status_eye *e, struct status *s, const char *name, const char *why, int64_t began_us)
 {
+	if (why && clock_us() - began_us > HASTE_S * 900000)
+		e->waited = e->hasty = true;
 	s->servers[s->nservers++] =
 	    (struct status_server){.name = name, .why = why, .ms = (double)(clock_us() - began_us) / 1e3};
 }
@@ -347,20 +349,22 @@ void status_look(struct status_eye *e, struct arena *a, struct status *s)
 	s->shards = arena_array(a, struct queue_stats, e->nshards);
 	performance_init(&s->performance, a);
 	cache_report_init(s->caches);
+	e->waited = false;
 	e->looks++;
 	for (unsigned i = 0; i < e->nshards; i++) {
 		const char *name = e->nshards > 1 ? arena_printf(a, "queue %u", i) : "queue";
 
 		began = clock_us();
-		note(s, name, ask_shard(e, i, a, &s->shards[i]), began);
+		note(e, s, name, ask_shard(e, i, a, &s->shards[i]), began);
 		if (!s->servers[i].why)
 			queue_stats_add(&s->total, &s->shards[i]);
 	}
 	began = clock_us();
-	note(s, "caches", ask_cache(e, a, s), began);
+	note(e, s, "caches", ask_cache(e, a, s), began);
 	s->told = !s->servers[s->nshards].why;
 	began = clock_us();
-	note(s, "postgres", ask_pg(e, a), began);
+	note(e, s, "postgres", ask_pg(e, a), began);
+	e->hasty = e->waited;
 	performance_sum(&s->performance);
 }
 

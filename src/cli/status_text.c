@@ -19,17 +19,6 @@ struct page {
 enum style { PLAIN, HEAD, BAD };
 static const char *const styles[] = {[PLAIN] = "", [HEAD] = "\033[1m", [BAD] = "\033[31m"};
 
-/* As much as fits into `width` columns. */
-static struct span cut(struct span s, size_t width)
-{
-	while (s.len > 0 && out_width(s) > width) {
-		s.len--;
-		while (s.len > 0 && ((unsigned char)s.ptr[s.len] & 0xC0) == 0x80)
-			s.len--;
-	}
-	return s;
-}
-
 static void put_line(struct page *p, enum style style, const char *text)
 {
 	const char *plain = out_plain(p->arena, text); /* ids and errors are others' words */
@@ -38,7 +27,7 @@ static void put_line(struct page *p, enum style style, const char *text)
 	if (p->height > 0 && p->lines == p->height)
 		return;
 	p->lines++;
-	s = cut(span_of(plain), p->width);
+	s = out_cut(span_of(plain), p->width);
 	if (p->styled && style != PLAIN)
 		buf_adds(p->out, styles[style]);
 	for (size_t i = 0; i < s.len; i++) {
@@ -123,7 +112,7 @@ static void put_away(struct page *p, const struct status_server *server)
 	size_t width = p->width > INDENT + 10 ? p->width - INDENT : 10;
 
 	for (struct span part; rest.len > 0; rest = (struct span){rest.ptr + part.len, rest.len - part.len}) {
-		part = cut(rest, width);
+		part = out_cut(rest, width);
 		if (part.len == 0)
 			break;
 		line(p, BAD, "%-*s%.*s", INDENT, head, (int)part.len, part.ptr);

@@ -97,9 +97,7 @@ static int export(struct session *s)
 		return s->code;
 	if (PQntuples(res) == 0)
 		return nobody(s, id);
-	if (puts(PQgetvalue(res, 0, 0)) < 0 || fflush(stdout) != 0)
-		return session_fail(s, EXIT_FAILED, "cannot write to stdout");
-	return EXIT_DONE;
+	return out_json(span_of(PQgetvalue(res, 0, 0)));
 }
 
 /* --- erase */

@@ -265,8 +265,8 @@ static void on_appended(void *arg, enum err err, const redisReply *reply)
 
 	if (err == ERR_OK && reply->type != REDIS_REPLY_STRING)
 		err = ERR_PROTOCOL;
-	if (err == ERR_OK)
-		snprintf(p->id, sizeof(p->id), "%s", reply->str);
+	if (err == ERR_OK) /* p->id is zero yet */
+		memcpy(p->id, reply->str, reply->len < sizeof(p->id) ? (size_t)reply->len : sizeof(p->id) - 1);
 	if (err == ERR_OK && s->replicas > 0) {
 		list_add(&s->unsure, p);
 		confirm(s);

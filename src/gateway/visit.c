@@ -1,7 +1,5 @@
 #include "shoal/gateway/visit.h"
 
-#include <stdio.h>
-
 #include "shoal/base/json.h"
 
 const struct trace *visit_trace(const struct visit *v)
@@ -14,10 +12,9 @@ const struct trace *visit_trace(const struct visit *v)
 
 static void count(const struct visit *v, int status)
 {
-	char word[16];
+	char word[I64_TEXT_LEN];
 
-	snprintf(word, sizeof(word), "%d", status);
-	series_add(SERIES(v->requests, v->label, word), 1);
+	series_add(SERIES(v->requests, v->label, i64_text(word, status).ptr), 1);
 }
 
 void visit_answer(const struct visit *v, struct span body)

@@ -14,27 +14,36 @@
 #include "shoal/base/log.h"
 #include "shoal/base/metrics.h"
 #include "shoal/io/http_classify.h"
+#include "shoal/io/http_memory.h"
 
 #define CONNECT_TIMEOUT_MS 10000L
 #define DNS_CACHE_S 30L
 #define IDLE_HANDLES_MAX 64
+#define BUFFER_BYTES 16383L /* and one more: a power of two, which wastes nothing */
 #define TARGETS 8
 #define EXPECTING_BYTES (1 << 20) /* before so long a body curl asks whether it is welcome, unless told not to */
 #define RETRY_AFTER_MAX_S (INT64_C(7) * 24 * 3600)
 
-/* A URL taken apart: curl would do that again for every request. Of what it is given as parts it prints a URL each
- * time, at a high price for each letter, so the path stands apart. */
+/* A URL taken apart: curl would do that again for every request. Where it is given parts and no URL it prints one each
+ * time, at a high price for each letter, so it gets both; the path stands apart, as it would be copied several times.
+ */
 struct target {
 	char *url;
 	CURLU *parts; /* without path and query; curl reads it while a call is under way */
+	char *origin; /* those parts as a URL */
 	char *path;   /* with the query */
 	unsigned calls;
 };
 
+/* One of curl's, and the target for which it was set up last. */
+struct handle {
+	CURL *easy;
+	struct target *target; /* NULL: none that is kept */
+};
+
 struct http_call {
 	struct http *h;
-	CURL *easy; /* NULL once it is complete */
-	struct target *target;
+	struct handle handle;       /* none once it is complete */
 	struct curl_slist *headers; /* NULL: those of h */
 	struct buf body;
 	const char *peer;
@@ -73,7 +82,7 @@ struct http {
 	struct target targets[TARGETS];
 	unsigned next_target;      /* to make room */
 	struct curl_slist *common; /* headers of a request that names none, with a body of JSON */
-	CURL *idle[IDLE_HANDLES_MAX];
+	struct handle idle[IDLE_HANDLES_MAX];
 	unsigned nidle;
 	int64_t failures_logged;
 	unsigned failures_held_back;
@@ -102,13 +111,37 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 
 static int on_close(void *arg, curl_socket_t fd);
 
-static CURL *handle_take(struct http *h)
+static const char *named(const char *variable)
 {
-	if (h->nidle)
-		return h->idle[--h->nidle];
+	const char *value = getenv(variable);
+
+	return value && *value ? value : NULL;
+}
+
+/* The roots as all that OpenSSL does finds them: curl does not look into the environment by itself. Where a file has
+ * them there is no folder beside it unless one is named: curl keeps what it has read of a file for a day
+ * (CURLOPT_CA_CACHE_TIMEOUT), but with a folder it reads all of the file for each connection, which holds the loop up
+ * for some 50 ms. */
+static void set_roots(CURL *e)
+{
+	const char *file = named("SSL_CERT_FILE"), *folder = named("SSL_CERT_DIR");
+	const char *usual = curl_version_info(CURLVERSION_NOW)->cainfo;
+
+	if (!file && !folder && usual && access(usual, R_OK) == 0)
+		file = usual;
+	if (file)
+		curl_easy_setopt(e, CURLOPT_CAINFO, file);
+	if (file || folder)
+		curl_easy_setopt(e, CURLOPT_CAPATH, folder);
+}
+
+static struct handle handle_new(struct http *h)
+{
 	CURL *e = curl_easy_init();
+
 	ENSURE(e);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -120,26 +153,52 @@ static CURL *handle_take(struct http *h)
 	curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, h);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
-	return e;
+	set_roots(e);
+	return (struct handle){.easy = e};
 }
 
-static void handle_give(struct http *h, CURL *e)
+/* One that knows the target, where there is one. */
+static struct handle handle_take(struct http *h, const struct target *t)
 {
+	if (!h->nidle)
+		return handle_new(h);
+	unsigned last = h->nidle - 1, i = last;
+	while (i > 0 && h->idle[i].target != t)
+		i--;
+	if (h->idle[i].target != t)
+		i = last;
+	struct handle found = h->idle[i];
+	h->idle[i] = h->idle[last];
+	h->nidle = last;
+	return found;
+}
+
+static void handle_forget_target(struct handle *hd)
+{
+	curl_easy_setopt(hd->easy, CURLOPT_CURLU, NULL);
+	curl_easy_setopt(hd->easy, CURLOPT_URL, NULL);
+	curl_easy_setopt(hd->easy, CURLOPT_REQUEST_TARGET, NULL);
+	hd->target = NULL;
+}
+
+static void handle_give(struct http *h, struct handle hd)
+{
+	CURL *e = hd.easy;
+
 	if (h->nidle == IDLE_HANDLES_MAX) {
 		curl_easy_cleanup(e);
 		return;
 	}
-	/* nothing of the last request may stay behind in it */
+	/* nothing of the last request may stay behind in it but its target: most requests go to few */
 	curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(e, CURLOPT_POSTFIELDS, NULL);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, NULL);
-	curl_easy_setopt(e, CURLOPT_CURLU, NULL);
-	curl_easy_setopt(e, CURLOPT_URL, NULL);
-	curl_easy_setopt(e, CURLOPT_REQUEST_TARGET, NULL);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, NULL);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, NULL);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, NULL);
-	h->idle[h->nidle++] = e;
+	if (!hd.target)
+		handle_forget_target(&hd);
+	h->idle[h->nidle++] = hd;
 }
 
 /* --- completion */
@@ -168,8 +227,8 @@ static void keep_headers(struct http_call *c)
 	size_t len;
 
 	for (size_t i = 0; c->keep && c->keep[i]; i++) {
-		if (curl_easy_header(c->easy, c->keep[i], 0, CURLH_HEADER, -1, &h) == CURLHE_OK)
-			(void)curl_easy_header(c->easy, c->keep[i], h->amount - 1, CURLH_HEADER, -1, &h);
+		if (curl_easy_header(c->handle.easy, c->keep[i], 0, CURLH_HEADER, -1, &h) == CURLHE_OK)
+			(void)curl_easy_header(c->handle.easy, c->keep[i], h->amount - 1, CURLH_HEADER, -1, &h);
 		else
 			h = NULL;
 		len = h ? strcspn(h->value, "\r\n") : 0; /* of an empty one curl leaves the line's end */
@@ -191,14 +250,13 @@ static void call_ready(struct http_call *c, enum err err)
 /* Takes the handle out of curl's hands. */
 static void call_detach(struct http_call *c)
 {
-	if (!c->easy)
+	if (!c->handle.easy)
 		return;
-	curl_multi_remove_handle(c->h->multi, c->easy);
-	handle_give(c->h, c->easy);
-	c->easy = NULL;
-	if (c->target)
-		c->target->calls--;
-	c->target = NULL;
+	curl_multi_remove_handle(c->h->multi, c->handle.easy);
+	if (c->handle.target)
+		c->handle.target->calls--;
+	handle_give(c->h, c->handle);
+	c->handle = (struct handle){0};
 	curl_slist_free_all(c->headers);
 	c->headers = NULL;
 }
@@ -218,25 +276,36 @@ static void call_failed(struct http_call *c, CURLcode code, const struct http_fa
 	h->failures_held_back = 0;
 }
 
+static void answer_read(struct http_call *c)
+{
+	long status = 0;
+
+	curl_easy_getinfo(c->handle.easy, CURLINFO_RESPONSE_CODE, &status);
+	c->status = (int)status;
+	c->retry_after_ms = status < 300 ? -1 : retry_after(c->handle.easy); /* RFC 9110, 10.2.3 */
+	keep_headers(c);
+}
+
 static void call_complete(struct http_call *c, CURLcode code)
 {
+	static const struct http_failure too_long = {ERR_TOO_LONG, "too_long"};
 	struct http_failure f = {ERR_OK, ""};
-	long status = 0, sent = 0;
+	curl_off_t began = 0;
+	long sent = 0;
 
 	if (code == CURLE_OK && !c->head_complete)
 		code = CURLE_PARTIAL_FILE;
 	if (code == CURLE_OK) {
-		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-		c->status = (int)status;
-		c->retry_after_ms = status < 300 ? -1 : retry_after(c->easy); /* RFC 9110, 10.2.3 */
-		keep_headers(c);
+		answer_read(c);
+	} else if (c->body.failed) {
+		answer_read(c);
+		buf_clear(&c->body);
+		call_failed(c, code, &too_long);
+		f.err = c->status < 300 ? ERR_TOO_LONG : ERR_OK;
 	} else {
-		curl_off_t began = 0;
-		curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &sent);
-		curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &began);
+		curl_easy_getinfo(c->handle.easy, CURLINFO_REQUEST_SIZE, &sent);
+		curl_easy_getinfo(c->handle.easy, CURLINFO_PRETRANSFER_TIME_T, &began);
 		f = http_classify(code, sent > 0 || began > 0);
-		if (c->body.failed)
-			f = (struct http_failure){ERR_TOO_LONG, "too_long"};
 		call_failed(c, code, &f);
 	}
 	call_detach(c);
@@ -431,7 +500,7 @@ static bool set_headers(struct http_call *c, const struct http_request *req)
 	bool typed = false;
 
 	if (!(req->headers && *req->headers) && req->body.len && req->body.len < EXPECTING_BYTES) {
-		curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->h->common);
+		curl_easy_setopt(c->handle.easy, CURLOPT_HTTPHEADER, c->h->common);
 		return true;
 	}
 	for (const char *const *line = req->headers; line && *line; line++) {
@@ -445,7 +514,7 @@ static bool set_headers(struct http_call *c, const struct http_request *req)
 		add_header(c, content_type); /* takes away what curl would claim for an empty POST */
 	add_header(c, "Expect:");
 	add_header(c, c->h->user_agent);
-	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
+	curl_easy_setopt(c->handle.easy, CURLOPT_HTTPHEADER, c->headers);
 	return true;
 }
 
@@ -457,13 +526,13 @@ static void set_method(struct http_call *c, const struct http_request *req)
 	if (has_body) {
 		if (req->body.len)
 			memcpy(c->request_body, req->body.ptr, req->body.len);
-		curl_easy_setopt(c->easy, CURLOPT_POST, 1L);
-		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.len);
-		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, (const char *)c->request_body);
+		curl_easy_setopt(c->handle.easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(c->handle.easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.len);
+		curl_easy_setopt(c->handle.easy, CURLOPT_POSTFIELDS, (const char *)c->request_body);
 	} else {
-		curl_easy_setopt(c->easy, CURLOPT_HTTPGET, 1L);
+		curl_easy_setopt(c->handle.easy, CURLOPT_HTTPGET, 1L);
 	}
-	curl_easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, (has_body ? post : get) ? NULL : req->method);
+	curl_easy_setopt(c->handle.easy, CURLOPT_CUSTOMREQUEST, (has_body ? post : get) ? NULL : req->method);
 }
 
 static bool is_loopback(const char *host)
@@ -480,9 +549,14 @@ static bool is_loopback(const char *host)
 	return false;
 }
 
-static void target_release(struct target *t)
+static void target_release(struct http *h, struct target *t)
 {
+	for (unsigned i = 0; i < h->nidle; i++) {
+		if (h->idle[i].target == t)
+			handle_forget_target(&h->idle[i]);
+	}
 	curl_url_cleanup(t->parts);
+	curl_free(t->origin);
 	free(t->path);
 	free(t->url);
 	*t = (struct target){0};
@@ -524,25 +598,26 @@ static struct target *target_of(struct http *h, const char *url)
 		curl_url_cleanup(parts);
 		return NULL;
 	}
-	target_release(t);
+	target_release(h, t);
 	*t = (struct target){.url = mem_strdup(url), .parts = parts, .path = cut_path(parts)};
+	ENSURE(curl_url_get(parts, CURLUPART_URL, &t->origin, 0) == CURLUE_OK);
 	return t;
 }
 
 /* The environment's proxy is for the world outside: https, and not this machine. */
-static void set_route(struct http_call *c, const char *url)
+static void set_route(struct http_call *c, struct target *t, const char *url)
 {
 	bool https = strncasecmp(url, "https://", 8) == 0;
-	CURL *e = c->easy;
+	CURL *e = c->handle.easy;
 
-	c->target = target_of(c->h, url);
-	if (c->target) {
-		c->target->calls++;
-		curl_easy_setopt(e, CURLOPT_CURLU, c->target->parts);
-		curl_easy_setopt(e, CURLOPT_REQUEST_TARGET, c->target->path);
-	} else {
-		curl_easy_setopt(e, CURLOPT_URL, url);
-	}
+	if (t)
+		t->calls++;
+	if (t && t == c->handle.target)
+		return;
+	c->handle.target = t;
+	curl_easy_setopt(e, CURLOPT_CURLU, t ? t->parts : NULL);
+	curl_easy_setopt(e, CURLOPT_URL, t ? t->origin : url);
+	curl_easy_setopt(e, CURLOPT_REQUEST_TARGET, t ? t->path : NULL);
 	curl_easy_setopt(e, CURLOPT_PROXY, https && !is_loopback(url + 8) ? NULL : "");
 	curl_easy_setopt(e, CURLOPT_NOPROXY, https ? NULL : "*"); /* else it looks for a list in the environment */
 	curl_easy_setopt(e, CURLOPT_PIPEWAIT, https ? 1L : 0L);
@@ -552,9 +627,11 @@ struct http_call *http_send(struct http *h, const struct http_request *req, http
 {
 	struct http_call *c = mem_zalloc(sizeof(*c) + req->body.len + 1);
 	long timeout = req->timeout_ms ? (long)req->timeout_ms : 1L;
+	struct target *t =
+	    target_of(h, req->url); /* before a handle is taken: those of one that makes room forget it */
 
 	c->h = h;
-	c->easy = handle_take(h);
+	c->handle = handle_take(h, t);
 	c->peer = req->peer;
 	c->keep = req->keep;
 	c->fn = fn;
@@ -564,18 +641,18 @@ struct http_call *http_send(struct http *h, const struct http_request *req, http
 	for (size_t i = 0; c->keep && c->keep[i]; i++)
 		ENSURE(i < HTTP_KEEP_MAX);
 	TAILQ_INSERT_TAIL(&h->active, c, link);
-	set_route(c, req->url);
+	set_route(c, t, req->url);
 	set_method(c, req);
-	curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, timeout);
-	curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS,
+	curl_easy_setopt(c->handle.easy, CURLOPT_TIMEOUT_MS, timeout);
+	curl_easy_setopt(c->handle.easy, CURLOPT_CONNECTTIMEOUT_MS,
 	                 timeout < CONNECT_TIMEOUT_MS ? timeout : CONNECT_TIMEOUT_MS);
-	curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, c);
-	curl_easy_setopt(c->easy, CURLOPT_HEADERDATA, c);
-	curl_easy_setopt(c->easy, CURLOPT_PRIVATE, c);
+	curl_easy_setopt(c->handle.easy, CURLOPT_WRITEDATA, c);
+	curl_easy_setopt(c->handle.easy, CURLOPT_HEADERDATA, c);
+	curl_easy_setopt(c->handle.easy, CURLOPT_PRIVATE, c);
 	if (!set_headers(c, req)) {
 		call_detach(c);
 		call_ready(c, ERR_INVALID);
-	} else if (curl_multi_add_handle(h->multi, c->easy) != CURLM_OK) {
+	} else if (curl_multi_add_handle(h->multi, c->handle.easy) != CURLM_OK) {
 		call_detach(c);
 		call_ready(c, ERR_INTERNAL);
 	}
@@ -584,7 +661,7 @@ struct http_call *http_send(struct http *h, const struct http_request *req, http
 
 void http_cancel(struct http_call *c)
 {
-	TAILQ_REMOVE(c->easy ? &c->h->active : &c->h->ready, c, link);
+	TAILQ_REMOVE(c->handle.easy ? &c->h->active : &c->h->ready, c, link);
 	call_detach(c);
 	call_free(c);
 }
@@ -600,12 +677,9 @@ static char *user_agent_line(const char *name)
 
 struct http *http_open(struct loop *l, const struct http_opts *opts)
 {
-	static bool curl_is_up;
 	struct http *h = mem_zalloc(sizeof(*h));
 
-	if (!curl_is_up)
-		ENSURE(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
-	curl_is_up = true;
+	ENSURE(http_memory_init());
 	ENSURE(opts->max_body && opts->per_host);
 	h->loop = l;
 	h->opts = *opts;
@@ -641,13 +715,13 @@ void http_close(struct http *h)
 		deliver(h);
 	task_cancel(&h->deliver);
 	while (h->nidle)
-		curl_easy_cleanup(h->idle[--h->nidle]);
+		curl_easy_cleanup(h->idle[--h->nidle].easy);
 	curl_multi_cleanup(h->multi);
 	for (size_t fd = 0; fd < h->nsocks; fd++)
 		sock_free(h, (curl_socket_t)fd);
 	free(h->socks);
 	for (struct target *t = h->targets; t < h->targets + TARGETS; t++)
-		target_release(t);
+		target_release(h, t);
 	curl_slist_free_all(h->common);
 	timer_release(&h->timer);
 	free(h->user_agent);

@@ -106,6 +106,36 @@ static void on_accept_error(struct evconnlistener *l, void *arg)
 	h->refusals_held_back = 0;
 }
 
+/* Those who are connected, as they know it, and may have sent a request already. */
+static void accept_waiting(struct httpd *h)
+{
+	int fd, listening = evconnlistener_get_fd(h->listener);
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof(sa);
+
+	while ((fd = accept4(listening, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		on_accept(h->listener, fd, (struct sockaddr *)&sa, (int)len, h);
+		len = sizeof(sa);
+	}
+}
+
+static void stop_accepting(void *arg)
+{
+	struct httpd *h = arg;
+	struct httpd_conn *c;
+
+	if (!h->listener)
+		return;
+	LIST_FOREACH(c, &h->conns, link)
+	{
+		if (httpd_conn_idle(c))
+			httpd_conn_due(c, clock_ms());
+	}
+	accept_waiting(h);
+	evconnlistener_free(h->listener);
+	h->listener = NULL;
+}
+
 /* Looks whether they still come. */
 static void wind_down(void *arg)
 {
@@ -137,8 +167,10 @@ struct httpd *httpd_open(struct loop *l, const struct httpd_opts *opts, struct a
 	TAILQ_INIT(&h->waiting);
 	LIST_INIT(&h->requests);
 	h->came_ms = -QUIET_MS;
+	h->inbox = mem_alloc(HTTPD_READ_MAX);
 	timer_init(&h->accept_pause, l, accept_again, h);
 	timer_init(&h->wind_down, l, wind_down, h);
+	h->stop = (struct task){.fn = stop_accepting, .arg = h};
 	h->listener =
 	    evconnlistener_new(loop_base(l), on_accept, h, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	ENSURE(h->listener);
@@ -146,23 +178,14 @@ struct httpd *httpd_open(struct loop *l, const struct httpd_opts *opts, struct a
 	return h;
 }
 
-/* Those who are connected, as they know it, and may have sent a request already. */
-static void accept_waiting(struct httpd *h)
-{
-	int fd, listening = evconnlistener_get_fd(h->listener);
-	struct sockaddr_storage sa = {0};
-	socklen_t len = sizeof(sa);
-
-	while ((fd = accept4(listening, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-		on_accept(h->listener, fd, (struct sockaddr *)&sa, (int)len, h);
-		len = sizeof(sa);
-	}
-}
-
 void httpd_wind_down(struct httpd *h, int64_t most_ms)
 {
+	int64_t now = clock_ms();
+
 	h->winding_down = true;
-	h->last_ms = clock_ms() + most_ms;
+	h->last_ms = now + most_ms;
+	if (h->came_ms >= 0)
+		h->came_ms = now; /* they hear of it from now on: how long it was quiet before says nothing */
 	if (h->listener)
 		wind_down(h);
 }
@@ -172,21 +195,14 @@ bool httpd_accepting(const struct httpd *h)
 	return h->listener != NULL;
 }
 
+/* Connections go for those who wait to be accepted: not while one of them has called the handler. */
 void httpd_stop_accepting(struct httpd *h)
 {
-	struct httpd_conn *c, *next;
-
 	h->winding_down = true;
-	if (!h->listener)
-		return;
-	for (c = LIST_FIRST(&h->conns); c; c = next) {
-		next = LIST_NEXT(c, link);
-		if (httpd_conn_idle(c))
-			httpd_conn_free(c);
-	}
-	accept_waiting(h);
-	evconnlistener_free(h->listener);
-	h->listener = NULL;
+	if (h->handling)
+		loop_defer(h->loop, &h->stop);
+	else
+		stop_accepting(h);
 }
 
 void httpd_free(struct httpd *h)
@@ -205,8 +221,10 @@ void httpd_free(struct httpd *h)
 		LIST_REMOVE(r, link);
 		r->h = NULL;
 	}
+	task_cancel(&h->stop);
 	timer_release(&h->accept_pause);
 	timer_release(&h->wind_down);
+	free(h->inbox);
 	free(h);
 }
 

@@ -1,6 +1,4 @@
 /* What the server writes: answers of the handler, refusals of its own, answers without an end. */
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -12,15 +10,26 @@
 #define ERROR_BODY_MAX 4096
 #define STREAM_BACKLOG_MAX (256u << 10) /* bytes that a client has not read yet */
 
-static void add_date(struct evbuffer *out)
+static void add_date(struct httpd *h, struct buf *out)
 {
-	char text[64];
 	time_t now = (time_t)(clock_wall_ms() / 1000);
 	struct tm tm;
 
-	gmtime_r(&now, &tm);
-	if (strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm))
-		evbuffer_add_printf(out, "Date: %s\r\n", text);
+	if (now != h->dated) {
+		gmtime_r(&now, &tm);
+		if (!strftime(h->date, sizeof(h->date), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm))
+			h->date[0] = '\0';
+		h->dated = now;
+	}
+	buf_adds(out, h->date);
+}
+
+static void add_header(struct buf *out, const char *name, const char *value)
+{
+	buf_adds(out, name);
+	buf_add(out, ": ", 2);
+	buf_adds(out, value);
+	buf_add(out, "\r\n", 2);
 }
 
 static bool header_safe(const char *s)
@@ -28,11 +37,11 @@ static bool header_safe(const char *s)
 	return s[strcspn(s, "\r\n")] == '\0';
 }
 
-static void add_headers(struct evbuffer *out, const char *const *headers)
+static void add_headers(struct buf *out, const char *const *headers)
 {
 	for (; headers && headers[0]; headers += 2) {
 		if (header_safe(headers[0]) && header_safe(headers[1]))
-			evbuffer_add_printf(out, "%s: %s\r\n", headers[0], headers[1]);
+			add_header(out, headers[0], headers[1]);
 	}
 }
 
@@ -40,19 +49,37 @@ static void add_headers(struct evbuffer *out, const char *const *headers)
 static void add_head(struct httpd_conn *c, int status, const char *content_type, ssize_t length,
                      const char *const *headers)
 {
-	struct evbuffer *out = bufferevent_get_output(c->bev);
+	struct buf *out = &c->out;
+	char number[I64_TEXT_LEN];
 
-	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", status, http_status_text(status));
-	add_date(out);
+	buf_adds(out, "HTTP/1.1 ");
+	buf_add_i64(out, status);
+	buf_addc(out, ' ');
+	buf_adds(out, http_status_text(status));
+	buf_add(out, "\r\n", 2);
+	add_date(c->h, out);
 	if (status != 204 && status != 304) {
 		if (content_type)
-			evbuffer_add_printf(out, "Content-Type: %s\r\n", content_type);
+			add_header(out, "Content-Type", content_type);
 		if (length >= 0)
-			evbuffer_add_printf(out, "Content-Length: %zd\r\n", length);
+			add_header(out, "Content-Length", i64_text(number, length).ptr);
 	}
 	add_headers(out, c->h->opts.headers);
 	add_headers(out, headers);
-	evbuffer_add_printf(out, "Connection: %s\r\n\r\n", c->keep_alive ? "keep-alive" : "close");
+	add_header(out, "Connection", c->keep_alive ? "keep-alive" : "close");
+	buf_add(out, "\r\n", 2);
+}
+
+/* What comes next may be a call of the handler, and so not from here. */
+static void send_answer(struct httpd_conn *c)
+{
+	httpd_conn_enter(c, CONN_WRITING);
+	if (!httpd_wire_flush(c))
+		return;
+	if (c->keep_alive && c->h->listener && !c->eof && c->unread.len == 0)
+		httpd_conn_enter(c, CONN_HEAD);
+	else
+		loop_defer(c->h->loop, &c->go_on);
 }
 
 static void answer(struct httpd_conn *c, int status, const char *content_type, struct span body,
@@ -61,9 +88,9 @@ static void answer(struct httpd_conn *c, int status, const char *content_type, s
 	bool bodiless = status == 204 || status == 304;
 
 	add_head(c, status, content_type, (ssize_t)body.len, headers);
-	if (!bodiless && !head_only && body.len)
-		evbuffer_add(bufferevent_get_output(c->bev), body.ptr, body.len);
-	httpd_conn_enter(c, CONN_WRITING);
+	if (!bodiless && !head_only)
+		buf_add(&c->out, body.ptr, body.len);
+	send_answer(c);
 }
 
 static const char *error_body(struct buf *b, const char *code, const char *message)
@@ -146,9 +173,9 @@ void httpd_drop(struct httpd_request *r)
 	ENSURE(r->handled);
 	if (c) {
 		c->r = NULL;
-		setsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 		httpd_conn_enter(c, CONN_LINGERING);
-		timer_set(&c->deadline, 0); /* not here: the handler may have been called from conn_read */
+		httpd_conn_due(c, clock_ms()); /* not here: the handler may have been called for its input */
 	}
 	httpd_request_free(r);
 }
@@ -166,19 +193,20 @@ void httpd_stream_begin(struct httpd_request *r, const char *content_type, const
 	c->keep_alive = false;
 	add_head(c, 200, content_type, -1, headers);
 	httpd_conn_enter(c, CONN_STREAMING);
+	loop_defer(c->h->loop, &c->go_on);
 }
 
 bool httpd_stream_send(struct httpd_request *r, struct span text)
 {
-	struct evbuffer *out;
+	struct httpd_conn *c = r->conn;
 
-	if (!r->conn)
+	if (!c)
 		return false;
-	ENSURE(r->conn->state == CONN_STREAMING);
-	out = bufferevent_get_output(r->conn->bev);
-	if (evbuffer_get_length(out) + text.len > STREAM_BACKLOG_MAX)
+	ENSURE(c->state == CONN_STREAMING);
+	if (httpd_wire_unsent(c) + text.len > STREAM_BACKLOG_MAX)
 		return false;
-	evbuffer_add(out, text.ptr, text.len);
+	buf_add(&c->out, text.ptr, text.len);
+	loop_defer(c->h->loop, &c->go_on);
 	return true;
 }
 
@@ -188,9 +216,7 @@ void httpd_stream_end(struct httpd_request *r)
 
 	if (c && c->state == CONN_STREAMING) {
 		c->r = NULL;
-		httpd_conn_enter(c, CONN_WRITING);
-		if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
-			timer_set(&c->deadline, 0); /* nothing more will be written */
+		send_answer(c);
 	}
 	httpd_request_free(r);
 }

@@ -11,16 +11,16 @@
 
 static const char *const methods[] = {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", NULL};
 
-static bool is_token_char(unsigned char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
+static const bool token_chars[256] = {
+    ['0' ... '9'] = true,  ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,
+    ['#' ... '\''] = true, ['*'] = true,         ['+'] = true,         ['-'] = true,
+    ['.'] = true,          ['^' ... '`'] = true, ['|'] = true,         ['~'] = true,
+};
 
 static bool is_token(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
-		if (!is_token_char((unsigned char)s.ptr[i]))
+		if (!token_chars[(unsigned char)s.ptr[i]])
 			return false;
 	}
 	return s.len > 0;
@@ -145,27 +145,6 @@ static int parse_request_line(struct http_head *h, struct arena *a, struct span 
 	return status;
 }
 
-static int parse_header(struct http_head *h, struct arena *a, struct span line)
-{
-	struct span name;
-
-	if (h->headers.n == HEADERS_MAX)
-		return 431;
-	if (!cut(&line, ':', &name) || !is_token(name))
-		return 400;
-	line = trim(line);
-	for (size_t i = 0; i < line.len; i++) {
-		unsigned char c = (unsigned char)line.ptr[i];
-		if ((c < ' ' && c != '\t') || c == 0x7f)
-			return 400;
-	}
-	h->headers.v[h->headers.n++] = (struct http_pair){
-	    arena_strndup(a, name.ptr, name.len),
-	    arena_strndup(a, line.ptr, line.len),
-	};
-	return 0;
-}
-
 /* What the headers mean for the connection. One function each; old: HTTP/1.0. */
 struct framing {
 	struct http_head *h;
@@ -239,18 +218,77 @@ static const struct {
     {"Host", on_host},
 };
 
-static int parse_framing(struct http_head *h)
+static int frame(struct framing *f, struct span name, struct span value)
+{
+	for (size_t i = 0; i < sizeof(framing_headers) / sizeof(framing_headers[0]); i++) {
+		if (same_word(name, framing_headers[i].name))
+			return framing_headers[i].fn(f, value);
+	}
+	return 0;
+}
+
+/* --- the lines */
+
+static bool is_value(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+/* s is of a copy, and what stands behind it there has been read. */
+static const char *ended(struct span s)
+{
+	((char *)s.ptr)[s.len] = '\0';
+	return s.ptr;
+}
+
+static int parse_header(struct framing *f, struct span line)
+{
+	struct http_pairs *headers = &f->h->headers;
+	struct span name;
+	int status;
+
+	if (headers->n == HEADERS_MAX)
+		return 431;
+	if (!cut(&line, ':', &name) || !is_token(name))
+		return 400;
+	line = trim(line);
+	if (!is_value(line))
+		return 400;
+	status = frame(f, name, line);
+	headers->v[headers->n++] = (struct http_pair){ended(name), ended(line)};
+	return status;
+}
+
+static size_t count_lines(struct span text)
+{
+	struct span line;
+	size_t n = 1;
+
+	while (cut(&text, '\n', &line))
+		n++;
+	return n;
+}
+
+static int parse_headers(struct http_head *h, struct arena *a, struct span text)
 {
 	struct framing f = {.h = h, .old = !h->keep_alive};
+	size_t lines = count_lines(text);
+	struct span line;
+	int status;
 
-	for (size_t i = 0; i < h->headers.n; i++) {
-		for (size_t k = 0; k < sizeof(framing_headers) / sizeof(framing_headers[0]); k++) {
-			if (strcasecmp(h->headers.v[i].name, framing_headers[k].name) != 0)
-				continue;
-			int status = framing_headers[k].fn(&f, span_of(h->headers.v[i].value));
-			if (status)
-				return status;
-		}
+	h->headers.v = arena_array(a, struct http_pair, lines < HEADERS_MAX ? lines : HEADERS_MAX);
+	text = arena_span(a, text);
+	while (text.len) {
+		if (!next_line(&text, &line))
+			return 400;
+		if ((status = parse_header(&f, line)) != 0)
+			return status;
 	}
 	if (h->chunked && f.has_length)
 		return 400;
@@ -265,16 +303,8 @@ int http_head_parse(struct http_head *h, struct arena *a, struct span text)
 	*h = (struct http_head){.method = "", .path = ""};
 	if (!next_line(&text, &line))
 		return 400;
-	if ((status = parse_request_line(h, a, line)) != 0)
-		return status;
-	h->headers.v = arena_array(a, struct http_pair, HEADERS_MAX);
-	while (text.len) {
-		if (!next_line(&text, &line))
-			return 400;
-		if ((status = parse_header(h, a, line)) != 0)
-			return status;
-	}
-	return parse_framing(h);
+	status = parse_request_line(h, a, line);
+	return status ? status : parse_headers(h, a, text);
 }
 
 const char *http_head_get(const struct http_head *h, const char *name)
@@ -311,7 +341,7 @@ static long chunk_line(struct span text, size_t max, struct span *line)
 
 static bool chunk_size(struct span line, uint64_t *size)
 {
-	size_t i;
+	size_t i, end;
 
 	*size = 0;
 	for (i = 0; i < line.len && http_hex_digit(line.ptr[i]) >= 0; i++) {
@@ -319,8 +349,11 @@ static bool chunk_size(struct span line, uint64_t *size)
 			return false;
 		*size = *size * 16 + (uint64_t)http_hex_digit(line.ptr[i]);
 	}
-	/* extensions are allowed and say nothing to us */
-	return i > 0 && (i == line.len || line.ptr[i] == ';' || line.ptr[i] == ' ' || line.ptr[i] == '\t') &&
+	end = i;
+	while (end < line.len && (line.ptr[end] == ' ' || line.ptr[end] == '\t'))
+		end++;
+	/* extensions are allowed, also behind blanks (RFC 9112, 7.1.1), and say nothing to us; blanks alone are not */
+	return i > 0 && (i == line.len || (end < line.len && line.ptr[end] == ';')) &&
 	       !memchr(line.ptr, '\r', line.len);
 }
 

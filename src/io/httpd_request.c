@@ -1,5 +1,4 @@
 /* The request, as the handler sees it. */
-#include <stdlib.h>
 #include <strings.h>
 
 #include "shoal/io/httpd_conn.h"
@@ -12,18 +11,22 @@ void httpd_request_free(struct httpd_request *r)
 	}
 	if (r->h)
 		r->h->body_bytes -= r->counted;
+	struct arena own = r->arena; /* r lies in it */
+
 	buf_release(&r->body);
-	arena_release(&r->arena);
-	free(r);
+	arena_release(&own);
 }
 
 struct httpd_request *httpd_request_new(struct httpd_conn *c)
 {
-	struct httpd_request *r = mem_zalloc(sizeof(*r));
+	struct arena own;
+	struct httpd_request *r;
 
+	arena_init(&own);
+	r = arena_new(&own, struct httpd_request);
+	r->arena = own;
 	r->h = c->h;
 	r->conn = c;
-	arena_init(&r->arena);
 	buf_init(&r->body, c->h->opts.max_body);
 	return r;
 }
@@ -60,6 +63,8 @@ const char *httpd_client(const struct httpd_request *r)
 
 struct span httpd_body(const struct httpd_request *r)
 {
+	if (r->whole.len)
+		return r->whole;
 	return r->body.len ? buf_span(&r->body) : SPAN("");
 }
 

@@ -39,6 +39,7 @@ struct pg {
 	enum { POOL_OPEN, POOL_CLOSED } state;
 	struct pg_known **known; /* hash table by pointer of statement, cap is a power of 2, at most half full */
 	unsigned nknown, known_cap;
+	unsigned nforms; /* of them; those for one count apart */
 	struct series *slow;
 	int64_t complained_ms; /* of statements that are wrong */
 	unsigned held_back;    /* complaints since */
@@ -69,13 +70,28 @@ static void known_grow(struct pg *p)
 	p->known_cap = cap;
 }
 
-/* The name, unless another statement has it. */
+static bool known_as(const struct pg_known *k, const char *name)
+{
+	return k != NULL && (strcmp(k->prepared_name, name) == 0 || known_as(k->one, name));
+}
+
+/* The name, unless another statement or its form for one has it. */
 static const char *known_name(struct pg *p, const struct pg_stmt *stmt)
 {
 	for (unsigned i = 0; i < p->known_cap; i++)
-		if (p->known[i] != NULL && strcmp(p->known[i]->stmt->name, stmt->name) == 0)
-			return arena_printf(&p->arena, "%s/%u", stmt->name, p->nknown);
+		if (known_as(p->known[i], stmt->name))
+			return arena_printf(&p->arena, "%s/%u", stmt->name, p->nforms);
 	return stmt->name;
+}
+
+static struct pg_known *known_new(struct pg *p, const struct pg_stmt *stmt)
+{
+	struct pg_known *k = arena_new(&p->arena, struct pg_known);
+
+	k->stmt = stmt;
+	k->prepared_name = known_name(p, stmt);
+	k->index = p->nforms++;
+	return k;
 }
 
 static struct pg_known *pool_know(struct pg *p, const struct pg_stmt *stmt)
@@ -87,10 +103,8 @@ static struct pg_known *pool_know(struct pg *p, const struct pg_stmt *stmt)
 	slot = known_slot(p->known, p->known_cap, stmt);
 	if (*slot != NULL)
 		return *slot;
-	k = arena_new(&p->arena, struct pg_known);
-	k->stmt = stmt;
-	k->prepared_name = known_name(p, stmt);
-	k->index = p->nknown++;
+	k = *slot = known_new(p, stmt);
+	k->one = stmt->one ? known_new(p, stmt->one) : NULL;
 	k->count = SERIES(metric_counter("shoal_sql_statements_total", "statement",
 	                                 "Statements that Postgres was sent; one that goes again counts once."),
 	                  stmt->name);
@@ -100,7 +114,7 @@ static struct pg_known *pool_know(struct pg *p, const struct pg_stmt *stmt)
 	k->seconds = SERIES(
 	    metric_histogram("shoal_sql_seconds", "statement", "Time from sending a statement to its commit.", NULL, 0),
 	    stmt->name);
-	*slot = k;
+	p->nknown++;
 	return k;
 }
 
@@ -273,13 +287,12 @@ static struct pg_cmd **pool_next(struct pg *p, const struct pg_conn *c)
 	return NULL;
 }
 
-/* Of those that are as idle as c the first one that does not know the statement: what that costs once, some ms for one
- * of the bots', is better spent now than while the others are held up. */
+/* Of those that are as idle as c the first one that does not know the statement as it would go there: what that costs
+ * once, some ms for one of the bots', is better spent now than while the others are held up. */
 static struct pg_conn *pool_learner(const struct pg *p, struct pg_conn *c, const struct pg_cmd *cmd)
 {
 	for (unsigned i = 0; i < p->nconns && cmd->kind != NULL; i++)
-		if (pg_conn_up(p->conns[i]) && pg_conn_depth(p->conns[i]) == 0 &&
-		    !pg_conn_knows(p->conns[i], cmd->known))
+		if (pg_conn_up(p->conns[i]) && pg_conn_depth(p->conns[i]) == 0 && !pg_conn_knows(p->conns[i], cmd))
 			return p->conns[i];
 	return c;
 }
@@ -312,9 +325,8 @@ static void pool_dispatch(struct pg *p)
 	struct pg_cmd **next;
 
 	while (p->waiting.n > 0 && (c = pool_pick(p)) != NULL && (next = pool_next(p, c)) != NULL) {
-		c = pool_learner(p, c, *next);
 		pool_group(p, next, &group);
-		pg_conn_send(c, &group);
+		pg_conn_send(pool_learner(p, c, group.head), &group);
 	}
 	if (p->waiting.n > 0 && !pg_up(p))
 		while (p->waiting.n > 0)

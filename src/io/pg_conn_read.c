@@ -66,7 +66,7 @@ static void cmd_again(struct pg_conn *c, struct pg_cmd *cmd)
 {
 	if (cmd->err != ERR_OK && cmd_goes_again(cmd)) {
 		log_debug("prepared statement not usable here", LOG_STR("statement", cmd->known->stmt->name));
-		pg_conn_note_prepared(c, cmd->known, PREP_NEVER);
+		pg_conn_note_prepared(c, cmd->form, PREP_NEVER);
 		cmd->plain = true;
 	}
 	PQclear(cmd->res);
@@ -93,8 +93,8 @@ static void conn_finish(struct pg_conn *c, struct pg_cmd *cmd, bool in_failed_gr
 		pg_cmd_free(cmd);
 		return;
 	}
-	if (cmd->way == CMD_PARSING && pg_conn_prepared(c, cmd->known) == PREP_PENDING)
-		pg_conn_note_prepared(c, cmd->known, PREP_NO);
+	if (cmd->way == CMD_PARSING && pg_conn_prepared(c, cmd->form) == PREP_PENDING)
+		pg_conn_note_prepared(c, cmd->form, PREP_NO);
 	if (cmd->err != ERR_OK && strcmp(result_state(cmd->res), "25006") == 0 && c->state == CONN_UP)
 		pg_conn_set_state(c, CONN_LEAVING);
 	if (in_failed_group)
@@ -141,8 +141,8 @@ static struct pg_cmd *conn_last_of_group(const struct pg_conn *c)
 
 static void conn_rows(struct pg_conn *c, struct pg_cmd *cmd, PGresult *res)
 {
-	if (cmd->way == CMD_PARSING && pg_conn_prepared(c, cmd->known) == PREP_PENDING) {
-		pg_conn_note_prepared(c, cmd->known, PREP_YES);
+	if (cmd->way == CMD_PARSING && pg_conn_prepared(c, cmd->form) == PREP_PENDING) {
+		pg_conn_note_prepared(c, cmd->form, PREP_YES);
 		PQclear(res);
 		return;
 	}

@@ -23,9 +23,19 @@ void pg_conn_note_prepared(struct pg_conn *c, const struct pg_known *k, enum pre
 	c->prepared[k->index] = (uint8_t)to;
 }
 
-bool pg_conn_knows(const struct pg_conn *c, const struct pg_known *k)
+/* Who is alone goes as a set all the same where the connection does not know that yet: what learning it costs, some ms,
+ * is not to come when others wait and sets are formed. */
+static struct pg_known *conn_form(const struct pg_conn *c, const struct pg_cmd *cmd)
 {
-	return !c->conf.prepare || pg_conn_prepared(c, k) != PREP_NO;
+	struct pg_known *k = cmd->known;
+	bool learns = c->conf.prepare && !cmd->plain && pg_conn_prepared(c, k) == PREP_NO;
+
+	return k->one != NULL && cmd->company.n == 0 && !learns ? k->one : k;
+}
+
+bool pg_conn_knows(const struct pg_conn *c, const struct pg_cmd *cmd)
+{
+	return !c->conf.prepare || cmd->plain || pg_conn_prepared(c, conn_form(c, cmd)) != PREP_NO;
 }
 
 static bool conn_put(struct pg_conn *c, struct pg_cmd *cmd)
@@ -33,7 +43,7 @@ static bool conn_put(struct pg_conn *c, struct pg_cmd *cmd)
 	const char *const *v = cmd->v;
 	const int *len = NULL, *format = NULL;
 	struct pg_arrays a;
-	const struct pg_known *k = cmd->known;
+	const struct pg_known *k = cmd->form = conn_form(c, cmd);
 	enum prepared prepared = c->conf.prepare && !cmd->plain ? pg_conn_prepared(c, k) : PREP_NEVER;
 
 	cmd->way = prepared == PREP_NO ? CMD_PARSING : prepared == PREP_YES ? CMD_NAMED : CMD_UNNAMED;

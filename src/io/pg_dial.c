@@ -1,5 +1,6 @@
 #include "shoal/io/pg_dial.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,7 +219,7 @@ void pg_target_writes(struct pg_target *t)
 	target_default(t, "target_session_attrs", "PGTARGETSESSIONATTRS", "read-write");
 }
 
-const char *pg_message(struct arena *a, const PGconn *c)
+static const char *message_or(struct arena *a, const PGconn *c, const char *otherwise)
 {
 	char *text = arena_strdup(a, c ? PQerrorMessage(c) : "out of memory");
 	size_t len = strlen(text);
@@ -228,7 +229,19 @@ const char *pg_message(struct arena *a, const PGconn *c)
 	for (char *s = text; *s != '\0'; s++)
 		if (*s == '\n' || *s == '\t')
 			*s = ' ';
-	return len > 0 ? text : "no reason given";
+	return len > 0 ? text : otherwise;
+}
+
+const char *pg_message(struct arena *a, const PGconn *c)
+{
+	return message_or(a, c, "no reason given");
+}
+
+/* Why the call just made, before which errno was 0, did not connect: libpq 17 says nothing where it may open no socket.
+ */
+static const char *why_not(struct arena *a, const PGconn *c)
+{
+	return message_or(a, c, errno ? strerror(errno) : "no reason given");
 }
 
 static void on_notice(void *arg, const char *message)
@@ -315,11 +328,12 @@ static void dial_wait(struct pg_dial *d, short what)
 
 static void dial_poll(struct pg_dial *d)
 {
+	errno = 0;
 	switch (PQconnectPoll(d->conn)) {
 	case PGRES_POLLING_READING: dial_wait(d, EV_READ); break;
 	case PGRES_POLLING_WRITING: dial_wait(d, EV_WRITE); break;
 	case PGRES_POLLING_OK: dial_done(d, NULL); break;
-	default: dial_done(d, pg_message(&d->arena, d->conn));
+	default: dial_done(d, why_not(&d->arena, d->conn));
 	}
 }
 
@@ -374,6 +388,7 @@ static PGconn *target_connect(const struct pg_target *t, const char *const list[
 		value[n++] = list[i];
 	}
 	keyword[n] = value[n] = NULL;
+	errno = 0;
 	return connect(keyword, value, 0);
 }
 
@@ -388,7 +403,7 @@ static void dial_start(void *arg)
 	}
 	d->conn = target_connect(d->target, list, PQconnectStartParams);
 	if (d->conn == NULL || PQstatus(d->conn) == CONNECTION_BAD) {
-		dial_done(d, pg_message(&d->arena, d->conn));
+		dial_done(d, why_not(&d->arena, d->conn));
 		return;
 	}
 	PQsetNoticeProcessor(d->conn, on_notice, NULL);
@@ -461,7 +476,7 @@ PGconn *pg_connect_now(const char *url, const char *application_name, unsigned m
 	target_set(t, "connect_timeout", arena_i64(a, seconds));
 	c = target_connect(t, (const char *const[3]){t->host, t->hostaddr, t->port}, PQconnectdbParams);
 	if (c == NULL || PQstatus(c) != CONNECTION_OK) {
-		*why = pg_message(a, c);
+		*why = why_not(a, c);
 		PQfinish(c);
 		return NULL;
 	}

@@ -2,22 +2,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 #include "shoal/io/redis.h"
 #include "shoal/io/redis_find.h"
+#include "shoal/io/redis_reply.h"
 #include "shoal/io/redis_script.h"
 #include "shoal/io/redis_tls.h"
 #include "shoal/io/redis_url.h"
 
-#define TIMEOUT_S 5
-#define TEXT(x) #x
-#define TEXT_OF(x) TEXT(x)
-
-/* hiredis has only the system's word for a time that ran out. */
-const char *redis_trouble_now(const redisContext *c)
+/* hiredis has only the system's word for a time that ran out, and takes what is refused for want of memory. */
+const char *redis_trouble_now(redisContext *c)
 {
-	return strcmp(c->errstr, strerror(EAGAIN)) == 0 ? "it said nothing for " TEXT_OF(TIMEOUT_S) " s" : c->errstr;
+	struct timeval waited = {.tv_sec = REDIS_NOW_S};
+	socklen_t len = sizeof(waited);
+
+	if (c->err == REDIS_ERR_OOM)
+		return "it said that more would come than any answer has, or than there is memory for";
+	if (strcmp(c->errstr, strerror(EAGAIN)) == 0) {
+		getsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &waited, &len);
+		snprintf(c->errstr, sizeof(c->errstr), "it said nothing for %lld s", (long long)waited.tv_sec);
+	}
+	return c->errstr;
 }
 
 /* NULL: an answer that is no error; else why not. */
@@ -78,13 +85,15 @@ static const char *ask_sentinel(redisContext *c, const struct redis_url *u, stru
 	return why;
 }
 
-static redisContext *connect_to(const struct redis_url *u, const struct redis_spot *at, struct arena *a,
-                                const char **why)
+static redisContext *connect_to(const struct redis_url *u, const struct redis_spot *at, unsigned seconds,
+                                struct arena *a, const char **why)
 {
-	const struct timeval timeout = {.tv_sec = TIMEOUT_S};
+	const struct timeval timeout = {.tv_sec = seconds};
 	redisContext *c = u->path ? redisConnectUnixWithTimeout(u->path, timeout)
 	                          : redisConnectWithTimeout(at->host, at->port, timeout);
 	ENSURE(c);
+	if (!c->err)
+		redis_replies_bounded(c);
 	if (!c->err && redisSetTimeout(c, timeout) == REDIS_OK && (!u->tls || redis_tls_start(c, at->host)))
 		return c;
 	*why = arena_strdup(a, redis_trouble_now(c));
@@ -93,14 +102,15 @@ static redisContext *connect_to(const struct redis_url *u, const struct redis_sp
 }
 
 /* One connection. NULL: *why, or f knows where to go on. */
-static redisContext *try_next(struct redis_find *f, const char *home, struct arena *a, const char **why)
+static redisContext *try_next(struct redis_find *f, const char *home, unsigned seconds, struct arena *a,
+                              const char **why)
 {
 	const struct redis_url *u = f->url;
 	bool sentinel = false;
 	struct redis_spot at = {.port = 0};
 	if (!u->path)
 		at = redis_find_next(f, &sentinel);
-	redisContext *c = connect_to(u, &at, a, why);
+	redisContext *c = connect_to(u, &at, seconds, a, why);
 	if (!c)
 		return NULL;
 	*why = sentinel ? ask_sentinel(c, u, f, a) : greet(c, u, home, a);
@@ -114,7 +124,8 @@ static redisContext *try_next(struct redis_find *f, const char *home, struct are
 	return NULL;
 }
 
-redisContext *redis_connect_now(const char *url, const char *home, struct arena *a, const char **why)
+redisContext *redis_connect_within(unsigned seconds, const char *url, const char *home, struct arena *a,
+                                   const char **why)
 {
 	struct redis_url u;
 	struct redis_find f;
@@ -124,13 +135,18 @@ redisContext *redis_connect_now(const char *url, const char *home, struct arena 
 	redis_find_init(&f, &u);
 	for (unsigned left = u.nnodes ? u.nnodes : 1; !c && left > 0; left--) {
 		do
-			c = try_next(&f, home, a, why);
+			c = try_next(&f, home, seconds, a, why);
 		while (!c && f.is_told);
 	}
 	redis_find_release(&f);
 	if (!c)
 		*why = arena_printf(a, "%s: %s", u.name, *why);
 	return c;
+}
+
+redisContext *redis_connect_now(const char *url, const char *home, struct arena *a, const char **why)
+{
+	return redis_connect_within(REDIS_NOW_S, url, home, a, why);
 }
 
 /* --- scripts */

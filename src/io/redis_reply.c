@@ -3,8 +3,19 @@
 #include <string.h>
 
 #include "shoal/io/redis_parts.h"
+#include "shoal/io/redis_reply.h"
 
 #define ELEMENTS_MAX ((size_t)1 << 20)
+#define DEPTH_MAX 7 /* also of hiredis before 1.0; later ones follow as deep as it is said to go */
+
+bool redis_array_is_absurd(const redisReadTask *t, redis_count n)
+{
+	unsigned depth = 0;
+
+	for (; t->parent; t = t->parent)
+		depth++;
+	return (size_t)n > ELEMENTS_MAX || depth > DEPTH_MAX;
+}
 
 static struct arena *memory(const redisReadTask *t)
 {
@@ -62,8 +73,6 @@ static void free_object(void *reply)
 }
 
 #if HIREDIS_MAJOR >= 1
-typedef size_t count;
-
 /* What RESP2 does not have, and nobody asks for. */
 static void *create_double(const redisReadTask *t, double value, char *text, size_t len)
 {
@@ -78,16 +87,13 @@ static void *create_bool(const redisReadTask *t, int value)
 	(void)value;
 	return refuse(t);
 }
-#else
-typedef int count;
 #endif
 
-/* Memory is asked for what a peer says will follow, and no more is believed than any answer here has. */
-static void *create_array(const redisReadTask *t, count n)
+static void *create_array(const redisReadTask *t, redis_count n)
 {
 	redisReply *r;
 
-	if ((size_t)n > ELEMENTS_MAX)
+	if (redis_array_is_absurd(t, n))
 		return refuse(t);
 	r = object(t, t->type);
 	r->elements = (size_t)n;
@@ -114,4 +120,25 @@ void redis_replies_into(redisContext *c, struct redis *r)
 #if HIREDIS_MAJOR >= 1
 	redisSetPushCallback(c, NULL); /* it would free what is ours */
 #endif
+}
+
+/* --- answers that hiredis makes */
+
+static const redisReplyObjectFunctions *makers; /* its own */
+
+static void *make_array(const redisReadTask *t, redis_count n)
+{
+	return redis_array_is_absurd(t, n) ? NULL : makers->createArray(t, n);
+}
+
+void redis_replies_bounded(redisContext *c)
+{
+	static redisReplyObjectFunctions bounded;
+
+	if (!makers) {
+		makers = c->reader->fn;
+		bounded = *makers;
+		bounded.createArray = make_array;
+	}
+	c->reader->fn = &bounded;
 }

@@ -79,11 +79,12 @@ static void state_key(char *out, const char *bot)
 }
 
 /* route: NULL or "": of all that goes to the chat. */
-static void block_key(char *out, const char *bot, int64_t chat_id, const char *route)
+static char *block_key(struct arena *a, const char *bot, int64_t chat_id, const char *route)
 {
 	bool any = !route || !*route;
-	snprintf(out, KEY_LEN, "shoal:{cache}:flood:%s:%lld%s%s:block", bot, (long long)chat_id, any ? "" : ":",
-	         any ? "" : route);
+	char id[I64_TEXT_LEN];
+	i64_text(id, chat_id);
+	return arena_join(a, "shoal:{cache}:flood:", bot, ":", id, any ? "" : ":", any ? "" : route, ":block");
 }
 
 struct ask {
@@ -189,26 +190,18 @@ static bool alike(const struct flood_message *a, const struct flood_message *b)
 	return !a->route == !b->route && strcmp(a->bot, b->bot) == 0;
 }
 
-static struct span key_in(struct arena *a, char *key)
-{
-	return span_of(arena_strdup(a, key));
-}
-
 /* A word on the message, and two keys. */
 static struct span put_ask(const struct flood_message *m, struct arena *a, struct span *keys)
 {
 	static const char standings[] = {
 	    [FLOOD_NEW] = 'n', [FLOOD_BACK] = 'b', [FLOOD_HAS_PLACE] = 'h', [FLOOD_AHEAD] = 'a'};
-	char key[KEY_LEN];
-	snprintf(key, KEY_LEN, "shoal:{cache}:flood:%s:%lld", m->bot, (long long)m->chat_id);
-	keys[0] = key_in(a, key);
-	block_key(key, m->bot, m->chat_id, m->route);
-	keys[1] = key_in(a, key);
-	return span_of(arena_printf(a, "%c%c%lld", standings[m->standing],
-	                            !m->chat_id || m->route ? '-'
-	                            : m->group              ? 'g'
-	                                                    : 'c',
-	                            (long long)m->max_wait_ms));
+	const char word[] = {standings[m->standing], !m->chat_id || m->route ? '-' : m->group ? 'g' : 'c', '\0'};
+	char id[I64_TEXT_LEN], most[I64_TEXT_LEN];
+	i64_text(id, m->chat_id);
+	i64_text(most, m->max_wait_ms);
+	keys[0] = span_of(arena_join(a, "shoal:{cache}:flood:", m->bot, ":", id));
+	keys[1] = span_of(block_key(a, m->bot, m->chat_id, m->route));
+	return span_of(arena_join(a, word, most));
 }
 
 static void send_together(struct flood *f, struct ask *list, size_t n)
@@ -283,16 +276,18 @@ void flood_close(struct flood *f)
 static void say(struct flood *f, const char *bot, struct span what, int64_t chat_id, const char *route, int64_t ms,
                 const char *doubt, redis_fn *fn, void *arg)
 {
-	char keys[2][KEY_LEN], numbers[2][I64_TEXT_LEN];
-	state_key(keys[0], bot);
-	block_key(keys[1], bot, chat_id, route);
-	const struct span argv[] = {span_of(keys[0]),
-	                            span_of(keys[1]),
+	char state[KEY_LEN], numbers[2][I64_TEXT_LEN];
+	struct arena a;
+	arena_init(&a);
+	state_key(state, bot);
+	const struct span argv[] = {span_of(state),
+	                            span_of(block_key(&a, bot, chat_id, route)),
 	                            what,
 	                            i64_text(numbers[0], chat_id),
 	                            i64_text(numbers[1], ms < 1 ? 1 : ms),
 	                            span_of(doubt)};
 	redis_eval(f->redis, &word_script, fn, arg, 2, sizeof(argv) / sizeof(argv[0]), argv);
+	arena_release(&a);
 }
 
 static void word_said(void *arg, enum err err, const redisReply *reply)

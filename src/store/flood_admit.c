@@ -12,7 +12,7 @@
 struct admits {
 	struct loop *loop;
 	struct redis *redis;
-	struct admit *first, **last; /* since the last turn of the loop */
+	struct question *open; /* what came since the last turn of the loop; NULL: nothing */
 	struct task send;
 	struct rate user;
 	void (*heard)(void *arg, enum err err);
@@ -23,39 +23,40 @@ static struct redis_script admit_script = {.name = "lua/admit.lua"};
 
 struct admit {
 	struct admit *next;
-	struct admits *of;
 	admit_fn *fn;
 	void *arg;
 	struct span keys[3]; /* rate, notice, lock if it is a press */
 	struct span word;    /* "c" or "l" as in admit.lua, and the update's key if it is a press: 255 bytes at most */
-	struct arena arena;  /* which has this too */
+};
+
+struct question {
+	struct admits *of;
+	struct admit *first, **last;
+	size_t n;
+	struct arena arena; /* which has this too */
 };
 
 /* r: NULL where err says why. */
-static void admit_end(struct admit *a, enum err err, const redisReply *r)
+static void admit_end(const struct admits *of, const struct admit *a, enum err err, const redisReply *r)
 {
-	struct arena arena = a->arena;
 	bool number = r && r->type == REDIS_REPLY_INTEGER;
 	if (r && !number && r->type != REDIS_REPLY_STRING)
 		err = ERR_PROTOCOL;
-	a->of->heard(a->of->arg, err);
+	of->heard(of->arg, err);
 	a->fn(a->arg, err, err == ERR_OK && !number, number && r->integer > 0, number && r->integer > 1);
-	arena_release(&arena);
 }
 
-/* arg: what was asked for together, in the order of the answers. */
+/* arg: the question. */
 static void admitted(void *arg, enum err err, const redisReply *reply)
 {
-	struct admit *a = arg, *next;
+	const struct question *q = arg;
+	struct arena arena = q->arena;
 	size_t n = 0;
-	for (const struct admit *each = a; each; each = each->next)
-		n++;
-	if (err == ERR_OK && (reply->type != REDIS_REPLY_ARRAY || reply->elements != n))
+	if (err == ERR_OK && (reply->type != REDIS_REPLY_ARRAY || reply->elements != q->n))
 		err = ERR_PROTOCOL;
-	for (n = 0; a; a = next, n++) {
-		next = a->next;
-		admit_end(a, err, err == ERR_OK ? reply->element[n] : NULL);
-	}
+	for (const struct admit *a = q->first; a; a = a->next, n++)
+		admit_end(q->of, a, err, err == ERR_OK ? reply->element[n] : NULL);
+	arena_release(&arena);
 }
 
 static void send_together(void *arg);
@@ -66,7 +67,6 @@ struct admits *admits_open(struct loop *l, struct redis *r, const struct rate *o
 	struct admits *of = mem_zalloc(sizeof(*of));
 	*of = (struct admits){.loop = l,
 	                      .redis = r,
-	                      .last = &of->first,
 	                      .send = {.fn = send_together, .arg = of},
 	                      .user = *of_a_user,
 	                      .heard = heard,
@@ -76,42 +76,43 @@ struct admits *admits_open(struct loop *l, struct redis *r, const struct rate *o
 
 void admits_close(struct admits *of)
 {
-	task_cancel(&of->send);
-	admitted(of->first, ERR_UNREACHABLE, NULL);
-	free(of);
-}
-
-static void admit_together(struct admits *of, struct admit *list)
-{
-	struct span keys[3 * TOGETHER + 3 + TOGETHER], argv[3 + TOGETHER];
-	char numbers[3][I64_TEXT_LEN];
-	size_t nkeys = 0, n = 0;
-	argv[n++] = i64_text(numbers[0], of->user.count > 0 ? of->user.count : 1); /* 0: nothing is counted */
-	argv[n++] = i64_text(numbers[1], of->user.seconds * 1000);
-	argv[n++] = i64_text(numbers[2], CLICK_LOCK_MS);
-	for (const struct admit *a = list; a; a = a->next) {
-		for (size_t i = 0; i < (a->word.len > 1 ? 3 : 2); i++)
-			keys[nkeys++] = a->keys[i];
-		argv[n++] = a->word;
+	for (struct question *q; (q = of->open);) { /* who is called back may ask again */
+		task_cancel(&of->send);
+		of->open = NULL;
+		admitted(q, ERR_UNREACHABLE, NULL);
 	}
-	memcpy(keys + nkeys, argv, n * sizeof(*argv));
-	redis_eval(of->redis, &admit_script, admitted, list, nkeys, nkeys + n, keys);
+	free(of);
 }
 
 /* Updates that come in one turn of the loop are looked at together. */
 static void send_together(void *arg)
 {
 	struct admits *of = arg;
-	while (of->first) {
-		struct admit *list = of->first, **last = &list->next;
-		for (size_t n = 1; *last && n < TOGETHER; n++)
-			last = &(*last)->next;
-		of->first = *last;
-		*last = NULL;
-		if (!of->first)
-			of->last = &of->first;
-		admit_together(of, list);
+	struct question *q = of->open;
+	struct span keys[3 * TOGETHER + 3 + TOGETHER], argv[3 + TOGETHER];
+	char numbers[3][I64_TEXT_LEN];
+	size_t nkeys = 0, n = 0;
+	of->open = NULL;
+	argv[n++] = i64_text(numbers[0], of->user.count > 0 ? of->user.count : 1); /* 0: nothing is counted */
+	argv[n++] = i64_text(numbers[1], of->user.seconds * 1000);
+	argv[n++] = i64_text(numbers[2], CLICK_LOCK_MS);
+	for (const struct admit *a = q->first; a; a = a->next) {
+		for (size_t i = 0; i < (a->word.len > 1 ? 3 : 2); i++)
+			keys[nkeys++] = a->keys[i];
+		argv[n++] = a->word;
 	}
+	memcpy(keys + nkeys, argv, n * sizeof(*argv));
+	redis_eval(of->redis, &admit_script, admitted, q, nkeys, nkeys + n, keys);
+}
+
+static struct question *open_question(struct admits *of)
+{
+	struct arena arena;
+	arena_init(&arena);
+	struct question *q = arena_new(&arena, struct question);
+	*q = (struct question){.of = of, .last = &q->first, .arena = arena};
+	loop_defer(of->loop, &of->send);
+	return q;
 }
 
 static void press_key(char *out, const char *bot, int64_t user_id, int64_t message_id, const char *press)
@@ -129,23 +130,26 @@ void admits_ask(struct admits *of, const char *bot, int64_t user_id, int64_t mes
                 const char *update_key, bool again, admit_fn *fn, void *arg)
 {
 	const char *kind = !again && user_id && of->user.count > 0 ? "c" : "l";
-	char key[KEY_LEN];
-	struct arena arena;
-	struct admit *a;
-	arena_init(&arena);
-	a = arena_new(&arena, struct admit);
-	*a = (struct admit){.of = of, .fn = fn, .arg = arg};
-	a->keys[0] = span_of(arena_printf(&arena, "shoal:{cache}:rate:%s:%lld", bot, (long long)user_id));
-	a->keys[1] = span_of(arena_printf(&arena, "%s:notice", a->keys[0].ptr));
-	a->word = span_of(press ? arena_printf(&arena, "%s%s", kind, update_key) : kind);
+	char key[KEY_LEN], id[I64_TEXT_LEN];
+	if (!of->open)
+		of->open = open_question(of);
+	struct question *q = of->open;
+	struct admit *a = arena_new(&q->arena, struct admit);
+	i64_text(id, user_id);
+	*a = (struct admit){.fn = fn, .arg = arg};
+	a->keys[0] = span_of(arena_join(&q->arena, "shoal:{cache}:rate:", bot, ":", id));
+	a->keys[1] = span_of(arena_join(&q->arena, a->keys[0].ptr, ":notice"));
+	a->word = span_of(press ? arena_join(&q->arena, kind, update_key) : kind);
 	if (press) {
 		press_key(key, bot, user_id, message_id, press);
-		a->keys[2] = span_of(arena_strdup(&arena, key));
+		a->keys[2] = span_of(arena_strdup(&q->arena, key));
 	}
-	a->arena = arena;
-	*of->last = a;
-	of->last = &a->next;
-	loop_defer(of->loop, &of->send);
+	*q->last = a;
+	q->last = &a->next;
+	if (++q->n == TOGETHER) {
+		task_cancel(&of->send);
+		send_together(of);
+	}
 }
 
 void admits_release(struct admits *of, const char *bot, int64_t user_id, int64_t message_id, const char *press,

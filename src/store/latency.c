@@ -70,7 +70,10 @@ void latency_put(const struct latency *l, struct buf *out)
 	for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
 		if (!l->n[i])
 			continue;
-		buf_addf(out, "%s%u:%u", comma, i, l->n[i]);
+		buf_adds(out, comma);
+		buf_add_i64(out, i);
+		buf_addc(out, ':');
+		buf_add_i64(out, l->n[i]);
 		comma = ",";
 	}
 }

@@ -5,26 +5,27 @@
 #include <string.h>
 
 #include "shoal/base/arena.h"
-#include "shoal/base/embed.h"
-#include "shoal/store/queue.h"
+#include "shoal/store/queue_call.h"
 
 static struct redis_script stats_script = {.name = "lua/stats.lua"};
 
-#define NKEYS 8
-static void keys_of(unsigned shard, char keys[NKEYS][QUEUE_KEY_MAX])
+static struct queue_call *stats_call(struct arena *a, unsigned shard)
 {
-	static const char *const words[NKEYS] = {"updates", "lanes",   "waiting", "due",
-	                                         "tries",   "workers", "dead",    "conf"};
-	for (size_t i = 0; i < NKEYS; i++)
-		queue_key(keys[i], shard, words[i]);
+	return queue_call_new(a, &stats_script, shard, "updates lanes waiting due tries workers dead conf");
 }
 
-static enum err parse(const redisReply *r, struct queue_stats *s)
+/* err: what became of the question. */
+static enum err parse(enum err err, const redisReply *r, struct queue_stats *s)
 {
 	int64_t *const numbers[] = {&s->length,   &s->pending, &s->lanes, &s->waiting,  &s->due,
 	                            &s->retrying, &s->workers, &s->dead,  &s->oldest_ms};
 	const size_t n = sizeof(numbers) / sizeof(numbers[0]);
 	memset(s, 0, sizeof(*s));
+	if (err != ERR_OK) {
+		if (r && r->type == REDIS_REPLY_ERROR)
+			snprintf(s->why, sizeof(s->why), "%s", r->str);
+		return err;
+	}
 	if (!r || r->type != REDIS_REPLY_ARRAY || r->elements != n + 1 || r->element[n]->type != REDIS_REPLY_STRING)
 		return ERR_PROTOCOL;
 	for (size_t i = 0; i < n; i++) {
@@ -87,39 +88,38 @@ struct ask {
 static void answered(void *arg, enum err err, const redisReply *reply)
 {
 	struct ask ask = *(struct ask *)arg;
-	struct queue_stats stats = {0};
+	struct queue_stats stats;
 	free(arg);
-	if (err == ERR_OK)
-		err = parse(reply, &stats);
+	err = parse(err, reply, &stats);
 	ask.fn(ask.arg, err, &stats);
 }
 
 void queue_stats_ask(struct redis *r, unsigned shard, queue_stats_fn *fn, void *arg)
 {
-	char keys[NKEYS][QUEUE_KEY_MAX];
-	struct span argv[NKEYS];
-	keys_of(shard, keys);
-	for (size_t i = 0; i < NKEYS; i++)
-		argv[i] = span_of(keys[i]);
+	struct arena arena;
 	struct ask *ask = mem_alloc(sizeof(*ask));
+	arena_init(&arena);
+	const struct queue_call *c = stats_call(&arena, shard);
 	*ask = (struct ask){fn, arg};
-	redis_eval(r, &stats_script, answered, ask, NKEYS, NKEYS, argv);
+	redis_eval(r, c->script, answered, ask, c->nkeys, c->argc, c->argv);
+	arena_release(&arena);
 }
 
 enum err queue_stats_now(redisContext *c, unsigned shard, struct queue_stats *out)
 {
-	char keys[NKEYS][QUEUE_KEY_MAX];
-	const struct embed_file *text = embed_find(stats_script.name);
-	const char *argv[3 + NKEYS] = {"EVAL", text->data, "8"};
-	size_t len[3 + NKEYS] = {4, text->len, 1};
-	keys_of(shard, keys);
-	for (size_t i = 0; i < NKEYS; i++) {
-		argv[3 + i] = keys[i];
-		len[3 + i] = strlen(keys[i]);
-	}
-	redisReply *r = redisCommandArgv(c, 3 + NKEYS, argv, len);
-	enum err err = !r ? ERR_UNREACHABLE : r->type == REDIS_REPLY_ERROR ? ERR_REFUSED : parse(r, out);
+	struct arena arena;
+	redisReply *r;
+	arena_init(&arena);
+	const struct queue_call *call = stats_call(&arena, shard);
+	enum err err = redis_eval_now(c, call->script, call->nkeys, call->argc, call->argv, &r);
+	arena_release(&arena);
+	err = parse(err, r, out);
 	if (r)
 		freeReplyObject(r);
 	return err;
+}
+
+const char *queue_stats_trouble(redisContext *c, enum err err, const struct queue_stats *q)
+{
+	return c->err ? redis_trouble_now(c) : *q->why ? q->why : err_text(err);
 }

@@ -8,7 +8,7 @@
 
 #define DEADLINE_MS 3000 /* a worker that has not turned for so long is dead */
 
-static const char *const report_words[] = {NULL, "done", "later", "retry", "retry?", "dead", "sent", NULL};
+static const char *const report_words[] = {NULL, NULL, "later", "retry", "retry?", "dead", "sent", NULL};
 
 static struct redis_script turn_script = {.name = "lua/turn.lua"};
 
@@ -195,6 +195,37 @@ static void turn_done(void *arg, enum err err, const redisReply *reply)
 		queue_wake_in(q, 500);
 }
 
+/* The reports as the script wants them: of those that are done, most of them, the ids, then the lanes. */
+static void tell(struct queue *q, struct turn_call *c)
+{
+	unsigned dones = 0;
+	struct queue_entry *e;
+	while ((e = q->reports.first)) {
+		queue_list_remove(&q->reports, e);
+		e->report_sending = true;
+		queue_list_add(&q->telling, e);
+		dones += e->report == REPORT_DONE;
+	}
+	if (!q->telling.first)
+		return;
+	turn_add(c, arena_printf(c->a, "%u", dones));
+	for (e = q->telling.first; e; e = e->next)
+		if (e->report == REPORT_DONE)
+			turn_add(c, e->id);
+	for (e = q->telling.first; e; e = e->next)
+		if (e->report == REPORT_DONE)
+			turn_add(c, e->lane.ptr);
+	for (e = q->telling.first; e; e = e->next) {
+		if (!report_words[e->report])
+			continue;
+		turn_add(c, report_words[e->report]);
+		turn_add(c, e->id);
+		turn_add(c, e->lane.ptr);
+		turn_add(c, arena_i64(c->a, e->report_number));
+		turn_add(c, e->report_text ? e->report_text : "");
+	}
+}
+
 void queue_turn(struct queue *q)
 {
 	struct turn_call c;
@@ -204,22 +235,7 @@ void queue_turn(struct queue *q)
 	unsigned want = leaving ? 0 : q->opts.room(q->opts.arg, q->opts.shard);
 	q->empty_handed = q->opts.empty_handed(q->opts.arg);
 	turn_begin(q, &c, leaving ? "leave" : "work", want, q->empty_handed);
-	struct queue_entry *next;
-	for (struct queue_entry *e = q->reports.first; e; e = next) {
-		next = e->next;
-		queue_list_remove(&q->reports, e);
-		e->report_sending = true;
-		queue_list_add(&q->telling, e);
-		if (e->report == REPORT_CONFIRM)
-			continue;
-		turn_add(&c, report_words[e->report]);
-		turn_add(&c, e->id);
-		turn_add(&c, e->lane.ptr);
-		if (e->report == REPORT_DONE)
-			continue;
-		turn_add(&c, arena_i64(c.a, e->report_number));
-		turn_add(&c, e->report_text ? e->report_text : "");
-	}
+	tell(q, &c);
 	q->urgent = 0;
 	q->wanted = want;
 	q->asked = want > 0;

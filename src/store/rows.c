@@ -152,17 +152,23 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*(const struct column *const *)a)->name, (*(const struct column *const *)b)->name);
 }
 
-static const struct column *find_column(const char *name)
+/* at: its number in the result. Most have the columns of the one before, and so each is where it was. */
+static const struct column *find_column(const char *name, int at)
 {
+	static const struct column *before[COLUMNS];
 	static const struct column *sorted[COLUMNS]; /* a row asks for some of them each time */
 	const struct column wanted = {.name = name}, *key = &wanted, *const * found;
 
+	if (at < COLUMNS && before[at] && strcmp(before[at]->name, name) == 0)
+		return before[at];
 	if (!sorted[0]) {
 		for (size_t i = 0; i < COLUMNS; i++)
 			sorted[i] = &columns[i];
 		qsort(sorted, COLUMNS, sizeof(sorted[0]), by_name);
 	}
 	found = bsearch(&key, sorted, COLUMNS, sizeof(sorted[0]), by_name);
+	if (found && at < COLUMNS)
+		before[at] = *found;
 	return found ? *found : NULL;
 }
 
@@ -253,7 +259,7 @@ enum err rows_to_facts(const PGresult *res, struct arena *a, struct facts *f, co
 	int first = PQnfields(res) > 0 && strcmp(PQfname(res, 0), "n") == 0; /* pg_stmt.many */
 
 	for (int i = first; i < PQnfields(res); i++) {
-		const struct column *c = find_column(PQfname(res, i));
+		const struct column *c = find_column(PQfname(res, i), i);
 		const struct list *of = c ? NULL : find_list(PQfname(res, i));
 
 		if (!c && !of) {

@@ -7,47 +7,11 @@
 #include "shoal/base/conf.h"
 #include "shoal/base/str.h"
 
-enum { SHOWN_BYTES = 60, CODE_BYTES = 64 };
+enum { CODE_BYTES = 64 };
 
 static bool is_control(unsigned char c)
 {
 	return c < 0x20 || c == 0x7F;
-}
-
-/* U+0080..U+009F, and the marks that turn the direction of what follows. */
-static bool is_unseen(const unsigned char *p, size_t n)
-{
-	return (n == 2 && p[0] == 0xC2 && p[1] < 0xA0) ||
-	       (n == 3 && p[0] == 0xE2 &&
-	        ((p[1] == 0x80 && p[2] >= 0xAA && p[2] <= 0xAE) || (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9)));
-}
-
-const char *shown(struct arena *a, const char *value)
-{
-	size_t len = strlen(value), i = 0;
-	struct buf b;
-	const char *text;
-
-	buf_init(&b, 8 * SHOWN_BYTES);
-	buf_addc(&b, '"');
-	while (i < len && i < SHOWN_BYTES) {
-		size_t n = utf8_char_len(value + i, len - i);
-
-		if (n == 0 || is_control((unsigned char)value[i]) || is_unseen((const unsigned char *)value + i, n)) {
-			n = n ? n : 1;
-			for (size_t k = 0; k < n; k++)
-				buf_addf(&b, "\\x%02x", (unsigned char)value[i + k]);
-		} else {
-			buf_add(&b, value + i, n);
-		}
-		i += n;
-	}
-	buf_addc(&b, '"');
-	if (i < len)
-		buf_addf(&b, "... (%zu bytes)", len);
-	text = arena_strndup(a, b.ptr, b.len);
-	buf_release(&b);
-	return text;
 }
 
 static bool is_of(const char *value, const char *chars)

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,54 @@ static bool name_of(const struct embed_file *f, struct span *name)
 	return true;
 }
 
+/* --- of a statement for many the one for somebody alone: a row where the arrays' rows were */
+
+#define ROWS "unnest("
+#define NUMBERED " WITH ORDINALITY"
+
+static void add_row(struct buf *out, struct span arrays)
+{
+	const char *end = arrays.ptr + arrays.len;
+
+	buf_addf(out, "(VALUES (");
+	for (const char *p = arrays.ptr; p < end;) {
+		if (p[0] == '[' && p[1] == ']')
+			p += 2;
+		else
+			buf_add(out, p++, 1);
+	}
+}
+
+/* All parameters stand in the one list of arrays, casts are all that is done to them there. */
+static char *alone(const char *many)
+{
+	const char *rows = strstr(many, ROWS "$1::"), *end = rows ? strchr(rows, ')') : NULL,
+	           *rest = end ? end + 1 : "";
+	bool numbered = span_starts(span_of(rest), NUMBERED);
+	struct buf out;
+
+	ENSURE(rows && end && sql_count_params(rest) == 0);
+	buf_init(&out, SIZE_MAX / 4);
+	buf_add(&out, many, (size_t)(rows - many));
+	add_row(&out, (struct span){rows + strlen(ROWS), (size_t)(end - rows) - strlen(ROWS)});
+	buf_addf(&out, "%s))%s", numbered ? ", 1::bigint" : "", rest + (numbered ? strlen(NUMBERED) : 0));
+	ENSURE(!out.failed);
+	return out.ptr;
+}
+
+static const struct pg_stmt *stmt_alone(const struct pg_stmt *many)
+{
+	struct pg_stmt *one = mem_alloc(sizeof(*one));
+	size_t len = strlen(many->name) + sizeof("/one");
+	char *name = mem_alloc(len);
+
+	snprintf(name, len, "%s/one", many->name);
+	*one = (struct pg_stmt){.name = name, .sql = alone(many->sql), .nparams = many->nparams};
+	return one;
+}
+
+/* --- the catalogue */
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct pg_stmt *)a)->name, ((const struct pg_stmt *)b)->name);
@@ -135,6 +184,8 @@ static void read_catalogue(void)
 		                                   .nparams = sql_count_params(f->data),
 		                                   .many = span_starts(span_of(f->data), MANY)};
 		ENSURE(statements[n - 1].nparams <= PG_PARAMS_MAX);
+		if (statements[n - 1].many)
+			statements[n - 1].one = stmt_alone(&statements[n - 1]);
 	}
 	nstatements = n;
 	qsort(statements, n, sizeof(*statements), by_name);
@@ -158,24 +209,6 @@ const struct pg_stmt *sql_get(const char *name)
 	return s;
 }
 
-/* An array of one text. */
-static const char *array_of(struct arena *a, struct span v)
-{
-	char *text = arena_alloc(a, 2 * v.len + sizeof("{\"\"}")), *at = text;
-
-	if (!v.ptr)
-		return "{NULL}";
-	*at++ = '{';
-	*at++ = '"';
-	for (size_t i = 0; i < v.len; i++) {
-		if (v.ptr[i] == '"' || v.ptr[i] == '\\')
-			*at++ = '\\';
-		*at++ = v.ptr[i];
-	}
-	memcpy(at, "\"}", sizeof("\"}"));
-	return text;
-}
-
 /* The statement, and its parameters as libpq wants them. */
 static const struct pg_stmt *prepare(const char *name, const struct pg_params *params, struct arena *a,
                                      const char *values[PG_PARAMS_MAX])
@@ -188,9 +221,9 @@ static const struct pg_stmt *prepare(const char *name, const struct pg_params *p
 	for (int i = 0; i < n; i++) {
 		const struct span *v = &params->v[i];
 
-		values[i] = s->many ? array_of(a, *v) : v->ptr ? arena_span(a, *v).ptr : NULL;
+		values[i] = v->ptr ? arena_span(a, *v).ptr : NULL;
 	}
-	return s;
+	return s->one ? s->one : s;
 }
 
 PGresult *sql_run(PGconn *conn, const char *name, const struct pg_params *params)

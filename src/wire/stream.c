@@ -9,13 +9,22 @@
 #define UPDATE_ID_MAX (INT64_C(1) << 53)
 #define KEY_MAX 255
 
+/* "telegram:BOT:KIND123" */
+static const char *named(const struct bot *bot, const char *kind, int64_t id, struct arena *a)
+{
+	char digits[I64_TEXT_LEN];
+
+	i64_text(digits, id);
+	return arena_join(a, "telegram:", bot->name, ":", kind, digits);
+}
+
 static const char *lane_of(const struct bot *bot, const struct telegram_place *p, int64_t update_id, struct arena *a)
 {
 	if (p->chat)
-		return arena_printf(a, "telegram:%s:%lld", bot->name, (long long)p->chat_id);
+		return named(bot, "", p->chat_id, a);
 	if (p->sender)
-		return arena_printf(a, "telegram:%s:user:%lld", bot->name, (long long)p->sender_id);
-	return arena_printf(a, "telegram:%s:update:%lld", bot->name, (long long)update_id);
+		return named(bot, "user:", p->sender_id, a);
+	return named(bot, "update:", update_id, a);
 }
 
 enum err entry_from_telegram(const struct bot *bot, struct span body, int64_t now_ms, struct arena *a,
@@ -40,7 +49,8 @@ enum err entry_from_telegram(const struct bot *bot, struct span body, int64_t no
 	out->kind_name = p.kind->name;
 	out->update_id = update_id;
 	out->lane = lane_of(bot, &p, update_id, a);
-	out->key = arena_printf(a, "telegram:%s:%lld", bot->name, (long long)update_id);
+	out->key = named(bot, "", update_id, a);
+	out->tree = root;
 	return ERR_OK;
 }
 

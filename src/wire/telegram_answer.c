@@ -1,4 +1,5 @@
 /* What Telegram answers: rulings on calls, batches of updates. */
+#include <math.h>
 #include <string.h>
 
 #include "shoal/wire/telegram.h"
@@ -20,6 +21,7 @@ static void answer_read(struct answer *an, int status, struct span body, struct 
 {
 	const char *ignored;
 	const cJSON *root, *parameters;
+	double seconds;
 
 	*an = (struct answer){.code = status, .retry_after_s = -1};
 	if (status == 200 && span_starts(body, "{\"ok\":true,\"result\":")) { /* the result tells us nothing */
@@ -32,8 +34,8 @@ static void answer_read(struct answer *an, int status, struct span body, struct 
 	an->description = json_str(root, "description");
 	if (status >= 200 && status < 300)
 		json_i64(root, "error_code", &an->code);
-	if (!json_i64(parameters, "retry_after", &an->retry_after_s) || an->retry_after_s < 0)
-		an->retry_after_s = -1;
+	if (json_num(parameters, "retry_after", &seconds) && seconds >= 0)
+		an->retry_after_s = seconds > WAIT_MAX_S ? WAIT_MAX_S : (int64_t)ceil(seconds);
 	json_i64(parameters, "migrate_to_chat_id", &an->migrated_to);
 }
 

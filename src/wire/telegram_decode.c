@@ -2,8 +2,11 @@
 
 #include <string.h>
 
+#include "shoal/model/decision.h"
 #include "shoal/wire/data.h"
 #include "shoal/wire/own.h"
+
+enum { NAME_BYTES = 1024, NAME_UNITS = 256 };
 
 /* Every field of Update. What bots act on has a shape of its own; the rest is only placed. */
 static const struct telegram_kind kinds[] = {
@@ -186,26 +189,34 @@ static enum chat_kind chat_kind_of(const cJSON *chat, int64_t id)
 	return id > 0 ? CHAT_PRIVATE : CHAT_GROUP;
 }
 
-static void read_person(const cJSON *user, struct person *p)
+/* Telegram's names have 64 characters at most. A longer one is from somebody else, and an index takes 2,704 bytes. */
+static const char *name_in(const cJSON *user, const char *field, struct arena *a)
+{
+	const char *name = json_str(user, field);
+
+	return name && strlen(name) > NAME_BYTES ? text_fit(a, name, NAME_UNITS) : name;
+}
+
+static void read_person(const cJSON *user, struct arena *a, struct person *p)
 {
 	if (!user || !json_i64(user, "id", &p->id))
 		return;
-	p->first_name = json_str(user, "first_name");
-	p->username = json_str(user, "username");
+	p->first_name = name_in(user, "first_name", a);
+	p->username = name_in(user, "username", a);
 	p->language_code = json_str(user, "language_code");
 	json_bool(user, "is_bot", &p->is_bot);
 }
 
-static void read_place(const struct telegram_place *p, struct update *u)
+static void read_place(const struct telegram_place *p, struct arena *a, struct update *u)
 {
 	u->kind_name = p->kind->name;
 	u->chat_id = p->chat_id;
 	if (p->chat && p->chat_id != 0)
 		u->chat = chat_kind_of(p->chat, p->chat_id);
-	read_person(p->sender, &u->from);
+	read_person(p->sender, a, &u->from);
 	/* A private chat is its person, under the same id. */
 	if (!p->sender && u->chat == CHAT_PRIVATE)
-		read_person(p->chat, &u->from);
+		read_person(p->chat, a, &u->from);
 }
 
 static bool is_space(char c)
@@ -335,26 +346,16 @@ static bool read_own(const cJSON *root, struct arena *a, struct update *u)
 	return true;
 }
 
-enum err telegram_decode(const struct bot *bot, struct span body, const char *key, int64_t at_ms, struct arena *a,
-                         struct update *u, const char **why)
+void telegram_read(const cJSON *root, const char *key, int64_t at_ms, struct arena *a, struct update *u)
 {
 	struct telegram_place p;
-	cJSON *root;
 
-	(void)bot;
 	*u = (struct update){
 	    .kind = UPDATE_OTHER, .kind_name = "unknown", .key = key, .received_ms = at_ms, .text = "", .payload = ""};
-	root = json_parse(a, body, why);
-	if (!root)
-		return ERR_INVALID;
-	if (!cJSON_IsObject(root)) {
-		*why = "the body is not a JSON object";
-		return ERR_INVALID;
-	}
 	if (read_own(root, a, u))
-		return ERR_OK;
+		return;
 	telegram_locate(root, &p);
-	read_place(&p, u);
+	read_place(&p, a, u);
 	if (p.kind->shape == TELEGRAM_MESSAGE)
 		read_message(p.object, a, u);
 	else if (p.kind->shape == TELEGRAM_PRESS)
@@ -363,6 +364,21 @@ enum err telegram_decode(const struct bot *bot, struct span body, const char *ke
 		read_member(p.object, u);
 	else
 		read_message_id(p.object, u);
+}
+
+enum err telegram_decode(const struct bot *bot, struct span body, const char *key, int64_t at_ms, struct arena *a,
+                         struct update *u, const char **why)
+{
+	const cJSON *root = json_parse(a, body, why);
+
+	(void)bot;
+	if (!root)
+		return ERR_INVALID;
+	if (!cJSON_IsObject(root)) {
+		*why = "the body is not a JSON object";
+		return ERR_INVALID;
+	}
+	telegram_read(root, key, at_ms, a, u);
 	return ERR_OK;
 }
 

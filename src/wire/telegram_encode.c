@@ -205,7 +205,7 @@ static bool telegram_anew(const struct call *c, struct arena *a, struct call *ou
 static void telegram_request(const struct credentials *who, const struct call *c, struct arena *a, struct request *out)
 {
 	*out = (struct request){.method = "POST", .body = c->body.len ? c->body : SPAN("{}")};
-	out->url = arena_printf(a, "%s/bot%s/%s", who->api, who->token, c->method);
+	out->url = arena_join(a, who->api, "/bot", who->token, "/", c->method);
 }
 
 struct span telegram_webhook_reply(const struct call *c, struct arena *a)

@@ -61,6 +61,7 @@ static enum step encode_replies(struct job *j)
 {
 	size_t n = 0;
 	const char *why = "";
+	char number[I64_TEXT_LEN];
 	for (const struct reply *r = j->decision.replies; r; r = r->next)
 		n++;
 	j->effects.errands = j->decision.errands;
@@ -68,7 +69,8 @@ static enum step encode_replies(struct job *j)
 	j->effects.ncalls = 0;
 	for (const struct reply *r = j->decision.replies; r; r = r->next) {
 		struct call *c = &j->effects.calls[j->effects.ncalls];
-		const char *once = arena_printf(&j->arena, "%s#%zu", j->update.key, j->effects.ncalls++);
+		i64_text(number, (int64_t)j->effects.ncalls++);
+		const char *once = arena_join(&j->arena, j->update.key, "#", number);
 		if (j->platform->encode(r, once, &j->arena, c, &why) != ERR_OK)
 			return job_retry(
 			    j, arena_printf(&j->arena, "%s: reply: %s", j->command ? j->command->name : "none", why));

@@ -117,6 +117,7 @@ def measure_extras(o, rig, shoal, capacity):
         "logged": lambda: run.full(Shoal(shoal.binary, updates=shoal.updates, SHOAL_LOG_UPDATES="1"), rig, o.n),
         "two_redis": lambda: extras.two_redis(shoal, rig, o.n),
         "hurry": hurry,
+        "gateway": lambda: extras.gateway(shoal, rig),
         "press": lambda: extras.press(shoal, rig, o.rate, o.seconds or 1),
         "at_rest": lambda: extras.at_rest(shoal, rig),
         "killed": lambda: extras.killed(shoal, rig, 1000, 7)}

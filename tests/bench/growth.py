@@ -1,6 +1,7 @@
 """What an update costs when there is more of everything: `make bench-growth`. Processor time of worker, Redis and Postgres for one
 update of the reference job by the number of chats, of what is queued, of start codes, of workers, and of Redis servers that share the queue. All points in turn, round
-by round; medians.
+by round, every second round backwards; medians. How the cost grows is told by runs of one round, which are minutes apart at most: a machine
+that others use too is slower in one hour than in the next, by more than what is looked for.
 
     growth.py [--runs 5] [--only chats,backlog,codes,workers,shards] [--least N] [--most N] [--json FILE] [--chart FILE] [--readme FILE] [BINARY]
 """
@@ -17,15 +18,16 @@ import marks  # noqa: E402
 import readme  # noqa: E402
 import run  # noqa: E402
 from lib import check, finish, free_port  # noqa: E402
-from report import SERVERS, aligned, median  # noqa: E402
+from report import SERVERS, aligned, median, told  # noqa: E402
 from rig import SECRET, Load, Rig, save  # noqa: E402
 from shoal import STREAM, Shoal  # noqa: E402
 
 PEOPLE, CODES = 10000, 100
-WARM, TAKEN, REST = 6000, 12000, 4000  # updates of a run: before it is measured, while it is, and after, so that nobody runs dry
+WARM, TAKEN, REST = 6000, 24000, 4000  # updates of a run: before it is measured, while it is, and after, so that nobody runs dry
 # Of each worker of many: by then every connection of its has prepared its statements; and twice what it has in hand
 # (SHOAL_INFLIGHT), so that no hands get empty while it is measured.
 WARM_EACH, REST_EACH = 3000, 512
+EACH_MOST, CODES_MOST = 8, 100000  # workers for each processor, start codes
 WITHIN = 0.10
 
 
@@ -34,9 +36,9 @@ def set_size(rig, people=PEOPLE, codes=CODES):
     rig.people, rig.codes, rig.personas, rig.came_before = people, codes, 1, True
 
 
-def middle(shoal, rig, workers=1, warm=WARM):
-    """The cost of those in the middle of a run, ingest included."""
-    warm, rest = max(warm, WARM_EACH * workers), max(REST, REST_EACH * workers)
+def middle(shoal, rig, workers=1, warm=WARM, rest=REST):
+    """The cost of those in the middle of a run, ingest included. All sizes of a curve have done as many before: Redis remembers
+    each, and with 200,000 it spends a tenth more on one than with 6,000."""
     c = run.full(shoal, rig, warm + TAKEN + rest, workers, (warm, warm + TAKEN))
     c["cpu_per_1000"]["redis"] += c["ingest_redis_per_1000"]
     return c
@@ -51,12 +53,13 @@ def codes(shoal, rig, size):
     """When it begins to count every code has been asked for twice: it came from Postgres, then from Redis, and is in the
     worker's memory, which holds them all."""
     set_size(rig, codes=size)
-    return middle(Shoal(shoal.binary, SHOAL_MEMORY_CACHE_MB="64"), rig, warm=max(WARM, 2 * size))
+    return middle(Shoal(shoal.binary, SHOAL_MEMORY_CACHE_MB="64"), rig, warm=2 * CODES_MOST)
 
 
 def fleet(shoal, rig, size):
     set_size(rig)
-    return middle(shoal, rig, size * os.cpu_count())
+    most = EACH_MOST * os.cpu_count()
+    return middle(shoal, rig, size * os.cpu_count(), WARM_EACH * most, REST_EACH * most)
 
 
 class Sharded(Shoal):
@@ -144,8 +147,8 @@ def counted(shoal, rig, runs):
 CURVES = {
     "chats": ("chats", chats, [100, 10000, 1000000]),
     "backlog": ("updates waiting", backlog, [10, 1000, 100000, 1000000]),
-    "codes": ("start codes", codes, [100, 10000, 100000]),
-    "workers": ("workers for each processor", fleet, [1, 2, 4, 8]),
+    "codes": ("start codes", codes, [100, 10000, CODES_MOST]),
+    "workers": ("workers for each processor", fleet, [1, 2, 4, EACH_MOST]),
     "shards": ("Redis servers of the queue", shards, [1, 4])}
 MARK = ("chats", "backlog", "codes", "workers")
 
@@ -164,30 +167,48 @@ def options():
 
 
 def measure(o, rig, shoal):
-    """curve -> size -> [cost of each run]; no curve without a size"""
+    """curve -> size -> [cost in each round, None where the job was not done]; no curve without a size"""
     sizes = {name: [size for size in CURVES[name][2] if o.least <= size <= o.most] for name in o.only.split(",")}
     found = {name: {size: [] for size in some} for name, some in sizes.items() if some}
     for n in range(o.runs):
         for name, points in found.items():
-            for size, costs in points.items():
+            for size, costs in sorted(points.items(), reverse=n % 2 == 1):
                 try:
                     costs.append(CURVES[name][1](shoal, rig, size))
                 except run.Wrong as wrong:
                     check("%s %d: the job is done" % (name, size), False, wrong)
+                    costs.append(None)
                     continue
                 print("# %d  %-8s %8d  %6.0f/s, %s" % (n + 1, name, size, costs[-1]["per_second"], ", ".join(
                     "%s %.0f us" % (k, 1000 * costs[-1]["cpu_per_1000"][k]) for k in SERVERS)), file=sys.stderr, flush=True)
     return found
 
 
+def spent(cost):
+    return sum(cost["cpu_per_1000"][k] for k in SERVERS)
+
+
+def done(costs):
+    return [c for c in costs if c]
+
+
 def whole(costs):
-    return median([sum(c["cpu_per_1000"][k] for k in SERVERS) for c in costs])
+    return median([spent(c) for c in done(costs)])
+
+
+def times(points):
+    """size -> [how many times what it cost in the same round with less], each size beside the cheapest of the smaller ones."""
+    sizes = sorted(size for size, costs in points.items() if done(costs))
+    found = {}
+    for i, size in enumerate(sizes[1:]):
+        least = min(sizes[:i + 1], key=lambda s: whole(points[s]))
+        found[size] = [spent(b) / spent(a) for a, b in zip(points[least], points[size]) if a and b]
+    return found
 
 
 def grown(points):
-    """How many times as much an update costs with more, at worst: each size beside the cheapest of the smaller ones."""
-    costs = [whole(c) for _, c in sorted(points.items()) if c]
-    return max((b / min(costs[:i + 1]) for i, b in enumerate(costs[1:])), default=None)
+    """How many times as much an update costs with more, at worst."""
+    return max((median(ratios) for ratios in times(points).values() if ratios), default=None)
 
 
 def marks_of(found, counted_ms):
@@ -205,22 +226,21 @@ def marks_of(found, counted_ms):
 
 
 def rows_of(found):
-    """The last column: the cost beside that of the cheapest of those with less."""
+    """The last column: the cost beside that of the cheapest of those with less; median, least and most of the rounds."""
     rows = [["", "", "updates/s", "worker us", "Redis us", "Postgres us", "all us", "grown to"]]
     for name, points in found.items():
-        least = None
-        for size, c in sorted((s, c) for s, c in points.items() if c):
+        ratios = times(points)
+        for size, c in sorted((s, done(c)) for s, c in points.items() if done(c)):
             rows.append([CURVES[name][0], "{:,}".format(size), "%.0f" % median([x["per_second"] for x in c]),
                          *("%.0f" % (1000 * median([x["cpu_per_1000"][k] for x in c])) for k in SERVERS), "%.0f" % (1000 * whole(c)),
-                         "%.2f" % (whole(c) / least) if least else ""])
-            least = min(whole(c), least or whole(c))
+                         told(ratios[size], "%.2f") if ratios.get(size) else ""])
     return rows
 
 
 def draw(found, path, said):
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     chart.growth([("By the number of " + CURVES[name][0] if name != "backlog" else "By what is waiting in the queue",
-                   [(size, {k: [x["cpu_per_1000"][k] for x in c] for k in SERVERS}) for size, c in sorted(points.items()) if c])
+                   [(size, {k: [x["cpu_per_1000"][k] for x in done(c)] for k in SERVERS}) for size, c in sorted(points.items()) if done(c)])
                   for name, points in found.items()], path, said)
 
 
@@ -230,7 +250,7 @@ def main():
     shoal = Shoal(o.binary)
     found = measure(o, rig, shoal)
     for name, points in found.items():
-        check("%s: measured" % name, all(len(c) == o.runs for c in points.values()))
+        check("%s: measured" % name, all(len(done(c)) == o.runs for c in points.values()))
     said = "Processor time of one update, us, ingest included, on %d processors shared by all; medians of %d, %s" % (
         os.cpu_count(), o.runs, datetime.date.today())
     print("\n%s\n\n%s\n" % (said, aligned(rows_of(found))))

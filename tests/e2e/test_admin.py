@@ -430,6 +430,10 @@ def queue():
     check("an empty queue", said.json["length"] == 0 and said.json["oldest_seconds"] is None and
           said.json["paused"] is None and [s["reachable"] for s in said.json["shards"]] == [True] and
           said.json["workers"] == 2, said)
+    stack.redis.client().set("shoal:{0}:dead", "junk")
+    said = ask("GET", "/api/queue")
+    check("a key of another type is told", said.status == 503 and "shoal:{0}:dead is a string" in said.error["message"], said)
+    stack.redis.client().delete("shoal:{0}:dead")
     expect("no such bot", ask("POST", "/api/queue/pause", {"bot": "nobody"}), 422, field="bot")
     expect("a bot is a text", ask("POST", "/api/queue/pause", {"bot": 1}), 422, field="bot")
     said = ask("POST", "/api/queue/pause", {"bot": "persona"})

@@ -193,7 +193,7 @@ def forgets_keys_and_patterns_and_all():
         ("cache.reload", "cache:player", 0, True)], audit)
     # in one of several tries: a machine that stands still makes workers silent
     check("all workers have heard", wait_for(
-        lambda: "; %d workers have heard\n" % WORKERS in verb("invalidate", "persona", "1").out, PATIENCE))
+        lambda: "; %d programs have heard\n" % WORKERS in verb("invalidate", "persona", "1").out, PATIENCE))
 
 
 def stopped(sleeper):
@@ -205,7 +205,7 @@ def stopped(sleeper):
     print("# a stopped worker cost %.1f s" % (time.monotonic() - began))
     sleeper.send(signal.SIGCONT)
     all_say("stopped: awake again, it does not answer from its old memory", said())
-    return ran.code == DONE and "; %d workers have heard, 1 said nothing" % (WORKERS - 1) in ran.out
+    return ran.code == DONE and "; %d programs have heard, 1 said nothing" % (WORKERS - 1) in ran.out
 
 
 def a_stopped_worker_holds_nobody_up():

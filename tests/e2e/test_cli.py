@@ -206,6 +206,18 @@ check("persona_list_json", shoal("persona", "list", "--json").json() == [{
     "key": "sam", "name": "Sam \U0001F41F", "greeting": "Hi,\n\"you\"'; --", "prompt": "Be kind.",
     "replies": ["one", "two, {\"x\"}"], "active": True, "codes": 0, "chats": 0}])
 expect("persona_list_table", shoal("persona", "list"), DONE, "KEY", "sam", "yes")
+pg.rows("update personas set name = repeat('\u6f01', 3000) where key = 'sam'")
+head, row = shoal("persona", "list").out.splitlines()
+name = "\u6f01" * 31 + "\u2026"
+check("table_cuts_a_name_that_is_too_wide", row.split()[:2] == ["sam", name] and
+      head.index("ACTIVE") == row.index("yes") + 31, (head, row))
+check("json_has_all_of_a_name", shoal("persona", "list", "--json").json()[0]["name"] == "\u6f01" * 3000)
+unseen = "\u009b\u061c\u200e\u200f\u2028\u2029\u202e\u2066\uffff"
+pg.rows("update personas set name = %s where key = 'sam'", "a" + unseen + "b")
+check("table_shows_nothing_that_a_terminal_obeys", "a" + "\ufffd" * len(unseen) + "b" in shoal("persona", "list").out)
+ran = shoal("persona", "list", "--json")
+check("json_escapes_what_a_terminal_obeys", ran.out.isascii() and ran.json()[0]["name"] == "a" + unseen + "b", ran)
+pg.rows("update personas set name = 'Sam' where key = 'sam'")
 before = audits()
 expect("persona_add_again", shoal("persona", "add", "sam", "--name", "x", "--greeting", "y"), FAILED, "already")
 check("what_is_refused_is_not_audited", audits() == before)
@@ -262,6 +274,13 @@ for name, bad in [("empty", ""), ("long", "x" * 65), ("very_long", "x" * 100000)
     expect("code_refuses_" + name, ran, USAGE, "must be 1 to 64 characters of A-Z")
     check("code_refusal_is_short_and_clean_" + name, len(ran.err_raw) < 700 and b"\x1b" not in ran.err_raw and
           b"\xff" not in ran.err_raw, ran)
+for args, text in [(["help", "\x1b[2J"], '"\\x1b[2J"'), (["z" * 5000], "(5000 bytes)"), (["code", "list", "--\x1b[31m"], '"--\\x1b[31m"'),
+                   (["code", "list", "--" + "z" * 5000 + "=1"], "(5002 bytes)"), (["version", "\u202e"], '"\\xe2\\x80\\xae"'),
+                   (["workers", "\u061c"], '"\\xd8\\x9c"')]:
+    ran = shoal(*args)
+    expect("typed_wrong_" + ascii(args[-1][:9]), ran, USAGE, text)
+    check("typed_wrong_is_short_and_clean_" + ascii(args[-1][:9]), len(ran.err) < 200 and ran.err.isascii() and
+          b"\x1b" not in ran.err_raw, ran)
 for option, bad in [("--max-uses", "0"), ("--max-uses", "-1"), ("--max-uses", "9223372036854775808"),
                     ("--max-uses", "1e3"), ("--max-uses", " 1"), ("--max-uses", ""), ("--expires", "tomorrow"),
                     ("--expires", "2027-02-30T00:00:00Z"), ("--expires", "2027-01-01"), ("--expires", ""),
@@ -406,8 +425,9 @@ pg.rows("delete from start_codes where code like 'm_____'")
 # --- user
 
 ID = 9007199254740993  # beyond what a double holds
+EVE = "Eve \x1b[31m\u009b\u202e\u2066"
 pg.rows("insert into users (telegram_id, first_name, username, language_code, acquisition_source, age_verified_at, "
-        "last_seen_at) values (%s, 'Eve \x1b[31m', 'eve', 'en', 'a', now(), now())", ID)
+        "last_seen_at) values (%s, %s, 'eve', 'en', 'a', now(), now())", ID, EVE)
 user = one("select id from users where telegram_id = %s", ID)
 pg.rows("insert into users (telegram_id, first_name) values (%s, 'Other')", ID - 1)
 other = one("select id from users where telegram_id = %s", ID - 1)
@@ -431,7 +451,7 @@ ran = shoal("user", "show", str(ID), "--json")
 check("user_show_json", ran.code == DONE and (ran.json()["telegram_id"], ran.json()["first_name"], ran.json()["chats"],
                                               ran.json()["messages"], ran.json()["active_days"],
                                               ran.json()["blocked_bots"], ran.json()["suspended_at"]) == (
-    str(ID), "Eve \x1b[31m", 1, 1, 1, "persona", None), ran)
+    str(ID), EVE, 1, 1, 1, "persona", None), ran)
 ran = shoal("user", "show", str(ID))
 check("user_show_is_safe_on_a_terminal", ran.code == DONE and str(ID) in ran.out and b"\x1b" not in ran.raw, ran)
 for bad in ["abc", "-5", "0", "1.0", "+7", " 7", "", "007", "9223372036854775808", "1; drop table users", "x" * 5000]:
@@ -452,7 +472,7 @@ check("user_unsuspended", one("select suspended_at from users where id = %s", us
 ran = shoal("user", "export", str(ID))
 data = ran.json()
 check("user_export", ran.code == DONE and data["user"]["telegram_id"] == str(ID) and
-      data["user"]["first_name"] == "Eve \x1b[31m" and data["chats"][0]["messages"][0]["text"] == "my secret" and
+      data["user"]["first_name"] == EVE and ran.out.isascii() and data["chats"][0]["messages"][0]["text"] == "my secret" and
       data["chats"][0]["persona"] == "sam" and data["activity_daily"] == [{"day": "2026-01-01", "messages": 3}] and
       data["conversations"][0]["chat_id"] == str(ID) and data["bot_users"][0]["bot"] == "persona" and
       data["start_code_uses"][0]["code"] == "a" and len(data["guards"]) == 2 and

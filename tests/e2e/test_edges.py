@@ -15,11 +15,11 @@ FIRST = 6000000
 
 
 class Peer:
-    """Answers every POST with the same body; `calls` has the last part of each path."""
+    """Answers every POST with the same body, the first ones with another status; `calls` has the last part of each path."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, *statuses):
         self.calls = []
-        outer = self
+        outer, statuses = self, list(statuses)
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -28,7 +28,7 @@ class Peer:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 outer.calls.append(self.path.rsplit("/")[-1])
                 try:
-                    self.send_response(200)
+                    self.send_response(statuses.pop(0) if statuses else 200)
                     self.send_header("Content-Length", str(len(answer)))
                     self.end_headers()
                     self.wfile.write(answer)
@@ -102,13 +102,14 @@ def another_schema(stack):
 
 
 def answers_too_long(stack):
-    """Something on the way answers each call with megabytes: the message is out, so it does not go out again."""
-    platform = Peer(b'{"ok":true,"result":{"message_id":1,"pad":"' + b"x" * (5 << 20) + b'"}}')
+    """Something on the way answers each call with megabytes. In trouble: the message goes out later. Else it is out, so it does
+    not go out again."""
+    platform = Peer(b'{"ok":true,"result":{"message_id":1,"pad":"' + b"x" * (5 << 20) + b'"}}', 502, 429)
     worker = stack.add_worker(SHOAL_TELEGRAM_API=platform.url)
     known(stack, FIRST + 50)
     stack.say(FIRST + 50, "hello")
     check("answer too long: settled", wait_for(lambda: platform.calls and stack.settled(0)), stack.queue())
-    check("answer too long: sent once", platform.calls.count("sendMessage") == 1, platform.calls)
+    check("answer too long: sent until it is out", platform.calls.count("sendMessage") == 3, platform.calls)
     check("answer too long: logged", "too long" in worker.output(), worker.output())
     worker.stop()
 

@@ -4,6 +4,7 @@ import os
 import random
 import re
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -52,8 +53,18 @@ def nearly_right(rng):
     return array(*parts)
 
 
+def of_verbs(rng, what):
+    """What the verbs of the shell ask for, in part something else; greetings are right, so that they get to it."""
+    id_or_not, key = rng.choice((bulk(b"1-1"), anything(rng, 3))), b"shoal:{cache}:worker:w"
+    return {b"AUTH": b"+OK\r\n", b"SELECT": b"+OK\r\n", b"PING": b"+PONG\r\n", b"EXISTS": b":1\r\n", b"ROLE": array(bulk(b"master"), number(0), array()),
+            b"SCAN": rng.choice((anything(rng), array(bulk(b"0"), array(anything(rng, 3), bulk(key))),
+                                 array(anything(rng, 4), array(bulk(key))), array(bulk(b"0"), array(bulk(key))))),
+            b"XRANGE": rng.choice((anything(rng), array(array(id_or_not, array(bulk(b"lane"), anything(rng, 3)))),
+                                   array(anything(rng, 2), anything(rng, 2))))}.get(what)
+
+
 class Impostor:
-    """Listens as Redis would. mode: nonsense or silence."""
+    """Listens as Redis would. mode: nonsense, of_verbs, a bytes object that answers SCAN, or silence."""
 
     def __init__(self, rng):
         self.rng, self.mode, self.said = rng, "nonsense", 0
@@ -72,6 +83,11 @@ class Impostor:
         """Now and then what a client hears first is right, so that it gets further."""
         what = re.search(rb"\r\n(\w+)\r\n", command)
         what = what.group(1).upper() if what else b""
+        if isinstance(self.mode, bytes) and what == b"SCAN":
+            return self.mode
+        polite = of_verbs(self.rng, what) if self.mode != "nonsense" else None
+        if polite:
+            return polite
         if what in (b"AUTH", b"SELECT", b"CLIENT") and self.rng.random() < 0.9:
             return b"+OK\r\n"
         if what == b"INFO" and self.rng.random() < 0.9:
@@ -88,7 +104,7 @@ class Impostor:
                 command = s.recv(65536)
                 if not command:
                     return
-                if self.mode == "nonsense":
+                if self.mode != "silence":
                     for part in re.split(rb"(?=\*\d+\r\n\$)", command)[1:]:
                         s.sendall(self.answer(part))
                         self.said += 1
@@ -111,6 +127,31 @@ def cpu_s(pid):
 def memory_kb(pid):
     with open("/proc/%d/status" % pid, encoding="ascii") as f:
         return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+
+
+def verbs(binary, pg, rng):
+    """They end by themselves, whatever they are told, and say so; more than comes is not believed to come."""
+    fake = Impostor(rng)
+    env = clean_env(SHOAL_REDIS_URL="redis://:word@127.0.0.1:%d/1" % fake.port, SHOAL_POSTGRES_URL=pg.url, SHOAL_BOTS="persona",
+                    SHOAL_PERSONA_TOKEN=TOKEN)
+
+    def shoal(*argv):
+        bounded = [] if light() else ["prlimit", "--as=%d" % MEMORY]
+        return subprocess.run(bounded + [binary, *argv], env=env, capture_output=True, text=True, timeout=120, check=False)
+
+    fake.mode, ended = "of_verbs", []
+    migrated = shoal("migrate").returncode == 0
+    for n in range(4 if light() else 15):
+        pg.rows("INSERT INTO users (telegram_id, first_name) VALUES (%s, 'A')", n + 1)
+        ended += [(argv[0], p.returncode, p.stdout[-300:], p.stderr[-300:]) for argv in (
+            ("status", "--json"), ("workers",), ("user", "erase", str(n + 1), "--yes")) for p in [shoal(*argv)]]
+    check("verbs: end by themselves", migrated and all(0 <= code < 126 for _, code, _, _ in ended), ended)
+    check("verbs: say what is wrong", all(err for verb, code, _, err in ended if code and verb != "status"), ended)
+    for claim in (b"*2147483647\r\n", b"*1048576\r\n" * 40):
+        fake.mode = claim
+        p = shoal("workers")
+        check("verbs: %s" % claim[:12], p.returncode not in (0, -6) and re.search("more would come than any answer has|depth", p.stderr),
+              (p.returncode, p.stderr))
 
 
 def main():
@@ -151,6 +192,7 @@ def main():
         code = p.stop()
         check(verb + ": ends when told to", code == 0 and not BROKEN.search(p.output()), (code, p.output()[-3000:]))
         check(verb + ": keeps the password to itself", "word" not in re.sub("password", "", p.output()))
+    verbs(binary, pg, rng)
     finish()
 
 

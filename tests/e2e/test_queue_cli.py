@@ -23,6 +23,8 @@ FIRST = 7000000  # Telegram id of the first person
 DAY = 86400000
 CHATS = int(os.environ.get("CHATS", 20))
 UPDATES = int(os.environ.get("UPDATES", 1000 if light() else 4000))
+if UPDATES < 1000:
+    sys.exit("UPDATES is %d, but one in a thousand is poison: 1000 at least" % UPDATES)
 
 
 class Ran:
@@ -295,6 +297,17 @@ def lists_are_cut_and_sorted():
     check("drop_leaves_the_queue", r.xlen(key("dead")) == 0 and r.xlen(key("updates")) == 233)
 
 
+def lanes_are_whole():
+    clear()
+    lane = "telegram:persona:" + "9" * 183
+    held = r.xadd(key("updates"), {"bot": "persona", "lane": lane, "body": "{}", "key": "k" * 200})
+    r.hset(key("lanes"), lane, "w1-1~abcd " + held)
+    ran = pg_less("queue", "lanes")
+    check("lanes_are_shown_whole", ran.code == DONE and lane in ran.out.split(), ran)
+    check("peek_shows_lane_and_key_whole", {lane, "k" * 200} <= set(pg_less("queue", "peek").out.split()))
+    check("and_is_found_by_what_it_shows", [e["lane"] for e in pg_less.json("queue", "peek", "--lane", lane)] == [lane])
+
+
 def big_letters():
     """Bodies of 200 kB each: more than one call looks at."""
     for n in range(30):
@@ -352,6 +365,16 @@ def pause_is_idempotent():
     expect("retry_of_another_version", pg_less("dead", "retry", letter), FAILED, "format 0")
     check("another_version_is_left_alone", paused() is None and r.xlen(key("dead")) == 1 and
           not r.exists(key("updates")))
+
+
+def a_key_of_another_type():
+    for word in ("updates", "tries", "conf"):
+        clear()
+        r.set(key(word), "junk")
+        for args in (["queue", "status"], ["status"]):
+            ran = pg_less(*args)
+            check("wrong_type_%s_%s" % (args[0], word), key(word) + " is a string" in ran.out + ran.err, ran)
+    clear()
 
 
 def a_full_redis_loses_no_letter():
@@ -645,8 +668,10 @@ ids_name_their_shard()
 a_dead_shard_leaves_the_others()
 bodies_are_shown_safely()
 lists_are_cut_and_sorted()
+lanes_are_whole()
 usage()
 pause_is_idempotent()
+a_key_of_another_type()
 a_full_redis_loses_no_letter()
 ctrl_c_stops_between_letters()
 whole()

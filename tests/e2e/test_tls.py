@@ -2,17 +2,13 @@
 Redis, and certificates that are not to be believed. Where hiredis has none, that it is refused in clear words.
 
     test_tls.py [BINARY]"""
-import datetime
 import os
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from cryptography import x509  # noqa: E402
-from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
-from cryptography.x509.oid import NameOID  # noqa: E402
 import lib  # noqa: E402
+from certificates import certified  # noqa: E402
 from lib import check, finish, free_port, wait_for  # noqa: E402
 from stack import Stack, binary_from_argv  # noqa: E402
 
@@ -23,31 +19,6 @@ def shoal(*argv, **env):
     done = subprocess.run([BIN, *argv], env=lib.clean_env(**env), capture_output=True, timeout=lib.PATIENCE,
                           check=False)
     return done.returncode, done.stderr.decode()
-
-
-def save(folder, name, data):
-    path = os.path.join(folder, name)
-    with open(path, "wb") as f:
-        f.write(data)
-    return path
-
-
-def certified(folder, name, issuer=None, issuer_key=None):
-    """Files of a certificate for the host localhost (without an issuer: of an authority), and of its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.datetime.now(datetime.timezone.utc)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    made = (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer.subject if issuer else subject)
-            .public_key(key.public_key()).serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1)))
-    if issuer:
-        made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-    else:
-        made = made.add_extension(x509.BasicConstraints(True, None), True)
-    cert = made.sign(issuer_key or key, hashes.SHA256())
-    return cert, key, save(folder, name + ".crt", cert.public_bytes(serialization.Encoding.PEM)), save(
-        folder, name + ".key", key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                                 serialization.NoEncryption()))
 
 
 code, said = shoal("config", "--check", SHOAL_REDIS_URL="rediss://localhost")

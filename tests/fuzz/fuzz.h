@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "shoal/base/arena.h"
+#include "shoal/base/asan.h"
 #include "shoal/base/str.h"
 
 static void fuzz(const uint8_t *data, size_t size);
@@ -89,19 +90,6 @@ static inline struct span exact(struct arena *a, struct span s)
 		memcpy(copy, s.ptr, s.len);
 	arena_defer(a, free, copy);
 	return (struct span){copy, s.len};
-}
-
-/* hiredis makes room for as many elements as an array says it has: whoever is Redis can have all memory. */
-static inline bool redis_bloats(const uint8_t *data, size_t size)
-{
-	size_t digits = 0;
-
-	for (size_t i = 0; i < size; i++) {
-		digits = data[i] >= '0' && data[i] <= '9' ? digits + 1 : 0;
-		if (digits > 6)
-			return true;
-	}
-	return false;
 }
 
 #ifdef LIBFUZZER
@@ -257,7 +245,7 @@ int main(int argc, char **argv)
 
 	chance_state = 1;
 	signal(SIGABRT, on_end);
-#ifndef __SANITIZE_ADDRESS__ /* which tells of it, and then aborts */
+#ifndef ASAN /* which tells of it, and then aborts */
 	signal(SIGSEGV, on_end);
 #endif
 	for (int i = 1; i < argc; i++) {

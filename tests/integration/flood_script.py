@@ -4,12 +4,14 @@
     flood_script.py [ANYTHING [TEST...]]
 """
 import heapq
+import itertools
 import os
 import random
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import script_rig as rig  # noqa: E402
+from lib import wait_for  # noqa: E402
 from script_rig import after, eq, fresh  # noqa: E402
 
 AGAIN, BOOKED, TEST, DOUBT, CHAT, BOT = range(6)
@@ -637,11 +639,39 @@ def test_nobody_is_throttled_for_a_clock_that_steps_back():
 
 def test_cost_of_an_admission():
     fresh()
-    admit()
+    admit(8)
     before = rig.r.info("commandstats")
     admit_together([(n, "", True) for n in range(8)], limit=(30, 10))
     calls = {k[8:]: v["calls"] - before.get(k, {"calls": 0})["calls"] for k, v in rig.r.info("commandstats").items()}
-    eq({n: calls.get(n, 0) for n in ("mget", "get", "set", "pttl")}, {"mget": 1, "get": 0, "set": 8, "pttl": 0})
+    eq({n: calls.get(n, 0) for n in ("mget", "get", "set", "pttl")}, {"mget": 0, "get": 0, "set": 8, "pttl": 0})
+
+
+def test_what_ends_soon_is_in_no_log():
+    """Not the places that a chat's message and a user's update take for a second; all that is for longer, as the lock of a
+    press, is, and all that is the whole bot's: a server that begins anew must not let twice as much of it out. Who is throttled
+    adds nothing to it."""
+    fresh()
+    rig.r.config_set("appendonly", "yes")
+    assert wait_for(lambda: rig.r.info("persistence")["aof_enabled"] and not rig.r.info("persistence")["aof_rewrite_in_progress"])
+
+    def logs(what):
+        """Three times out of three: what ends meanwhile is logged, too."""
+        def once():
+            before = rig.r.info("persistence")["aof_current_size"]
+            what()
+            return rig.r.info("persistence")["aof_current_size"] > before
+        return all(once() for _ in range(3))
+    soon, late, rate, users = (30, 10), (1, 10), (20, 20), itertools.count(10)
+    eq([logs(lambda: ask_together([1, 2, 3], bot=(0, 1), per_chat=rate)), logs(lambda: admit_together([(1, "", True)], limit=soon))],
+       [False, False])
+    eq([logs(lambda: ask(4, bot=(0, 1), per_chat=late)), logs(lambda: ask_together([6, 7], bot=(30, 1), per_chat=rate)),
+        logs(lambda: admit_together([(next(users), "", True)], limit=late)),
+        logs(lambda: admit_together([(next(users), key, True) for key in ("", "k", "")], limit=soon)),
+        logs(lambda: admit_together([(next(users), "", True)] * 40, limit=soon))], [True] * 5)
+    admit_together([(2, "", True), (2, "", True)], limit=late)
+    admit_together([(5, "", True)] * 40, limit=soon)
+    eq([logs(lambda: admit(2, limit=late)), logs(lambda: admit_together([(5, "", True)] * 5, limit=soon))], [False, False])
+    rig.r.config_set("appendonly", "no")
 
 
 if __name__ == "__main__":

@@ -233,6 +233,28 @@ static void too_long_and_endless(void)
 	bad_close(b);
 }
 
+/* No success: its status says what there is to know, though a page of any length comes with it. */
+static void trouble_told_at_length(void)
+{
+	static const int statuses[] = {302, 400, 401, 429, 500, 503};
+	char answer[200];
+
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+		snprintf(answer, sizeof(answer), "HTTP/1.1 %d X\r\nRetry-After: 7\r\n\r\n", statuses[i]);
+		struct bad *b = bad_open(answer);
+		b->endless = true;
+		open_client(4, 100000);
+		struct http_request req = request("POST", url_of(b->port, "/x"), "{}");
+		struct outcome o = call(&req);
+		CHECK_INT(o.err, ERR_OK);
+		CHECK_INT(o.status, statuses[i]);
+		CHECK_INT(o.retry_after_ms, 7000);
+		CHECK_STR(o.body, "");
+		http_close(http);
+		bad_close(b);
+	}
+}
+
 /* Two calls for one connection, the second of which is never sent. Returns the time that they took. */
 static int64_t two_that_hang(struct outcome *first, struct outcome *second, unsigned *sent)
 {
@@ -443,6 +465,61 @@ static void hundred_in_parallel(void)
 	arena_release(&a);
 }
 
+static void answer_where(void *arg, struct httpd_request *r)
+{
+	char body[128];
+
+	(void)arg;
+	snprintf(body, sizeof(body), "%s %s q=%s", httpd_header(r, "Host"), httpd_path(r), httpd_query(r, "q"));
+	httpd_reply(r, 200, "text/plain", span_of(body), NULL);
+}
+
+/* More URLs than are kept, so those of some make room while others are under way: each call goes where it should. */
+static void each_call_goes_to_its_own_url(void)
+{
+	enum { PATHS = 21, TOGETHER = 15, ROUNDS = 12 };
+	struct arena a;
+	const char *why = NULL;
+	struct httpd_opts opts = {.listen = "127.0.0.1:0",
+	                          .variable = "X",
+	                          .max_body = 1000,
+	                          .max_headers = 4096,
+	                          .max_connections = 100,
+	                          .timeout_s = 60,
+	                          .handle = answer_where};
+
+	arena_init(&a);
+	struct httpd *h = httpd_open(loop, &opts, &a, &why);
+	CHECK(h);
+	open_client(TOGETHER, 4096);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct outcome o[TOGETHER] = {0};
+		char want[TOGETHER][128], url[128];
+		int n = round % 3 ? TOGETHER : 2, done = 0;
+
+		for (int i = 0; i < n; i++) {
+			const char *host = i % 4 == 3 ? "localhost" : "127.0.0.1";
+			int path = (round * 5 + i * i) % PATHS;
+
+			snprintf(url, sizeof(url), "http://%s:%u/p%d?q=%d", host, httpd_port(h), path, path % 3);
+			snprintf(want[i], sizeof(want[i]), "%s:%u /p%d q=%d", host, httpd_port(h), path, path % 3);
+			struct http_request req = request("POST", url, "{}");
+			http_send(http, &req, note, &o[i]);
+		}
+		for (int64_t end = clock_ms() + PATIENCE_MS; done < n && clock_ms() < end;) {
+			spin(2);
+			done = 0;
+			for (int i = 0; i < n; i++)
+				done += o[i].calls;
+		}
+		for (int i = 0; i < n; i++)
+			CHECK_STR(o[i].body, want[i]);
+	}
+	http_close(http);
+	httpd_free(h);
+	arena_release(&a);
+}
+
 static void the_url_is_never_logged(void)
 {
 	char path[] = "/tmp/shoal-test-http-XXXXXX", text[8192] = "";
@@ -478,12 +555,14 @@ int main(void)
 	RUN(methods_on_one_handle);
 	RUN(answers_of_all_kinds);
 	RUN(too_long_and_endless);
+	RUN(trouble_told_at_length);
 	RUN(a_hang_is_a_timeout);
 	RUN(nobody_there);
 	RUN(what_callbacks_send_has_another_turn);
 	RUN(a_server_that_closed_the_idle_connection);
 	RUN(cancel_and_close);
 	RUN(hundred_in_parallel);
+	RUN(each_call_goes_to_its_own_url);
 	RUN(the_url_is_never_logged);
 	loop_free(loop);
 	DONE();

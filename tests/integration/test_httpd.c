@@ -13,13 +13,16 @@
 #define HOST "Host: x\r\n"
 #define MAX_BODY 1000
 #define MAX_BODIES 3000
+#define POST(headers, body) "POST /p HTTP/1.1\r\n" HOST headers "\r\n" body
+#define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
 
 static struct httpd *server;
 static struct arena arena;
 static unsigned handled;
 static struct httpd_request *held[64]; /* requests that a test answers by hand */
 static unsigned nheld;
-static bool hold;
+static bool hold, stop_within;
+static struct raw *comes_within; /* comes while a request is with the handler */
 static unsigned head_s;
 static unsigned timeout_s = 60; /* of the next server: longer than a machine stands still */
 
@@ -41,6 +44,13 @@ static void handle(void *arg, struct httpd_request *r)
 	    arena_printf(httpd_arena(r), "%s %s q=%s f=%s n=%zu from %s", httpd_method(r), httpd_path(r),
 	                 or_dash(httpd_query(r, "q")), or_dash(httpd_form(r, "f")), httpd_body(r).len, httpd_client(r));
 	httpd_reply(r, 200, "text/plain", span_of(text), (const char *const[]){"X-Test", "yes", NULL});
+	if (comes_within) {
+		raw_open(comes_within, httpd_port(server));
+		raw_puts(comes_within, GET("/late"));
+		comes_within = NULL;
+	}
+	if (stop_within)
+		httpd_stop_accepting(server);
 }
 
 static struct httpd *open_on(const char *listen, unsigned connections, const char **why)
@@ -94,9 +104,6 @@ static const char *repeat(char c, size_t n)
 	memset(s, c, n);
 	return s;
 }
-
-#define POST(headers, body) "POST /p HTTP/1.1\r\n" HOST headers "\r\n" body
-#define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
 
 struct exchange {
 	const char *name, *send;
@@ -173,6 +180,11 @@ static const struct exchange exchanges[] = {
     {"other encoding", POST("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"), 501, "", false},
     {"chunked twice", POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400, "",
      false},
+    {"blanks before an extension", POST("Transfer-Encoding: chunked\r\n", "3 \t;x\r\nabc\r\n0\r\n\r\n"), 200, "n=3",
+     true},
+    {"the same length twice", POST("Content-Length: 3\r\nContent-Length: 3\r\n", "abc"), 200, "n=3", true},
+    {"blank behind a chunk size", POST("Transfer-Encoding: chunked\r\n", "3 \r\nabc\r\n0\r\n\r\n"), 400, "", false},
+    {"blank behind the last chunk's size", POST("Transfer-Encoding: chunked\r\n", "0\t\r\n\r\n"), 400, "", false},
     {"bad chunk size", POST("Transfer-Encoding: chunked\r\n", "zz\r\n"), 400, "", false},
     {"chunk below zero", POST("Transfer-Encoding: chunked\r\n", "-1\r\n"), 400, "", false},
     {"chunk longer than said", POST("Transfer-Encoding: chunked\r\n", "2\r\nabc\r\n"), 400, "", false},
@@ -322,6 +334,30 @@ static void pipelined_requests_keep_their_order(void)
 	stop();
 }
 
+/* In two pieces, wherever the first ends: what of it is no whole request waits for the second. */
+static void requests_cut_anywhere(void)
+{
+	static const char text[] = GET("/1") POST("Content-Length: 3\r\n", "abc") "\r\n" GET("/3");
+	struct raw r;
+	int on = 1;
+
+	start(10);
+	raw_open(&r, httpd_port(server));
+	setsockopt(r.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	for (size_t cut = 1; cut < sizeof(text) - 1; cut++) {
+		raw_send(&r, text, cut);
+		spin(2);
+		raw_puts(&r, text + cut);
+		CHECK(raw_wait(&r, "GET /3", PATIENCE_MS));
+		char *one = strstr(r.text, "GET /1 "), *two = strstr(r.text, "POST /p q=- f=- n=3");
+		CHECK(one && two && one < two && two < strstr(r.text, "GET /3 "));
+		r.len = 0;
+	}
+	CHECK_INT(handled, 3 * (sizeof(text) - 2));
+	raw_close(&r);
+	stop();
+}
+
 /* More than the server wants to read ahead waits in the kernel, and nothing is lost. */
 static void a_flood_of_pipelined_requests(void)
 {
@@ -454,6 +490,69 @@ static void a_client_that_does_not_read(void)
 		spin(0);
 	}
 	CHECK(got < size);
+	raw_close(&r);
+	stop();
+}
+
+/* Takes so much and no more, and compares it with what repeats itself after 251 bytes. */
+static bool takes(struct raw *r, size_t from, size_t n)
+{
+	bool same = true;
+
+	for (int64_t end = clock_ms() + PATIENCE_MS; n > 0 && !r->closed && clock_ms() < end; spin(0)) {
+		char piece[30000];
+		ssize_t got = recv(r->fd, piece, n < sizeof(piece) ? n : sizeof(piece), MSG_DONTWAIT);
+
+		for (ssize_t i = 0; i < got; i++)
+			same &= (unsigned char)piece[i] == from++ % 251;
+		n -= got > 0 ? (size_t)got : 0;
+		r->closed = got == 0;
+	}
+	return same && n == 0;
+}
+
+/* What the kernel does not take at once follows as the client reads, none of it lost or twice. */
+static void a_client_that_reads_slowly(void)
+{
+	const size_t size = 8000000;
+	unsigned char *body = arena_alloc(&arena, size);
+	size_t taken = 0, sent = 0;
+	struct raw r;
+
+	for (size_t i = 0; i < size; i++)
+		body[i] = (unsigned char)(i % 251);
+	start(10);
+	hold = true;
+	raw_open(&r, httpd_port(server));
+	for (unsigned i = 0; i < 2; i++) { /* the second time as a stream */
+		raw_puts(&r, GET("/big"));
+		CHECK(SPIN_UNTIL(nheld == i + 1));
+		if (i == 0)
+			httpd_reply(held[i], 200, "text/plain", (struct span){(char *)body, size}, NULL);
+		else
+			httpd_stream_begin(held[i], "text/plain", NULL);
+		char head[400] = "", *end = head; /* up to the empty line, and not a byte of the body */
+		for (int64_t until = clock_ms() + PATIENCE_MS; !strstr(head, "\r\n\r\n") && clock_ms() < until;) {
+			ssize_t n = recv(r.fd, end, 1, MSG_DONTWAIT);
+			end += n > 0 ? n : 0;
+			if (n <= 0)
+				spin(1);
+		}
+		if (i == 0)
+			CHECK(takes(&r, 0, size));
+	}
+	while (taken < size) {
+		while (sent < size && httpd_stream_send(held[1], (struct span){(char *)body + sent, 10000}))
+			sent += 10000;
+		size_t half = (sent - taken + 1) / 2;
+		CHECK(takes(&r, taken, half));
+		taken += half;
+		if (r.closed)
+			break;
+	}
+	CHECK_INT(taken, size);
+	httpd_stream_end(held[1]);
+	CHECK(raw_wait(&r, NULL, PATIENCE_MS));
 	raw_close(&r);
 	stop();
 }
@@ -778,6 +877,40 @@ static void stopping_unread(void)
 	stop();
 }
 
+/* Told so by the handler itself, whose client has been answered and is idle already. */
+static void stopping_within(void)
+{
+	struct raw asks, idle;
+
+	start(10);
+	raw_open(&idle, httpd_port(server));
+	raw_open(&asks, httpd_port(server));
+	stop_within = true;
+	raw_puts(&asks, GET("/a"));
+	CHECK(raw_wait(&asks, NULL, PATIENCE_MS));
+	CHECK_INT(raw_status(&asks), 200);
+	CHECK(raw_wait(&idle, NULL, PATIENCE_MS));
+	CHECK_INT(handled, 1);
+	raw_close(&asks);
+	raw_close(&idle);
+	stop();
+
+	start(1); /* somebody waits for the place of who is with the handler */
+	raw_open(&asks, httpd_port(server));
+	comes_within = &idle;
+	raw_puts(&asks, GET("/a"));
+	CHECK(raw_wait(&asks, NULL, PATIENCE_MS));
+	CHECK_INT(raw_status(&asks), 200);
+	CHECK(raw_wait(&idle, NULL, PATIENCE_MS));
+	CHECK_INT(raw_status(&idle), 200);
+	CHECK_INT(handled, 2);
+	CHECK(!httpd_accepting(server));
+	stop_within = false;
+	raw_close(&asks);
+	raw_close(&idle);
+	stop();
+}
+
 /* Told to end while others still come: they are served, each on its last connection, until none has come for a second.
  */
 static void winding_down(void)
@@ -788,7 +921,9 @@ static void winding_down(void)
 	raw_open(&known, httpd_port(server));
 	raw_puts(&known, GET("/first"));
 	CHECK(SPIN_UNTIL(handled == 1));
+	spin(1100); /* however quiet it was before */
 	httpd_wind_down(server, 60000);
+	CHECK(httpd_accepting(server));
 	raw_puts(&known, GET("/second"));
 	CHECK(raw_wait(&known, NULL, PATIENCE_MS)); /* closed by us */
 	CHECK(strstr(known.text, "Connection: keep-alive"));
@@ -915,9 +1050,11 @@ int main(void)
 	RUN(dripped_requests);
 	RUN(too_big);
 	RUN(pipelined_requests_keep_their_order);
+	RUN(requests_cut_anywhere);
 	RUN(a_flood_of_pipelined_requests);
 	RUN(slow_clients);
 	RUN(a_client_that_does_not_read);
+	RUN(a_client_that_reads_slowly);
 	RUN(streams);
 	RUN(headers_of_every_answer);
 	RUN(a_full_house);
@@ -927,6 +1064,7 @@ int main(void)
 	RUN(the_client_leaves_first);
 	RUN(stopping);
 	RUN(stopping_unread);
+	RUN(stopping_within);
 	RUN(winding_down);
 	RUN(addresses);
 	RUN(health);

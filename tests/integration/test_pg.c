@@ -87,6 +87,16 @@ static const struct pg_stmt many_places = {
     .nparams = 1,
     .many = true};
 
+/* Tell how they went, and fail on -1. */
+static const struct pg_stmt went_alone = {
+    .name = "went/one", .sql = "SELECT 1, stale_unless($1::text::int), 'alone'", .nparams = 1};
+static const struct pg_stmt went = {
+    .name = "went",
+    .sql = "SELECT n, stale_unless(v), 'set' FROM unnest($1::text[]::int[]) WITH ORDINALITY a (v, n)",
+    .nparams = 1,
+    .many = true,
+    .one = &went_alone};
+
 static void on_limit(void *arg)
 {
 	(void)arg;
@@ -498,6 +508,119 @@ static void rows_of_many_have_their_owner(void)
 	gather_many(calls, 6, &many_nobodys, true, as_it_is);
 	for (int i = 0; i < 6; i++)
 		CHECK_INT(calls[i].err, ERR_INTERNAL);
+}
+
+static const char *how_it_went(struct call *c, const struct pg_stmt *stmt)
+{
+	together = true;
+	exec_int(c, stmt, 7);
+	together = false;
+	finish();
+	return c->err == ERR_OK ? c->value : err_text(c->err);
+}
+
+/* A connection learns what a set needs from the first who is alone. Prepared or not, the next ones go for themselves;
+ * so do those whose set failed. */
+static void who_is_alone_is_no_set(void)
+{
+	static struct call calls[40];
+	struct pg_opts o = options();
+	struct call c;
+
+	o.connections = 1;
+	open_pool(&o);
+	CHECK_STR(how_it_went(&c, &went), "set");
+	CHECK_STR(how_it_went(&c, &went), "alone");
+	CHECK_STR(how_it_went(&c, &went), "alone");
+	exec_text(&c, &names, NULL);
+	finish();
+	CHECK_STR(c.value, "3");
+	close_pool();
+
+	o.prepare = false;
+	open_pool(&o);
+	CHECK_STR(how_it_went(&c, &went), "alone");
+	close_pool();
+
+	for (int prepare = 0; prepare < 2; prepare++) {
+		gather_many(calls, 40, &went, prepare, as_it_is);
+		for (int i = 0; i < 40; i++)
+			CHECK_STR(calls[i].value, "set");
+		gather_many(calls, 40, &went, prepare, one_is_bad);
+		for (int i = 0; i < 40; i++) {
+			CHECK_INT(calls[i].times, 1);
+			CHECK_INT(calls[i].err, i == 20 ? ERR_CONFLICT : ERR_OK);
+			CHECK_STR(calls[i].value, i == 20 ? "" : "alone");
+		}
+	}
+}
+
+/* Other statements of the same names: no connection takes one for the other, and each is prepared. */
+static void forms_of_one_name(void)
+{
+	static const struct pg_stmt alone = {
+	    .name = "went/one", .sql = "SELECT $1::text, 2, 'alone, too'", .nparams = 1};
+	static const struct pg_stmt too = {.name = "went, too",
+	                                   .sql = "SELECT n, v, 'set, too' FROM unnest($1::text[]) "
+	                                          "WITH ORDINALITY a (v, n)",
+	                                   .nparams = 1,
+	                                   .many = true,
+	                                   .one = &alone};
+	struct pg_opts o = options();
+	struct call c;
+
+	o.connections = 1;
+	open_pool(&o);
+	for (int i = 0; i < 3; i++) {
+		CHECK_STR(how_it_went(&c, &went), i ? "alone" : "set");
+		CHECK_STR(how_it_went(&c, &too), i ? "alone, too" : "set, too");
+	}
+	exec_text(&c, &names, NULL);
+	finish();
+	CHECK_STR(c.value, "5");
+	close_pool();
+}
+
+/* Each of two that are at work at once has a connection for itself, once there are two. */
+static bool both_are_there(void)
+{
+	static const struct pg_stmt busy = {
+	    .name = "busy", .sql = "SELECT pg_sleep($1::float8), pg_backend_pid()", .nparams = 1};
+	struct call calls[2];
+
+	for (int i = 0; i < 2; i++)
+		exec_text(&calls[i], &busy, "0.05");
+	finish();
+	return strcmp(calls[0].value, calls[1].value) != 0;
+}
+
+/* One that knows a statement for many, and not that for one, has nothing to learn from a set. */
+static void a_set_goes_where_it_teaches(void)
+{
+	static const struct pg_stmt alone = {
+	    .name = "backend/one", .sql = "SELECT $1::text, 2, pg_backend_pid()", .nparams = 1};
+	static const struct pg_stmt backend = {.name = "backend",
+	                                       .sql = "SELECT n, v, pg_backend_pid() FROM unnest($1::text[]) "
+	                                              "WITH ORDINALITY a (v, n)",
+	                                       .nparams = 1,
+	                                       .many = true,
+	                                       .one = &alone};
+	struct pg_opts o = options();
+	struct call first, pair[2];
+
+	o.connections = 2;
+	open_pool(&o);
+	for (int64_t end = clock_ms() + 15000; clock_ms() < end && !both_are_there();)
+		;
+	how_it_went(&first, &backend);
+	together = true;
+	exec_int(&pair[0], &backend, 1);
+	exec_int(&pair[1], &backend, 2);
+	together = false;
+	finish();
+	CHECK_STR(pair[0].value, pair[1].value);
+	CHECK(strcmp(pair[0].value, first.value) != 0);
+	close_pool();
 }
 
 static void texts_of_many(void)
@@ -1072,7 +1195,7 @@ static void metrics_tell(void)
 	buf_init(&b, 1 << 20);
 	metrics_render(&b);
 	CHECK(strstr(b.ptr, "shoal_sql_statements_total{statement=\"add_one\"}") != NULL);
-	CHECK(strstr(b.ptr, "shoal_errors_total{peer=\"postgres\",kind=\"SH\"} 3\n") != NULL);
+	CHECK(strstr(b.ptr, "shoal_errors_total{peer=\"postgres\",kind=\"SH\"} 5\n") != NULL);
 	CHECK(strstr(b.ptr, "shoal_errors_total{peer=\"postgres\",kind=\"group\"} ") != NULL);
 	CHECK(strstr(b.ptr, "shoal_pg_pool{state=\"up\"} 0\n") != NULL);
 	CHECK(strstr(b.ptr, "shoal_pg_pool{state=\"busy\"} 0\n") != NULL);
@@ -1105,6 +1228,9 @@ int main(void)
 	RUN(one_statement_for_many);
 	RUN(one_of_many_fails);
 	RUN(rows_of_many_have_their_owner);
+	RUN(who_is_alone_is_no_set);
+	RUN(forms_of_one_name);
+	RUN(a_set_goes_where_it_teaches);
 	RUN(texts_of_many);
 	RUN(few_do_not_wait_for_company);
 	RUN(every_connection_learns_early);

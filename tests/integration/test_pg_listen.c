@@ -7,6 +7,7 @@
 #include "pgserver.h"
 #include "port.h"
 #include "servers.h"
+#include "shoal/base/asan.h"
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
 #include "shoal/base/metrics.h"
@@ -1047,7 +1048,7 @@ static void check_flood(const char *text, int n)
 	CHECK_INT(heard.notices, n);
 	CHECK_INT(unordered, 0);
 	CHECK(most_in_a_turn > 0 && most_in_a_turn <= 4000);
-#ifndef __SANITIZE_ADDRESS__ /* it keeps what was freed for a while */
+#ifndef ASAN /* it keeps what was freed for a while */
 	CHECK(grown < 4096);
 #endif
 	CHECK_INT(heard.downs, 0);

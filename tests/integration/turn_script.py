@@ -68,9 +68,11 @@ def turn(name, reports=(), want=32, mode="work", empty=1, ttl=TTL, attempts=3, l
     argv = [fmt, shard, name, mode, want, empty, ttl, attempts, life, except_]
     if args is not None:
         argv += args
-    for rep in reports:
-        kind, entry, number, text = (tuple(rep) + (0, ""))[:4] if len(rep) < 4 else rep
-        argv += [kind, entry.id, entry.lane] + ([number, text] if kind != "done" else [])
+    if reports:
+        finished = [rep[1] for rep in reports if rep[0] == "done"]
+        argv += [len(finished), *[e.id for e in finished], *[e.lane for e in finished]]
+    for kind, entry, number, text in [(tuple(rep) + (0, ""))[:4] for rep in reports if rep[0] != "done"]:
+        argv += [kind, entry.id, entry.lane, number, text]
     return Answer(r.evalsha(sha, len(K), *[K[w] for w in KEY_WORDS], *argv))
 
 
@@ -1377,10 +1379,11 @@ def test_reports_out_of_shape_do_not_raise():
     fresh("A~1")
     first = add()
     e = turn("A~1").entries[0]
-    eq(turn("A~1", args=["done"]).word, "ok")
-    eq(turn("A~1", args=["done", e.id]).word, "ok")
-    eq(turn("A~1", args=["later", e.id, e.lane, "0"]).word, "ok")
-    eq(turn("A~1", args=["later", e.id, e.lane, "x", "", "done"], want=0).word, "ok")
+    for dones in (["x"], ["-1"], ["1.5", e.id, e.lane], ["1"], ["1", e.id], ["9" * 400, e.id, e.lane], ["2", e.id, e.id, e.lane]):
+        eq(turn("A~1", args=dones).word, "ok")
+        eq(r.xlen(K["updates"]), 1)
+    eq(turn("A~1", args=["0", "later", e.id, e.lane, "0"]).word, "ok")
+    eq(turn("A~1", args=["0", "later", e.id, e.lane, "x", "", "later"], want=0).word, "ok")
     eq(until(lambda: turn("A~1").ids), [first])
 
 

@@ -266,7 +266,7 @@ static void arg_id(struct args *a, const struct model *m, int entry)
 
 static void args_rest(struct args *a, const struct model *m, const struct call *c)
 {
-	static const char *const kinds[] = {"done", "later", "retry", "retry?", "dead", "sent"};
+	static const char *const kinds[] = {NULL, "later", "retry", "retry?", "dead", "sent"};
 	if (c->mode == HELLO) {
 		arg_number(a, c->nold);
 		for (int i = 0; i < c->nold; i++)
@@ -275,14 +275,21 @@ static void args_rest(struct args *a, const struct model *m, const struct call *
 			arg_id(a, m, c->kept[i]);
 		return;
 	}
-	for (int i = 0; i < c->nreports; i++) {
+	int dones = 0; /* which come first */
+	while (dones < c->nreports && c->reports[dones].kind == DONE)
+		dones++;
+	if (c->nreports || c->trailing)
+		arg_number(a, dones);
+	for (int i = 0; i < dones; i++)
+		arg_id(a, m, c->reports[i].entry);
+	for (int i = 0; i < dones; i++)
+		arg(a, lane_names[c->reports[i].lane]);
+	for (int i = dones; i < c->nreports; i++) {
 		const struct report *r = &c->reports[i];
 		char *s;
 		arg(a, kinds[r->kind]);
 		arg_id(a, m, r->entry);
 		arg(a, lane_names[r->lane]);
-		if (r->kind == DONE)
-			continue;
 		arg_number(a, r->number);
 		s = a->free;
 		*s = 0;

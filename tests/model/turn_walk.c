@@ -578,6 +578,20 @@ static int left_in_hand(const struct worker *k, const struct call *c)
 	return left;
 }
 
+/* What is done goes first in a call. */
+static void dones_first(struct call *c)
+{
+	struct report others[REPORTS_MAX];
+	int n = 0, nothers = 0;
+	for (int i = 0; i < c->nreports; i++)
+		if (c->reports[i].kind == DONE)
+			c->reports[n++] = c->reports[i];
+		else
+			others[nothers++] = c->reports[i];
+	for (int i = 0; i < nothers; i++)
+		c->reports[n++] = others[i];
+}
+
 static void make_turn(struct walk *w, struct worker *k, struct call *c)
 {
 	static const enum report_kind kinds[] = {DONE,  DONE,        DONE, DONE, DONE, LATER,
@@ -599,6 +613,7 @@ static void make_turn(struct walk *w, struct worker *k, struct call *c)
 	}
 	if (c->nreports && often(w, 10))
 		c->reports[below(w, c->nreports)].lane = below(w, LANES);
+	dones_first(c);
 	c->trailing = often(w, 10) ? 1 + below(w, 4) : 0;
 	c->empty_handed = left_in_hand(k, c) == 0;
 	if (often(w, w->mood.except))

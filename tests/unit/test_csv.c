@@ -144,8 +144,8 @@ static void what_is_written_is_read_again(void)
 	                                     "\r",
 	                                     "",
 	                                     " spaces ",
-	                                     "\xEF\xBB\xBF"
-	                                     "mark",
+	                                     ("\xEF\xBB\xBF"
+	                                      "mark"),
 	                                     "\xF0\x9F\x90\x9F,\"\xD0\x96\""};
 	const size_t n = sizeof(fields) / sizeof(fields[0]);
 	struct arena a;

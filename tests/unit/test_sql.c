@@ -74,6 +74,28 @@ static void those_for_many_are_known_by_their_first_line(void)
 	CHECK(!sql_get("guard_find")->many && !sql_get("escrow_open")->many);
 }
 
+static void of_those_for_many_there_is_one_for_somebody_alone(void)
+{
+	const struct pg_stmt *load = sql_get("persona_load"), *stop = sql_get("persona_stop");
+
+	CHECK_STR(load->one->name, "persona_load/one");
+	CHECK(strstr(load->one->sql, "FROM (VALUES ($1::text::bigint, $2::text, $3::text::bigint, $4::text::bigint, "
+	                             "1::bigint))\n\tasked ("));
+	CHECK(strstr(load->one->sql, "]::bigint[]) FILTER")); /* what else is an array stays one */
+	CHECK(strstr(stop->one->sql, "SELECT * FROM (VALUES ($1::text, $2::text, $3::text::bigint, "));
+	for (const struct embed_file *f = embed_files; f->name; f++) {
+		char name[128];
+		const struct pg_stmt *s;
+
+		if (sscanf(f->name, "sql/queries/%127[^.]", name) != 1)
+			continue;
+		s = sql_get(name);
+		CHECK(s->many == (s->one != NULL));
+		CHECK(!s->one || (!s->one->many && s->one->nparams == s->nparams));
+		CHECK(!s->one || (sql_count_params(s->one->sql) == s->nparams && !strstr(s->one->sql, "unnest")));
+	}
+}
+
 static void every_migration_has_a_number_of_its_own(void)
 {
 	const char *before = NULL;
@@ -202,6 +224,7 @@ int main(void)
 	RUN(statements_are_found_by_name);
 	RUN(every_commit_asks_for_its_guard_first);
 	RUN(those_for_many_are_known_by_their_first_line);
+	RUN(of_those_for_many_there_is_one_for_somebody_alone);
 	RUN(every_migration_has_a_number_of_its_own);
 	RUN(rows_become_facts);
 	RUN(whose_row_it_was_is_no_fact);

@@ -272,6 +272,31 @@ static void what_no_bot_handles(void)
 	          66);
 }
 
+/* A message of somebody who is called n times U+6F01. */
+static struct update of_somebody_called(size_t n)
+{
+	char name[9001] = "", body[20000];
+
+	for (size_t i = 0; i < n; i++)
+		memcpy(name + 3 * i, "\xE6\xBC\x81", 4);
+	snprintf(body, sizeof(body),
+	         "{\"update_id\":1,\"message\":{\"chat\":{\"id\":5},\"from\":{\"id\":5,\"first_name\":\"%s\","
+	         "\"username\":\"%s\"},\"text\":\"hi\"}}",
+	         name, name);
+	return decoded(body);
+}
+
+static void names_end_somewhere(void)
+{
+	struct update u = of_somebody_called(64); /* as long as Telegram has them */
+
+	CHECK_INT(strlen(u.from.first_name), 3 * 64);
+	u = of_somebody_called(3000);
+	CHECK_INT(utf8_utf16_len(span_of(u.from.first_name)), 256);
+	CHECK_STR(u.from.first_name + strlen(u.from.first_name) - 6, "\xE6\xBC\x81\xE2\x80\xA6");
+	CHECK_STR(u.from.username, u.from.first_name);
+}
+
 /* Minimal and ill-typed payloads, as other programs' tests send them. */
 static void missing_and_wrong_fields(void)
 {
@@ -629,6 +654,9 @@ static void rulings(void)
 	    {429, "slow down", 4000, CALL_LATER, 4000, false},
 	    {429, "{\"ok\":false,\"parameters\":{\"retry_after\":9000000000000000000}}", -1, CALL_LATER, 86400000,
 	     false},
+	    {429, "{\"ok\":false,\"parameters\":{\"retry_after\":1e308}}", -1, CALL_LATER, 86400000, false},
+	    {429, "{\"ok\":false,\"parameters\":{\"retry_after\":1e12}}", -1, CALL_LATER, 86400000, false},
+	    {429, "{\"ok\":false,\"parameters\":{\"retry_after\":1.5}}", -1, CALL_LATER, 2000, false},
 	    {429, "{\"ok\":false,\"parameters\":{\"retry_after\":-3}}", -1, CALL_LATER, 1000, false},
 	    {429, "{\"ok\":false,\"parameters\":{\"retry_after\":0}}", -1, CALL_LATER, 1000, false},
 	    {429, "", -1, CALL_LATER, 1000, false},
@@ -964,6 +992,7 @@ int main(void)
 	RUN(media_and_service);
 	RUN(membership);
 	RUN(what_no_bot_handles);
+	RUN(names_end_somewhere);
 	RUN(missing_and_wrong_fields);
 	RUN(bodies_that_are_nothing);
 	RUN(the_fleets_own_word);

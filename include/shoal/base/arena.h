@@ -35,6 +35,11 @@ char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t len);
 struct span arena_span(struct arena *a, struct span s); /* copy; ptr[len] is NUL */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* arena_join(a, "texts", behind, "each other"), none of them NULL: a tenth of what printing them costs. */
+#define arena_join(a, ...)                                                                                             \
+	arena_join_all((a), (const char *const[]){__VA_ARGS__},                                                        \
+	               sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+char *arena_join_all(struct arena *a, const char *const *parts, size_t n);
 char *arena_i64(struct arena *a, int64_t v); /* in decimals */
 
 /* fn(ptr) runs in arena_release: register a clean-up where the thing is acquired. */

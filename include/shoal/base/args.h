@@ -41,6 +41,7 @@ struct args {
 	size_t ngiven;
 	const char **operands; /* what is no option; operands[noperands] is NULL */
 	size_t noperands;
+	struct arena *a; /* which has them, and what is said of them */
 };
 
 /* False after a line on stderr that names what was wrong (unknown option, missing or surplus value, given twice). */

@@ -17,6 +17,8 @@ struct rate {
 	int64_t seconds;
 };
 
+#define WEBHOOK_SECRET_MAX 256 /* as Telegram has it (Bot API, "setWebhook") */
+
 enum telegram_mode { TELEGRAM_WEBHOOK, TELEGRAM_POLL };
 
 struct conf {

@@ -49,6 +49,8 @@ struct span buf_span(const struct buf *b);
 bool utf8_valid(struct span s);
 /* Bytes of the well-formed character at the start of the len bytes at text, 0 if there is none. */
 size_t utf8_char_len(const char *text, size_t len);
+/* The code point of the well-formed character of n bytes at p. */
+unsigned utf8_code(const char *p, size_t n);
 /* Appends s with every ill-formed byte replaced by U+FFFD. */
 void buf_add_utf8(struct buf *b, struct span s);
 /* Length in characters (code points). s must be valid. */

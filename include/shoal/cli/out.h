@@ -1,5 +1,6 @@
 /* What the verbs print. A listing is either a table for people or, with --json, one array of objects; one thing is
- * "name  value" lines or one object. The rows are collected and go out at once in out_end().
+ * "name  value" lines or one object. The rows are collected and go out at once in out_end(). In a table a text
+ * wider than 64 columns is cut and ends with "…", but for the last column; JSON and "name  value" lines have all of it.
  *
  *     static const struct out_col cols[] = {{"code", OUT_TEXT}, {"user_count", OUT_INT}, {0}};
  *     struct out out;
@@ -24,6 +25,7 @@
 
 enum out_type {
 	OUT_TEXT,
+	OUT_KEY,  /* text that other verbs take: never cut */
 	OUT_INT,  /* a number, aligned to the right */
 	OUT_ID,   /* a platform's id: a string in JSON, as a number aligned to the right */
 	OUT_NUM,  /* a number with a fraction */
@@ -56,8 +58,8 @@ void out_begin_one(struct out *o, bool json, const struct out_col *cols); /* exa
 
 /* A new row; the one before must be full. Then one call for each column, in order, of the column's type. */
 void out_row(struct out *o);
-void out_text(struct out *o, const char *s); /* OUT_TEXT, OUT_JSON; NULL is null, "-" for people */
-void out_span(struct out *o, struct span s); /* OUT_TEXT, OUT_JSON */
+void out_text(struct out *o, const char *s); /* OUT_TEXT, OUT_KEY, OUT_JSON; NULL is null, "-" for people */
+void out_span(struct out *o, struct span s); /* the same */
 void out_int(struct out *o, int64_t v);      /* OUT_INT, OUT_ID */
 void out_num(struct out *o, double v);
 void out_bool(struct out *o, bool v);
@@ -77,10 +79,16 @@ const char *out_plain(struct arena *a, const char *text);
 /* A text of strangers on stdout, line by line, with what a terminal would obey replaced. Returns as out_end. */
 int out_lines(struct span text);
 
+/* JSON on stdout, as one line, with what a terminal would obey escaped. Returns as out_end. */
+int out_json(struct span json);
+
 /* "shoal VERB: ..." on stderr ("shoal: ..." where verb is NULL); returns code. */
 int out_fail(int code, const char *verb, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Columns that s takes on a terminal: wide for East Asian text and emoji, none for combining marks. */
 size_t out_width(struct span s);
+
+/* As much of s as fits into so many columns. */
+struct span out_cut(struct span s, size_t width);
 
 #endif

@@ -13,7 +13,7 @@ struct http;
 
 struct http_opts {
 	unsigned per_host; /* connections to one host; more requests wait inside libcurl */
-	size_t max_body;   /* a longer answer is ERR_TOO_LONG */
+	size_t max_body;   /* of a longer one there is no body, and it is ERR_TOO_LONG where it tells of success */
 	const char *user_agent;
 };
 
@@ -34,7 +34,7 @@ struct http_request {
 
 struct http_response {
 	int status;
-	struct span body;       /* NUL-terminated; valid during the callback */
+	struct span body;       /* NUL-terminated; valid during the callback; empty where it is too long */
 	int64_t retry_after_ms; /* from Retry-After, -1 without */
 	/* Of the request's `keep`, in its order: the last of that name; NULL: it has none, or one that is too long.
 	 * Valid during the callback. */
@@ -42,8 +42,8 @@ struct http_response {
 };
 
 /* ERR_OK: an answer came, whatever its status. ERR_UNREACHABLE: no connection, nothing was sent. ERR_UNKNOWN,
- * ERR_TIMEOUT: it may have arrived. ERR_TOO_LONG: it did. ERR_INVALID: the URL or a header cannot be sent.
- * res is NULL unless ERR_OK. */
+ * ERR_TIMEOUT: it may have arrived. ERR_TOO_LONG: it did, and was done. ERR_INVALID: the URL or a header cannot be
+ * sent. res is NULL unless ERR_OK. */
 typedef void http_fn(void *arg, enum err err, const struct http_response *res);
 
 struct http *http_open(struct loop *l, const struct http_opts *opts);

@@ -35,9 +35,11 @@ struct httpd_opts {
 /* NULL with *why (in a) when it cannot listen. */
 struct httpd *httpd_open(struct loop *l, const struct httpd_opts *opts, struct arena *a, const char **why);
 /* For who is told to end while clients may not have heard of it: goes on, but every answer ends its connection, and
- * stops accepting once nobody has come and asked for a second (at once where that is so already), or after most_ms. */
+ * stops accepting once nobody has come and asked for a second from now on, or after most_ms; at once where nobody ever
+ * has. */
 void httpd_wind_down(struct httpd *h, int64_t most_ms);
-/* Stops accepting and closes idle connections; requests under way may still be answered until httpd_free. */
+/* Stops accepting and closes idle connections, called by the handler a little later; requests under way may still be
+ * answered until httpd_free. */
 void httpd_stop_accepting(struct httpd *h);
 bool httpd_accepting(const struct httpd *h);
 /* Cuts all connections. A request that is not answered yet must still be given to httpd_reply, which then only frees

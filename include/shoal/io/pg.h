@@ -45,6 +45,9 @@ struct pg_stmt {
 	 * number (from 1) in the first column, which must be called "n"; where there is no such column they are told
 	 * none. */
 	bool many;
+	/* Of one for many the same one for somebody alone, whose parameters are no arrays: it costs a sixth less. It
+	 * lives as long. NULL: who is alone is a set of one. */
+	const struct pg_stmt *one;
 };
 
 #define PG_PARAMS_MAX 24

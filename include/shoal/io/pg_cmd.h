@@ -20,8 +20,9 @@ struct pg_kind {
 struct pg_known {
 	const struct pg_stmt *stmt;
 	const char *prepared_name;
-	unsigned index;      /* of the connections' notes on what is prepared */
-	struct pg_kind kind; /* where stmt->many */
+	unsigned index;       /* of the connections' notes on what is prepared */
+	struct pg_kind kind;  /* where stmt->many */
+	struct pg_known *one; /* of stmt->one, or NULL; without counts of its own */
 	struct series *count, *asked, *seconds;
 };
 
@@ -37,8 +38,9 @@ struct pg_list {
 struct pg_cmd {
 	struct pg_cmd *next;
 	struct pg_known *known;
-	struct pg_kind *kind; /* NULL: it shares nothing with any other */
-	pg_fn *fn;            /* NULL: the connection's own ping */
+	struct pg_known *form; /* what was sent: known, or known->one */
+	struct pg_kind *kind;  /* NULL: it shares nothing with any other */
+	pg_fn *fn;             /* NULL: the connection's own ping */
 	void *arg;
 	struct pg_list company; /* of a set's first one: the others, whose parameters go with its own */
 	bool plain;             /* without a prepared name, after trouble with it */

@@ -33,8 +33,8 @@ bool pg_conn_up(const struct pg_conn *c);
 const char *pg_conn_trouble(const struct pg_conn *c); /* why it was lost or not made */
 unsigned pg_conn_depth(const struct pg_conn *c);      /* statements under way */
 unsigned pg_conn_sociable(const struct pg_conn *c);   /* of those that may have company, each member of a set */
-/* False: the statement would have to be prepared there first. */
-bool pg_conn_knows(const struct pg_conn *c, const struct pg_known *k);
+/* False: the statement, in the form in which it would go, would have to be prepared there first. */
+bool pg_conn_knows(const struct pg_conn *c, const struct pg_cmd *cmd);
 /* Sends all of the list, which is not empty, under one Sync: one transaction. Where that fails, those that were not
  * alone, also those of a set, are given back to go again, alone. Takes them, whatever becomes of it. Only on a
  * connection that is up. */

@@ -72,11 +72,14 @@ struct redis_script {
 void redis_eval(struct redis *r, struct redis_script *s, redis_fn *fn, void *arg, size_t nkeys, size_t argc,
                 const struct span *argv); /* argv: keys first */
 
-/* Blocking client for the CLI (same URLs and home, 5 s timeout). NULL with *why set (in a) when it cannot be reached.
- */
+/* Blocking client for the CLI (same URLs and home). Its questions wait for REDIS_NOW_S, or so many seconds. NULL with
+ * *why set (in a) when it cannot be reached. */
+#define REDIS_NOW_S 5
 redisContext *redis_connect_now(const char *url, const char *home, struct arena *a, const char **why);
+redisContext *redis_connect_within(unsigned seconds, const char *url, const char *home, struct arena *a,
+                                   const char **why);
 /* Of one whose err is not 0: what is wrong, for people. Valid as long as the context. */
-const char *redis_trouble_now(const redisContext *c);
+const char *redis_trouble_now(redisContext *c);
 /* Runs a script on it. *reply is the caller's to free with freeReplyObject; NULL where no answer came (the reason is in
  * redis_trouble_now). The errors are those of redis_fn, by the same rules; ERR_UNKNOWN: it may have been done, or not.
  */

@@ -19,6 +19,7 @@ struct queue_stats {
 	int64_t dead;
 	int64_t oldest_ms; /* age of the oldest entry, -1: none */
 	char paused[160];  /* "*", or bots with commas, "" none */
+	char why[200];     /* where Redis refused the question: its words, else "" */
 };
 
 #define QUEUE_STATS_NONE                                                                                               \
@@ -38,5 +39,7 @@ typedef void queue_stats_fn(void *arg, enum err err, const struct queue_stats *s
 void queue_stats_ask(struct redis *r, unsigned shard, queue_stats_fn *fn, void *arg);
 /* For the CLI, blocking. */
 enum err queue_stats_now(redisContext *c, unsigned shard, struct queue_stats *out) __attribute__((warn_unused_result));
+/* What is wrong after that, for people. Valid as long as both. */
+const char *queue_stats_trouble(redisContext *c, enum err err, const struct queue_stats *q);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "shoal/base/arena.h"
+#include "shoal/base/shown.h"
 
 enum {
 	DESCRIPTION_UNITS = 1000, /* UTF-16 units, as Telegram counts */
@@ -14,9 +15,6 @@ enum {
 	PROMPT_UNITS = 32768,
 	REPLIES_MAX = 200
 };
-
-/* The value in quotes, cut where it is long; what a terminal would obey or cannot show is written as \xNN. */
-const char *shown(struct arena *a, const char *value);
 
 const char *rule_code(struct arena *a, const char *value);
 const char *rule_key(struct arena *a, const char *value); /* of a persona */

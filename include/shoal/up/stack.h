@@ -1,5 +1,5 @@
-/* The supervisor: a table of what runs (units.c), and the loop that starts it in order of need, watches it and stops
- * it in order (stack.c). */
+/* The supervisor: a table of what runs (units.c), the life of one of them (unit.c), and the loop that starts them in
+ * order of need and stops them in order (stack.c). */
 #ifndef SHOAL_UP_STACK_H
 #define SHOAL_UP_STACK_H
 
@@ -115,6 +115,18 @@ struct stack {
 
 /* Runs until stopped; the home is made and locked. Returns the exit code. */
 int stack_run(struct home *h, const struct servers *servers, unsigned workers);
+
+/* For stack.c. */
+void unit_begin(struct unit *u);
+void unit_ended(struct unit *u, int status); /* of waitpid */
+void unit_stop(struct unit *u);
+void unit_hurry(struct unit *u);   /* of one with a process: on to the next signal, and less time for each */
+void unit_give_up(struct unit *u); /* of one in UNIT_BACKOFF: it does not begin again */
+void unit_end_probe(struct unit *u);
+
+/* For unit.c. */
+void stack_stop(struct stack *s, int code);
+void stack_write_children(struct stack *s); /* the record that a later `up` needs if this process is killed */
 
 /* For the probes of units.c. */
 void unit_ready(struct unit *u);

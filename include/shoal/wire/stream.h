@@ -6,6 +6,7 @@
 
 #include "shoal/base/arena.h"
 #include "shoal/base/err.h"
+#include "shoal/base/json.h"
 #include "shoal/base/str.h"
 #include "shoal/base/trace.h"
 #include "shoal/model/bot.h"
@@ -20,6 +21,7 @@ struct entry {
 	/* not stored */
 	const char *kind_name; /* as of the update in normal form: "message", "modal_submit", "unknown", "refused" */
 	int64_t update_id;     /* Telegram's; -1: none */
+	const cJSON *tree;     /* of Telegram's body, in a; NULL: of another's */
 };
 enum err entry_from_telegram(const struct bot *bot, struct span body, int64_t now_ms, struct arena *a,
                              struct entry *out, const char **why) __attribute__((warn_unused_result));

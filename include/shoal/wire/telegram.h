@@ -44,6 +44,8 @@ void telegram_locate(const cJSON *update, struct telegram_place *out);
 /* The entries of platform_telegram that lie in other files than the table. */
 enum err telegram_decode(const struct bot *bot, struct span body, const char *key, int64_t at_ms, struct arena *a,
                          struct update *out, const char **why);
+/* The same of an object that has been parsed already. */
+void telegram_read(const cJSON *root, const char *key, int64_t at_ms, struct arena *a, struct update *out);
 const char *telegram_name_in(struct span answer, struct arena *a);
 void telegram_judge(const struct response *res, struct arena *a, struct ruling *out);
 

@@ -51,22 +51,25 @@ async function fill(signal) {
 	now.points = missing.concat(seen).sort((a, b) => a.t - b.t);
 }
 
-/* One controller for both ends: browsers have collected what AbortSignal.any() made while it was still waited for. */
+/* Ends by itself when nothing is heard: a browser may leave what waits for the body of an aborted answer waiting. */
 async function read(signal) {
 	const guard = new AbortController();
 	const stop = () => guard.abort(signal.reason);
-	const quiet = () => guard.abort(new DOMException("no tick came", "TimeoutError"));
-	let timer = setTimeout(quiet, silence);
+	let timer, fail;
+	const silent = new Promise((_, reject) => { fail = reject; });
+	const heard = () => {
+		clearTimeout(timer);
+		timer = setTimeout(() => fail(new DOMException("no tick came", "TimeoutError")), silence);
+	};
 
+	heard();
 	signal.addEventListener("abort", stop);
 	try {
-		await listen(guard.signal, () => {
-			clearTimeout(timer);
-			timer = setTimeout(quiet, silence);
-		});
+		await Promise.race([listen(guard.signal, heard), silent]);
 	} finally {
-		clearTimeout(timer);
 		signal.removeEventListener("abort", stop);
+		guard.abort();
+		clearTimeout(timer);
 	}
 }
 
@@ -77,7 +80,7 @@ async function listen(signal, heard) {
 
 	for (;;) {
 		const { value, done } = await reader.read();
-		if (done)
+		if (done || signal.aborted)
 			return;
 		heard();
 		text += value;
@@ -89,6 +92,8 @@ async function listen(signal, heard) {
 				add(JSON.parse(data.slice(6)));
 			if (!told)
 				await fill(signal).catch(() => {});
+			if (signal.aborted)
+				return;
 			told = true;
 			tell("live");
 		}
@@ -109,6 +114,8 @@ export function watch() {
 				if (error.name === "AbortError" || error.status === 401)
 					return;
 			}
+			if (signal.aborted)
+				return;
 			if (now.state === "live")
 				pause = 1000;
 			tell("waiting");

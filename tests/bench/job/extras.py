@@ -1,14 +1,16 @@
-"""What the marks ask of Shoal alone: its Redis in two parts, a safer disk, near its capacity, buttons, and at rest."""
+"""What the marks ask of Shoal alone: its Redis in two parts, a safer disk, near its capacity, its gateway, buttons, and at
+rest."""
 import threading
 import time
 
 from lib import free_port, wait_for
 from rig import SECRET, Load, memory_mb
-from run import WARM_S, Wrong, delays, full, percentile, settle, spread, wait_ready
-from shoal import Shoal
+from run import WARM_S, Wrong, delays, full, percentile, settle, spread, still_running, wait_ready
+from shoal import STREAM, Shoal
 
 CONNECTIONS = 40  # of the platform to the gateway, as Telegram makes them by default
 REST_S = 3
+WARM_UPDATES = 2000
 
 
 class TwoRedis(Shoal):
@@ -25,12 +27,39 @@ def two_redis(shoal, rig, count=None):
     return {"ingest": c["ingest_redis_per_1000"], "turns": c["cpu_per_1000"]["redis"], "caches": c["cpu_per_1000"]["caches"]}
 
 
+def gateway_of(shoal, rig):
+    """A running gateway, not ready yet, and its port."""
+    port = free_port()
+    return shoal.program(rig, "gateway", "gateway", SHOAL_GATEWAY_LISTEN="127.0.0.1:%d" % port), port
+
+
+def gateway(shoal, rig, connections=CONNECTIONS):
+    """A gateway at full load: CPU seconds per 1,000 updates, each of which is in the queue once."""
+    load, warm = Load(shoal.updates, rig.people, rig.codes), Load(WARM_UPDATES, rig.people, rig.codes, shoal.updates)
+    rig.fresh(shoal.binary)
+    program, port = gateway_of(shoal, rig)
+    try:
+        wait_ready([program])
+        rig.send(warm, "webhook", port, SECRET, connections)
+        a = rig.snapshot([program])
+        rig.send(load, "webhook", port, SECRET, connections)
+        b = rig.snapshot([program])
+        still_running([program])
+    finally:
+        program.stop()
+    queued = rig.redis.client().xlen(STREAM)
+    if queued != load.count + warm.count:
+        raise Wrong("%d updates, %d in the queue" % (load.count + warm.count, queued))
+    return {"cpu_per_1000": (b["cpu"]["worker"] - a["cpu"]["worker"]) * 1000 / load.count,
+            "per_second": load.count / (b["at"] - a["at"])}
+
+
 def press(shoal, rig, rate, seconds):
     """Buttons through the webhook: until its answer, which ends the wait in the client, and until the new message."""
     load = Load(int(rate * (seconds + WARM_S)), rig.people, rig.codes)
-    port = free_port()
     rig.fresh(shoal.binary)
-    programs = [shoal.start(rig, 0), shoal.program(rig, "gateway", "gateway", SHOAL_GATEWAY_LISTEN="127.0.0.1:%d" % port)]
+    door, port = gateway_of(shoal, rig)
+    programs = [shoal.start(rig, 0), door]
     try:
         wait_ready(programs)
         a = rig.snapshot(programs[1:])

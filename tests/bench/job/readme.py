@@ -64,13 +64,16 @@ def capacity(ours, extras):
     cpu = {k: median(figures(ours)[k]) for k in SERVERS}
     cpu["redis"] += median([r["ingest_redis_per_1000"] for r in ours["full"]])
     size, syncs = (median([r[k] for r in ours["full"]]) for k in ("wal_bytes", "wal_syncs"))
-    gateway = [r["gateway_cpu_per_1000"] for r in extras.get("press", [])]
-    if gateway:
-        cpu = {"gateway": median(gateway), **cpu}
+    said = ""
+    if extras.get("gateway"):
+        cpu = {"gateway": median([r["cpu_per_1000"] for r in extras["gateway"]]), **cpu}
+    if extras.get("gateway") and extras.get("press"):
+        said = "\nA gateway with little to do is woken up for each update, which then costs more: %.0f us at %.0f a second.\n" % (
+            1000 * median([r["gateway_cpu_per_1000"] for r in extras["press"]]), extras["press"][0]["rate"])
     rows = [["", "us an update", "updates/s of one processor", "processors for {:,}/s, {:.0f} % busy".format(TARGET, 100 * BUSY)]]
     for k, v in cpu.items():
         rows.append([k if k in ("gateway", "worker") else k.capitalize(), "%.0f" % (1000 * v), "{:,.0f}".format(1000 / v),
                      "%.0f" % (TARGET * v / 1000 / BUSY + 0.5)])
-    return markdown(rows) + ("\nPostgres wrote %.0f bytes of its log for an update, at {:,}/s %.0f MB/s; it waited for the disk once for %.0f updates: "
-                             "a disk that answers 1,000 waits a second carries {:,.0f}/s.\n").format(
+    return markdown(rows) + said + ("\nPostgres wrote %.0f bytes of its log for an update, at {:,}/s %.0f MB/s; it waited for the disk once for %.0f updates: "
+                                    "a disk that answers 1,000 waits a second carries {:,.0f}/s.\n").format(
         TARGET, 1000 / syncs) % (size, size * TARGET / 1e6, 1 / syncs)

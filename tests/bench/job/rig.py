@@ -57,8 +57,8 @@ end
 class Load:
     """What is sent, and what is to come of it: the same rules as send/update.c, written a second time."""
 
-    def __init__(self, count, people=10000, codes=100, first=0):
-        self.count, self.people, self.codes, self.first = count, people, codes, first
+    def __init__(self, count, people=10000, codes=100, first=0, mix=False):
+        self.count, self.people, self.codes, self.first, self.mix = count, people, codes, first, mix
 
     def person(self, n):
         return FIRST_PERSON + n % self.people * STRIDE % self.people
@@ -66,8 +66,16 @@ class Load:
     def code(self, n):
         return (n * 31 + n // max(self.people, self.codes)) % self.codes
 
+    def kind(self, n):
+        """Which of the ten that everybody does, of the mix."""
+        return (self.first + n + (self.first + n) // self.people) % 10
+
+    def calls(self):
+        """What the platform is asked for all of it: a message each; where a button was pressed it is taken away before."""
+        return self.count + self.mix * sum(self.kind(n) == 3 for n in range(self.count))
+
     def argv(self):
-        return ["-n", str(self.count), "-u", str(self.people), "-c", str(self.codes), "-i", str(self.first)]
+        return ["-n", str(self.count), "-u", str(self.people), "-c", str(self.codes), "-i", str(self.first), *["-m"] * self.mix]
 
 
 def cpu_s(pid):
@@ -118,7 +126,7 @@ def processors():
 
 
 class Rig:
-    def __init__(self, binary, people=10000, codes=100, appendfsync="everysec"):
+    def __init__(self, binary, people=10000, codes=100, appendfsync="everysec", **postgres):
         self.binary = os.path.abspath(binary)
         self.tools = os.path.join(os.path.dirname(self.binary), "tests", "bench")
         if not os.path.exists(os.path.join(self.tools, "standin")):  # the binary of another tree
@@ -126,7 +134,7 @@ class Rig:
         self.people, self.codes, self.personas, self.appendfsync = people, codes, PERSONAS, appendfsync
         self.came_before = False  # everybody has a source already, and Redis knows an update of each
         self.folder = temp_dir()
-        self.pg = start_postgres(**POSTGRES)
+        self.pg = start_postgres(**{**POSTGRES, **postgres})
         self.standin_port = free_port()
         self.standin_url = "http://127.0.0.1:%d" % self.standin_port
         self.standin = Process([os.path.join(self.tools, "standin"), str(self.standin_port)], self.log("standin"))

@@ -1,12 +1,11 @@
 /* The load of the reference job.
  *
- *   send [-n COUNT] [-i FIRST] [-u PEOPLE] [-c CODES] [-r RATE | -k DEPTH -s PORT] [-p] [-o FILE] xadd HOST PORT STREAM
- *   send [...] webhook PORT SECRET CONNECTIONS
- *   send [...] print
+ *   send [-n COUNT] [-i FIRST] [-u PEOPLE] [-c CODES] [-r RATE | -k DEPTH -s PORT] [-p | -m] [-o FILE] WHERE
+ *   WHERE: xadd HOST PORT STREAM | webhook PORT SECRET CONNECTIONS | print
  *
  * -r: so many a second, each when it is due, however long the ones before take (an open loop); else as fast as they are
- * taken; -k: with so many of them unanswered all the time, which the stand-in at PORT tells. -p: pressed buttons. -o:
- * what became of each, as struct sent, in order. print: only shows them, a line each.
+ * taken; -k: with so many of them unanswered all the time, which the stand-in at PORT tells. -p: pressed buttons; -m:
+ * all that the bot is asked. -o: what became of each, as struct sent, in order. print: only shows them, a line each.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -50,9 +49,9 @@ int poll_until(struct pollfd *fds, size_t n, int64_t until_ns)
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr,
-	        "usage: send [-n COUNT] [-i FIRST] [-u PEOPLE] [-c CODES] [-r RATE | -k DEPTH -s PORT] [-p] [-o FILE]\n"
-	        "            xadd HOST PORT STREAM | webhook PORT SECRET CONNECTIONS | print\n");
+	fprintf(stderr, "usage: send [-n COUNT] [-i FIRST] [-u PEOPLE] [-c CODES] [-r RATE | -k DEPTH -s PORT] [-p | "
+	                "-m] [-o FILE]\n"
+	                "            xadd HOST PORT STREAM | webhook PORT SECRET CONNECTIONS | print\n");
 	exit(2);
 }
 
@@ -128,7 +127,7 @@ int main(int argc, char **argv)
 	struct pace pace = {0};
 	struct target *t;
 
-	for (int o; (o = getopt(argc, argv, "n:i:u:c:r:k:s:po:")) != -1;) {
+	for (int o; (o = getopt(argc, argv, "n:i:u:c:r:k:s:pmo:")) != -1;) {
 		switch (o) {
 		case 'n': load.count = strtoul(optarg, NULL, 10); break;
 		case 'i': load.first = strtoul(optarg, NULL, 10); break;
@@ -137,7 +136,8 @@ int main(int argc, char **argv)
 		case 'r': pace.rate = strtod(optarg, NULL); break;
 		case 'k': pace.depth = strtoul(optarg, NULL, 10); break;
 		case 's': pace.standin = depth_dial(atoi(optarg)); break;
-		case 'p': load.press = 1; break;
+		case 'p': load.press = true; break;
+		case 'm': load.mix = true; break;
 		case 'o': file = optarg; break;
 		default: usage();
 		}

@@ -79,7 +79,7 @@ static void take_answer(struct webhook *w, size_t at)
 	if (!whole(p))
 		return;
 	if (memcmp(p->answer, "HTTP/1.1 200", 12) != 0 ||
-	    (w->target.load->press && !memmem(p->answer, p->have, "answerCallbackQuery", 19))) {
+	    (update_presses(w->target.load, p->n) && !memmem(p->answer, p->have, "answerCallbackQuery", 19))) {
 		fprintf(stderr, "send: the gateway refused an update: %.60s\n", p->answer);
 		exit(1);
 	}
