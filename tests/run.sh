@@ -121,6 +121,7 @@ lane waiting &
 lane waiting &
 lane waiting &
 lane waiting &
+lane waiting &
 wait
 expected=$((expected + 1))
 check "secrets" 60 sh tests/secrets.sh $logs
