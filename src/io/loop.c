@@ -235,6 +235,20 @@ static void on_signal(evutil_socket_t signum, short events, void *arg)
 	s->fn(s->arg, (int)signum);
 }
 
+/* With its event libevent frees what was there before it: were that the default action, a program that is told twice to
+ * end would be killed while it does. What comes in between waits. */
+static void add_signal(struct event *e, int signum)
+{
+	sigset_t this, before;
+
+	sigemptyset(&this);
+	sigaddset(&this, signum);
+	ENSURE(pthread_sigmask(SIG_BLOCK, &this, &before) == 0);
+	signal(signum, SIG_IGN);
+	ENSURE(event_add(e, NULL) == 0);
+	ENSURE(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+}
+
 void loop_on_signal(struct loop *l, int signum, void (*fn)(void *arg, int signum), void *arg)
 {
 	struct loop_signal *s = mem_zalloc(sizeof(*s));
@@ -242,7 +256,8 @@ void loop_on_signal(struct loop *l, int signum, void (*fn)(void *arg, int signum
 	for (struct loop_signal *other = l->signals; other; other = other->next)
 		ENSURE(event_get_signal(other->event) != signum);
 	s->event = evsignal_new(l->base, signum, on_signal, s);
-	ENSURE(s->event && event_add(s->event, NULL) == 0);
+	ENSURE(s->event);
+	add_signal(s->event, signum);
 	l->signals = s;
 }
 
@@ -270,30 +285,18 @@ struct loop *loop_new(void)
 	return l;
 }
 
-/* Blocked first: freed, a signal would have its default action again and kill a program that is told twice to end. */
-static void release_signals(struct loop *l)
-{
-	sigset_t handled;
-
-	sigemptyset(&handled);
-	for (struct loop_signal *s = l->signals; s; s = s->next)
-		sigaddset(&handled, event_get_signal(s->event));
-	sigprocmask(SIG_BLOCK, &handled, NULL);
-	while (l->signals) {
-		struct loop_signal *s = l->signals;
-		l->signals = s->next;
-		event_free(s->event);
-		free(s);
-	}
-}
-
 void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
 	if (l->dns.release)
 		l->dns.release(l->dns.state);
-	release_signals(l);
+	while (l->signals) {
+		struct loop_signal *s = l->signals;
+		l->signals = s->next;
+		event_free(s->event);
+		free(s);
+	}
 	event_free(l->drain_now);
 	event_free(l->drain_later);
 	event_free(l->tick);

@@ -49,8 +49,8 @@ struct task {
 void loop_defer(struct loop *l, struct task *t);
 void task_cancel(struct task *t);
 
-/* fn(arg, signum) from the loop, not from the handler. At most once per signal number. It stays blocked when the loop
- * is freed: the process is about to end then. */
+/* fn(arg, signum) from the loop, not from the handler. At most once per signal number. Once the loop is freed it is
+ * ignored. */
 void loop_on_signal(struct loop *l, int signum, void (*fn)(void *arg, int signum), void *arg);
 
 /* Names what runs from now to the next note or the end of the turn, for the lag log: a literal. Lag = how much later
