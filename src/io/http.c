@@ -1,5 +1,6 @@
-/* libcurl's multi interface on the loop. curl never runs inside http_send or its own callbacks: its sockets and its
- * timer are events of ours, and what is complete waits on a list until the loop delivers it. */
+/* libcurl's multi interface on the loop: requests and their answers. Handles and where they lead to are
+ * http_handle.c's, sockets and timer http_sock.c's. curl never runs inside http_send or its own callbacks, and what is
+ * complete waits on a list until the loop delivers it. */
 #include "shoal/io/http.h"
 
 #include <curl/curl.h>
@@ -91,8 +92,6 @@ static void set_up(CURL *e, void *arg)
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 }
-
-/* --- completion */
 
 /* --- completion */
 
@@ -199,6 +198,8 @@ static void call_complete(struct http_call *c, CURLcode code)
 		f = http_classify(code, sent > 0 || began > 0);
 		call_failed(c, code, &f);
 	}
+	/* curl 8.14 loses the name's memory when the handle is used again (its issue 17602; 8.15 does not) */
+	c->handle.spent = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY;
 	call_detach(c);
 	call_ready(c, f.err);
 }

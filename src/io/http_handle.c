@@ -1,6 +1,5 @@
 #include "shoal/io/http_handle.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -185,7 +184,7 @@ void http_handle_give(struct http_handles *hs, struct http_handle hd)
 
 	if (hd.target)
 		hd.target->calls--;
-	if (hs->nidle == HTTP_IDLE_HANDLES) {
+	if (hs->nidle == HTTP_IDLE_HANDLES || hd.spent) {
 		curl_easy_cleanup(e);
 		return;
 	}
@@ -205,6 +204,8 @@ void http_handles_close(struct http_handles *hs)
 {
 	while (hs->nidle)
 		curl_easy_cleanup(hs->idle[--hs->nidle].easy);
-	for (struct http_target *t = hs->targets; t < hs->targets + HTTP_TARGETS; t++)
+	for (struct http_target *t = hs->targets; t < hs->targets + HTTP_TARGETS; t++) {
+		ENSURE(t->calls == 0);
 		target_release(hs, t);
+	}
 }

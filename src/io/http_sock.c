@@ -104,7 +104,7 @@ static int on_curl_socket(CURL *e, curl_socket_t fd, int what, void *arg, void *
 	} else if (s && hs->has_answered(e)) {
 		s->wanted = false;
 		sock_listen(s, fd, s->armed & EV_READ);
-	} else { /* of what it has not yet talked over curl closes the socket without a word */
+	} else { /* what it has not yet talked over curl closes without http_socks_on_close */
 		sock_free(hs, fd);
 	}
 	return 0;

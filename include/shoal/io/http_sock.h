@@ -26,7 +26,7 @@ struct http_socks {
 void http_socks_open(struct http_socks *hs);
 /* CURLOPT_CLOSESOCKETFUNCTION, with hs as its data. */
 int http_socks_on_close(void *hs, curl_socket_t fd);
-/* After the multi handle. */
+/* After curl_multi_cleanup(3), which still closes sockets. */
 void http_socks_close(struct http_socks *hs);
 
 #endif
