@@ -15,8 +15,19 @@ const agent = new http.Agent({ keepAlive: true });
 const sockets = new Set(), sessions = new Set();
 let plan = [], underWay = 0, refusing = 0, ending = false, timer = null;
 
+// What it names as not taken it must not take: Node 18 reads on before it is told, so it is named here what was the last.
+function leave(session) {
+	if (session.left || session.destroyed)
+		return;
+	session.left = true;
+	session.goaway(http2.constants.NGHTTP2_NO_ERROR, session.last);
+	setTimeout(() => session.close(), 50);
+}
+
+const notTaken = (stream) => stream && stream.session?.left && stream.id > stream.session.last;
+
 const faults = {
-	goaway: () => sessions.forEach((s) => s.close()),
+	goaway: () => sessions.forEach(leave),
 	refuse: () => { refusing = 5; },
 	end: () => { ending = true; },
 };
@@ -52,6 +63,10 @@ function forward(req, res) {
 }
 
 function serve(req, res) {
+	if (notTaken(req.stream))
+		return;
+	if (req.stream?.session)
+		req.stream.session.last = req.stream.id;
 	counts.calls++;
 	counts.versions[req.httpVersion] = (counts.versions[req.httpVersion] || 0) + 1;
 	for (; plan.length && !ending && counts.calls >= plan[0][0]; plan.shift()) {
