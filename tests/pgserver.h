@@ -96,6 +96,7 @@ static inline void pgserver_cleanup(void)
 /* initdb, without starting. Ends the program when that fails. */
 static inline void pgserver_init(struct pgserver *s)
 {
+	const char *tmp = getenv("TMPDIR");
 	char initdb[300], data[128];
 	char *argv[] = {initdb, "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N", NULL};
 	glob_t g;
@@ -108,7 +109,8 @@ static inline void pgserver_init(struct pgserver *s)
 	}
 	snprintf(s->bin, sizeof(s->bin), "%s", g.gl_pathv[g.gl_pathc - 1]);
 	globfree(&g);
-	strcpy(s->dir, "/tmp/shoal-pg-XXXXXX");
+	/* a socket's name has little room */
+	snprintf(s->dir, sizeof(s->dir), "%s/shoal-pg-XXXXXX", tmp != NULL && strlen(tmp) < 40 ? tmp : "/tmp");
 	if (mkdtemp(s->dir) == NULL)
 		exit(1);
 	if (geteuid() == 0) {
