@@ -58,7 +58,7 @@ static void sizes_change(void)
 {
 	char *p = http_memory_again(NULL, 10);
 
-	strcpy(p, "content");
+	memcpy(p, "content", 8);
 	for (size_t i = 0; i < NSIZES; i++) {
 		p = http_memory_again(p, sizes[i] < 10 ? 10 : sizes[i]);
 		CHECK_STR(p, "content");
