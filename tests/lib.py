@@ -23,11 +23,14 @@ PATIENCE = int(os.environ.get("SHOAL_TEST_PATIENCE") or 60)
 _children = []
 _folders = []
 _failed = 0
+programs_ended = []  # called at exit, before folders are removed
 
 
 def _stop_all():
     for child in reversed(_children):
         child.stop()
+    for fn in programs_ended:
+        fn()
     for folder in _folders:
         shutil.rmtree(folder, ignore_errors=True)
 

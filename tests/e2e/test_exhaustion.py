@@ -15,7 +15,7 @@ import time
 import psycopg2
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import check, finish, free_port, http, start_redis, temp_dir, wait_for  # noqa: E402
+from lib import check, finish, free_port, http, programs_ended, start_redis, temp_dir, wait_for  # noqa: E402
 from stack import Stack, binary_from_argv, light  # noqa: E402
 
 FIRST, CHATS = 4000000, 6
@@ -40,6 +40,7 @@ def small_disk(mib):
     folder = os.path.join(temp_dir(), "disk")
     os.mkdir(folder)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm,mode=0777" % mib, "none", folder], check=True)
+    programs_ended.append(lambda: subprocess.run(["umount", folder], check=True))
     return folder
 
 
