@@ -34,24 +34,29 @@ class Nothing:
         pass
 
 
-class Callgrind(Nothing):
-    """What was counted is written, and begun anew, at each mark."""
-    name = " under callgrind"
+class Tool(Nothing):
+    """argv ends with the option that takes the file it writes to."""
 
     def __init__(self, folder):
-        self.folder, self.out, self.dumps = folder, os.path.join(folder, "callgrind"), []
+        self.folder, self.out, self.marks = folder, os.path.join(folder, self.name.split()[-1]), []
 
     def program(self, binary):
-        return wrapped(self.folder, binary, "valgrind -q --tool=callgrind --compress-strings=no --callgrind-out-file=" + self.out)
+        return wrapped(self.folder, binary, self.argv + self.out)
+
+
+class Callgrind(Tool):
+    """What was counted is written, and begun anew, at each mark."""
+    name = " under callgrind"
+    argv = "valgrind -q --tool=callgrind --compress-strings=no --callgrind-out-file="
 
     def mark(self, pid):
         subprocess.run(["vgdb", "--wait=60", "--pid=%d" % pid, "dump"], check=True, capture_output=True)
-        self.dumps.append("%s.%d" % (self.out, len(self.dumps) + 1))
+        self.marks.append("%s.%d" % (self.out, len(self.marks) + 1))
 
     def portions(self):
         """[(instructions, allocations)]"""
         found = []
-        for _, path in between(self.dumps):
+        for _, path in between(self.marks):
             with open(path, encoding="utf-8", errors="replace") as f:
                 text = f.read()
             found.append((int(re.search(r"^(?:totals|summary): (\d+)", text, re.M).group(1)),
@@ -59,23 +64,18 @@ class Callgrind(Nothing):
         return found
 
 
-class Strace(Nothing):
+class Strace(Tool):
     name = " under strace"
-
-    def __init__(self, folder):
-        self.folder, self.out, self.times = folder, os.path.join(folder, "strace"), []
-
-    def program(self, binary):
-        return wrapped(self.folder, binary, "strace -f -ttt -o " + self.out)
+    argv = "strace -f -ttt -o "
 
     def mark(self, _):
-        self.times.append(time.time())
+        self.marks.append(time.time())
 
     def portions(self):
         """[system calls]"""
         with open(self.out, encoding="utf-8", errors="replace") as f:
             at = [float(m.group(1)) for m in re.finditer(r"^\d+ +([\d.]+) (?!<\.\.\.|---|\+\+\+)", f.read(), re.M)]
-        return [sum(first <= t < last for t in at) for first, last in between(self.times)]
+        return [sum(first <= t < last for t in at) for first, last in between(self.marks)]
 
 
 def _room():
