@@ -193,7 +193,7 @@ def beside_a_terminal():
     check("watch: plain lines", all(re.match(r"\d{4}-\d\d-\d\dT\S+Z workers [01], \S+/s, p95 .*, queue 1, oldest .*, dead 1, paused persona$", x)
                                     for x in p.output().splitlines()), p.output())
     p = stack.start("watch-json", ["status", "--watch", "--json"])
-    check("watch --json: an object a line", wait_for(lambda: len([json.loads(x) for x in p.output().splitlines()]) >= 2))
+    check("watch --json: an object a line", wait_for(lambda: len([json.loads(x) for x in p.output().split("\n")[:-1]]) >= 2))
     p.send(signal.SIGTERM)
     check("watch --json: SIGTERM ends it well", p.wait() == 0)
 
