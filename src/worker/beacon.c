@@ -12,6 +12,7 @@
 #include "shoal/store/queue_reread.h"
 #include "shoal/store/queue_stats.h"
 #include "shoal/worker/fleet.h"
+#include "shoal/worker/readiness.h"
 #include "shoal/worker/timings.h"
 #include "shoal/worker/worker.h"
 
@@ -81,7 +82,7 @@ static void put(struct json_writer *out, struct worker *w)
 	json_kv_i64(out, "pid", getpid());
 	json_kv_str(out, "version", shoal_version);
 	json_kv_str(out, "started_at", started);
-	json_kv_str(out, "state", w->draining ? "draining" : worker_cut_off(w) ? "cut off" : "running");
+	json_kv_str(out, "state", w->draining ? "draining" : readiness_cut_off(w) ? "cut off" : "running");
 	json_kv_i64(out, "in_flight", w->njobs);
 	json_kv_i64(out, "in_flight_max", w->conf.inflight);
 	json_kv_i64(out, "done", w->done);

@@ -2,8 +2,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "shoal/base/args.h"
@@ -12,145 +10,21 @@
 #include "shoal/base/version.h"
 #include "shoal/io/health.h"
 #include "shoal/store/cache_key.h"
-#include "shoal/store/queue_stats.h"
 #include "shoal/store/shards.h"
 #include "shoal/worker/beacon.h"
 #include "shoal/worker/fleet.h"
 #include "shoal/worker/job.h"
 #include "shoal/worker/names.h"
 #include "shoal/worker/reach.h"
+#include "shoal/worker/readiness.h"
 #include "shoal/worker/schema.h"
-#include "shoal/worker/stages.h"
+#include "shoal/worker/taking.h"
 #include "shoal/worker/timings.h"
 
 #define TICK_MS 1000
 #define CLOCKS_APART_MS 10000 /* further than networks and a heard time of a moment ago explain */
 #define STATEMENT_TIMEOUT_MS 10000
-#define WORK_STUCK_MS 300000
 #define ANSWER_MAX (4 << 20) /* a platform's answer is a few KiB; a responder's may be longer */
-
-/* ---- what every update needs: NULL while it is there, else why it is not */
-
-static const char *check_pg(void *arg)
-{
-	const struct worker *w = arg;
-	return pg_up(w->pg) ? reach_pg_trouble(w->reach) : pg_trouble(w->pg);
-}
-
-static const char *check_redis(void *arg)
-{
-	const struct worker *w = arg;
-	return redis_up(w->redis) ? reach_redis_trouble(w->reach) : "the caches' Redis cannot be reached";
-}
-
-bool worker_cut_off(struct worker *w)
-{
-	return check_pg(w) || check_redis(w) || !reach_any(w->reach);
-}
-
-/* ---- the queue's callbacks */
-
-/* Another one first each time, that room for one does not always go to the same. */
-static void poke_all(void *arg)
-{
-	struct worker *w = arg;
-	unsigned first = w->poked++;
-	for (unsigned i = 0; i < w->nshards && !w->leaving; i++)
-		queue_poke(w->shards[(first + i) % w->nshards].queue);
-}
-
-static void on_short(void *arg, unsigned shard)
-{
-	struct worker *w = arg;
-	for (unsigned i = 0; i < w->nshards && !w->leaving; i++)
-		if (i != shard)
-			queue_poke(w->shards[i].queue);
-}
-
-/* What another shard may still take of its share. Where there are more shards than room each takes what it finds. */
-static unsigned kept_for(const struct worker *w, const struct queue *q)
-{
-	unsigned share = (unsigned)w->conf.inflight / w->nshards, used = queue_in_hand(q) + queue_wanted(q);
-	return queue_has_more(q) && used < share ? share - used : 0;
-}
-
-/* Each shard has an equal share of SHOAL_INFLIGHT, and lends to others what it has no entries for. */
-static unsigned room(void *arg, unsigned shard)
-{
-	struct worker *w = arg;
-	unsigned used = w->njobs;
-	if (w->draining || w->suspect || worker_cut_off(w) || !cache_ready(w->cache) || shards_any_foreign(&w->health))
-		return 0;
-	for (unsigned i = 0; i < w->nshards; i++) {
-		if (w->njobs > 0 && queue_wants_empty_hands(w->shards[i].queue))
-			return 0; /* until our hands are empty */
-		used += queue_wanted(w->shards[i].queue) + (i == shard ? 0 : kept_for(w, w->shards[i].queue));
-	}
-	return used < w->conf.inflight ? (unsigned)w->conf.inflight - used : 0;
-}
-
-static const char *except(void *arg)
-{
-	const struct worker *w = arg;
-	return reach_except(w->reach);
-}
-
-static bool empty_handed(void *arg)
-{
-	const struct worker *w = arg;
-	if (w->draining)
-		return true;
-	for (unsigned i = 0; i < w->nshards; i++)
-		if (queue_wanted(w->shards[i].queue)) /* another shard is about to fill them */
-			return false;
-	return w->njobs == 0;
-}
-
-static void on_entry(void *arg, struct queue_entry *e)
-{
-	struct worker *w = arg;
-	if (e->takeovers)
-		series_add(w->takeovers, 1);
-	if (w->njobs == 0)
-		w->moved_ms = clock_ms();
-	struct job *j = job_new(w, e);
-	if (e->takeovers >= 2) /* two workers have died of it: nobody else's work beside it, from this moment on */
-		w->suspect = j;
-	job_ready(j);
-}
-
-static void on_lost(void *arg, struct queue_entry *e)
-{
-	(void)arg;
-	struct job *j = e->user;
-	if (j->pending == 0) /* else it hears of it when its operation ends */
-		job_ready(j);
-}
-
-static void on_duplicate(void *arg, struct span bot)
-{
-	struct worker *w = arg;
-	char name[32];
-	snprintf(name, sizeof(name), "%.*s", (int)(bot.len < 31 ? bot.len : 31), bot.ptr);
-	series_add(SERIES(w->updates, conf_has_bot(&w->conf, name) ? name : "unknown", "unknown", "duplicate"), 1);
-}
-
-static void on_dead(void *arg, const struct queue_burial *b)
-{
-	struct worker *w = arg;
-	char name[32];
-	struct trace trace;
-	snprintf(name, sizeof(name), "%.*s", (int)(b->bot.len < 31 ? b->bot.len : 31), b->bot.ptr);
-	trace_of_entry(&trace, b->traceparent, b->key);
-	log_warn("entry became a dead letter", LOG_SPAN("entry", b->id), LOG_STR("trace_id", trace.id),
-	         LOG_SPAN("bot", b->bot), LOG_SPAN("error", b->why));
-	series_add(SERIES(w->updates, conf_has_bot(&w->conf, name) ? name : "unknown", "unknown", "dead"), 1);
-}
-
-static void on_killer(void *arg, struct span bot, struct span key, struct span body)
-{
-	settle_killer(arg, bot, key, body);
-}
 
 /* ---- ending */
 
@@ -203,69 +77,12 @@ void worker_job_over(struct worker *w)
 		leave(w);
 	if (w->suspect && w->njobs == 1)
 		job_ready(w->suspect);
-	poke_all(w);
+	taking_poke(w);
 }
 
 static void run_ready(void *arg)
 {
 	job_run_ready(arg);
-}
-
-/* ---- readiness */
-
-static const char *shard_trouble(const void *arg, unsigned shard)
-{
-	const struct worker *w = arg;
-	const char *why = queue_trouble(w->shards[shard].queue);
-	return why ? why : redis_check_trouble(&w->shards[shard].check);
-}
-
-static const char *shard_foreign(const void *arg, unsigned shard)
-{
-	const struct worker *w = arg;
-	return queue_foreign(w->shards[shard].queue);
-}
-
-static const char *check_drain(void *arg)
-{
-	const struct worker *w = arg;
-	return w->draining ? "draining" : NULL;
-}
-
-static const char *check_cache(void *arg)
-{
-	const struct worker *w = arg;
-	return cache_ready(w->cache) ? NULL : "caches are not loaded yet";
-}
-
-static const char *check_listen(void *arg)
-{
-	const struct worker *w = arg;
-	return cache_not_listening(w->cache);
-}
-
-/* Alive means that entries can move. What a restart would not help (Redis away, or refusing) is a matter of readiness.
- */
-static const char *check_moving(void *arg)
-{
-	const struct worker *w = arg;
-	for (unsigned i = 0; i < w->nshards; i++)
-		if (queue_stuck(w->shards[i].queue))
-			return queue_trouble(w->shards[i].queue);
-	return NULL;
-}
-
-/* Everything that a job waits for has a limit of its own, together far less than this; but for the word of a shard that
- * is away: there a restart would only make orphans of what is in hand. */
-static const char *check_working(void *arg)
-{
-	const struct worker *w = arg;
-	for (unsigned i = 0; i < w->nshards; i++)
-		if (!queue_up(w->shards[i].queue))
-			return NULL;
-	int64_t patience_ms = WORK_STUCK_MS + w->conf.responder_timeout_s * 1000;
-	bool stuck = w->njobs > 0 && clock_ms() - w->moved_ms > patience_ms;
-	return stuck ? "updates are in hand, and none has ended for minutes" : NULL;
 }
 
 /* ---- start */
@@ -278,7 +95,7 @@ static void pg_changed(void *arg, bool up)
 		reach_pg_came(w->reach);
 		schema_look(w->pg);
 	}
-	poke_all(w);
+	taking_poke(w);
 }
 
 static void redis_came(void *arg)
@@ -287,7 +104,7 @@ static void redis_came(void *arg)
 	cache_redis_came(w->cache);
 	flood_redis_came(w->flood); /* before anybody asks whether a message may go */
 	reach_redis_came(w->reach);
-	poke_all(w);
+	taking_poke(w);
 }
 
 /* Times that people see, and the age of Discord's tokens, go by this machine's clock. */
@@ -317,9 +134,7 @@ static void set_gauges(void *arg)
 {
 	struct worker *w = arg;
 	series_set(w->inflight, w->njobs);
-	series_set(SERIES(w->cut_off, "postgres"), check_pg(w) != NULL);
-	series_set(SERIES(w->cut_off, "cache"), check_redis(w) != NULL);
-	series_set(SERIES(w->cut_off, "queue"), shards_away(&w->health) > 0);
+	readiness_gauges(w);
 }
 
 static void metrics_init(struct worker *w)
@@ -346,39 +161,6 @@ static void metrics_init(struct worker *w)
 	                                      "How far this machine's clock is ahead of the caches' Redis'"));
 	w->cut_off = metric_gauge("shoal_cut_off", "peer", "1 while this peer does not serve");
 	metrics_on_render(set_gauges, w);
-}
-
-static void queue_came(void *arg, unsigned shard)
-{
-	struct worker *w = arg;
-	w->moved_ms = clock_ms(); /* what waited for it goes on from here */
-	redis_check_start(&w->shards[shard].check);
-}
-
-static void open_queues(struct worker *w, const char **urls)
-{
-	for (unsigned i = 0; i < w->nshards; i++) {
-		struct queue_opts o = {.loop = w->loop,
-		                       .url = urls[i],
-		                       .shard = i,
-		                       .shards = w->nshards,
-		                       .worker_id = w->id,
-		                       .max_attempts = w->conf.max_attempts,
-		                       .idempotency_ttl_s = w->conf.idempotency_ttl_s,
-		                       .room = room,
-		                       .empty_handed = empty_handed,
-		                       .except = except,
-		                       .on_entry = on_entry,
-		                       .on_lost = on_lost,
-		                       .on_short = on_short,
-		                       .on_up = queue_came,
-		                       .on_duplicate = on_duplicate,
-		                       .on_dead = on_dead,
-		                       .on_killer = on_killer,
-		                       .arg = w};
-		w->shards[i].queue = queue_open(&o);
-		w->shards[i].check = (struct redis_check){.redis = queue_redis(w->shards[i].queue), .shard = i};
-	}
 }
 
 /* Settles what the configuration leaves to the program. NULL, or why it cannot run. */
@@ -439,17 +221,16 @@ static void open_all(struct worker *w, const char **urls)
 	                                           .memory_bytes = (size_t)w->conf.memory_cache_mb << 20,
 	                                           .player_ttl_s = w->conf.player_ttl_s,
 	                                           .code_ttl_s = w->conf.code_ttl_s,
-	                                           .ready = poke_all,
+	                                           .ready = taking_poke,
 	                                           .arg = w});
 	w->flood = flood_open(w->loop, w->redis, &w->conf);
 	w->http = http_open(w->loop, &(struct http_opts){OUTLET_CALLS, ANSWER_MAX, arena_strdup(&w->arena, agent)});
-	w->reach = reach_open(&(struct reach_opts){w->loop, &w->conf, w->http, w->pg, w->flood, w->redis, poke_all, w});
+	w->reach =
+	    reach_open(&(struct reach_opts){w->loop, &w->conf, w->http, w->pg, w->flood, w->redis, taking_poke, w});
 	w->timings = timings_new();
 	w->names = names_open(w->loop, &w->conf, w->http, w->reach);
-	open_queues(w, urls);
-	w->health =
-	    (struct shards_health){.n = w->nshards, .trouble = shard_trouble, .foreign = shard_foreign, .arg = w};
-	shards_health_init(&w->health);
+	taking_open(w, urls);
+	readiness_init(w);
 	struct redis **shards = arena_array(&w->arena, struct redis *, w->nshards);
 	for (unsigned i = 0; i < w->nshards; i++)
 		shards[i] = queue_redis(w->shards[i].queue);
@@ -460,20 +241,6 @@ static void open_all(struct worker *w, const char **urls)
 	                                           .nshards = w->nshards,
 	                                           .pg_url = w->conf.postgres_direct_url,
 	                                           .jobs = fleet_jobs});
-}
-
-static void add_checks(struct worker *w, struct health *h)
-{
-	health_check(h, "postgres", check_pg, w);
-	health_check(h, "redis", check_redis, w);
-	health_check(h, "caches", check_cache, w);
-	health_check(h, "listening", check_listen, w);
-	reach_checks(w->reach, h, &w->arena);
-	health_check(h, "draining", check_drain, w);
-	health_check(h, "queue", shards_all_away, &w->health);
-	health_note(h, "shards", shards_any_away, &w->health);
-	health_alive(h, "queue", check_moving, w);
-	health_alive(h, "updates", check_working, w);
 }
 
 static void close_all(struct worker *w)
@@ -524,7 +291,7 @@ int verb_worker(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	open_all(&w, urls);
-	add_checks(&w, health);
+	readiness_checks(&w, health);
 	loop_on_signal(w.loop, SIGTERM, on_stop, &w);
 	loop_on_signal(w.loop, SIGINT, on_stop, &w);
 	timer_set(&w.tick, TICK_MS);

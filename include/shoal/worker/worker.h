@@ -1,4 +1,5 @@
-/* The worker: takes entries while there is room, runs them through the stages, many at once on one loop. */
+/* The worker: takes entries while there is room, runs them through the stages, many at once on one loop. Its life, from
+ * its settings to its drain, is in worker.c; what it takes in taking.h; what it may lack in readiness.h. */
 #ifndef SHOAL_WORKER_WORKER_H
 #define SHOAL_WORKER_WORKER_H
 
@@ -64,9 +65,6 @@ struct worker {
 };
 
 int verb_worker(int argc, char **argv);
-
-/* It lacks what every update needs, so it takes none. */
-bool worker_cut_off(struct worker *w);
 
 /* A job has ended: there is room. */
 void worker_job_over(struct worker *w);
