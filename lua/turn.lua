@@ -12,7 +12,8 @@
 --   wake     stream  a ring, to the group `bell`: something is due now that the turn which made it so did not take
 --   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas),
 --                  parked (what was paused when entries were parked; "!" while they come back), reread, gone (see reread.lua),
---                  deaths (see storm), claim (who empties his hands for suspects, until when)
+--                  deaths (see storm), claim (who empties his hands for suspects, until when), run (which Redis this is),
+--                  lost (see give)
 -- An entry with the field again = "1" is a dead letter's second life: handed out as if it had been before.
 -- Invariant: pending of `workers` = HLEN lanes + ZCARD waiting;  XLEN updates = unread + that.
 --
@@ -42,6 +43,7 @@ local RINGS = 8 -- at most, for one turn
 local STORM, CALM, FATAL_IN_STORM = 8, 30000, 8
 local FEW, PATIENCE = 8, 300 -- ms that an entry waits for empty hands before it goes in company
 local READ_MAX = 512 -- entries looked at in one turn, given or not: Redis serves others too
+local RESENT = 60000 -- ms within which platforms send again what nobody has confirmed
 local FIELDS = 3000 -- names and values of an entry that are copied whole to the dead letters
 local MANY, LONG = 8, ('-'):rep(65) -- lanes that are searched one by one for no more; longer than hash-max-listpack-value
 
@@ -162,7 +164,7 @@ local function key_of(id, fields)
 	return key and key ~= '' and key or shard == '0' and id or shard .. '/' .. id
 end
 
-local pause, parked -- conf has them
+local pause, parked, lost -- conf has them
 local function paused(bot)
 	if pause == '' then return false end
 	return pause == '*' or (',' .. pause .. ','):find(',' .. (bot or '') .. ',', 1, true) ~= nil
@@ -197,8 +199,12 @@ local function unpark()
 	if parked then redis.call('HSET', CONF, 'parked', parked) else redis.call('HDEL', CONF, 'parked') end
 end
 
+-- Where another Redis serves than before (a replica took over, or it came back from its disk), it may lack the last
+-- moments: what was handed out in them, and perhaps done, comes as if it never had been. All that is as old as that, or
+-- may be its copy, counts as handed out before.
 local function give(entry, lane, again, size, nameless)
 	local id, n = entry[1], 2
+	again = again or lost and tonumber(id:match('^%d+')) <= lost
 	if nameless then
 		local f = entry[2]
 		entry, n = f, f[12] and 7 or 6
@@ -386,13 +392,13 @@ local function bell_set(key)
 end
 
 -- 1. format
-local conf = redis.call('HMGET', CONF, 'v', 'shard', 'rotated', 'turned', 'paused', 'parked', 'claim')
+local conf = redis.call('HMGET', CONF, 'v', 'shard', 'rotated', 'turned', 'paused', 'parked', 'claim', 'lost')
 if not conf[1] then
 	redis.call('HSET', CONF, 'v', FORMAT, 'shard', SHARD)
 elseif conf[1] ~= FORMAT or conf[2] ~= SHARD then
 	return {'version', conf[1], conf[2] or ''}
 end
-pause, parked = conf[5] or '', conf[6] or nil
+pause, parked, lost = conf[5] or '', conf[6] or nil, conf[8] and tonumber(conf[8])
 local who, till = (conf[7] or ''):match('^(%S+) (%d+)$') -- the claim
 if parked and parked ~= pause then unpark() end
 
@@ -441,6 +447,13 @@ if MODE == 'hello' then
 		want = 0
 		give_back(owners)
 		for name in pairs(owners) do redis.call('ZREM', WORKERS, name) end
+	end
+	-- by its process, which a restart changes, and by its history, which a takeover changes
+	local run = redis.call('INFO', 'server'):match('run_id:(%w+)') .. ' ' .. redis.call('INFO', 'replication'):match('master_replid:(%w+)')
+	local before = redis.call('HGET', CONF, 'run')
+	if before ~= run then
+		redis.call('HSET', CONF, 'run', run)
+		if before then redis.call('HSET', CONF, 'lost', string.format('%d', math.max(now, turned) + RESENT)) end
 	end
 	bell_set(WAKE) -- before the ring for what was not kept
 	write_back()

@@ -4,6 +4,7 @@ them."""
 import concurrent.futures
 import os
 import re
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -558,6 +559,32 @@ def default_bots(w):
     w.stack.workers = before
 
 
+def forgotten():
+    """Redis comes back from its disk as it was before it had handed a click out, and the money is on its way by then: whoever
+    takes the click anew finds a trade that is over, and has nothing to change."""
+    w = World(Stack(binary_from_argv(), workers=1, bot="escrow", redis_conf={"appendonly": "no"}))
+    stack, worker = w.stack, w.stack.workers[0]
+    ann, bob = w.person("Ann"), w.person("Bob", 0)
+    trade = w.trade(ann, bob)
+    message, data, _ = w.buttons(ann, "release")[0]
+    before = len(w.messages(bob))
+    worker.send(signal.SIGSTOP)
+    stack.press(ann, message, data)
+    check("forgotten: the click waits", wait_for(lambda: stack.queue()["length"] == 1))
+    stack.redis.client().save()
+    stack.control("POST", "faults", {"method": "editMessageText", "kind": "hang", "count": 1})
+    worker.send(signal.SIGCONT)
+    check("forgotten: the trade is over", wait_for(lambda: w.status(trade) == "released"))
+    stack.redis.kill()
+    stack.redis = stack.redis.again()
+    check("forgotten: the seller hears that the money is theirs", wait_for(lambda: len(w.messages(bob)) == before + 1)
+          and trade in w.last(bob), w.messages(bob)[before:])
+    w.rest()
+    check("forgotten: the buyer sees it", not w.buttons(ann, "release") and trade in w.text_of(ann, message), w.text_of(ann, message))
+    check("forgotten: nothing happened twice", len(w.messages(bob)) == before + 1 and w.wallet(bob) == (1250, 0)
+          and w.wallet(ann) == (8750, 0) and w.books() == [], (w.messages(bob)[before:], w.wallet(ann), w.wallet(bob), w.books()))
+
+
 def main():
     w = World(Stack(binary_from_argv(), workers=2, bot="escrow"))
     menu = whole_trade(w)
@@ -574,6 +601,7 @@ def main():
     check("one load and one commit at most, but where a conflict or a redelivery asked again",
           over <= w.stack.total("shoal_asked_again_total"), over)
     check("no update became a dead letter", w.stack.queue()["dead"] == 0)
+    forgotten()
     finish()
 
 

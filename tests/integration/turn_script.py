@@ -389,6 +389,24 @@ def test_hello_keeps_what_is_named():
     invariant()
 
 
+def test_another_redis_may_have_forgotten():
+    fresh("A~1")
+    add("L1")
+    hello("A~2", ["A~1"])
+    eq([e.again for e in turn("A~2").entries], [0])
+    ids = [add("L%d" % i) for i in range(2, 4)]
+    r.hset(K["conf"], "run", "of the master that died")
+    hello("A~3", ["A~2"], [])
+    later = r.xadd(K["updates"], {"bot": "persona", "lane": "L4", "body": "{}"}, "%d-0" % (now_ms() + 70000))
+    got = {e.id: e.again for e in turn("A~3").entries}
+    eq([got.get(i) for i in (*ids, later)], [1, 1, 0])
+    eq(sorted(hello("A~4", ["A~3"], list(got)).kept), sorted(got))
+    first = r.hget(K["conf"], "lost")
+    hello("B~1")
+    eq(r.hget(K["conf"], "lost"), first)  # it is the same Redis
+    invariant()
+
+
 def test_a_late_turn_of_a_lost_connection_does_nothing():
     fresh("A~1")
     first = add()

@@ -13,6 +13,7 @@
 #define PATIENCE 300     /* ms that they wait for empty hands */
 #define COMPANY 32       /* of them, at most, to full hands in one turn */
 #define SPREAD (TTL / 6) /* ms over which they come back */
+#define RESENT 60000     /* ms within which platforms send again what nobody has confirmed */
 #define LOOK 1000        /* ms until an entry that could not be served is looked at again */
 
 /* --- before anybody speaks: another pause, the clock, the rotation of keys */
@@ -60,6 +61,11 @@ static void judge_time(struct model *m, const struct call *c)
 		m->rotated = m->now;
 		m->epoch++;
 		m->tally[T_ROTATED]++;
+	}
+	if (c->mode == HELLO) {
+		if (m->run == RUN_ANOTHER)
+			m->lost = (back ? m->turned : m->now) + RESENT;
+		m->run = RUN_OURS;
 	}
 	m->turned = m->now;
 	m->conf = true;
@@ -395,7 +401,9 @@ static void judge_given_entry(struct model *m, const struct call *c, const redis
 	bool again = r->elements > history;
 	if (r->elements != history + 3 * again)
 		model_fail(m, "an entry out of shape");
-	if (again != (e->given || e->again))
+	bool lost = (int64_t)e->id.ms <= m->lost;
+	m->tally[T_FORGOTTEN] += lost && !e->given && !e->again;
+	if (again != (e->given || e->again || lost))
 		model_fail(m, "%s: again is %d", id, again);
 	long long was[3] = {0};
 	for (size_t i = 0; again && i < 3; i++)

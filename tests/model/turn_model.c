@@ -31,6 +31,7 @@ const char *const tally_names[TALLIES] = {
     [T_EXCEPTED] = "excepted",
     [T_HANDED_ON] = "handed on",
     [T_ROTATED] = "rotations",
+    [T_FORGOTTEN] = "taken as handed out before",
     [T_GROUP_LOST] = "groups lost",
     [T_READ_ANEW] = "read anew",
     [T_SECOND_LIFE] = "second lives",
@@ -382,7 +383,8 @@ void model_conf_lost(struct model *m)
 	}
 	m->conf = false;
 	m->paused = m->paused_seen = 0;
-	m->turned = m->rotated = m->deaths_at = 0;
+	m->turned = m->rotated = m->deaths_at = m->lost = 0;
+	m->run = RUN_UNKNOWN;
 	m->deaths = 0;
 	m->claimant = NOBODY;
 }

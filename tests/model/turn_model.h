@@ -185,6 +185,7 @@ enum tally {
 	T_EXCEPTED,
 	T_HANDED_ON,
 	T_ROTATED,
+	T_FORGOTTEN,
 	T_GROUP_LOST,
 	T_READ_ANEW,
 	T_SECOND_LIFE,
@@ -214,7 +215,9 @@ struct model {
 	unsigned epoch;
 
 	int64_t turned, rotated;
-	int paused, paused_seen; /* an index of pauses[] */
+	int64_t lost; /* entries up to this ms count as handed out before; 0: there are none */
+	enum { RUN_UNKNOWN, RUN_OURS, RUN_ANOTHER } run; /* which Redis conf names */
+	int paused, paused_seen;                         /* an index of pauses[] */
 	double deaths;
 	int64_t deaths_at;
 	int claimant;

@@ -273,6 +273,13 @@ static void delete_conf(struct walk *w)
 	model_conf_lost(&w->m);
 }
 
+static void another_redis(struct walk *w)
+{
+	trace(w, "    conf is from another Redis\n");
+	turn_redis_send(w->redis, "HSET " KEY "conf run another");
+	w->m.run = RUN_ANOTHER;
+}
+
 static void delete_all(struct walk *w)
 {
 	trace(w, "    FLUSHALL\n");
@@ -334,7 +341,7 @@ static void damage(struct walk *w)
 	    delete_entry, delete_entry,       delete_entry,       delete_entry,    delete_entry,
 	    delete_entry, delete_entry,       delete_entry,       destroy_group,   destroy_group,
 	    delete_tries, delete_bookkeeping, delete_lane,        put_junk_in_due, put_phantom_in_waiting,
-	    delete_conf,  clock_back,         put_deadline_ahead, delete_stream};
+	    delete_conf,  clock_back,         put_deadline_ahead, delete_stream,   another_redis};
 	if (often(w, 10))
 		delete_all(w);
 	else
