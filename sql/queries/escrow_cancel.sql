@@ -6,6 +6,7 @@
 -- $6 language_code
 -- $7 bot
 -- $8 trade_id
+-- $9 invited: who had opened its invitation, as was decided on, and is told; NULL: nobody
 WITH guard AS (
 	INSERT INTO guards (key, effects) VALUES ($1::text, $2::text) RETURNING key
 ), person AS (
@@ -22,8 +23,10 @@ WITH guard AS (
 	RETURNING e.id, e.buyer_id, e.amount, e.currency
 ), invitation AS (
 	UPDATE invitations i SET status = 'expired' FROM trade WHERE i.escrow_id = trade.id AND i.status = 'active'
+	RETURNING i.telegram_id
 )
 SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
 	expect(1, (SELECT count(*) FROM trade), 'changed'),
+	expect(0, (SELECT count(*) FROM invitation WHERE telegram_id IS DISTINCT FROM $9::bigint), 'changed'),
 	(SELECT sum(book('trade:' || id || ':end', 'cancel', id, currency, amount, 'held', buyer_id, 'available', buyer_id))
 	FROM trade)

@@ -12,14 +12,15 @@ static const struct deed {
 	const char *from, *to;
 	const char *statement;
 	enum escrow_text did, told;
+	bool names_invited; /* nobody may have opened the invitation meanwhile: they would not be told */
 } deeds[] = {
-    {"accept", ROLE_INVITED, "pending", "active", "escrow_accept", ESCROW_DID_ACCEPT, ESCROW_TOLD_ACCEPT},
-    {"decline", ROLE_INVITED, "pending", "cancelled", "escrow_decline", ESCROW_DID_DECLINE, ESCROW_TOLD_DECLINE},
-    {"drop", ROLE_BUYER, "pending", "cancelled", "escrow_cancel", ESCROW_DID_CANCEL, ESCROW_TOLD_CANCEL},
-    {"release", ROLE_BUYER, "active", "released", "escrow_release", ESCROW_DID_RELEASE, ESCROW_TOLD_RELEASE},
-    {"refund", ROLE_SELLER, "active", "refunded", "escrow_refund", ESCROW_DID_REFUND, ESCROW_TOLD_REFUND},
+    {"accept", ROLE_INVITED, "pending", "active", "escrow_accept", ESCROW_DID_ACCEPT, ESCROW_TOLD_ACCEPT, false},
+    {"decline", ROLE_INVITED, "pending", "cancelled", "escrow_decline", ESCROW_DID_DECLINE, ESCROW_TOLD_DECLINE, false},
+    {"drop", ROLE_BUYER, "pending", "cancelled", "escrow_cancel", ESCROW_DID_CANCEL, ESCROW_TOLD_CANCEL, true},
+    {"release", ROLE_BUYER, "active", "released", "escrow_release", ESCROW_DID_RELEASE, ESCROW_TOLD_RELEASE, false},
+    {"refund", ROLE_SELLER, "active", "refunded", "escrow_refund", ESCROW_DID_REFUND, ESCROW_TOLD_REFUND, false},
     {"dispute", ROLE_BUYER | ROLE_SELLER, "active", "disputed", "escrow_dispute", ESCROW_DID_DISPUTE,
-     ESCROW_TOLD_DISPUTE},
+     ESCROW_TOLD_DISPUTE, false},
 };
 
 /* Who is invited to a trade is not its seller yet, and never was where it ended before. */
@@ -150,7 +151,11 @@ static void do_deed(const struct talk *t, const struct deed *deed, const struct 
 {
 	struct fact_trade after = *trade;
 
-	params_i64(talk_commit(t, deed->statement), trade->id);
+	struct params *p = talk_commit(t, deed->statement);
+
+	params_i64(p, trade->id);
+	if (deed->names_invited)
+		params_id(p, trade->invited);
 	after.status = deed->to;
 	card_screen(t, with_amount(t, deed->did, trade), &after, role_of(&after, t->u->from.id));
 	if (role == ROLE_BUYER)

@@ -113,7 +113,7 @@ static void trade(const char *state)
 	if (strcmp(state, "pending") == 0)
 		return;
 	if (strcmp(state, "cancelled") == 0) {
-		CHECK_STR(COMMIT("escrow_cancel", next_key(), ANN, "1"), "ok");
+		CHECK_STR(COMMIT("escrow_cancel", next_key(), ANN, "1", "43"), "ok");
 	} else if (strcmp(state, "expired") == 0) {
 		must("UPDATE escrows SET expires_at = now() - interval '1 second'");
 		CHECK_STR(COMMIT("escrow_expire", next_key(), "1"), "ok");
@@ -524,10 +524,45 @@ static void first_to_open_is_invited(void)
 	must("UPDATE escrows SET expires_at = now() - interval '1 ms'");
 	CHECK_STR(COMMIT("escrow_open", "k3", BOB, "1"), "SH001 changed");
 	must("UPDATE escrows SET expires_at = now() + interval '1 hour'");
-	CHECK_STR(COMMIT("escrow_cancel", "k3", ANN, "1"), "ok");
+	CHECK_STR(COMMIT("escrow_cancel", "k3", ANN, "1", "43"), "SH001 changed"); /* it was not opened */
+	CHECK_STR(COMMIT("escrow_cancel", "k3", ANN, "1", NONE), "ok");
 	CHECK_STR(COMMIT("escrow_open", "k4", BOB, "1"), "SH001 changed");
 	CHECK_STR(COMMIT("escrow_open", "k4", BOB, "99"), "SH001 changed");
 	CHECK_STR(books(), "");
+	/* opened after it was decided that nobody has to be told */
+	clean();
+	credit(1, "USD", 1000);
+	reviewed();
+	CHECK_STR(HOLD("T1", "1000", "tok1"), "ok");
+	CHECK_STR(COMMIT("escrow_open", "k5", BOB, "1"), "ok");
+	CHECK_STR(COMMIT("escrow_cancel", "k6", ANN, "1", NONE), "SH001 changed");
+	CHECK_STR(COMMIT("escrow_cancel", "k6", ANN, "1", "44"), "SH001 changed");
+	CHECK_STR(status(), "pending");
+	CHECK_STR(COMMIT("escrow_cancel", "k6", ANN, "1", "43"), "ok");
+}
+
+/* Rows of plain SQL that say of no moment that it is the end. */
+static void a_trade_without_an_end(void)
+{
+	static const char *const ends[] = {"NULL", "'-infinity'", "'infinity'"};
+	PGresult *due;
+	char sql[100];
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		clean();
+		credit(1, "USD", 1000);
+		reviewed();
+		CHECK_STR(HOLD("T1", "1000", "tok1"), "ok");
+		snprintf(sql, sizeof(sql), "UPDATE escrows SET expires_at = %s", ends[i]);
+		must(sql);
+		due = sql_run(db, "fleet_due_trades", &(struct pg_params){.n = 2});
+		CHECK(PQresultStatus(due) == PGRES_TUPLES_OK);
+		CHECK_INT(PQntuples(due), 0);
+		PQclear(due);
+		CHECK_STR(COMMIT("escrow_open", "k1", BOB, "1"), "ok");
+		CHECK_STR(COMMIT("escrow_accept", "k2", BOB, "1"), "ok");
+		CHECK_STR(books(), "");
+	}
 }
 
 /* Who may bring a trade from where to where, and what then is in Ann's and Bob's wallets. */
@@ -535,19 +570,25 @@ static const struct act {
 	const char *statement, *from, *to;
 	bool buyer, seller;
 	const char *ann, *bob, *kind, *invitation;
+	const char *invited; /* one that names who has opened the invitation */
 } acts[] = {
-    {"escrow_accept", "pending", "active", false, true, "9000/1000", "", "", "accepted"},
-    {"escrow_decline", "pending", "cancelled", false, true, "10000/0", "", "cancel", "declined"},
-    {"escrow_cancel", "pending", "cancelled", true, false, "10000/0", "", "cancel", "expired"},
-    {"escrow_release", "active", "released", true, false, "9000/0", "1000/0", "release", "accepted"},
-    {"escrow_refund", "active", "refunded", false, true, "10000/0", "", "refund", "accepted"},
-    {"escrow_dispute", "active", "disputed", true, true, "9000/1000", "", "", "accepted"},
+    {"escrow_accept", "pending", "active", false, true, "9000/1000", "", "", "accepted", NULL},
+    {"escrow_decline", "pending", "cancelled", false, true, "10000/0", "", "cancel", "declined", NULL},
+    {"escrow_cancel", "pending", "cancelled", true, false, "10000/0", "", "cancel", "expired", "43"},
+    {"escrow_release", "active", "released", true, false, "9000/0", "1000/0", "release", "accepted", NULL},
+    {"escrow_refund", "active", "refunded", false, true, "10000/0", "", "refund", "accepted", NULL},
+    {"escrow_dispute", "active", "disputed", true, true, "9000/1000", "", "", "accepted", NULL},
 };
 #define ACTS (sizeof(acts) / sizeof(acts[0]))
 
 /* By Ann, Bob or Cat. */
 static const char *act_by(const struct act *a, int who)
 {
+	if (a->invited && who == 0)
+		return COMMIT(a->statement, "act", ANN, "1", a->invited);
+	if (a->invited)
+		return who == 1 ? COMMIT(a->statement, "act", BOB, "1", a->invited)
+		                : COMMIT(a->statement, "act", CAT, "1", a->invited);
 	if (who == 0)
 		return COMMIT(a->statement, "act", ANN, "1");
 	return who == 1 ? COMMIT(a->statement, "act", BOB, "1") : COMMIT(a->statement, "act", CAT, "1");
@@ -716,7 +757,7 @@ static const struct duel {
 } duels[] = {
     {"pending",
      {RACER(NULL, "escrow_accept", "a", "[]", BOB, "1"), RACER(NULL, "escrow_decline", "b", "[]", BOB, "1"),
-      RACER(NULL, "escrow_cancel", "c", "[]", ANN, "1"), RACER(NULL, "escrow_expire", "d", "[]", "1")}},
+      RACER(NULL, "escrow_cancel", "c", "[]", ANN, "1", "43"), RACER(NULL, "escrow_expire", "d", "[]", "1")}},
     {"active",
      {RACER(NULL, "escrow_release", "a", "[]", ANN, "1"), RACER(NULL, "escrow_refund", "b", "[]", BOB, "1"),
       RACER(NULL, "escrow_dispute", "c", "[]", ANN, "1"), RACER(NULL, "escrow_dispute", "d", "[]", BOB, "1"),
@@ -1053,8 +1094,8 @@ static void many_trades(const char *n)
 
 static void everything_goes_by_index(void)
 {
-	static const char *const closers[] = {"escrow_accept",  "escrow_decline", "escrow_cancel",
-	                                      "escrow_release", "escrow_refund",  "escrow_dispute"};
+	static const char *const closers[] = {"escrow_accept", "escrow_decline", "escrow_release", "escrow_refund",
+	                                      "escrow_dispute"};
 	const char *n = getenv("TRADES");
 
 	many_trades(n ? n : "20000");
@@ -1067,6 +1108,7 @@ static void everything_goes_by_index(void)
 		plan("escrow_load_trades", 4, "'100005', 'escrow', NULL, '77'");
 		for (size_t i = 0; i < sizeof(closers) / sizeof(closers[0]); i++)
 			plan(closers[i], 8, "'k', '[]', '100005', 'a', NULL, NULL, 'escrow', '77'");
+		plan("escrow_cancel", 9, "'k', '[]', '100005', 'a', NULL, NULL, 'escrow', '77', NULL");
 		plan("escrow_expire", 3, "'k', '[]', '77'");
 		plan("escrow_open", 8, "'k', '[]', '100005', 'a', NULL, NULL, 'escrow', '77'");
 		plan("escrow_hold", 13,
@@ -1114,6 +1156,7 @@ int main(void)
 	RUN(dialogue_goes_on_from_where_it_was);
 	RUN(confirm_holds_the_money);
 	RUN(first_to_open_is_invited);
+	RUN(a_trade_without_an_end);
 	RUN(each_act_by_the_right_one_in_the_right_state);
 	RUN(suspended_person_does_nothing);
 	RUN(time_runs_out);
