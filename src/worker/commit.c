@@ -78,7 +78,7 @@ static enum step commit_result(struct job *j)
 	return job_retry(j, j->error ? j->error : err_text(j->op_err));
 }
 
-enum commit_step { COMMIT_FENCE, COMMIT_SEND, COMMIT_RESULT, COMMIT_STORED };
+enum commit_step { COMMIT_FENCE, COMMIT_RESULT, COMMIT_STORED };
 
 enum step commit(struct job *j)
 {
@@ -86,11 +86,8 @@ enum step commit(struct job *j)
 		return STEP_NEXT;
 	switch ((enum commit_step)j->step) {
 	case COMMIT_FENCE:
-		j->step = COMMIT_SEND;
 		if (job_must_confirm(j))
-			return STEP_WAIT;
-		/* fall through */
-	case COMMIT_SEND:
+			return STEP_WAIT; /* and looks again: it may have stood still since */
 		j->step = COMMIT_RESULT;
 		commit_send(j);
 		return STEP_WAIT;

@@ -124,7 +124,7 @@ void settle_killer(struct worker *w, struct span bot_name, struct span key, stru
 
 /* ---- a dead letter's sender is told, before anybody else can have the entry */
 
-enum settle_step { SETTLE_BEGIN, SETTLE_SORRY, SETTLE_REPORT };
+enum settle_step { SETTLE_BEGIN, SETTLE_REPORT };
 
 static bool waits_in_vain(struct job *j, struct call *sorry)
 {
@@ -140,14 +140,11 @@ static enum step say_sorry(struct job *j)
 	struct call sorry;
 	switch ((enum settle_step)j->step) {
 	case SETTLE_BEGIN:
-		j->step = SETTLE_SORRY;
-		if (waits_in_vain(j, &sorry) && job_must_confirm(j))
-			return STEP_WAIT;
-		/* fall through */
-	case SETTLE_SORRY:
-		j->step = SETTLE_REPORT;
 		if (!waits_in_vain(j, &sorry))
 			return STEP_NEXT;
+		if (job_must_confirm(j))
+			return STEP_WAIT; /* and looks again: it may have stood still since */
+		j->step = SETTLE_REPORT;
 		send_call(j, &sorry);
 		return STEP_WAIT;
 	case SETTLE_REPORT: return STEP_NEXT;
