@@ -401,11 +401,14 @@ static int verb_completion(int argc, char **argv)
 
 /* --- main */
 
-/* A closed 0, 1 or 2 would be given to the next socket, and log lines would go there. */
+/* A closed 0, 1 or 2 would be given to the next socket, and log lines would go there. Who writes to a stdout that is
+ * closed hears of it. */
 static void fill_standard_files(void)
 {
+	static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+
 	for (int fd = 0; fd <= 2; fd++) {
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) < 0)
 			return;
 	}
 }

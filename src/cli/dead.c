@@ -178,7 +178,7 @@ static void put_short(struct session *s, struct out *o, const struct dead_found 
 
 static int list(struct session *s)
 {
-	const char *bot = args_get(s->args, "bot");
+	const char *bot = args_get(s->args, "bot"), *none;
 	struct dead_letters_found found;
 	int64_t limit = LIMIT;
 	struct shard_set set;
@@ -193,7 +193,8 @@ static int list(struct session *s)
 	out_begin(&o, s->json, s->json ? columns_json : columns_table);
 	for (size_t i = 0; i < found.n; i++)
 		(s->json ? put_whole : put_short)(s, &o, &found.v[i]);
-	code = out_end(&o, s->code == EXIT_DONE ? "there are no dead letters" : NULL);
+	none = bot ? "there are no dead letters of this bot" : "there are no dead letters";
+	code = out_end(&o, s->code == EXIT_DONE ? none : NULL);
 	if (found.more)
 		fprintf(stderr, "%zu of %lld%s; --limit N shows more\n", found.n, (long long)found.total,
 		        bot ? " of any bot" : "");

@@ -245,7 +245,7 @@ int dead_each(struct session *s, const struct dead_change *change, const char *n
 		return session_usage(s, "say which: ID... as `shoal dead list` shows them, or --all");
 	if (!e.all && args_has(s->args, "bot"))
 		return session_usage(s, "--bot goes with --all");
-	if (!shard_set_open(&e.set, s) || !(e.all ? find_targets(&e) : name_targets(&e)))
+	if (!shard_set_open(&e.set, s) || e.set.foreign || !(e.all ? find_targets(&e) : name_targets(&e)))
 		return s->code;
 	if (e.n > 0 && change->confirm && !change->confirm(s, e.all, e.n))
 		return s->code;

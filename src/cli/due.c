@@ -3,6 +3,7 @@
 #include "shoal/base/clock.h"
 #include "shoal/io/redis.h"
 #include "shoal/store/queue.h"
+#include "shoal/store/queue_admin.h"
 #include "shoal/store/shards.h"
 #include "shoal/wire/own.h"
 #include "shoal/wire/stream.h"
@@ -25,6 +26,10 @@ const char *due_append(struct session *s, const struct bot *bot, const char *wha
 	c = redis_connect_now(urls[shard], queue_home(s->a, shard), s->a, &why);
 	if (!c)
 		return why;
+	if ((why = queue_foreign_now(c, shard, shards, s->a))) {
+		redisFree(c);
+		return why;
+	}
 	queue_key(key, shard, "updates");
 	size_t n = entry_xadd(&e, key, s->a, &argv);
 	const char **words = arena_array(s->a, const char *, n);

@@ -76,7 +76,7 @@ static int change(struct session *s, bool pause)
 
 	if (why)
 		return session_usage(s, "%s", why);
-	if (!shard_set_open(&set, s) && set.n == 0)
+	if ((!shard_set_open(&set, s) && set.n == 0) || set.foreign)
 		return s->code;
 	told = arena_array(s->a, struct told, set.n);
 	for (unsigned i = 0; i < set.n; i++) {

@@ -74,6 +74,10 @@ bool shard_set_open(struct shard_set *set, struct session *s)
 		if (!set->v[i].redis)
 			shard_fail(set, &set->v[i], EXIT_NO_SERVER, "cannot reach Redis: %s", why);
 		up += set->v[i].redis != NULL;
+		if (!set->v[i].redis || !(why = queue_foreign_now(set->v[i].redis, i, n, s->a)))
+			continue;
+		shard_fail(set, &set->v[i], EXIT_FAILED, "%s", why);
+		set->foreign = true;
 	}
 	return up > 0;
 }

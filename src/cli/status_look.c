@@ -9,6 +9,7 @@
 #include "shoal/io/redis.h"
 #include "shoal/store/cache_key.h"
 #include "shoal/store/queue.h"
+#include "shoal/store/queue_admin.h"
 #include "shoal/store/shards.h"
 
 enum { NAMES_MAX = 4096, FORGET_LOOKS = 30, SCAN_MS = 200, SCAN_FIRST_MS = 2000, PATIENCE_S = 3, HASTE_S = 1 };
@@ -158,6 +159,8 @@ static const char *ask_shard(struct status_eye *e, unsigned n, struct arena *a, 
 		close_redis(&e->shards[n]);
 		return why;
 	}
+	if ((why = queue_foreign_now(e->shards[n], n, e->nshards, a)))
+		return why;
 	queue_key(key, n, "workers");
 	reply = ask(&e->shards[n], a, &why, 4, argv);
 	if (reply)

@@ -634,6 +634,9 @@ with open("/dev/full", "wb") as full:
         done = subprocess.run([BIN, *args], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
                               env=lib.clean_env(**BASE), timeout=lib.PATIENCE)
         check("full_disk_" + "_".join(args[:2]), done.returncode == FAILED and b"cannot write" in done.stderr, done)
+        done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "-", BIN, *args], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              env=lib.clean_env(**BASE), timeout=lib.PATIENCE)
+        check("no_stdout_" + "_".join(args[:2]), done.returncode == FAILED and b"cannot write" in done.stderr, done)
 
 # --- PostgreSQL goes away in the middle
 

@@ -276,6 +276,27 @@ def bodies_are_shown_safely():
     expect("entry_that_is_not_there", pg_less("queue", "peek", "0:5-5"), NOT_THERE, "0:5-5")
 
 
+def another_list_of_shards():
+    """Of an operator who has one server more than the workers in SHOAL_REDIS_URL."""
+    clear()
+    letter = bury("1-1", bot="persona", lane="L", body="x")
+    r.hset(key("conf"), mapping={"v": "1", "shard": "0/1"})
+    other = {"SHOAL_REDIS_URL": "%s,%s/1" % (redis.url, redis.url.rsplit("/", 1)[0])}
+    said = "shard 0: its keys are of format 1, shard 0/1, which is not how this program sees it"
+    for argv, shown in ((["queue", "status"], "total"), (["queue", "lanes"], ""), (["queue", "peek"], ""), (["dead", "list"], letter)):
+        ran = pg_less(*argv, **other)
+        check("%s_with_another_list" % "_".join(argv), ran.code == FAILED and said in ran.err and shown in ran.out, ran)
+    for argv in (["queue", "pause"], ["queue", "resume", "--bot", "persona"], ["dead", "retry", "--all"],
+                 ["dead", "drop", "0:" + letter, "--yes"]):
+        ran = pg_less(*argv, **other)
+        check("%s_with_another_list" % "_".join(argv[:2]), ran.code == FAILED and ran.err.count(said) == 1 and not ran.out, ran)
+    ran = pg_less("status", **other)
+    check("status_with_another_list", "its keys are of format 1, shard 0/1" in ran.out + ran.err, ran)
+    check("another_list_changed_nothing", r.xlen(key("dead")) == 1 and r.hgetall(key("conf")) == {"v": "1", "shard": "0/1"} and
+          redis.client(db=1).keys("*") == [], (r.hgetall(key("conf")), redis.client(db=1).keys("*")))
+    r.delete(key("conf"))
+
+
 def lists_are_cut_and_sorted():
     clear()
     letters = [bury("%d-1" % n, bot="persona" if n % 3 else "escrow", lane="L", body="x" * 100) for n in range(1, 701)]
@@ -667,6 +688,7 @@ retry_asks_before_it_may_happen_twice()
 ids_name_their_shard()
 a_dead_shard_leaves_the_others()
 bodies_are_shown_safely()
+another_list_of_shards()
 lists_are_cut_and_sorted()
 lanes_are_whole()
 usage()

@@ -16,9 +16,11 @@ struct shard_set {
 	struct session *s;
 	struct shard *v;
 	unsigned n;
+	bool foreign; /* the list is not the workers': what is there can be looked at, and must not be changed */
 };
 
-/* session_conf included. False after saying why nothing can be asked: a wrong setting, or no shard in reach. */
+/* session_conf included. False after saying why nothing can be asked: a wrong setting, or no shard in reach. That the
+ * list is not the workers' is said, too. */
 bool shard_set_open(struct shard_set *set, struct session *s) __attribute__((warn_unused_result));
 
 /* ERR_OK with the answer, which lives as long as the arena; else the reason was said. After a lost connection the
