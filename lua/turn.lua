@@ -27,7 +27,8 @@
 --         traceparent, ...} of dead letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects,
 --         {bot, key, body, ...} of those that are dead because workers died of them}
 --   entry = {id, bot, lane, key, at, body} or {id, bot, lane, key, at, body, traceparent} where these fields came in this
---         order, as gateways append them, else {id, {field, value, ...}}; then, of one that was handed out before, retries, takeovers, sent
+--         order, as gateways append them, else {id, {field, value, ...}}; then, of one that was handed out before, retries, takeovers, sent;
+--         of one that perhaps was (see give) -1, 0, 0
 --         {"kept", ids}   to hello        {"gone"}   NAME is not registered        {"version", v, shard}
 
 local UPDATES, LANES, WAITING, DUE, TRIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -201,18 +202,19 @@ end
 
 -- Where another Redis serves than before (a replica took over, or it came back from its disk), it may lack the last
 -- moments: what was handed out in them, and perhaps done, comes as if it never had been. All that is as old as that, or
--- may be its copy, counts as handed out before.
+-- may be its copy, was perhaps handed out before.
 local function give(entry, lane, again, size, nameless)
 	local id, n = entry[1], 2
-	again = again or lost and tonumber(id:match('^%d+')) <= lost
+	local perhaps = not again and lost and tonumber(id:match('^%d+')) <= lost
 	if nameless then
 		local f = entry[2]
 		entry, n = f, f[12] and 7 or 6
 		f[1], f[3], f[4], f[5], f[6], f[7], f[8] = id, f[4], f[6], f[8], f[10], f[12], nil
 	end
-	if again then
+	if again or perhaps then
 		entry[n + 1], entry[n + 2], entry[n + 3] = tries_of(id)
 		entry[n + 4] = nil -- an answer ends there
+		if perhaps then entry[n + 1] = -1 end
 	end
 	lane_set(lane, MINE .. id)
 	entries[#entries + 1] = entry
@@ -429,7 +431,27 @@ else
 end
 
 -- 3. who speaks
+-- A Redis goes by its process, which a restart changes, and its history, which a takeover changes; where it tells neither,
+-- it is taken for the one before.
+local function told(section, name)
+	local text = redis.pcall('INFO', section)
+	return type(text) == 'string' and text:match(name .. ':(%w+)') or ''
+end
+local function last_id_ms()
+	local info = redis.pcall('XINFO', 'STREAM', UPDATES)
+	if info.err then return 0 end -- there is none
+	return tonumber((field(info, 'last-generated-id') or '0'):match('^%d+'))
+end
 if MODE == 'hello' then
+	local run = told('server', 'run_id') .. ' ' .. told('replication', 'master_replid')
+	local before = redis.call('HGET', CONF, 'run')
+	if before ~= run and run ~= ' ' then
+		redis.call('HSET', CONF, 'run', run)
+		if before then
+			local upto = math.max(now, last_id_ms(), (lost or 0) - RESENT) + RESENT
+			redis.call('HSET', CONF, 'lost', string.format('%.0f', upto))
+		end
+	end
 	local owners, kept, answer = {}, {}, {}
 	local names = tonumber(ARGV[REST])
 	for i = REST + 1, REST + names do owners[ARGV[i]] = true end
@@ -447,13 +469,6 @@ if MODE == 'hello' then
 		want = 0
 		give_back(owners)
 		for name in pairs(owners) do redis.call('ZREM', WORKERS, name) end
-	end
-	-- by its process, which a restart changes, and by its history, which a takeover changes
-	local run = redis.call('INFO', 'server'):match('run_id:(%w+)') .. ' ' .. redis.call('INFO', 'replication'):match('master_replid:(%w+)')
-	local before = redis.call('HGET', CONF, 'run')
-	if before ~= run then
-		redis.call('HSET', CONF, 'run', run)
-		if before then redis.call('HSET', CONF, 'lost', string.format('%d', math.max(now, turned) + RESENT)) end
 	end
 	bell_set(WAKE) -- before the ring for what was not kept
 	write_back()

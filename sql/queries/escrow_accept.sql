@@ -19,7 +19,7 @@ WITH guard AS (
 ), trade AS (
 	UPDATE escrows e SET status = 'active', seller_id = person.id, changed_by = person.id FROM person, invitations i
 	WHERE e.id = $8::bigint AND e.status = 'pending' AND e.buyer_id <> person.id
-		AND (e.expires_at > now() OR isfinite(e.expires_at) IS NOT TRUE) -- no time at all is no end
+		AND (e.expires_at > now() OR isfinite(e.expires_at) IS NOT TRUE) -- NULL, infinite: it has no end
 		AND i.escrow_id = e.id AND i.telegram_id = $3::bigint AND i.status = 'active'
 	RETURNING e.id
 ), invitation AS (

@@ -23,10 +23,12 @@ WITH guard AS (
 	RETURNING e.id, e.buyer_id, e.amount, e.currency
 ), invitation AS (
 	UPDATE invitations i SET status = 'expired' FROM trade WHERE i.escrow_id = trade.id AND i.status = 'active'
-	RETURNING i.telegram_id
+	RETURNING i.id, i.telegram_id
+), newest AS ( -- the one that is shown, as where the trade is loaded
+	SELECT max(i.id) AS id FROM invitations i JOIN trade ON i.escrow_id = trade.id
 )
 SELECT expect(1, (SELECT count(*) FROM guard), 'changed'),
 	expect(1, (SELECT count(*) FROM trade), 'changed'),
-	expect(0, (SELECT count(*) FROM invitation WHERE telegram_id IS DISTINCT FROM $9::bigint), 'changed'),
+	expect(0, (SELECT count(*) FROM invitation JOIN newest USING (id) WHERE telegram_id IS DISTINCT FROM $9::bigint), 'changed'),
 	(SELECT sum(book('trade:' || id || ':end', 'cancel', id, currency, amount, 'held', buyer_id, 'available', buyer_id))
 	FROM trade)

@@ -24,7 +24,7 @@ WITH guard AS (
 	UPDATE invitations i SET telegram_id = $3::bigint FROM person, escrows e
 	WHERE i.id = $8::bigint AND i.telegram_id IS NULL AND i.status = 'active'
 		AND e.id = i.escrow_id AND e.status = 'pending' AND e.buyer_id <> person.id
-		AND (e.expires_at > now() OR isfinite(e.expires_at) IS NOT TRUE) -- no time at all is no end
+		AND (e.expires_at > now() OR isfinite(e.expires_at) IS NOT TRUE) -- NULL, infinite: it has no end
 	RETURNING i.id
 ), dialogue AS (
 	UPDATE conversations SET state = '{}', updated_at = now() FROM opened

@@ -341,12 +341,15 @@ static void on_dropped(void *arg, unsigned shard, enum err err, const redisReply
 {
 	struct visitor *v = arg;
 	struct dead_letter l;
+	const char *why;
 
 	(void)shard;
 	if (err == ERR_OK)
-		err = dead_drop_read(reply, v->a, &l);
+		err = dead_drop_read(reply, v->a, &l, &why);
 	if (err == ERR_NOT_FOUND) {
 		no_letter(v);
+	} else if (err == ERR_REFUSED) {
+		visitor_refuse(v, 409, "refused", "%s", why);
 	} else if (err != ERR_OK) {
 		note_failed(v, err, "dead.drop", target_of(v));
 	} else {
@@ -367,5 +370,5 @@ void dead_drop_it(struct visitor *v)
 	if (!named(v))
 		return;
 	p = v->state;
-	ask_one(v, dead_drop_call(v->a, p->shard, p->id), on_dropped);
+	ask_one(v, dead_drop_call(v->a, p->shard, v->api->nshards, p->id), on_dropped);
 }

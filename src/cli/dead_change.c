@@ -30,8 +30,7 @@ int dead_retry(struct session *s)
 
 static struct queue_call *drop_call(struct shard_set *set, struct arena *a, const struct shard *shard, const char *id)
 {
-	(void)set;
-	return dead_drop_call(a, shard->n, id);
+	return dead_drop_call(a, shard->n, set->n, id);
 }
 
 static const char *or_none(struct span s)
@@ -42,12 +41,12 @@ static const char *or_none(struct span s)
 static enum err drop_read(const redisReply *r, struct arena *a, const char **text)
 {
 	struct dead_letter l;
-	enum err err = dead_drop_read(r, a, &l);
+	const char *why;
+	enum err err = dead_drop_read(r, a, &l, &why);
 
-	*text = err == ERR_NOT_FOUND ? "there is no such dead letter"
-	        : err != ERR_OK      ? err_text(err)
-	                        : arena_printf(a, "bot %s, lane %s, key %s, error %s", or_none(l.bot), or_none(l.lane),
-	                                       or_none(l.key), or_none(l.error));
+	*text = err != ERR_OK ? why
+	                      : arena_printf(a, "bot %s, lane %s, key %s, error %s", or_none(l.bot), or_none(l.lane),
+	                                     or_none(l.key), or_none(l.error));
 	return err;
 }
 

@@ -183,6 +183,8 @@ static bool show(const struct session *s, const struct status *now, bool watchin
 static int once(struct session *s, struct status_eye *eye)
 {
 	struct status now;
+	const char *why;
+	unsigned shard;
 	struct arena a;
 
 	arena_init(&a);
@@ -192,6 +194,8 @@ static int once(struct session *s, struct status_eye *eye)
 	for (size_t i = 0; i < now.nservers; i++)
 		if (now.servers[i].why)
 			session_fail(s, EXIT_NO_SERVER, "cannot reach %s: %s", now.servers[i].name, now.servers[i].why);
+	if (s->code == EXIT_DONE && (why = status_foreign(eye, &shard, &a)))
+		session_fail(s, EXIT_FAILED, "shard %u: %s", shard, why);
 	status_release(&now);
 	arena_release(&a);
 	return s->code;

@@ -159,8 +159,6 @@ static const char *ask_shard(struct status_eye *e, unsigned n, struct arena *a, 
 		close_redis(&e->shards[n]);
 		return why;
 	}
-	if ((why = queue_foreign_now(e->shards[n], n, e->nshards, a)))
-		return why;
 	queue_key(key, n, "workers");
 	reply = ask(&e->shards[n], a, &why, 4, argv);
 	if (reply)
@@ -383,4 +381,14 @@ bool status_all_up(const struct status *s)
 		if (s->servers[i].why)
 			return false;
 	return true;
+}
+
+const char *status_foreign(const struct status_eye *e, unsigned *shard, struct arena *a)
+{
+	const char *why = NULL;
+
+	for (*shard = 0; *shard < e->nshards; ++*shard)
+		if (e->shards[*shard] && (why = queue_foreign_now(e->shards[*shard], *shard, e->nshards, a)))
+			break;
+	return why;
 }

@@ -173,21 +173,29 @@ enum err dead_retry_read(const redisReply *r, struct arena *a, const char **entr
 
 /* --- drop */
 
-struct queue_call *dead_drop_call(struct arena *a, unsigned shard, const char *id)
+struct queue_call *dead_drop_call(struct arena *a, unsigned shard, unsigned shards, const char *id)
 {
-	struct queue_call *c = queue_call_new(a, &drop_script, shard, "dead");
+	struct queue_call *c = queue_call_new(a, &drop_script, shard, "dead conf");
 
 	queue_call_add(c, span_of(id));
+	queue_call_add(c, span_of(QUEUE_FORMAT));
+	queue_call_add(c, span_of(arena_printf(a, "%u/%u", shard, shards)));
 	return c;
 }
 
-enum err dead_drop_read(const redisReply *r, struct arena *a, struct dead_letter *out)
+enum err dead_drop_read(const redisReply *r, struct arena *a, struct dead_letter *out, const char **why)
 {
 	struct queue_cells c = {.row = r, .arena = a};
 
 	*out = (struct dead_letter){.received_ms = -1, .died_ms = -1};
+	*why = "there is no such dead letter";
 	if (r && r->type == REDIS_REPLY_ARRAY && r->elements == 0)
 		return ERR_NOT_FOUND;
+	if (r && r->type == REDIS_REPLY_ARRAY && r->elements == 3) {
+		*why = queue_version_text(r, a);
+		return ERR_REFUSED;
+	}
+	*why = err_text(ERR_PROTOCOL);
 	out->entry_id = queue_cell_text(&c, 0);
 	out->bot = queue_cell(&c, 1);
 	out->lane = queue_cell(&c, 2);

@@ -23,7 +23,8 @@ static bool has_lane(const redisReply *fields)
 
 #define NAMELESS 5 /* values: bot, lane, key, at, body; or one more: traceparent */
 
-/* {id, {field, value, ...}} or {id, value, ...}, and if it was handed out before: retries, takeovers, sent */
+/* {id, {field, value, ...}} or {id, value, ...}, and if it was handed out before: retries, takeovers, sent; retries are
+ * -1 where it perhaps was */
 static bool is_entry(const redisReply *r)
 {
 	if (r->type != REDIS_REPLY_ARRAY || r->elements < 2 || r->element[0]->type != REDIS_REPLY_STRING)
@@ -38,7 +39,7 @@ static bool is_entry(const redisReply *r)
 		return false;
 	}
 	for (size_t i = n; i < r->elements; i++)
-		if (r->element[i]->type != REDIS_REPLY_INTEGER || r->element[i]->integer < 0 ||
+		if (r->element[i]->type != REDIS_REPLY_INTEGER || r->element[i]->integer < (i == n ? -1 : 0) ||
 		    r->element[i]->integer > INT32_MAX)
 			return false;
 	return r->elements == n || r->elements == n + 3;

@@ -125,8 +125,10 @@ struct queue_entry *queue_entry_new(struct queue *q, const redisReply *r)
 		memcpy(p + n, id.ptr, id.len + 1);
 		e->key = (struct span){p, (size_t)n + id.len};
 	}
-	e->again = r->elements > history;
-	if (e->again) {
+	e->handed = r->elements == history             ? HANDED_FIRST
+	            : r->element[history]->integer < 0 ? HANDED_PERHAPS
+	                                               : HANDED_AGAIN;
+	if (e->handed == HANDED_AGAIN) {
 		e->retries = (unsigned)r->element[history]->integer;
 		e->takeovers = (unsigned)r->element[history + 1]->integer;
 		e->sent = (unsigned)r->element[history + 2]->integer;

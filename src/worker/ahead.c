@@ -26,8 +26,9 @@ void ahead_ask(struct job *j)
 	struct worker *w = j->worker;
 	const struct call *c = j->effects.calls;
 	/* Where a platform counts by routes, each call is to tell how its own stands before the next one asks. */
-	if (j->effects.ncalls == 0 || j->effects.errands || j->entry->again || c->token || j->platform->buckets ||
-	    w->outlet.calls == OUTLET_CALLS || reach_bot_trouble(w->reach, j->bot) || has_place(j, c))
+	if (j->effects.ncalls == 0 || j->effects.errands || j->entry->handed != HANDED_FIRST || c->token ||
+	    j->platform->buckets || w->outlet.calls == OUTLET_CALLS || reach_bot_trouble(w->reach, j->bot) ||
+	    has_place(j, c))
 		return;
 	const struct flood_message m = {
 	    .bot = j->bot->name, .chat_id = c->chat_id, .group = c->group, .standing = FLOOD_AHEAD};

@@ -17,7 +17,8 @@ static const char *statement_of(const struct job *j)
 {
 	if (j->outcome == JOB_UNDECIDED && j->decision.commit)
 		return j->decision.commit;
-	if (j->entry->again && j->command && (j->outcome == JOB_UNDECIDED || j->outcome == JOB_IGNORED))
+	if (j->entry->handed != HANDED_FIRST && j->command &&
+	    (j->outcome == JOB_UNDECIDED || j->outcome == JOB_IGNORED))
 		return "guard_alone";
 	return NULL;
 }

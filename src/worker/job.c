@@ -23,7 +23,7 @@ struct job *job_new(struct worker *w, struct queue_entry *e)
 	j->worker = w;
 	j->entry = e;
 	trace_of_entry(&j->trace, e->traceparent, e->key);
-	j->maybe_applied = e->again; /* until the guard is asked */
+	j->maybe_applied = e->handed != HANDED_FIRST; /* until the guard is asked */
 	e->user = j;
 	timer_init(&j->timer, w->loop, timer_rang, j);
 	j->began_us = j->stage_began_us = clock_us();

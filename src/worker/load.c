@@ -80,7 +80,7 @@ static void load_rows(struct job *j)
  * it may not. Not while somebody sends more than they may, or hammers a button, as that is to cost Postgres nothing. */
 static bool loads_ahead(const struct job *j)
 {
-	return j->pending == 0 && j->command->load && !j->entry->again &&
+	return j->pending == 0 && j->command->load && j->entry->handed == HANDED_FIRST &&
 	       !(j->command->needs & (NEED_LINE | NEED_LEAVE)) && clock_ms() - j->worker->refused_ms > REFUSED_MS;
 }
 
@@ -110,13 +110,13 @@ static enum step load_first(struct job *j)
 		recall_board(j, j->command->board(u, &j->arena));
 	if (loads_ahead(j))
 		load_rows(j);
-	if (j->entry->again && j->conflicts == 0)
+	if (j->entry->handed != HANDED_FIRST && j->conflicts == 0)
 		guard_ask(j);
 	bool press = u->kind == UPDATE_PRESS;
 	if (j->conflicts == 0 && u->from.id && flood_admits(w->flood, press)) {
 		job_begin(j);
 		flood_admit(w->flood, j->bot->name, u->from.id, u->message_id, press ? u->data : NULL, u->key,
-		            j->entry->again, admitted, j);
+		            j->entry->handed == HANDED_AGAIN, admitted, j);
 	}
 	return STEP_NEXT;
 }
@@ -146,7 +146,7 @@ static enum step load_select(struct job *j)
 {
 	bool refused = j->double_click || j->throttled;
 	/* what is refused needs no facts; but one that comes again may have been done, which only the guard knows */
-	if (j->op_err != ERR_OK && (j->entry->again || !refused))
+	if (j->op_err != ERR_OK && (j->entry->handed != HANDED_FIRST || !refused))
 		return load_failed(j);
 	if (j->guarded) {
 		j->outcome = JOB_DONE; /* a press that was committed had the lock */

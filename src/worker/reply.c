@@ -101,9 +101,9 @@ static void budget_ask(struct job *j)
 	                                .chat_id = c->chat_id,
 	                                .group = c->group,
 	                                .route = j->platform->buckets ? c->method : NULL,
-	                                .standing = j->booked         ? FLOOD_HAS_PLACE
-	                                            : j->entry->again ? FLOOD_BACK
-	                                                              : FLOOD_NEW,
+	                                .standing = j->booked                          ? FLOOD_HAS_PLACE
+	                                            : j->entry->handed == HANDED_AGAIN ? FLOOD_BACK
+	                                                                               : FLOOD_NEW,
 	                                .max_wait_ms = left > 0 ? left : 0};
 	j->asked++;
 	job_begin(j);

@@ -66,7 +66,7 @@ static void measure(const struct job *j, enum job_outcome outcome, double total)
 	series_observe(SERIES(w->sql_per_update, bot), j->statements);
 	if (j->conflicts > 0)
 		series_add(SERIES(w->asked_again, bot, "conflict"), 1);
-	else if (j->entry->again || j->guarded)
+	else if (j->entry->handed != HANDED_FIRST || j->guarded)
 		series_add(SERIES(w->asked_again, bot, "redelivery"), 1);
 }
 

@@ -44,7 +44,8 @@ static enum step acknowledge(struct job *j)
 	if (j->step && j->ruling.limited)
 		flood_limited(j->worker->flood, j->bot->name, 0, j->ruling.wait_ms, "");
 	if (j->step++ || j->worker->conf.telegram_mode != TELEGRAM_POLL || j->update.kind != UPDATE_PRESS ||
-	    !j->platform->answer_press || j->entry->again || reach_bot_trouble(j->worker->reach, j->bot))
+	    !j->platform->answer_press || j->entry->handed == HANDED_AGAIN ||
+	    reach_bot_trouble(j->worker->reach, j->bot))
 		return STEP_NEXT;
 	struct call call;
 	const char *toast = j->command && j->command->toast ? j->command->toast : "";

@@ -1,9 +1,10 @@
 // The dashboard: an admin at a desk, with the mouse and by keyboard, and somebody who may only look, on a phone.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Person, desk, expect, phone, play, until } from "./people.mjs";
 
+const REDIS_CLI = ["redis-cli", "valkey-cli"].find((name) => spawnSync(name, ["--version"]).status === 0);
 const sections = ["Now", "Queue", "Dead letters", "Workers", "Latency", "Caches", "Start codes", "People", "Changes"];
 // that change nothing: what somebody who may only look is offered. Buttons that sort a table have the names of its columns
 const harmless = /^(Look again|Search|Show more|Show|5 min|15 min|1 hour|Most people first|By name|Try again)$/;
@@ -12,7 +13,7 @@ export async function theDashboard(browser, stack, axe) {
 	const said = stack.said();
 	const where = { page: said.match(/Dashboard +(http:\S+)/)?.[1] ?? "http://nowhere/" };
 	const tokens = { full: said.match(/with all rights +(\S+)/)?.[1], view: said.match(/to look only +(\S+)/)?.[1] };
-	const redis = (...words) => execFileSync("redis-cli", ["--no-auth-warning", "-u",
+	const redis = (...words) => execFileSync(REDIS_CLI, ["--no-auth-warning", "-u",
 		readFileSync(join(stack.folder, ".shoal/secrets/redis_url"), "utf8").trim(), ...words], { encoding: "utf8" });
 	const simulator = async (path, body) => (await fetch(`${stack.page}sim/${path}`, body && { method: "POST",
 		headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) })).json();

@@ -562,7 +562,7 @@ def default_bots(w):
 def forgotten():
     """Redis comes back from its disk as it was before it had handed a click out, and the money is on its way by then: whoever
     takes the click anew finds a trade that is over, and has nothing to change."""
-    w = World(Stack(binary_from_argv(), workers=1, bot="escrow", redis_conf={"appendonly": "no"}))
+    w = World(Stack(binary_from_argv(), workers=1, bot="escrow", poll=True, redis_conf={"appendonly": "no"}))
     stack, worker = w.stack, w.stack.workers[0]
     ann, bob = w.person("Ann"), w.person("Bob", 0)
     trade = w.trade(ann, bob)
@@ -581,6 +581,10 @@ def forgotten():
           and trade in w.last(bob), w.messages(bob)[before:])
     w.rest()
     check("forgotten: the buyer sees it", not w.buttons(ann, "release") and trade in w.text_of(ann, message), w.text_of(ann, message))
+    answers = lambda: sum(c["method"] == "answerCallbackQuery" for c in stack.calls())
+    answered = answers()
+    w.press(ann, "menu")
+    check("forgotten: a press of now is answered all the same", answers() == answered + 1, (answered, answers()))
     check("forgotten: nothing happened twice", len(w.messages(bob)) == before + 1 and w.wallet(bob) == (1250, 0)
           and w.wallet(ann) == (8750, 0) and w.books() == [], (w.messages(bob)[before:], w.wallet(ann), w.wallet(bob), w.books()))
 

@@ -251,13 +251,13 @@ def servers_that_are_away():
 
 
 def servers_that_say_nothing():
-    """Where many hang, only the first is waited for at length. The one that answers is of another list."""
+    """Where many hang, only the first is waited for at length."""
     with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel takes the connections
         url = "redis://127.0.0.1:%d/0" % silent.getsockname()[1]
         code, all_ = seen(SHOAL_REDIS_URL=",".join([stack.redis.url, url, url, url]), SHOAL_CACHE_REDIS_URL=url)
     said = [(s["error"] or "").rsplit(" ", 2)[-2:] for s in all_["servers"]]
     check("servers that say nothing: 5 s for the first, 1 s for each other", code == 3 and said == [
-        ["the", "workers"], ["5", "s"], ["1", "s"], ["1", "s"], ["1", "s"], [""]], all_["servers"])
+        [""], ["5", "s"], ["1", "s"], ["1", "s"], ["1", "s"], [""]], all_["servers"])
 
 
 prepare()

@@ -316,7 +316,8 @@ static void money_is_safe(const struct decision *d, const struct update *u, cons
 	for (size_t i = 0; i < COUNT(moves); i++) {
 		if (strcmp(d->commit, moves[i]) != 0)
 			continue;
-		MUST(t->found && number_at(&d->params, d->params.n - 1) == t->id);
+		size_t behind = strcmp(d->commit, "escrow_cancel") == 0; /* who is invited */
+		MUST(t->found && number_at(&d->params, d->params.n - 1 - behind) == t->id);
 		MUST(u->from.id == t->buyer.telegram_id || u->from.id == t->seller.telegram_id ||
 		     (t->invited && u->from.id == t->invited));
 		MUST(strcmp(t->status, "pending") == 0 || strcmp(t->status, "active") == 0);

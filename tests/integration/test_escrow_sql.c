@@ -539,6 +539,15 @@ static void first_to_open_is_invited(void)
 	CHECK_STR(COMMIT("escrow_cancel", "k6", ANN, "1", "44"), "SH001 changed");
 	CHECK_STR(status(), "pending");
 	CHECK_STR(COMMIT("escrow_cancel", "k6", ANN, "1", "43"), "ok");
+	/* of several, by plain SQL, the newest is the one that is told about */
+	clean();
+	credit(1, "USD", 1000);
+	reviewed();
+	CHECK_STR(HOLD("T1", "1000", "tok1"), "ok");
+	must("UPDATE invitations SET telegram_id = 44");
+	must("INSERT INTO invitations (escrow_id, token) SELECT id, 'tok2' FROM escrows");
+	CHECK_STR(COMMIT("escrow_cancel", "k7", ANN, "1", NONE), "ok");
+	CHECK_STR(get("SELECT string_agg(DISTINCT status, ' ') FROM invitations"), "expired");
 }
 
 /* Rows of plain SQL that say of no moment that it is the end. */
@@ -822,6 +831,33 @@ static void two_at_once_have_one_winner(void)
 		}
 	}
 	CHECK(won > 35); /* nobody wins where nobody may do anything */
+	PQfinish(one);
+	PQfinish(two);
+}
+
+/* Nobody who has opened an invitation is left out where the buyer thought that there was nobody to tell. */
+static void opened_or_cancelled_never_both(void)
+{
+	PGconn *one = pgserver_connect(&server), *two = pgserver_connect(&server);
+	int opened = 0;
+
+	for (int round = 0; round < 40; round++) {
+		struct racer racers[] = {RACER(one, "escrow_open", "a", "[]", BOB, "1"),
+		                         RACER(two, "escrow_cancel", "b", "[]", ANN, "1", NONE)};
+
+		clean();
+		credit(1, "USD", 1000);
+		reviewed();
+		CHECK_STR(HOLD("T1", "1000", "tok1"), "ok");
+		run_racers(racers, 2);
+		bool first = strcmp(racers[0].result, "ok") == 0;
+		CHECK_STR(racers[first].result, "SH001 changed");
+		CHECK_STR(racers[!first].result, "ok");
+		CHECK_STR(status(), first ? "pending" : "cancelled");
+		CHECK_STR(books(), "");
+		opened += first;
+	}
+	CHECK(opened > 0);
 	PQfinish(one);
 	PQfinish(two);
 }
@@ -1163,6 +1199,7 @@ int main(void)
 	RUN(money_that_is_not_held_is_not_given);
 	RUN(decision_moves_the_money_and_is_told_once);
 	RUN(two_at_once_have_one_winner);
+	RUN(opened_or_cancelled_never_both);
 	RUN(two_admins_decide_once);
 	RUN(operators_at_once_do_not_block);
 	RUN(crowd_opens_an_invitation);

@@ -161,14 +161,14 @@ static void on_entry(void *arg, struct queue_entry *e)
 	struct user *u = arg;
 	int i = find(e->id);
 	u->given++;
-	u->again += e->again;
+	u->again += e->handed == HANDED_AGAIN;
 	u->given_ms = clock_ms();
 	u->hand[u->n++] = e;
 	if (i < 0)
 		return;
 	struct known *k = &known[i];
 	disorder += k->holder != NULL; /* in two hands */
-	disorder += k->given > 0 && !e->again;
+	disorder += k->given > 0 && e->handed == HANDED_FIRST;
 	disorder += i < reached[k->lane];
 	for (int j = reached[k->lane]; j < i; j++) /* nothing before it was passed over */
 		disorder += known[j].lane == k->lane && !known[j].settled;
@@ -521,7 +521,7 @@ static void test_an_entry_as_it_came(void)
 	CHECK_INT(e->body.len, 3);
 	CHECK(e->at.ptr == NULL);
 	CHECK(span_is(e->key, e->id)); /* for want of its own */
-	CHECK(!e->again && !e->retries && !e->takeovers && !e->sent);
+	CHECK(e->handed == HANDED_FIRST && !e->retries && !e->takeovers && !e->sent);
 	settle(&users[0], e);
 	CHECK(until(queue_empty, PATIENCE_MS));
 	check_empty();
@@ -534,7 +534,7 @@ static void test_retry_later_dead(void)
 	hold(3);
 	for (unsigned i = 0; i < 3; i++) {
 		struct queue_entry *e = users[0].hand[0];
-		CHECK(e->id && !e->again);
+		CHECK(e->id && e->handed == HANDED_FIRST);
 		forget(&users[0], e);
 		int k = find(e->id);
 		known[k].holder = NULL;
@@ -775,7 +775,7 @@ static void test_leave_gives_back_at_once(void)
 	CHECK(until(second_has, 2000)); /* sooner than a dead one's */
 	unsigned marked = 0;
 	for (unsigned i = 0; i < users[1].n; i++) {
-		CHECK(users[1].hand[i]->again && users[1].hand[i]->takeovers == 0);
+		CHECK(users[1].hand[i]->handed == HANDED_AGAIN && users[1].hand[i]->takeovers == 0);
 		marked += users[1].hand[i]->sent == 2;
 	}
 	CHECK_INT(marked, 1);
@@ -873,7 +873,7 @@ static void test_the_dead_are_taken_over(void)
 	CHECK(until(second_has, PATIENCE_MS));
 	CHECK(clock_ms() - began > 2000);
 	for (unsigned i = 0; i < users[1].n; i++)
-		CHECK(users[1].hand[i]->again && users[1].hand[i]->takeovers == 1);
+		CHECK(users[1].hand[i]->handed == HANDED_AGAIN && users[1].hand[i]->takeovers == 1);
 	CHECK_INT(disorder, 0);
 	settle_all(&users[1]);
 	CHECK(until(queue_empty, PATIENCE_MS));

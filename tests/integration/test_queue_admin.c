@@ -192,9 +192,10 @@ static void on_gone(void *arg, enum err err, const redisReply *reply)
 static void on_nothing_dropped(void *arg, enum err err, const redisReply *reply)
 {
 	struct dead_letter l;
+	const char *why;
 
 	(void)arg;
-	CHECK_INT(dead_drop_read(reply, &arena, &l), ERR_NOT_FOUND);
+	CHECK_INT(dead_drop_read(reply, &arena, &l, &why), ERR_NOT_FOUND);
 	answered(err);
 }
 
@@ -209,7 +210,7 @@ static void a_letter_goes_back_once(void)
 	ask(dead_retry_call(&arena, 3, 4, letter_id, false), on_refused);
 	ask(dead_retry_call(&arena, 3, 4, letter_id, true), on_retried);
 	ask(dead_retry_call(&arena, 3, 4, letter_id, true), on_gone);
-	ask(dead_drop_call(&arena, 3, letter_id), on_nothing_dropped);
+	ask(dead_drop_call(&arena, 3, 4, letter_id), on_nothing_dropped);
 	wait_for_answers();
 	free((char *)letter_id);
 }
@@ -227,7 +228,7 @@ static void answers_that_make_no_sense_are_refused(void)
 	CHECK_INT(queue_pause_read(&word, &arena, &p, &why), ERR_PROTOCOL);
 	CHECK_INT(dead_letters_read(&word, 3, &arena, &found), ERR_PROTOCOL);
 	CHECK_INT(dead_retry_read(&word, &arena, &entry, &why), ERR_PROTOCOL);
-	CHECK_INT(dead_drop_read(&word, &arena, &l), ERR_PROTOCOL);
+	CHECK_INT(dead_drop_read(&word, &arena, &l, &why), ERR_PROTOCOL);
 	CHECK_INT(queue_rows_read(NULL, &arena, &rows), ERR_PROTOCOL);
 	arena_release(&arena);
 }

@@ -398,12 +398,28 @@ def test_another_redis_may_have_forgotten():
     r.hset(K["conf"], "run", "of the master that died")
     hello("A~3", ["A~2"], [])
     later = r.xadd(K["updates"], {"bot": "persona", "lane": "L4", "body": "{}"}, "%d-0" % (now_ms() + 70000))
-    got = {e.id: e.again for e in turn("A~3").entries}
+    taken = turn("A~3").entries
+    got = {e.id: e.again for e in taken}
+    eq([e.retries for e in taken], [0, -1, -1, 0])  # given back, perhaps twice, later
     eq([got.get(i) for i in (*ids, later)], [1, 1, 0])
     eq(sorted(hello("A~4", ["A~3"], list(got)).kept), sorted(got))
     first = r.hget(K["conf"], "lost")
     hello("B~1")
     eq(r.hget(K["conf"], "lost"), first)  # it is the same Redis
+    invariant()
+
+
+def test_a_redis_that_does_not_tell_which_it_is():
+    fresh("A~1")
+    hello("A~2", ["A~1"])
+    r.execute_command("ACL", "SETUSER", "default", "-info")
+    try:
+        add()
+        eq(hello("A~3", ["A~2"]).word, "kept")
+    finally:
+        r.execute_command("ACL", "SETUSER", "default", "+info")
+    eq([e.again for e in turn("A~3").entries], [0])
+    eq(r.hget(K["conf"], "lost"), None)
     invariant()
 
 

@@ -18,6 +18,24 @@
 
 /* --- before anybody speaks: another pause, the clock, the rotation of keys */
 
+/* All that is there, and what comes within a while by this clock; nothing that comes later than all three clocks tell.
+ */
+static void take_as_lost(struct model *m)
+{
+	int64_t may = m->now;
+	if (m->lost_must < m->now + RESENT)
+		m->lost_must = m->now + RESENT;
+	for (int i = 0; i < m->nlive; i++) {
+		const struct entry *e = &m->entries[m->live[i]];
+		if (e->there && (int64_t)e->id.ms > m->lost_must)
+			m->lost_must = (int64_t)e->id.ms;
+	}
+	if ((int64_t)m->last.ms > may)
+		may = (int64_t)m->last.ms;
+	if (m->lost_may < may + RESENT)
+		m->lost_may = may + RESENT;
+}
+
 static void judge_time(struct model *m, const struct call *c)
 {
 	if (m->paused != m->paused_seen) {
@@ -64,7 +82,7 @@ static void judge_time(struct model *m, const struct call *c)
 	}
 	if (c->mode == HELLO) {
 		if (m->run == RUN_ANOTHER)
-			m->lost = (back ? m->turned : m->now) + RESENT;
+			take_as_lost(m);
 		m->run = RUN_OURS;
 	}
 	m->turned = m->now;
@@ -401,15 +419,16 @@ static void judge_given_entry(struct model *m, const struct call *c, const redis
 	bool again = r->elements > history;
 	if (r->elements != history + 3 * again)
 		model_fail(m, "an entry out of shape");
-	bool lost = (int64_t)e->id.ms <= m->lost;
-	m->tally[T_FORGOTTEN] += lost && !e->given && !e->again;
-	if (again != (e->given || e->again || lost))
+	bool sure = e->given || e->again;
+	bool perhaps = !sure && ((int64_t)e->id.ms <= m->lost_must || (again && (int64_t)e->id.ms <= m->lost_may));
+	m->tally[T_FORGOTTEN] += perhaps;
+	if (again != (sure || perhaps))
 		model_fail(m, "%s: again is %d", id, again);
-	long long was[3] = {0};
+	long long was[3] = {0}, retries = perhaps ? -1 : e->retries;
 	for (size_t i = 0; again && i < 3; i++)
 		was[i] = r->element[history + i]->integer;
-	if (was[0] != e->retries || was[1] != e->takeovers || was[2] != e->sent)
-		model_fail(m, "%s has %lld %lld %lld, not %d %d %d", id, was[0], was[1], was[2], e->retries,
+	if (was[0] != retries || was[1] != e->takeovers || was[2] != e->sent)
+		model_fail(m, "%s has %lld %lld %lld, not %lld %d %d", id, was[0], was[1], was[2], retries,
 		           e->takeovers, e->sent);
 
 	if (e->takeovers >= SUSPECT) {

@@ -383,7 +383,7 @@ void model_conf_lost(struct model *m)
 	}
 	m->conf = false;
 	m->paused = m->paused_seen = 0;
-	m->turned = m->rotated = m->deaths_at = m->lost = 0;
+	m->turned = m->rotated = m->deaths_at = m->lost_must = m->lost_may = 0;
 	m->run = RUN_UNKNOWN;
 	m->deaths = 0;
 	m->claimant = NOBODY;

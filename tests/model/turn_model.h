@@ -215,7 +215,9 @@ struct model {
 	unsigned epoch;
 
 	int64_t turned, rotated;
-	int64_t lost; /* entries up to this ms count as handed out before; 0: there are none */
+	/* Of entries that another Redis may have handed out: those up to this ms all were perhaps, none after the other
+	 * was */
+	int64_t lost_must, lost_may;
 	enum { RUN_UNKNOWN, RUN_OURS, RUN_ANOTHER } run; /* which Redis conf names */
 	int paused, paused_seen;                         /* an index of pauses[] */
 	double deaths;

@@ -278,6 +278,8 @@ static void another_redis(struct walk *w)
 	trace(w, "    conf is from another Redis\n");
 	turn_redis_send(w->redis, "HSET " KEY "conf run another");
 	w->m.run = RUN_ANOTHER;
+	if ((int64_t)w->next.ms < w->m.now) /* what comes next has ids of now, and of a while ahead */
+		w->next = (struct id){(uint64_t)(w->m.now + below(w, 90000)), 0};
 }
 
 static void delete_all(struct walk *w)

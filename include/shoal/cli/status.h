@@ -58,6 +58,8 @@ struct status_eye *status_eye_open(struct session *s);
  * frees. */
 void status_look(struct status_eye *e, struct arena *a, struct status *out);
 void status_release(struct status *s);
+/* After a look: why the list of shards is not the workers', by the first one that is reached and tells; NULL: it is. */
+const char *status_foreign(const struct status_eye *e, unsigned *shard, struct arena *a);
 
 /* One object. */
 void status_json(const struct status *s, struct buf *out);

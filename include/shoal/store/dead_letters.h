@@ -49,9 +49,10 @@ enum err dead_retry_read(const redisReply *r, struct arena *a, const char **entr
     __attribute__((warn_unused_result));
 
 /* The letter goes; its key stays known for as long as it would have been. */
-struct queue_call *dead_drop_call(struct arena *a, unsigned shard, const char *id);
-/* ERR_NOT_FOUND, or what it was: entry_id, bot, lane, key, error. */
-enum err dead_drop_read(const redisReply *r, struct arena *a, struct dead_letter *out)
+struct queue_call *dead_drop_call(struct arena *a, unsigned shard, unsigned shards, const char *id);
+/* What it was: entry_id, bot, lane, key, error; else ERR_NOT_FOUND, or ERR_REFUSED where the keys are another version's
+ * or list's, with *why. */
+enum err dead_drop_read(const redisReply *r, struct arena *a, struct dead_letter *out, const char **why)
     __attribute__((warn_unused_result));
 
 #endif

@@ -24,7 +24,8 @@ struct queue_entry {
 	struct span bot, lane, at, body; /* ptr NULL: not there */
 	struct span key;         /* its own, else its id; ids of other shards being the same, "1/ID" for shard 1 */
 	struct span traceparent; /* as it came: anything, or nothing */
-	bool again;              /* handed out before: its commit may have happened */
+	/* Whether it was handed out before. Where it was, or may have been, its commit may have happened. */
+	enum { HANDED_FIRST, HANDED_PERHAPS /* by a Redis that has forgotten it */, HANDED_AGAIN } handed;
 	unsigned retries, takeovers, sent;
 	bool lost;  /* no longer ours: stop, then queue_drop */
 	void *user; /* the job */

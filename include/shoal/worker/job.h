@@ -131,7 +131,7 @@ void job_sql(struct job *j, const char *statement, struct pg_params *params, pg_
 /* In a callback: the first failure of the operations under way is the one that counts. */
 void job_op_failed(struct job *j, enum err err);
 /* A worker that stood still may have lost its entries without knowing: it asks before it does what others see. True:
- * it is asking now, the stage waits. */
+ * it is asking now, the stage waits, and asks again where the answer took too long itself. */
 bool job_must_confirm(struct job *j);
 
 #define JOB_OUTAGE_MS 1000 /* an entry given back because a server is away comes again after about so long */
