@@ -341,14 +341,14 @@ static void on_dropped(void *arg, unsigned shard, enum err err, const redisReply
 {
 	struct visitor *v = arg;
 	struct dead_letter l;
-	const char *why;
+	const char *why = NULL; /* of the script; Redis may refuse, too */
 
 	(void)shard;
 	if (err == ERR_OK)
 		err = dead_drop_read(reply, v->a, &l, &why);
 	if (err == ERR_NOT_FOUND) {
 		no_letter(v);
-	} else if (err == ERR_REFUSED) {
+	} else if (err == ERR_REFUSED && why) {
 		visitor_refuse(v, 409, "refused", "%s", why);
 	} else if (err != ERR_OK) {
 		note_failed(v, err, "dead.drop", target_of(v));
