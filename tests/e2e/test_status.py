@@ -231,6 +231,9 @@ def servers_that_are_away():
     code, all_ = seen(SHOAL_REDIS_URL=stack.redis.url + ",redis://127.0.0.1:%d/0" % nobody)
     check("one shard away: the other one is shown", code == 3 and [s["reachable"] for s in all_["queue"]["shards"]] == [True, False] and
           all_["queue"]["length"] == 1 and [s["name"] for s in all_["servers"]][:2] == ["queue 0", "queue 1"], all_)
+    code, text = run(SHOAL_REDIS_URL="%s,%s/1" % (stack.redis.url, stack.redis.url.rsplit("/", 1)[0]))
+    check("another list of shards: shown all the same, and said", code == 1 and "queue 1" in text and
+          "shoal status: shard 0: its keys are of format 1, shard 0/1" in text, text)
     t = Terminal("--watch", rows=60)
     check("a page", t.shows("Reached", 0))
     stack.redis.kill()
