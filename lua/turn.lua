@@ -431,18 +431,18 @@ else
 end
 
 -- 3. who speaks
--- A Redis goes by its process, which a restart changes, and its history, which a takeover changes; where it tells neither,
--- it is taken for the one before.
-local function told(section, name)
-	local text = redis.pcall('INFO', section)
-	return type(text) == 'string' and text:match(name .. ':(%w+)') or ''
-end
-local function last_id_ms()
-	local info = redis.pcall('XINFO', 'STREAM', UPDATES)
-	if info.err then return 0 end -- there is none
-	return tonumber((field(info, 'last-generated-id') or '0'):match('^%d+'))
-end
 if MODE == 'hello' then
+	-- A Redis goes by its process, which a restart changes, and its history, which a takeover changes; where it tells neither,
+	-- it is taken for the one before.
+	local function told(section, name)
+		local text = redis.pcall('INFO', section)
+		return type(text) == 'string' and text:match(name .. ':(%w+)') or ''
+	end
+	local function last_id_ms()
+		local info = redis.pcall('XINFO', 'STREAM', UPDATES)
+		if info.err then return 0 end -- there is none
+		return tonumber((field(info, 'last-generated-id') or '0'):match('^%d+'))
+	end
 	local run = told('server', 'run_id') .. ' ' .. told('replication', 'master_replid')
 	local before = redis.call('HGET', CONF, 'run')
 	if before ~= run and run ~= ' ' then

@@ -71,13 +71,16 @@ bool shard_set_open(struct shard_set *set, struct session *s)
 		set->v[i] =
 		    (struct shard){.n = i, .redis = redis_connect_now(urls[i], queue_home(s->a, i), s->a, &why)};
 		arena_defer(s->a, close_one, &set->v[i]);
-		if (!set->v[i].redis)
+		if (!set->v[i].redis) {
 			shard_fail(set, &set->v[i], EXIT_NO_SERVER, "cannot reach Redis: %s", why);
-		up += set->v[i].redis != NULL;
-		if (!set->v[i].redis || !(why = queue_foreign_now(set->v[i].redis, i, n, s->a)))
 			continue;
-		shard_fail(set, &set->v[i], EXIT_FAILED, "%s", why);
-		set->foreign = true;
+		}
+		up++;
+		why = queue_foreign_now(set->v[i].redis, i, n, s->a);
+		if (why) {
+			shard_fail(set, &set->v[i], EXIT_FAILED, "%s", why);
+			set->foreign = true;
+		}
 	}
 	return up > 0;
 }

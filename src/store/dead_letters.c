@@ -107,8 +107,7 @@ struct queue_call *dead_retry_call(struct arena *a, unsigned shard, unsigned sha
 {
 	struct queue_call *c = queue_call_new(a, &retry_script, shard, "dead updates tries seen seen_old conf");
 
-	queue_call_add(c, span_of(QUEUE_FORMAT));
-	queue_call_add(c, span_of(arena_printf(a, "%u/%u", shard, shards)));
+	queue_call_add_place(c, shard, shards);
 	queue_call_add(c, span_of(id));
 	queue_call_add(c, force ? SPAN("1") : SPAN("0"));
 	queue_call_add_i64(c, (GUARD_LIFE_S - GUARD_MARGIN_S) * INT64_C(1000));
@@ -178,8 +177,7 @@ struct queue_call *dead_drop_call(struct arena *a, unsigned shard, unsigned shar
 	struct queue_call *c = queue_call_new(a, &drop_script, shard, "dead conf");
 
 	queue_call_add(c, span_of(id));
-	queue_call_add(c, span_of(QUEUE_FORMAT));
-	queue_call_add(c, span_of(arena_printf(a, "%u/%u", shard, shards)));
+	queue_call_add_place(c, shard, shards);
 	return c;
 }
 

@@ -173,8 +173,7 @@ struct queue_call *queue_pause_call(struct arena *a, unsigned shard, unsigned sh
 {
 	struct queue_call *c = queue_call_new(a, &pause_script, shard, "conf");
 
-	queue_call_add(c, span_of(QUEUE_FORMAT));
-	queue_call_add(c, span_of(arena_printf(a, "%u/%u", shard, shards)));
+	queue_call_add_place(c, shard, shards);
 	queue_call_add(c, pause ? SPAN("pause") : SPAN("resume"));
 	queue_call_add(c, bot ? span_of(bot) : SPAN("*"));
 	return c;

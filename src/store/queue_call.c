@@ -30,6 +30,12 @@ void queue_call_add_i64(struct queue_call *c, int64_t v)
 	queue_call_add(c, span_of(arena_i64(c->arena, v)));
 }
 
+void queue_call_add_place(struct queue_call *c, unsigned shard, unsigned shards)
+{
+	queue_call_add(c, span_of(QUEUE_FORMAT));
+	queue_call_add(c, span_of(arena_printf(c->arena, "%u/%u", shard, shards)));
+}
+
 /* --- answers */
 
 static const redisReply *cell(struct queue_cells *c, size_t i)

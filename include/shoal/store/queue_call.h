@@ -19,6 +19,8 @@ struct queue_call {
 struct queue_call *queue_call_new(struct arena *a, struct redis_script *script, unsigned shard, const char *keys);
 void queue_call_add(struct queue_call *c, struct span word); /* copied */
 void queue_call_add_i64(struct queue_call *c, int64_t v);
+/* The format and "i/n", which scripts that change something hold against conf: two words. */
+void queue_call_add_place(struct queue_call *c, unsigned shard, unsigned shards);
 
 /* Cells of a row of the answer, whose texts are copied. What is false in Lua is NULL, -1 or an empty span with a NULL
  * ptr; a row that is none, or a cell of another kind, sets *bad. */
