@@ -21,7 +21,7 @@
 --       8 attempts allowed  9 life of idempotency keys, ms  10 bots that NAME cannot serve now, with commas
 --   work, leave: 11 how many are done, their ids, their lanes; then the other reports: kind id lane number text
 --       later ms | retry ms err | retry? ms err (may be applied) | dead maybe_applied err | sent count
---   hello: 11 number of old names, the names, then the ids kept
+--   hello: 11 has this fleet done updates before 0|1, 12 number of old names, the names, then the ids kept
 --
 -- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, error, key,
 --         traceparent, ...} of dead letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects,
@@ -200,7 +200,7 @@ local function unpark()
 	if parked then redis.call('HSET', CONF, 'parked', parked) else redis.call('HDEL', CONF, 'parked') end
 end
 
--- Where another Redis serves than before (a replica took over, or it came back from its disk), it may lack the last
+-- Where another Redis serves than before (a replica took over, or it came back from its disk, or empty), it may lack the last
 -- moments: what was handed out in them, and perhaps done, comes as if it never had been. All that is as old as that, or
 -- may be its copy, was perhaps handed out before.
 local function give(entry, lane, again, size, nameless)
@@ -409,7 +409,7 @@ local turned = tonumber(conf[4] or 0) or 0
 local furthest = redis.call('ZRANGE', WORKERS, '-1', '-1', 'WITHSCORES')
 if now - turned > TTL / 2 or now < turned or (furthest[2] and tonumber(furthest[2]) > now + 2 * TTL) then
 	-- where a new worker is the first to speak, the others are more likely dead than cut off: less time for them
-	local grace = MODE == 'hello' and ARGV[REST] == '0' and TTL / 2 or TTL
+	local grace = MODE == 'hello' and ARGV[REST + 1] == '0' and TTL / 2 or TTL
 	for _, w in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do redis.call('ZADD', WORKERS, now + grace, w) end
 end
 if turned - now > 1000 then -- stepped back: what is due waits no longer for it
@@ -433,7 +433,7 @@ end
 -- 3. who speaks
 if MODE == 'hello' then
 	-- A Redis goes by its process, which a restart changes, and its history, which a takeover changes; where it tells neither,
-	-- it is taken for the one before.
+	-- it is taken for the one before. One that knows of none before was emptied, unless nothing has ever been done.
 	local function told(section, name)
 		local text = redis.pcall('INFO', section)
 		return type(text) == 'string' and text:match(name .. ':(%w+)') or ''
@@ -447,15 +447,15 @@ if MODE == 'hello' then
 	local before = redis.call('HGET', CONF, 'run')
 	if before ~= run and run ~= ' ' then
 		redis.call('HSET', CONF, 'run', run)
-		if before then
+		if before or ARGV[REST] == '1' then
 			local upto = math.max(now, last_id_ms(), (lost or 0) - RESENT) + RESENT
 			redis.call('HSET', CONF, 'lost', string.format('%.0f', upto))
 		end
 	end
 	local owners, kept, answer = {}, {}, {}
-	local names = tonumber(ARGV[REST])
-	for i = REST + 1, REST + names do owners[ARGV[i]] = true end
-	for i = REST + 1 + names, #ARGV do kept[ARGV[i]] = true end
+	local names = tonumber(ARGV[REST + 1])
+	for i = REST + 2, REST + 1 + names do owners[ARGV[i]] = true end
+	for i = REST + 2 + names, #ARGV do kept[ARGV[i]] = true end
 	redis.call('ZADD', WORKERS, now + TTL, NAME)
 	if names > 0 then
 		local all = redis.call('HGETALL', LANES)

@@ -143,7 +143,7 @@ static void consider(void *arg)
 	if (q->state == Q_DOWN)
 		return;
 	if (q->state == Q_HELLO) {
-		int64_t early = q->hello_not_before_ms - clock_ms();
+		int64_t early = queue_hello_early_ms(q);
 		if (early > 0)
 			queue_wake_in(q, early);
 		else
@@ -188,7 +188,7 @@ static void turns_up(void *arg)
 		return;
 	q->state = Q_HELLO;
 	q->hello_not_before_ms = 0;
-	queue_hello(q);
+	consider(q);
 }
 
 static void turns_down(void *arg, enum err why)
@@ -228,6 +228,7 @@ struct queue *queue_open(const struct queue_opts *opts)
 	snprintf(q->trouble, sizeof(q->trouble), "not connected yet");
 	arena_init(&q->scratch);
 	q->due_at_ms = -1;
+	q->opened_ms = clock_ms();
 	q->task = (struct task){.fn = consider, .arg = q};
 	timer_init(&q->timer, opts->loop, consider, q);
 	q->turn_seconds =

@@ -5,6 +5,8 @@
 
 #include "shoal/base/clock.h"
 
+#define PAST_PATIENCE_MS 2000 /* without Postgres nothing is taken, but people want to see that a worker is there */
+
 /* Of the entries in l, those that the answer does not name are lost. */
 static void keep_only(struct queue *q, struct queue_list *l, const redisReply *kept)
 {
@@ -54,6 +56,16 @@ static void hello_done(void *arg, enum err err, const redisReply *reply)
 		q->opts.on_up(q->opts.arg, q->opts.shard);
 }
 
+int64_t queue_hello_early_ms(const struct queue *q)
+{
+	bool known = q->nnames > 0 || !q->opts.past || q->opts.past(q->opts.arg) >= 0;
+	int64_t at = known ? 0 : q->opened_ms + PAST_PATIENCE_MS;
+
+	if (at < q->hello_not_before_ms)
+		at = q->hello_not_before_ms;
+	return at - clock_ms();
+}
+
 void queue_hello(struct queue *q)
 {
 	if (q->nnames == QUEUE_NAMES_MAX) { /* the first one holds what we have; those in between never got an answer */
@@ -66,6 +78,7 @@ void queue_hello(struct queue *q)
 
 	struct turn_call c;
 	turn_begin(q, &c, "hello", 0, false);
+	turn_add(&c, q->nnames > 1 || (q->opts.past && q->opts.past(q->opts.arg) != 0) ? "1" : "0");
 	turn_add(&c, arena_printf(c.a, "%u", q->nnames - 1));
 	for (unsigned i = 0; i + 1 < q->nnames; i++)
 		turn_add(&c, q->names[i]);

@@ -4,6 +4,7 @@
 
 #include "shoal/base/clock.h"
 #include "shoal/base/log.h"
+#include "shoal/store/sql.h"
 #include "shoal/worker/job.h"
 #include "shoal/worker/reach.h"
 #include "shoal/worker/readiness.h"
@@ -114,6 +115,28 @@ static void on_killer(void *arg, struct span bot, struct span key, struct span b
 	settle_killer(arg, bot, key, body);
 }
 
+static int past(void *arg)
+{
+	const struct worker *w = arg;
+	return w->past;
+}
+
+static void on_past(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+{
+	struct worker *w = arg;
+	(void)fault;
+	if (w->past < 0) /* where Postgres does not tell, as if there were one: a question more for each update */
+		w->past = err != ERR_OK || PQntuples(res) != 1 || *PQgetvalue(res, 0, 0) == 't';
+	PQclear(res);
+	taking_poke(w);
+}
+
+void taking_pg_came(struct worker *w)
+{
+	if (w->past < 0)
+		pg_exec(w->pg, sql_get("guard_any"), NULL, on_past, w);
+}
+
 static void queue_came(void *arg, unsigned shard)
 {
 	struct worker *w = arg;
@@ -123,6 +146,7 @@ static void queue_came(void *arg, unsigned shard)
 
 void taking_open(struct worker *w, const char **urls)
 {
+	w->past = -1;
 	for (unsigned i = 0; i < w->nshards; i++) {
 		struct queue_opts o = {.loop = w->loop,
 		                       .url = urls[i],
@@ -134,6 +158,7 @@ void taking_open(struct worker *w, const char **urls)
 		                       .room = room,
 		                       .empty_handed = empty_handed,
 		                       .except = except,
+		                       .past = past,
 		                       .on_entry = on_entry,
 		                       .on_lost = on_lost,
 		                       .on_short = on_short,

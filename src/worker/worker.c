@@ -94,6 +94,7 @@ static void pg_changed(void *arg, bool up)
 		cache_pg_came(w->cache);
 		reach_pg_came(w->reach);
 		schema_look(w->pg);
+		taking_pg_came(w);
 	}
 	taking_poke(w);
 }

@@ -589,6 +589,35 @@ def forgotten():
           and w.wallet(ann) == (8750, 0) and w.books() == [], (w.messages(bob)[before:], w.wallet(ann), w.wallet(bob), w.books()))
 
 
+def emptied():
+    """Redis is emptied when a click has committed and its replies have not gone out; the platform delivers it again."""
+    w = World(Stack(binary_from_argv(), workers=1, bot="escrow"))
+    stack = w.stack
+    for what, anew in (("whose worker lives on", False), ("whose worker died as well", True)):
+        ann, bob = w.person("Ann"), w.person("Bob", 0)
+        trade = w.trade(ann, bob)
+        message, data, _ = w.buttons(ann, "release")[0]
+        before, click, worker = len(w.messages(bob)), w.press_of(ann, message, data), stack.workers[0]
+        stack.control("POST", "faults", {"method": "editMessageText", "kind": "hang", "count": 1})
+        stack.post(click)
+        check("emptied, %s: the trade is over" % what, wait_for(lambda t=trade: w.status(t) == "released"))
+        worker.send(signal.SIGKILL if anew else signal.SIGSTOP)
+        stack.redis.client().flushall()
+        if anew:
+            worker.wait()
+            stack.workers.remove(worker)
+            stack.start_workers(1)
+        else:
+            worker.send(signal.SIGCONT)
+        stack.post(click)
+        check("emptied, %s: the seller hears that the money is theirs" % what, wait_for(
+            lambda b=bob, n=before: len(w.messages(b)) == n + 1) and trade in w.last(bob), w.messages(bob)[before:])
+        w.rest()
+        check("emptied, %s: nothing happened twice" % what, len(w.messages(bob)) == before + 1 and w.wallet(bob) == (1250, 0)
+              and w.books() == [], (w.messages(bob)[before:], w.wallet(bob), w.books()))
+        check("emptied, %s: the buyer sees it" % what, trade in w.text_of(ann, message), w.text_of(ann, message))
+
+
 def main():
     w = World(Stack(binary_from_argv(), workers=2, bot="escrow"))
     menu = whole_trade(w)
@@ -606,6 +635,7 @@ def main():
           over <= w.stack.total("shoal_asked_again_total"), over)
     check("no update became a dead letter", w.stack.queue()["dead"] == 0)
     forgotten()
+    emptied()
     finish()
 
 

@@ -76,8 +76,8 @@ def turn(name, reports=(), want=32, mode="work", empty=1, ttl=TTL, attempts=3, l
     return Answer(r.evalsha(sha, len(K), *[K[w] for w in KEY_WORDS], *argv))
 
 
-def hello(name, old=(), kept=(), **more):
-    return turn(name, mode="hello", args=[len(old), *old, *kept], **more)
+def hello(name, old=(), kept=(), past=0, **more):
+    return turn(name, mode="hello", args=[past, len(old), *old, *kept], **more)
 
 
 def done(*entries):
@@ -407,6 +407,15 @@ def test_another_redis_may_have_forgotten():
     hello("B~1")
     eq(r.hget(K["conf"], "lost"), first)  # it is the same Redis
     invariant()
+
+
+def test_an_emptied_redis_may_have_forgotten():
+    for past, again in ((0, 0), (1, 1)):  # a fleet that has done nothing yet has nothing to forget
+        r.flushall()
+        hello("A~1", past=past)
+        add("L")
+        eq([(e.again, e.retries) for e in turn("A~1").entries], [(again, -again)])
+        invariant()
 
 
 def test_a_redis_that_does_not_tell_which_it_is():

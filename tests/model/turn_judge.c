@@ -81,7 +81,7 @@ static void judge_time(struct model *m, const struct call *c)
 		m->tally[T_ROTATED]++;
 	}
 	if (c->mode == HELLO) {
-		if (m->run == RUN_ANOTHER)
+		if (m->run == RUN_ANOTHER || (m->run == RUN_UNKNOWN && c->past))
 			take_as_lost(m);
 		m->run = RUN_OURS;
 	}

@@ -110,6 +110,7 @@ struct call {
 	enum mode mode;
 	int name, want;
 	bool empty_handed;
+	bool past;           /* the fleet has done updates before */
 	unsigned except;     /* bots, as bits */
 	const char *foreign; /* another format or shard; NULL: ours */
 	int trailing;        /* arguments that make no report */

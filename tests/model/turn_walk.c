@@ -531,6 +531,7 @@ static void say_hello(struct walk *w, struct worker *k, enum fate fate)
 	c->mode = HELLO;
 	c->name = model_name(&w->m, base);
 	c->nold = k->nnames;
+	c->past = c->nold > 0 || often(w, 300);
 	memcpy(c->old, k->names, (size_t)k->nnames * sizeof(k->names[0]));
 	for (int i = 0; i < k->nhands; i++)
 		if (often(w, 900))

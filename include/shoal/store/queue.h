@@ -59,6 +59,10 @@ struct queue_opts {
 	bool (*empty_handed)(void *arg);
 	/* Bots that this worker cannot serve now, with commas: theirs stay for others. NULL, or may be NULL: none. */
 	const char *(*except)(void *arg);
+	/* Has this fleet done updates before? Then a Redis that knows of none may have handed out what comes
+	 * (HANDED_PERHAPS). Negative: not known yet; the first hello waits for it, 2 s at most (queue_poke tells), then
+	 * it is yes. NULL: no. */
+	int (*past)(void *arg);
 	void (*on_entry)(void *arg, struct queue_entry *e);
 	void (*on_lost)(void *arg, struct queue_entry *e); /* e->lost is now set; other entries are reported later */
 	/* A turn has left nothing unread there: what was kept free for it may be others'. May be NULL. */

@@ -63,7 +63,7 @@ struct queue {
 	int64_t turn_began_ms, turn_began_us, turned_ms; /* start of the one under way; of the last answered */
 	int64_t due_at_ms;                               /* -1: nothing due */
 	unsigned last_given;
-	int64_t hello_not_before_ms, leave_until_ms;
+	int64_t opened_ms, hello_not_before_ms, leave_until_ms;
 
 	struct task task;
 	struct timer timer;
@@ -103,6 +103,7 @@ void queue_entry_lost(struct queue *q, struct queue_entry *e);
 /* --- queue_hello.c: a new name, and what may be kept of what is in hand */
 
 void queue_hello(struct queue *q);
+int64_t queue_hello_early_ms(const struct queue *q); /* until it may be said; <= 0: now */
 
 /* --- queue_turn.c: calls of the script, and what a turn says and hears */
 

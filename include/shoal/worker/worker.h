@@ -43,6 +43,7 @@ struct worker {
 	struct timings *timings;
 	struct shard shards[SHARDS_LIMIT];
 	unsigned nshards, nleft, poked;
+	int past; /* updates were done before this worker: -1: Postgres has not told yet */
 	struct shards_health health;
 	char id[80];
 

@@ -1,0 +1,2 @@
+-- Whether an update has ever committed, as far back as guards are kept.
+SELECT EXISTS (SELECT FROM guards)
