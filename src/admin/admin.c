@@ -9,6 +9,7 @@
 #include "shoal/admin/auth.h"
 #include "shoal/admin/events.h"
 #include "shoal/admin/history.h"
+#include "shoal/admin/place.h"
 #include "shoal/admin/roster.h"
 #include "shoal/base/args.h"
 #include "shoal/base/clock.h"
@@ -115,7 +116,16 @@ static const char *shard_trouble(const void *arg, unsigned shard)
 {
 	const struct api *api = arg;
 
-	return redis_trouble(api->shards[shard]);
+	const char *why = redis_trouble(api->shards[shard]);
+
+	return why ? why : place_foreign(api->place, shard);
+}
+
+static const char *shard_foreign(const void *arg, unsigned shard)
+{
+	const struct api *api = arg;
+
+	return place_foreign(api->place, shard);
 }
 
 static struct pg *open_postgres(const struct api *api, unsigned connections)
@@ -142,13 +152,17 @@ static void open_servers(struct admin *ad)
 	api->pg = open_postgres(api, PG_CONNECTIONS);
 	api->changes = open_postgres(api, 1);
 	open_caches(api);
+	api->place = place_open(api);
 	api->shards = arena_array(&ad->arena, struct redis *, api->nshards);
 	for (unsigned i = 0; i < api->nshards; i++)
 		api->shards[i] = redis_open(api->loop, &(struct redis_opts){.url = ad->urls[i],
 		                                                            .home = queue_home(&ad->arena, i),
 		                                                            .label = "queue",
-		                                                            .timeout_ms = REDIS_TIMEOUT_MS});
-	ad->shards = (struct shards_health){.n = api->nshards, .trouble = shard_trouble, .arg = api};
+		                                                            .timeout_ms = REDIS_TIMEOUT_MS,
+		                                                            .on_up = place_came,
+		                                                            .arg = place_shard(api->place, i)});
+	ad->shards =
+	    (struct shards_health){.n = api->nshards, .trouble = shard_trouble, .foreign = shard_foreign, .arg = api};
 	shards_health_init(&ad->shards);
 	api->roster = roster_open(api);
 	api->history = history_open();
@@ -165,6 +179,7 @@ static void close_servers(struct api *api)
 	cache_gen_close(api->gen);
 	for (unsigned i = 0; i < api->nshards; i++)
 		redis_close(api->shards[i]);
+	place_close(api->place);
 	redis_close(api->cache);
 	events_close(api->events);
 	history_close(api->history);

@@ -5,6 +5,7 @@
 
 #include "shoal/admin/auth.h"
 #include "shoal/admin/page.h"
+#include "shoal/admin/place.h"
 #include "shoal/admin/routes.h"
 #include "shoal/admin/visitor.h"
 
@@ -146,6 +147,22 @@ static bool let_in(struct visitor *v, const struct route *route)
 	return false;
 }
 
+static bool is_of_queue(const struct route *route)
+{
+	return strncmp(route->path, "/api/queue", 10) == 0 || strncmp(route->path, "/api/dead", 9) == 0;
+}
+
+/* What is of all shards needs to know them. False: it was refused. */
+static bool knows_shards(struct visitor *v, const struct route *route)
+{
+	unsigned shard;
+	const char *why = is_of_queue(route) ? place_any_foreign(v->api->place, &shard) : NULL;
+
+	if (why)
+		visitor_refuse(v, 503, "version", "shard %u: %s", shard, why);
+	return !why;
+}
+
 static bool is_api(const char *path)
 {
 	size_t len = strlen(PREFIX);
@@ -175,10 +192,10 @@ void admin_handle(void *arg, struct httpd_request *r)
 	route = find(v, &allow);
 	if (!let_in(v, route))
 		return;
-	if (route)
+	if (route && knows_shards(v, route))
 		route->fn(v);
-	else if (allow)
+	else if (!route && allow)
 		refuse_method(v, allow);
-	else
+	else if (!route)
 		visitor_refuse(v, 404, "not_found", "there is no such path");
 }

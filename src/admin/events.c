@@ -5,6 +5,7 @@
 
 #include "shoal/admin/history.h"
 #include "shoal/admin/performance.h"
+#include "shoal/admin/place.h"
 #include "shoal/admin/routes.h"
 #include "shoal/admin/shards.h"
 #include "shoal/admin/workers.h"
@@ -111,9 +112,10 @@ static void on_numbers(void *arg, const struct shard_numbers *v)
 	struct events *e = arg;
 	struct queue_stats total;
 	struct json_writer out;
+	unsigned foreign;
 
 	buf_clear(&e->queue);
-	if (shards_sum(e->api, v, &total) > 0) {
+	if (!place_any_foreign(e->api->place, &foreign) && shards_sum(e->api, v, &total) > 0) {
 		history_of_queue(&e->sample, &total);
 		json_writer_init(&out, &e->queue);
 		json_begin_obj(&out);

@@ -239,6 +239,7 @@ static int show(struct session *s)
 	struct shard_set set;
 	struct shard *shard;
 	struct span bytes;
+	int code;
 
 	if (s->json && args_has(s->args, "raw"))
 		return session_usage(s, "--raw is the body, byte for byte: it goes without --json");
@@ -250,9 +251,9 @@ static int show(struct session *s)
 	if (found.n == 0)
 		return session_fail(s, EXIT_NOT_THERE, "there is no dead letter %s", operand);
 	bytes = body_field(found.v[0].fields, found.v[0].nfields, "body");
-	if (args_has(s->args, "raw"))
-		return show_raw(s, bytes);
-	return show_one(s, &(struct dead_found){found.v[0], shard->n, found.now_ms}, bytes);
+	code = args_has(s->args, "raw") ? show_raw(s, bytes)
+	                                : show_one(s, &(struct dead_found){found.v[0], shard->n, found.now_ms}, bytes);
+	return code == EXIT_DONE && set.foreign ? s->code : code;
 }
 
 static const struct sub subs[] = {

@@ -269,5 +269,5 @@ int queue_peek(struct session *s)
 		return s->code;
 	code = alone ? one(&p) : list(&p);
 	free(p.v);
-	return code;
+	return code == EXIT_DONE && p.set.foreign ? s->code : code;
 }

@@ -19,7 +19,7 @@ static const char *check_redis(void *arg)
 
 bool readiness_cut_off(struct worker *w)
 {
-	return check_pg(w) || check_redis(w) || !reach_any(w->reach);
+	return check_pg(w) || check_redis(w) || !reach_any(w->reach) || shards_any_foreign(&w->health);
 }
 
 static const char *shard_trouble(const void *arg, unsigned shard)

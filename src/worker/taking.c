@@ -39,8 +39,7 @@ static unsigned room(void *arg, unsigned shard)
 {
 	struct worker *w = arg;
 	unsigned used = w->njobs;
-	if (w->draining || w->suspect || readiness_cut_off(w) || !cache_ready(w->cache) ||
-	    shards_any_foreign(&w->health))
+	if (w->draining || w->suspect || readiness_cut_off(w) || !cache_ready(w->cache))
 		return 0;
 	for (unsigned i = 0; i < w->nshards; i++) {
 		if (w->njobs > 0 && queue_wants_empty_hands(w->shards[i].queue))

@@ -760,6 +760,33 @@ def shards():
     other.stop()
 
 
+def another_list():
+    """With one server less than the workers have: a part would be taken for the whole."""
+    first = start_redis()
+    other = start_admin(SHOAL_REDIS_URL=first.url, SHOAL_CACHE_REDIS_URL=stack.redis.url)
+    check("a shard that is nobody's is no trouble", ask("GET", "/api/queue", server=other).status == 200)
+    first.client().hset("shoal:{0}:conf", mapping={"v": "1", "shard": "0/2"})
+    first.client().xadd("shoal:{0}:dead", {"id": "1-1", "error": "by hand", "entry": "", "bot": "persona", "body": "{}"}, id="5-5")
+    said = wait_for(lambda: (lambda a: a if a.status == 503 else None)(http("GET", other.health + "/readyz")))
+    check("an admin with another list of shards is not ready", said and b"shard 0/2" in said.body and b"shard 0/1" in said.body, said)
+    for method, path in (("GET", "queue"), ("GET", "queue/lanes"), ("GET", "dead"), ("GET", "dead/0:5-5"),
+                         ("POST", "queue/pause"), ("POST", "dead/0:5-5/retry"), ("DELETE", "dead/0:5-5")):
+        expect("%s %s with another list" % (method, path), ask(method, "/api/" + path, {} if method == "POST" else None, server=other),
+               503, code="version")
+    check("nothing changed", first.client().xlen("shoal:{0}:dead") == 1 and first.client().hgetall("shoal:{0}:conf") == {
+        b"v": b"1", b"shard": b"0/2"})
+    stray = stack.start("stray", ["worker"], SHOAL_REDIS_URL=first.url, SHOAL_CACHE_REDIS_URL=stack.redis.url, SHOAL_WORKER_ID="stray",
+                        SHOAL_METRICS_LISTEN="127.0.0.1:%d" % free_port())
+    check("a worker with another list is seen to be cut off", wait_for(lambda: [x["state"] for x in ask("GET", "/api/workers").json
+                                                                           if x["id"].startswith("stray-")] == ["cut off"]))
+    stray.stop()
+    first.client().delete("shoal:{0}:conf")
+    check("once the mark is gone it goes on", wait_for(lambda: ask("GET", "/api/queue", server=other).status == 200) and http(
+        "GET", other.health + "/readyz").status == 200)
+    other.stop()
+    first.stop()
+
+
 # ---- servers that are away
 
 def slow_questions():
@@ -887,6 +914,7 @@ caches()
 events()
 dead()
 shards()
+another_list()
 away()
 login_limit()
 metrics()

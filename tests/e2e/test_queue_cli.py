@@ -279,13 +279,15 @@ def bodies_are_shown_safely():
 def another_list_of_shards():
     """Of an operator who has one server more than the workers in SHOAL_REDIS_URL."""
     clear()
-    letter = bury("1-1", bot="persona", lane="L", body="x")
+    letter, entry = bury("1-1", bot="persona", lane="L", body="x"), r.xadd(key("updates"), {"bot": "persona", "lane": "L", "body": "{}"})
     r.hset(key("conf"), mapping={"v": "1", "shard": "0/1"})
     other = {"SHOAL_REDIS_URL": "%s,%s/1" % (redis.url, redis.url.rsplit("/", 1)[0])}
     said = "shard 0: its keys are of format 1, shard 0/1, which is not how this program sees it"
-    for argv, shown in ((["queue", "status"], "total"), (["queue", "lanes"], ""), (["queue", "peek"], ""), (["dead", "list"], letter)):
+    for argv, shown in ((["queue", "status"], "total"), (["queue", "lanes"], ""), (["queue", "peek"], ""), (["dead", "list"], letter),
+                        (["queue", "peek", "0:" + entry], entry), (["dead", "show", "0:" + letter], "L"), (["dead", "show", "0:" + letter, "--raw"], "x"),
+                        (["dead", "show", "0:" + letter, "--json"], letter)):
         ran = pg_less(*argv, **other)
-        check("%s_with_another_list" % "_".join(argv), ran.code == FAILED and said in ran.err and shown in ran.out, ran)
+        check("%s_with_another_list" % "_".join(argv[:2] + argv[3:]), ran.code == FAILED and said in ran.err and shown in ran.out, ran)
     for argv in (["queue", "pause"], ["queue", "resume", "--bot", "persona"], ["dead", "retry", "--all"],
                  ["dead", "drop", "0:" + letter, "--yes"]):
         ran = pg_less(*argv, **other)
