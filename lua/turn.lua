@@ -445,7 +445,8 @@ if MODE == 'hello' then
 	end
 	local run = told('server', 'run_id') .. ' ' .. told('replication', 'master_replid')
 	local before = redis.call('HGET', CONF, 'run')
-	if before ~= run and run ~= ' ' then
+	if run == ' ' then run = before or '?' end
+	if before ~= run then
 		redis.call('HSET', CONF, 'run', run)
 		if before or ARGV[REST] == '1' then
 			local upto = math.max(now, last_id_ms(), (lost or 0) - RESENT) + RESENT

@@ -16,6 +16,7 @@ struct route {
 	const char *path; /* {...} stands for one part of it */
 	enum role role;   /* the least that may */
 	void (*fn)(struct visitor *v);
+	bool shards; /* speaks of the shards, and so needs to know them all */
 };
 
 /* Who the caller is, for a page that shows only what they may do; and the bots there are. */
@@ -39,29 +40,29 @@ static void session_look(struct visitor *v)
 static void routes_list(struct visitor *v);
 
 static const struct route routes[] = {
-    {"GET", "/api", ROLE_VIEWER, routes_list},
-    {"GET", "/api/session", ROLE_VIEWER, session_look},
-    {"GET", "/api/analytics/start-codes", ROLE_VIEWER, codes_list},
-    {"POST", "/api/analytics/start-codes", ROLE_ADMIN, codes_add},
-    {"PUT", "/api/analytics/start-codes/{code}", ROLE_ADMIN, codes_set},
-    {"DELETE", "/api/analytics/start-codes/{code}", ROLE_ADMIN, codes_remove},
-    {"GET", "/api/analytics/users", ROLE_VIEWER, users_list},
-    {"GET", "/api/queue", ROLE_VIEWER, queue_look},
-    {"GET", "/api/queue/lanes", ROLE_VIEWER, lanes_list},
-    {"POST", "/api/queue/pause", ROLE_ADMIN, queue_pause_it},
-    {"POST", "/api/queue/resume", ROLE_ADMIN, queue_resume_it},
-    {"GET", "/api/workers", ROLE_VIEWER, workers_list},
-    {"GET", "/api/performance", ROLE_VIEWER, performance_look},
-    {"GET", "/api/events", ROLE_VIEWER, events_watch},
-    {"GET", "/api/history", ROLE_VIEWER, history_look},
-    {"GET", "/api/cache", ROLE_VIEWER, caches_look},
-    {"POST", "/api/cache/{name}/invalidate", ROLE_ADMIN, caches_invalidate_it},
-    {"POST", "/api/cache/{name}/reload", ROLE_ADMIN, caches_reload_it},
-    {"GET", "/api/dead", ROLE_VIEWER, dead_list},
-    {"GET", "/api/dead/{id}", ROLE_VIEWER, dead_show},
-    {"POST", "/api/dead/{id}/retry", ROLE_ADMIN, dead_retry_it},
-    {"DELETE", "/api/dead/{id}", ROLE_ADMIN, dead_drop_it},
-    {"GET", "/api/audit", ROLE_VIEWER, audit_list},
+    {"GET", "/api", ROLE_VIEWER, routes_list, false},
+    {"GET", "/api/session", ROLE_VIEWER, session_look, false},
+    {"GET", "/api/analytics/start-codes", ROLE_VIEWER, codes_list, false},
+    {"POST", "/api/analytics/start-codes", ROLE_ADMIN, codes_add, false},
+    {"PUT", "/api/analytics/start-codes/{code}", ROLE_ADMIN, codes_set, false},
+    {"DELETE", "/api/analytics/start-codes/{code}", ROLE_ADMIN, codes_remove, false},
+    {"GET", "/api/analytics/users", ROLE_VIEWER, users_list, false},
+    {"GET", "/api/queue", ROLE_VIEWER, queue_look, true},
+    {"GET", "/api/queue/lanes", ROLE_VIEWER, lanes_list, true},
+    {"POST", "/api/queue/pause", ROLE_ADMIN, queue_pause_it, true},
+    {"POST", "/api/queue/resume", ROLE_ADMIN, queue_resume_it, true},
+    {"GET", "/api/workers", ROLE_VIEWER, workers_list, false},
+    {"GET", "/api/performance", ROLE_VIEWER, performance_look, false},
+    {"GET", "/api/events", ROLE_VIEWER, events_watch, false},
+    {"GET", "/api/history", ROLE_VIEWER, history_look, false},
+    {"GET", "/api/cache", ROLE_VIEWER, caches_look, false},
+    {"POST", "/api/cache/{name}/invalidate", ROLE_ADMIN, caches_invalidate_it, false},
+    {"POST", "/api/cache/{name}/reload", ROLE_ADMIN, caches_reload_it, false},
+    {"GET", "/api/dead", ROLE_VIEWER, dead_list, true},
+    {"GET", "/api/dead/{id}", ROLE_VIEWER, dead_show, true},
+    {"POST", "/api/dead/{id}/retry", ROLE_ADMIN, dead_retry_it, true},
+    {"DELETE", "/api/dead/{id}", ROLE_ADMIN, dead_drop_it, true},
+    {"GET", "/api/audit", ROLE_VIEWER, audit_list, false},
 };
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
 
@@ -147,16 +148,11 @@ static bool let_in(struct visitor *v, const struct route *route)
 	return false;
 }
 
-static bool is_of_queue(const struct route *route)
-{
-	return strncmp(route->path, "/api/queue", 10) == 0 || strncmp(route->path, "/api/dead", 9) == 0;
-}
-
-/* What is of all shards needs to know them. False: it was refused. */
-static bool knows_shards(struct visitor *v, const struct route *route)
+/* False: it was refused. */
+static bool knows_shards(struct visitor *v)
 {
 	unsigned shard;
-	const char *why = is_of_queue(route) ? place_any_foreign(v->api->place, &shard) : NULL;
+	const char *why = place_any_foreign(v->api->place, &shard);
 
 	if (why)
 		visitor_refuse(v, 503, "version", "shard %u: %s", shard, why);
@@ -192,10 +188,12 @@ void admin_handle(void *arg, struct httpd_request *r)
 	route = find(v, &allow);
 	if (!let_in(v, route))
 		return;
-	if (route && knows_shards(v, route))
+	if (route && route->shards && !knows_shards(v))
+		return;
+	if (route)
 		route->fn(v);
-	else if (!route && allow)
+	else if (allow)
 		refuse_method(v, allow);
-	else if (!route)
+	else
 		visitor_refuse(v, 404, "not_found", "there is no such path");
 }

@@ -77,6 +77,7 @@ static void tell(struct events *e)
 {
 	struct json_writer out;
 	struct buf text;
+	unsigned shard;
 	char at[32];
 
 	clock_rfc3339(clock_wall_ms(), at, sizeof(at));
@@ -86,6 +87,7 @@ static void tell(struct events *e)
 	json_begin_obj(&out);
 	json_kv_str(&out, "at", at);
 	put_or_null(&out, "queue", &e->queue);
+	json_kv_str(&out, "foreign", place_any_foreign(e->api->place, &shard));
 	put_or_null(&out, "workers", &e->workers);
 	put_or_null(&out, "latency", &e->latency);
 	json_kv_bool(&out, "postgres", pg_up(e->api->pg));

@@ -2,53 +2,47 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "shoal/base/log.h"
 #include "shoal/store/queue.h"
+#include "shoal/store/queue_admin.h"
 
 #define LOOK_MS 2000
 
-struct shard_place {
-	struct place *of;
+struct one_place {
+	struct shards_place *of;
 	unsigned shard;
-	char key[QUEUE_KEY_MAX], ours[24];
-	char foreign[QUEUE_FOREIGN_MAX]; /* "": ours, or nobody's yet */
+	char key[QUEUE_KEY_MAX];
+	char foreign[256]; /* "": ours, or nobody's yet */
 };
 
-struct place {
+struct shards_place {
 	struct api *api;
 	struct timer timer;
-	struct shard_place *v;
+	struct one_place *v;
 };
-
-static const char *text_of(const redisReply *r, size_t i)
-{
-	return i < r->elements && r->element[i]->type == REDIS_REPLY_STRING ? r->element[i]->str : NULL;
-}
 
 static void on_mark(void *arg, enum err err, const redisReply *reply)
 {
-	struct shard_place *s = arg;
-	const char *format, *shard;
+	struct one_place *s = arg;
 	bool was = s->foreign[0] != '\0';
+	struct arena a;
+	const char *why;
 
 	if (err != ERR_OK || reply->type != REDIS_REPLY_ARRAY)
 		return;
-	format = text_of(reply, 0);
-	shard = text_of(reply, 1);
-	s->foreign[0] = '\0';
-	if (!format || (strcmp(format, QUEUE_FORMAT) == 0 && shard && strcmp(shard, s->ours) == 0))
-		return;
-	queue_foreign_text(s->foreign, format, shard ? shard : "?", s->ours);
-	if (!was)
+	arena_init(&a);
+	why = queue_mark_foreign(reply, s->shard, s->of->api->nshards, &a);
+	snprintf(s->foreign, sizeof(s->foreign), "%s", why ? why : "");
+	arena_release(&a);
+	if (why && !was)
 		log_error("this shard is not where the workers have it", LOG_INT("shard", s->shard),
-		          LOG_STR("detail", s->foreign));
+		          LOG_STR("why", s->foreign));
 }
 
-void place_came(void *place_shard)
+void place_came(void *arg)
 {
-	struct shard_place *s = place_shard;
+	struct one_place *s = arg;
 	const struct span argv[] = {SPAN("HMGET"), span_of(s->key), SPAN("v"), SPAN("shard")};
 
 	redis_call(s->of->api->shards[s->shard], on_mark, s, sizeof(argv) / sizeof(argv[0]), argv);
@@ -56,7 +50,7 @@ void place_came(void *place_shard)
 
 static void look(void *arg)
 {
-	struct place *p = arg;
+	struct shards_place *p = arg;
 
 	for (unsigned i = 0; i < p->api->nshards && !p->api->closing; i++)
 		if (redis_up(p->api->shards[i]))
@@ -64,43 +58,42 @@ static void look(void *arg)
 	timer_set(&p->timer, LOOK_MS);
 }
 
-struct place *place_open(struct api *api)
+struct shards_place *place_open(struct api *api)
 {
-	struct place *p = mem_zalloc(sizeof(*p));
+	struct shards_place *p = mem_zalloc(sizeof(*p));
 
 	p->api = api;
 	p->v = mem_zalloc(api->nshards * sizeof(p->v[0]));
 	for (unsigned i = 0; i < api->nshards; i++) {
-		struct shard_place *s = &p->v[i];
+		struct one_place *s = &p->v[i];
 
 		s->of = p;
 		s->shard = i;
 		queue_key(s->key, i, "conf");
-		snprintf(s->ours, sizeof(s->ours), "%u/%u", i, api->nshards);
 	}
 	timer_init(&p->timer, api->loop, look, p);
 	timer_set(&p->timer, LOOK_MS);
 	return p;
 }
 
-void place_close(struct place *p)
+void place_close(struct shards_place *p)
 {
 	timer_release(&p->timer);
 	free(p->v);
 	free(p);
 }
 
-void *place_shard(struct place *p, unsigned shard)
+void *place_shard(struct shards_place *p, unsigned shard)
 {
 	return &p->v[shard];
 }
 
-const char *place_foreign(const struct place *p, unsigned shard)
+const char *place_foreign(const struct shards_place *p, unsigned shard)
 {
-	return p->v[shard].foreign[0] ? p->v[shard].foreign : NULL;
+	return p->v[shard].foreign[0] && redis_up(p->api->shards[shard]) ? p->v[shard].foreign : NULL;
 }
 
-const char *place_any_foreign(const struct place *p, unsigned *shard)
+const char *place_any_foreign(const struct shards_place *p, unsigned *shard)
 {
 	for (*shard = 0; *shard < p->api->nshards; ++*shard)
 		if (place_foreign(p, *shard))

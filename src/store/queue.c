@@ -142,6 +142,10 @@ static void consider(void *arg)
 	}
 	if (q->state == Q_DOWN)
 		return;
+	if (q->state == Q_HELLO && q->left && q->nnames == 0) { /* nobody knows of us */
+		queue_left(q);
+		return;
+	}
 	if (q->state == Q_HELLO) {
 		int64_t early = queue_hello_early_ms(q);
 		if (early > 0)
@@ -188,6 +192,7 @@ static void turns_up(void *arg)
 		return;
 	q->state = Q_HELLO;
 	q->hello_not_before_ms = 0;
+	snprintf(q->trouble, sizeof(q->trouble), "not registered yet");
 	consider(q);
 }
 

@@ -181,11 +181,20 @@ struct queue_call *queue_pause_call(struct arena *a, unsigned shard, unsigned sh
 
 static const char *foreign_text(struct arena *a, const char *format, const char *shard)
 {
-	return arena_printf(
-	    a,
-	    "its keys are of format %s, shard %s, which is not how this program sees it: call it with the "
-	    "SHOAL_REDIS_URL and the version of the workers",
-	    format ? format : "?", shard ? shard : "?");
+	return arena_printf(a,
+	                    "its keys are of format %s, shard %s, which is not how this program sees it: it needs the "
+	                    "SHOAL_REDIS_URL and the version of the workers",
+	                    format ? format : "?", shard ? shard : "?");
+}
+
+const char *queue_mark_foreign(const redisReply *r, unsigned shard, unsigned shards, struct arena *a)
+{
+	struct queue_cells c = {.row = r, .arena = a};
+	const char *v = queue_cell_text(&c, 0), *of = queue_cell_text(&c, 1);
+	bool ours =
+	    !v || (strcmp(v, QUEUE_FORMAT) == 0 && of && strcmp(of, arena_printf(a, "%u/%u", shard, shards)) == 0);
+
+	return ours ? NULL : foreign_text(a, v, of);
 }
 
 const char *queue_version_text(const redisReply *r, struct arena *a)
@@ -199,18 +208,14 @@ const char *queue_version_text(const redisReply *r, struct arena *a)
 const char *queue_foreign_now(redisContext *redis, unsigned shard, unsigned shards, struct arena *a)
 {
 	char key[QUEUE_KEY_MAX];
-	const char *argv[] = {"HMGET", key, "v", "shard"}, *v, *of;
+	const char *argv[] = {"HMGET", key, "v", "shard"}, *why;
 
 	queue_key(key, shard, "conf");
 	redisReply *r = redisCommandArgv(redis, 4, argv, NULL);
-	struct queue_cells c = {.row = r, .arena = a};
-	v = queue_cell_text(&c, 0);
-	of = queue_cell_text(&c, 1);
+	why = queue_mark_foreign(r, shard, shards, a);
 	if (r)
 		freeReplyObject(r);
-	bool ours =
-	    !v || (strcmp(v, QUEUE_FORMAT) == 0 && of && strcmp(of, arena_printf(a, "%u/%u", shard, shards)) == 0);
-	return ours ? NULL : foreign_text(a, v, of);
+	return why;
 }
 
 enum err queue_pause_read(const redisReply *r, struct arena *a, struct queue_pause *out, const char **why)

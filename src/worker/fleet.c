@@ -59,7 +59,8 @@ static void move(struct runner *r, enum state to)
 
 static bool fit(const struct fleet *f)
 {
-	return !f->stopping && pg_up(f->opts.pg) && redis_up(f->opts.redis);
+	return !f->stopping && pg_up(f->opts.pg) && redis_up(f->opts.redis) &&
+	       !(f->opts.unfit && f->opts.unfit(f->opts.arg));
 }
 
 static void look_later(struct runner *r)

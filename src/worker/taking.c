@@ -69,6 +69,7 @@ static bool empty_handed(void *arg)
 static void on_entry(void *arg, struct queue_entry *e)
 {
 	struct worker *w = arg;
+	w->past = 1;
 	if (e->takeovers)
 		series_add(w->takeovers, 1);
 	if (w->njobs == 0)
@@ -125,7 +126,7 @@ static void on_past(void *arg, enum err err, PGresult *res, const struct pg_faul
 	struct worker *w = arg;
 	(void)fault;
 	if (w->past < 0) /* where Postgres does not tell, as if there were one: a question more for each update */
-		w->past = err != ERR_OK || PQntuples(res) != 1 || *PQgetvalue(res, 0, 0) == 't';
+		w->past = err != ERR_OK || PQntuples(res) > 0;
 	PQclear(res);
 	taking_poke(w);
 }

@@ -192,6 +192,13 @@ static void name_worker(struct worker *w)
 			*p = '_';
 }
 
+/* The fleet's work is by the shards that the others have. */
+static bool unfit(const void *arg)
+{
+	const struct worker *w = arg;
+	return shards_any_foreign(&w->health);
+}
+
 static void open_all(struct worker *w, const char **urls)
 {
 	char agent[100];
@@ -241,6 +248,8 @@ static void open_all(struct worker *w, const char **urls)
 	                                           .shards = shards,
 	                                           .nshards = w->nshards,
 	                                           .pg_url = w->conf.postgres_direct_url,
+	                                           .unfit = unfit,
+	                                           .arg = w,
 	                                           .jobs = fleet_jobs});
 }
 

@@ -25,6 +25,7 @@ class World:
                              SHOAL_METRICS_LISTEN="127.0.0.1:%d" % self.admin_health)
         s.pg.rows("INSERT INTO users (telegram_id, first_name, age_verified_at) VALUES (%s, 'P', now())", PERSON)
         s.pg.rows("INSERT INTO personas (key, name, greeting, replies) VALUES ('default', 'E', 'Hello', %s)", ["yes"])
+        s.tell_caches("persona")  # what Postgres tells by itself may come after the first message
         s.control("POST", "users", {"id": PERSON, "first_name": "P"})
         self.programs = {"gateway": s.gateway, "worker": s.workers[0], "admin": self.admin}
         self.said = 0

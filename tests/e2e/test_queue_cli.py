@@ -284,7 +284,7 @@ def another_list_of_shards():
     other = {"SHOAL_REDIS_URL": "%s,%s/1" % (redis.url, redis.url.rsplit("/", 1)[0])}
     said = "shard 0: its keys are of format 1, shard 0/1, which is not how this program sees it"
     for argv, shown in ((["queue", "status"], "total"), (["queue", "lanes"], ""), (["queue", "peek"], ""), (["dead", "list"], letter),
-                        (["queue", "peek", "0:" + entry], entry), (["dead", "show", "0:" + letter], "L"), (["dead", "show", "0:" + letter, "--raw"], "x"),
+                        (["queue", "peek", "0:" + entry], entry), (["dead", "show", "0:" + letter], "0:" + letter), (["dead", "show", "0:" + letter, "--raw"], "x"),
                         (["dead", "show", "0:" + letter, "--json"], letter)):
         ran = pg_less(*argv, **other)
         check("%s_with_another_list" % "_".join(argv[:2] + argv[3:]), ran.code == FAILED and said in ran.err and shown in ran.out, ran)

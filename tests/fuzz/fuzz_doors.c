@@ -13,6 +13,7 @@
 #include "shoal/admin/auth.h"
 #include "shoal/admin/events.h"
 #include "shoal/admin/history.h"
+#include "shoal/admin/place.h"
 #include "shoal/admin/roster.h"
 #include "shoal/base/clock.h"
 #include "shoal/base/json.h"
@@ -588,8 +589,10 @@ static void admin_open(struct api *api)
 	api->load = cache_load_open(&(struct cache_load_opts){
 	    .loop = loop, .redis = api->cache, .pg = api->changes, .player_ttl_s = 60, .code_ttl_s = 60});
 	api->fences = cache_fences_open(loop, api->cache);
+	api->place = place_open(api);
 	for (unsigned i = 0; i < api->nshards; i++)
-		api->shards[i] = redis_open(loop, &(struct redis_opts){0});
+		api->shards[i] =
+		    redis_open(loop, &(struct redis_opts){.on_up = place_came, .arg = place_shard(api->place, i)});
 	api->roster = roster_open(api);
 	api->history = history_open();
 	api->events = events_open(api);
@@ -604,6 +607,7 @@ static void admin_close(struct api *api)
 	cache_gen_close(api->gen);
 	for (unsigned i = 0; i < api->nshards; i++)
 		redis_close(api->shards[i]);
+	place_close(api->place);
 	redis_close(api->cache);
 	events_close(api->events);
 	history_close(api->history);

@@ -239,7 +239,15 @@ static void on_left(void *arg)
 	((struct user *)arg)->left++;
 }
 
-static void start(int i, unsigned places, bool at_once)
+static int past_now;
+
+static int past(void *arg)
+{
+	(void)arg;
+	return past_now;
+}
+
+static void start_with(int i, unsigned places, bool at_once, int (*fn)(void *arg))
 {
 	struct user *u = &users[i];
 	char name[16];
@@ -253,6 +261,7 @@ static void start(int i, unsigned places, bool at_once)
 	                                       .idempotency_ttl_s = 86400,
 	                                       .room = room,
 	                                       .empty_handed = empty_handed,
+	                                       .past = fn,
 	                                       .on_entry = on_entry,
 	                                       .on_lost = on_lost,
 	                                       .on_up = on_queue_up,
@@ -260,6 +269,11 @@ static void start(int i, unsigned places, bool at_once)
 	                                       .on_dead = on_dead,
 	                                       .on_killer = on_killer,
 	                                       .arg = u});
+}
+
+static void start(int i, unsigned places, bool at_once)
+{
+	start_with(i, places, at_once, NULL);
 }
 
 static void stop(int i)
@@ -338,6 +352,7 @@ static bool first_left(void)
 {
 	return users[0].left > 0;
 }
+
 static bool first_down(void)
 {
 	return !queue_up(users[0].q);
@@ -902,6 +917,33 @@ static void test_close_in_the_middle(void)
 	}
 }
 
+/* What an emptied Redis hands out may have been handed out before; Postgres knows whether anything was. */
+static void test_the_first_hello_waits_for_what_was_done_before(void)
+{
+	for (int told = -1; told <= 1; told++) {
+		freeReplyObject(ask("FLUSHALL"));
+		past_now = -1;
+		start_with(0, 4, true, past);
+		run_for(100);
+		CHECK_INT(users[0].ups, 0);
+		CHECK_INT(number("EXISTS shoal:{0}:conf"), 0);
+		past_now = told;
+		if (told >= 0)
+			queue_poke(users[0].q);
+		CHECK(until(first_ready, PATIENCE_MS)); /* also when nobody ever tells */
+		CHECK_INT(number("HEXISTS shoal:{0}:conf lost"), told != 0);
+		stop(0);
+	}
+	freeReplyObject(ask("FLUSHALL"));
+	past_now = -1;
+	start_with(0, 4, true, past);
+	run_for(100);
+	queue_leave(users[0].q, on_left, &users[0]);
+	CHECK(until(first_left, PATIENCE_MS));
+	CHECK_INT(number("EXISTS shoal:{0}:conf"), 0);
+	stop(0);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -927,6 +969,7 @@ int main(void)
 	RUN_STEADILY(test_leave_when_nobody_answers);
 	RUN_STEADILY(test_the_dead_are_taken_over);
 	RUN_STEADILY(test_close_in_the_middle);
+	RUN_STEADILY(test_the_first_hello_waits_for_what_was_done_before);
 	loop_free(loop);
 	redisFree(control);
 	redis_server_stop(&server);

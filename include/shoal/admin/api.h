@@ -18,7 +18,7 @@ struct api {
 	struct redis *cache; /* of the caches */
 	struct redis **shards;
 	unsigned nshards;
-	struct place *place; /* whether they are the workers' */
+	struct shards_place *place; /* whether they are the workers' */
 	struct auth *auth;
 	struct cache_gen *gen;       /* of the caches in Redis */
 	struct cache_load *load;     /* which reads them whole */

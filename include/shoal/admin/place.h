@@ -5,19 +5,20 @@
 
 #include "shoal/admin/api.h"
 
-struct place;
+struct shards_place;
 
 /* Before the connections of the shards, whose number api knows; closed after them. */
-struct place *place_open(struct api *api);
-void place_close(struct place *p);
+struct shards_place *place_open(struct api *api);
+void place_close(struct shards_place *p);
 
 /* on_up of a shard's connection, and its arg. */
-void place_came(void *place_shard);
-void *place_shard(struct place *p, unsigned shard);
+void place_came(void *shard);
+void *place_shard(struct shards_place *p, unsigned shard);
 
-/* As of 2 s ago: NULL, or how the shard is marked and what to do. */
-const char *place_foreign(const struct place *p, unsigned shard);
-/* Of any shard, which is put into *shard. */
-const char *place_any_foreign(const struct place *p, unsigned *shard);
+/* NULL, or how the shard is marked and what to do, as of 2 s ago at most where it answers; NULL while it is away, or
+ * has not told yet. */
+const char *place_foreign(const struct shards_place *p, unsigned shard);
+/* Of the first such shard, whose number is put into *shard. */
+const char *place_any_foreign(const struct shards_place *p, unsigned *shard);
 
 #endif

@@ -87,6 +87,9 @@ enum err queue_pause_read(const redisReply *r, struct arena *a, struct queue_pau
 
 /* "version" answers: a line that says so. */
 const char *queue_version_text(const redisReply *r, struct arena *a);
+/* r: of HMGET conf v shard. Why they are not those of this program's list of shards or version, in the arena; NULL:
+ * they are, or there is no mark. */
+const char *queue_mark_foreign(const redisReply *r, unsigned shard, unsigned shards, struct arena *a);
 /* Blocking: why the shard's keys are not those of this program's list of shards or version; NULL: they are, it has
  * none, or it cannot be asked, which the next question will tell. */
 const char *queue_foreign_now(redisContext *redis, unsigned shard, unsigned shards, struct arena *a);

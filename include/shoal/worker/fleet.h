@@ -54,6 +54,9 @@ struct fleet_opts {
 	struct redis *const *shards;
 	unsigned nshards;   /* at least 1 */
 	const char *pg_url; /* for patient jobs; not of a pooler */
+	/* Not now, though both are up; a run that has begun goes on. May be NULL. */
+	bool (*unfit)(const void *arg);
+	const void *arg;
 	const struct fleet_job *jobs;
 };
 

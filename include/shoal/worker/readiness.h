@@ -12,7 +12,8 @@ void readiness_checks(struct worker *w, struct health *h);
 /* shoal_cut_off, before it is shown. */
 void readiness_gauges(struct worker *w);
 
-/* It lacks what every update needs: Postgres, the caches' Redis, or a bot that can be served. */
+/* It lacks what every update needs: Postgres, the caches' Redis, a bot that can be served, or the
+ * list of shards that the others have. */
 bool readiness_cut_off(struct worker *w);
 
 #endif

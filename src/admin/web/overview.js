@@ -13,12 +13,14 @@ const figures = [
 ];
 
 /* What is wrong, the worst first: [how bad, what, where to look]. */
-function troubles({ queue: q, workers: w, postgres }) {
+function troubles({ queue: q, workers: w, postgres, foreign }) {
 	const found = [];
 
 	if (postgres === false)
 		found.push(["bad", "PostgreSQL cannot be reached: what comes in is kept until it is back.", "queue"]);
-	if (!w || !q)
+	if (foreign)
+		found.push(["bad", `This server has another list of shards than the workers: ${foreign}.`, "queue"]);
+	else if (!w || !q)
 		found.push(["bad", "Redis cannot be reached: what is in the queue and who works is not known.", "queue"]);
 	if (w?.alive === 0)
 		found.push(["bad", "No worker is alive: nothing is handled.", "workers"]);
