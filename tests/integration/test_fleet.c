@@ -594,6 +594,33 @@ static void nothing_begins_without_its_servers(void)
 	close_fleet(f);
 }
 
+static bool is_set(const void *arg)
+{
+	return *(const bool *)arg;
+}
+
+static void nothing_begins_while_it_is_unfit(void)
+{
+	static const struct fleet_job jobs[] = {{.name = "unfit", .period_s = 1, .step = clean_up}, {0}};
+	bool unfit = true;
+	struct fleet *f;
+
+	fresh();
+	f = fleet_open(&(struct fleet_opts){.loop = loop,
+	                                    .pg = pg,
+	                                    .redis = redis,
+	                                    .shards = shards,
+	                                    .nshards = 2,
+	                                    .unfit = is_set,
+	                                    .arg = &unfit,
+	                                    .jobs = jobs});
+	run_for(3000);
+	CHECK_INT(runs("unfit", "done") + runs("keys_e", "failed") + runs("keys_e", "stopped"), 0);
+	unfit = false;
+	CHECK(reached("unfit", "done", 1));
+	close_fleet(f);
+}
+
 static void stopping_without_redis_ends_too(void)
 {
 	static const struct fleet_job jobs[] = {{.name = "cut", .period_s = 1, .step = never_ending}, {0}};
@@ -919,6 +946,7 @@ int main(void)
 	RUN(ending_with_a_step_under_way_is_safe);
 	RUN(what_fails_comes_again_after_its_period);
 	RUN(nothing_begins_without_its_servers);
+	RUN(nothing_begins_while_it_is_unfit);
 	RUN(stopping_without_redis_ends_too);
 	RUN(trades_that_are_due_come_once_each_in_their_buyers_lanes);
 	RUN(due_entry_says_which_trade);
