@@ -55,8 +55,8 @@ check() {
 }
 
 # What keeps a processor busy runs one at a time; the rest mostly waits (for timeouts, takeovers, dead servers) and runs
-# beside it. The longest begin first, so that none is left over at the end.
-busy=' test_delivery.py test_overload.py test_persona.py torture.py model/test_turn bank chaos test_cache.py
+# beside it. The longest begin first, so that none is left over at the end. test_check.py comes after chaos, whose files it reads.
+busy=' test_delivery.py test_overload.py test_persona.py torture.py model/test_turn bank chaos test_check.py test_cache.py
  test_escrow.py test_updates.py test_cache_memory test_ladder_plans spin '
 long=' test_browser test_poll.py test_admin.py test_fleet test_delivery.py test_persona.py test_queue test_fleet.py test_cache_away chaos test_overload.py
  test_outages.py up.sh torture.py test_discord_calls.py test_webhook.py test_flood.py test_cache_cli.py test_cache.py test_redis_away.py test_escrow.py
