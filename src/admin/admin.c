@@ -115,7 +115,6 @@ static void open_caches(struct api *api)
 static const char *shard_trouble(const void *arg, unsigned shard)
 {
 	const struct api *api = arg;
-
 	const char *why = redis_trouble(api->shards[shard]);
 
 	return why ? why : place_foreign(api->place, shard);

@@ -56,10 +56,17 @@ static void hello_done(void *arg, enum err err, const redisReply *reply)
 		q->opts.on_up(q->opts.arg, q->opts.shard);
 }
 
+/* As queue_opts.past; who was answered once knows it by itself. */
+static int past(const struct queue *q)
+{
+	if (q->turned_ms)
+		return 1;
+	return q->opts.past ? q->opts.past(q->opts.arg) : 0;
+}
+
 int64_t queue_hello_early_ms(const struct queue *q)
 {
-	bool known = q->turned_ms || !q->opts.past || q->opts.past(q->opts.arg) >= 0;
-	int64_t at = known ? 0 : q->opened_ms + PAST_PATIENCE_MS;
+	int64_t at = past(q) < 0 ? q->opened_ms + PAST_PATIENCE_MS : 0;
 
 	if (at < q->hello_not_before_ms)
 		at = q->hello_not_before_ms;
@@ -78,7 +85,7 @@ void queue_hello(struct queue *q)
 
 	struct turn_call c;
 	turn_begin(q, &c, "hello", 0, false);
-	turn_add(&c, q->turned_ms || (q->opts.past && q->opts.past(q->opts.arg) != 0) ? "1" : "0");
+	turn_add(&c, past(q) ? "1" : "0");
 	turn_add(&c, arena_printf(c.a, "%u", q->nnames - 1));
 	for (unsigned i = 0; i + 1 < q->nnames; i++)
 		turn_add(&c, q->names[i]);
