@@ -21,7 +21,8 @@
 --       8 attempts allowed  9 life of idempotency keys, ms  10 bots that NAME cannot serve now, with commas
 --   work, leave: 11 how many are done, their ids, their lanes; then the other reports: kind id lane number text
 --       later ms | retry ms err | retry? ms err (may be applied) | dead maybe_applied err | sent count
---   hello: 11 has this fleet done updates before 0|1, 12 number of old names, the names, then the ids kept
+--   hello: 11 has this fleet done updates before 0|1, 12 may this shard be marked if it is not 0|1, 13 number of old names,
+--       the names, then the ids kept
 --
 -- Answer  {"ok", entries, fenced ids, ms to the next due or -1, short 0|1, bots of duplicates, {id, bot, error, key,
 --         traceparent, ...} of dead letters, what waits for a worker that holds nothing: 0 nothing, 1 entries that a worker died of, 2 suspects,
@@ -30,6 +31,7 @@
 --         order, as gateways append them, else {id, {field, value, ...}}; then, of one that was handed out before, retries, takeovers, sent;
 --         of one that perhaps was (see give) -1, 0, 0
 --         {"kept", ids}   to hello        {"gone"}   NAME is not registered        {"version", v, shard}
+--         {"bare"}   to hello: it has no mark, and may not be marked
 
 local UPDATES, LANES, WAITING, DUE, TRIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local WORKERS, DEAD, SEEN, SEEN_OLD, CONF, WAKE = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
@@ -396,6 +398,7 @@ end
 -- 1. format
 local conf = redis.call('HMGET', CONF, 'v', 'shard', 'rotated', 'turned', 'paused', 'parked', 'claim', 'lost')
 if not conf[1] then
+	if MODE == 'hello' and ARGV[REST + 1] == '0' then return {'bare'} end
 	redis.call('HSET', CONF, 'v', FORMAT, 'shard', SHARD)
 elseif conf[1] ~= FORMAT or conf[2] ~= SHARD then
 	return {'version', conf[1], conf[2] or ''}
@@ -409,7 +412,7 @@ local turned = tonumber(conf[4] or 0) or 0
 local furthest = redis.call('ZRANGE', WORKERS, '-1', '-1', 'WITHSCORES')
 if now - turned > TTL / 2 or now < turned or (furthest[2] and tonumber(furthest[2]) > now + 2 * TTL) then
 	-- where a new worker is the first to speak, the others are more likely dead than cut off: less time for them
-	local grace = MODE == 'hello' and ARGV[REST + 1] == '0' and TTL / 2 or TTL
+	local grace = MODE == 'hello' and ARGV[REST + 2] == '0' and TTL / 2 or TTL
 	for _, w in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do redis.call('ZADD', WORKERS, now + grace, w) end
 end
 if turned - now > 1000 then -- stepped back: what is due waits no longer for it
@@ -454,9 +457,9 @@ if MODE == 'hello' then
 		end
 	end
 	local owners, kept, answer = {}, {}, {}
-	local names = tonumber(ARGV[REST + 1])
-	for i = REST + 2, REST + 1 + names do owners[ARGV[i]] = true end
-	for i = REST + 2 + names, #ARGV do kept[ARGV[i]] = true end
+	local names = tonumber(ARGV[REST + 2])
+	for i = REST + 3, REST + 2 + names do owners[ARGV[i]] = true end
+	for i = REST + 3 + names, #ARGV do kept[ARGV[i]] = true end
 	redis.call('ZADD', WORKERS, now + TTL, NAME)
 	if names > 0 then
 		local all = redis.call('HGETALL', LANES)

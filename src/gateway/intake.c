@@ -11,6 +11,7 @@ struct intake {
 	int64_t last_complaint;
 	unsigned suppressed; /* complaints since */
 	struct shards_health health;
+	struct shard_marks marks;
 	struct shard shard[];
 };
 
@@ -43,7 +44,7 @@ struct intake *intake_open(struct loop *l, const char *const *urls, unsigned sha
 
 	in->shards = shards;
 	for (unsigned i = 0; i < shards; i++)
-		shard_open(&in->shard[i], l, urls[i], i, shards);
+		shard_open(&in->shard[i], l, urls[i], i, shards, &in->marks);
 	in->health = (struct shards_health){.n = shards, .trouble = trouble, .foreign = foreign, .arg = in};
 	shards_health_init(&in->health);
 	return in;

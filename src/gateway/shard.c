@@ -85,7 +85,7 @@ static void answered(struct shard *s, enum question q)
 static void on_guard(void *arg, enum err err, const redisReply *r)
 {
 	struct shard *s = arg;
-	bool before = s->alien[0] != '\0', ours;
+	bool before = s->alien[0] != '\0', ours, bare;
 
 	if (err == ERR_OK &&
 	    (r->type != REDIS_REPLY_ARRAY || r->elements != 2 || !r->element[0]->str || !r->element[1]->str))
@@ -93,9 +93,13 @@ static void on_guard(void *arg, enum err err, const redisReply *r)
 	s->untold = err;
 	if (err != ERR_OK)
 		return; /* asked again in a second, or on the next connection */
+	bare = r->element[0]->len == 0;
 	ours = strcmp(r->element[0]->str, QUEUE_FORMAT) == 0 && strcmp(r->element[1]->str, s->number) == 0;
+	shard_marks_told(s->marks, s->check.shard, ours ? MARK_OURS : bare ? MARK_NONE : MARK_ANOTHERS);
 	s->alien[0] = '\0';
-	if (!ours)
+	if (bare)
+		snprintf(s->alien, sizeof(s->alien), "%s", QUEUE_BARE_TEXT);
+	else if (!ours)
 		snprintf(s->alien, sizeof(s->alien),
 		         "it is format %.8s, shard %.16s of the queue; SHOAL_REDIS_URL makes it format %s, shard %s",
 		         r->element[0]->str, r->element[1]->str, QUEUE_FORMAT, s->number);
@@ -140,9 +144,12 @@ static void on_role(void *arg, enum err err, const redisReply *r)
 
 static void ask(struct shard *s)
 {
-	const struct span guard[] = {span_of(s->conf), SPAN(QUEUE_FORMAT), span_of(s->number)}, role = SPAN("ROLE");
+	bool may_mark = shard_marks_may_mark(s->marks, s->check.shard);
+	const struct span guard[] = {span_of(s->conf), SPAN(QUEUE_FORMAT), span_of(s->number),
+	                             may_mark ? SPAN("1") : SPAN("0")},
+	                  role = SPAN("ROLE");
 
-	redis_eval(s->redis, &guard_script, on_guard, s, 1, 3, guard);
+	redis_eval(s->redis, &guard_script, on_guard, s, 1, sizeof(guard) / sizeof(guard[0]), guard);
 	redis_call(s->redis, on_role, s, 1, &role);
 }
 
@@ -320,9 +327,10 @@ bool shard_append(struct shard *s, size_t argc, const struct span *argv, shard_f
 
 /* ---- life */
 
-void shard_open(struct shard *s, struct loop *l, const char *url, unsigned i, unsigned n)
+void shard_open(struct shard *s, struct loop *l, const char *url, unsigned i, unsigned n, struct shard_marks *marks)
 {
 	s->loop = l;
+	s->marks = marks;
 	queue_key(s->updates, i, "updates");
 	queue_key(s->probe_key, i, "probe");
 	queue_key(s->conf, i, "conf");

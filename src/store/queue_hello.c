@@ -29,8 +29,8 @@ static void hello_done(void *arg, enum err err, const redisReply *reply)
 	if (q->state == Q_LEFT)
 		return;
 	if (err != ERR_OK || !turn_answered(reply, "kept") || !hello_answer_sound(reply)) {
-		if (turn_answered(reply, "version"))
-			queue_version_differs(q, reply);
+		if (queue_answered_not_ours(reply))
+			queue_not_ours(q, reply);
 		else
 			queue_complain(q, "hello", reply && reply->str ? reply->str : err_text(err));
 		q->hello_not_before_ms = clock_ms() + QUEUE_HELLO_AGAIN_MS;
@@ -45,6 +45,8 @@ static void hello_done(void *arg, enum err err, const redisReply *reply)
 	q->turned_ms = q->turn_began_ms;
 	q->trouble[0] = 0;
 	q->foreign = false;
+	if (q->opts.marks)
+		shard_marks_told(q->opts.marks, q->opts.shard, MARK_OURS);
 	q->state = q->left ? Q_LEAVING : Q_READY;
 	q->shortread = false;
 	q->due_at_ms = -1;
@@ -86,6 +88,7 @@ void queue_hello(struct queue *q)
 	struct turn_call c;
 	turn_begin(q, &c, "hello", 0, false);
 	turn_add(&c, past(q) ? "1" : "0");
+	turn_add(&c, !q->opts.marks || shard_marks_may_mark(q->opts.marks, q->opts.shard) ? "1" : "0");
 	turn_add(&c, arena_printf(c.a, "%u", q->nnames - 1));
 	for (unsigned i = 0; i + 1 < q->nnames; i++)
 		turn_add(&c, q->names[i]);

@@ -60,13 +60,22 @@ bool turn_answered(const redisReply *r, const char *word)
 	       !strcmp(r->element[0]->str, word);
 }
 
-void queue_version_differs(struct queue *q, const redisReply *r)
+bool queue_answered_not_ours(const redisReply *r)
 {
-	char detail[QUEUE_FOREIGN_MAX];
-	queue_foreign_text(detail, r->elements > 1 && r->element[1]->str ? r->element[1]->str : "?",
-	                   r->elements > 2 && r->element[2]->str ? r->element[2]->str : "?", q->format_shard);
+	return turn_answered(r, "version") || turn_answered(r, "bare");
+}
+
+void queue_not_ours(struct queue *q, const redisReply *r)
+{
+	char detail[QUEUE_FOREIGN_MAX] = QUEUE_BARE_TEXT;
+	bool bare = turn_answered(r, "bare");
+	if (!bare)
+		queue_foreign_text(detail, r->elements > 1 && r->element[1]->str ? r->element[1]->str : "?",
+		                   r->elements > 2 && r->element[2]->str ? r->element[2]->str : "?", q->format_shard);
 	queue_complain(q, "another queue", detail);
 	q->foreign = true;
+	if (q->opts.marks)
+		shard_marks_told(q->opts.marks, q->opts.shard, bare ? MARK_NONE : MARK_ANOTHERS);
 }
 
 /* ---- a turn */
@@ -177,8 +186,8 @@ static void turn_done(void *arg, enum err err, const redisReply *reply)
 		queue_hello(q);
 		return;
 	}
-	if (turn_answered(reply, "version"))
-		queue_version_differs(q, reply);
+	if (queue_answered_not_ours(reply))
+		queue_not_ours(q, reply);
 	else if (turn_answered(reply, "ok"))
 		queue_complain(q, "turn", "the answer is not the script's");
 	else

@@ -159,6 +159,7 @@ void taking_open(struct worker *w, const char **urls)
 		                       .empty_handed = empty_handed,
 		                       .except = except,
 		                       .past = past,
+		                       .marks = &w->marks,
 		                       .on_entry = on_entry,
 		                       .on_lost = on_lost,
 		                       .on_short = on_short,

@@ -76,8 +76,8 @@ def turn(name, reports=(), want=32, mode="work", empty=1, ttl=TTL, attempts=3, l
     return Answer(r.evalsha(sha, len(K), *[K[w] for w in KEY_WORDS], *argv))
 
 
-def hello(name, old=(), kept=(), past=0, **more):
-    return turn(name, mode="hello", args=[past, len(old), *old, *kept], **more)
+def hello(name, old=(), kept=(), past=0, may_mark=1, **more):
+    return turn(name, mode="hello", args=[past, may_mark, len(old), *old, *kept], **more)
 
 
 def done(*entries):
@@ -416,6 +416,18 @@ def test_an_emptied_redis_may_have_forgotten():
         add("L")
         eq([(e.again, e.retries) for e in turn("A~1").entries], [(again, -again)])
         invariant()
+
+
+def test_a_mark_is_made_by_who_may():
+    r.flushall()
+    eq(hello("S~1", may_mark=0).word, "bare")
+    eq((r.dbsize(), hello("A~1").word), (0, "kept"))
+    eq((hello("S~1", may_mark=0).word, r.hget(K["conf"], "shard")), ("kept", "0/1"))
+    eq(hello("S~2", may_mark=0, shard="0/2").word, "version")
+    r.hdel(K["conf"], "v", "shard")
+    eq(turn("A~1").word, "ok")  # whose name is registered there, it is
+    eq(r.hget(K["conf"], "shard"), "0/1")
+    invariant()
 
 
 def test_a_redis_that_does_not_tell_which_it_is():

@@ -176,9 +176,10 @@ static void turned_away_at_the_end(void)
 {
 	struct loop *l = loop_new();
 	struct shard s = {0};
+	struct shard_marks marks = {0};
 	struct heard h = {.shard = &s};
 
-	shard_open(&s, l, "unix:///nonexistent/redis.sock", 0, 1);
+	shard_open(&s, l, "unix:///nonexistent/redis.sock", 0, 1, &marks);
 	CHECK(shard_turn_away(&s, hear, &h));
 	CHECK_INT(h.times, 0);
 	shard_close(&s);

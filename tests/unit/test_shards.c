@@ -1,6 +1,8 @@
 /* links: base io store */
 #include "check.h"
 
+#include "shoal/base/clock.h"
+#include "shoal/store/shard_marks.h"
 #include "shoal/store/shards.h"
 
 static struct arena arena;
@@ -52,12 +54,62 @@ static void no_password_is_shown(void)
 		CHECK(strstr(parsed(bad[i]), "\": ") && !strstr(parsed(bad[i]), "sesame"));
 }
 
+/* Time passes. */
+static void later(struct shard_marks *m, int64_t ms)
+{
+	for (unsigned i = 0; i < SHARDS_LIMIT; i++)
+		if (m->v[i].bare_since_ms)
+			m->v[i].bare_since_ms -= ms;
+}
+
+static void who_may_mark(void)
+{
+	struct shard_marks m = {0};
+
+	CHECK(clock_ms() > 2 * SHARD_BARE_MS); /* or `later` would come to 0, which is: not told */
+	CHECK(shard_marks_may_mark(&m, 0));
+	shard_marks_told(&m, 0, MARK_OURS);
+	shard_marks_told(&m, 1, MARK_NONE);
+	CHECK(shard_marks_may_mark(&m, 0) && shard_marks_may_mark(&m, 1));
+
+	/* another's: none of the list, and once it is bare this one when its owner has had time */
+	shard_marks_told(&m, 1, MARK_ANOTHERS);
+	CHECK(!shard_marks_may_mark(&m, 0) && !shard_marks_may_mark(&m, 1) && !shard_marks_may_mark(&m, 63));
+	later(&m, 2 * SHARD_BARE_MS);
+	CHECK(!shard_marks_may_mark(&m, 1));
+	shard_marks_told(&m, 1, MARK_NONE);
+	CHECK(shard_marks_may_mark(&m, 0) && !shard_marks_may_mark(&m, 1));
+	later(&m, SHARD_BARE_MS / 2);
+	shard_marks_told(&m, 1, MARK_NONE);
+	CHECK(!shard_marks_may_mark(&m, 1));
+	later(&m, SHARD_BARE_MS / 2);
+	shard_marks_told(&m, 1, MARK_NONE);
+	CHECK(shard_marks_may_mark(&m, 1));
+
+	/* its owner came in between: from the beginning */
+	shard_marks_told(&m, 1, MARK_ANOTHERS);
+	CHECK(!shard_marks_may_mark(&m, 0) && !shard_marks_may_mark(&m, 1));
+	shard_marks_told(&m, 1, MARK_NONE);
+	CHECK(!shard_marks_may_mark(&m, 1));
+	shard_marks_told(&m, 1, MARK_OURS);
+	CHECK(shard_marks_may_mark(&m, 0) && shard_marks_may_mark(&m, 1));
+
+	/* two at once do not wait for each other */
+	shard_marks_told(&m, 0, MARK_ANOTHERS);
+	shard_marks_told(&m, 1, MARK_ANOTHERS);
+	shard_marks_told(&m, 0, MARK_NONE);
+	shard_marks_told(&m, 1, MARK_NONE);
+	later(&m, SHARD_BARE_MS);
+	CHECK(shard_marks_may_mark(&m, 0) && shard_marks_may_mark(&m, 1));
+}
+
 int main(void)
 {
 	arena_init(&arena);
 	RUN(lists);
 	RUN(no_server_is_overlooked);
 	RUN(no_password_is_shown);
+	RUN(who_may_mark);
 	arena_release(&arena);
 	DONE();
 }

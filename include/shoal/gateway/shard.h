@@ -9,6 +9,7 @@
 #include "shoal/io/redis.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/redis_check.h"
+#include "shoal/store/shard_marks.h"
 
 struct append; /* one entry under way */
 
@@ -19,6 +20,7 @@ struct append_list {
 struct shard {
 	struct loop *loop;
 	struct redis *redis;
+	struct shard_marks *marks;
 	char updates[QUEUE_KEY_MAX], probe_key[QUEUE_KEY_MAX], conf[QUEUE_KEY_MAX];
 	char number[32]; /* "i/n" */
 	struct redis_check check;
@@ -42,7 +44,8 @@ struct shard {
 	char trouble[128];
 };
 
-void shard_open(struct shard *s, struct loop *l, const char *url, unsigned i, unsigned n);
+/* marks: of all n shards; the caller's, which outlive this one. */
+void shard_open(struct shard *s, struct loop *l, const char *url, unsigned i, unsigned n, struct shard_marks *marks);
 /* What is under way gets its answer inside this call. */
 void shard_close(struct shard *s);
 

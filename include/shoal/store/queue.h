@@ -12,6 +12,7 @@
 #include "shoal/base/str.h"
 #include "shoal/io/loop.h"
 #include "shoal/io/redis.h"
+#include "shoal/store/shard_marks.h"
 
 #define QUEUE_FORMAT "1" /* another meaning of a key in Redis is a new number, and a drain */
 
@@ -63,6 +64,7 @@ struct queue_opts {
 	 * (HANDED_PERHAPS). Negative: not known yet; the first hello waits for it, 2 s at most (queue_poke tells), then
 	 * it is yes. NULL: no. */
 	int (*past)(void *arg);
+	struct shard_marks *marks; /* of all shards of the list, its owner's. NULL: this one may always be marked */
 	void (*on_entry)(void *arg, struct queue_entry *e);
 	void (*on_lost)(void *arg, struct queue_entry *e); /* e->lost is now set; other entries are reported later */
 	/* A turn has left nothing unread there: what was kept free for it may be others'. May be NULL. */
@@ -124,6 +126,8 @@ void queue_key(char *out, unsigned shard, const char *what);
 /* What conf of a shard says of itself, where that is not what this program ("i/n") takes it for: for people. */
 #define QUEUE_FOREIGN_MAX 180
 void queue_foreign_text(char *out, const char *format, const char *shard, const char *ours);
+/* Why a shard without a mark is not marked. */
+#define QUEUE_BARE_TEXT "it has no mark, and the list in SHOAL_REDIS_URL is not its owner's, or was not just now"
 /* The key by which a cluster's connection finds the server of this shard: redis_opts.home. */
 const char *queue_home(struct arena *a, unsigned shard);
 

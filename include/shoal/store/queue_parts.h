@@ -118,7 +118,9 @@ void turn_add(struct turn_call *c, const char *s);
 void turn_send(struct queue *q, struct turn_call *c, redis_fn *fn);
 bool turn_answered(const redisReply *r, const char *word);
 /* The answer of a Redis whose keys are another program's. */
-void queue_version_differs(struct queue *q, const redisReply *r);
+/* Its mark is another's, or there is none and we may not make it. */
+void queue_not_ours(struct queue *q, const redisReply *r);
+bool queue_answered_not_ours(const redisReply *r);
 void queue_turn(struct queue *q);
 
 /* --- queue_answer.c: whether answers of the script, by their first word, have all that is read of them */

@@ -13,6 +13,7 @@
 #include "shoal/store/flood.h"
 #include "shoal/store/queue.h"
 #include "shoal/store/redis_check.h"
+#include "shoal/store/shard_marks.h"
 #include "shoal/store/shards.h"
 #include "shoal/store/shards_health.h"
 #include "shoal/worker/outlet.h"
@@ -45,6 +46,7 @@ struct worker {
 	unsigned nshards, nleft, poked;
 	int past; /* updates were done before this worker: -1: Postgres has not told yet */
 	struct shards_health health;
+	struct shard_marks marks; /* of the queue's shards; their queues tell, and ask */
 	char id[80];
 
 	struct job *ready, **ready_last; /* jobs that can go on */
