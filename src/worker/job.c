@@ -197,6 +197,20 @@ void job_run_ready(struct worker *w)
 	}
 }
 
+void job_drop_ready(struct worker *w)
+{
+	struct job *list = w->ready;
+	w->ready = NULL;
+	w->ready_last = &w->ready;
+	while (list) {
+		struct job *j = list;
+		list = j->next;
+		j->ready = false;
+		if (j->entry->lost)
+			job_fenced(j);
+	}
+}
+
 const char *job_outcome_name(enum job_outcome o)
 {
 	static const char *const names[JOB_OUTCOMES] = {"undecided", "done",    "ignored", "double_click",

@@ -258,6 +258,7 @@ static void close_all(struct worker *w)
 	http_close(w->http);
 	cache_close(w->cache);
 	pg_close(w->pg);
+	job_drop_ready(w);
 	for (unsigned i = 0; i < w->nshards; i++)
 		queue_close(w->shards[i].queue);
 	redis_close(w->redis);
