@@ -399,6 +399,7 @@ end
 local conf = redis.call('HMGET', CONF, 'v', 'shard', 'rotated', 'turned', 'paused', 'parked', 'claim', 'lost')
 if not conf[1] then
 	if MODE == 'hello' and ARGV[REST + 1] == '0' then return {'bare'} end
+	if MODE ~= 'hello' and not redis.call('ZSCORE', WORKERS, NAME) then return {'gone'} end -- his hello will ask whether he may
 	redis.call('HSET', CONF, 'v', FORMAT, 'shard', SHARD)
 elseif conf[1] ~= FORMAT or conf[2] ~= SHARD then
 	return {'version', conf[1], conf[2] or ''}

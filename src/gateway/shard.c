@@ -104,7 +104,7 @@ static void on_guard(void *arg, enum err err, const redisReply *r)
 		         "it is format %.8s, shard %.16s of the queue; SHOAL_REDIS_URL makes it format %s, shard %s",
 		         r->element[0]->str, r->element[1]->str, QUEUE_FORMAT, s->number);
 	if (!ours && !before)
-		log_error("this Redis belongs to another list of shards: nothing is appended there",
+		log_error("this Redis is not known to be of our list of shards: nothing is appended there",
 		          LOG_INT("shard", s->check.shard), LOG_STR("why", s->alien));
 	answered(s, WHOSE);
 }
@@ -167,6 +167,7 @@ static void on_up(void *arg)
 	struct shard *s = arg;
 
 	redis_check_start(&s->check); /* first: by its answer the server is known that ROLE tells of */
+	shard_marks_unseen(s->marks, s->check.shard);
 	s->unanswered = WHOSE | ROLE;
 	s->untold = ERR_OK;
 	s->replicas = 0;

@@ -42,11 +42,7 @@ static void hello_done(void *arg, enum err err, const redisReply *reply)
 	}
 	memmove(q->names[0], q->names[q->nnames - 1], sizeof(q->names[0]));
 	q->nnames = 1;
-	q->turned_ms = q->turn_began_ms;
-	q->trouble[0] = 0;
-	q->foreign = false;
-	if (q->opts.marks)
-		shard_marks_told(q->opts.marks, q->opts.shard, MARK_OURS);
+	queue_is_ours(q);
 	q->state = q->left ? Q_LEAVING : Q_READY;
 	q->shortread = false;
 	q->due_at_ms = -1;

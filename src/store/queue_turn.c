@@ -60,6 +60,15 @@ bool turn_answered(const redisReply *r, const char *word)
 	       !strcmp(r->element[0]->str, word);
 }
 
+void queue_is_ours(struct queue *q)
+{
+	q->turned_ms = q->turn_began_ms;
+	q->trouble[0] = 0;
+	q->foreign = false;
+	if (q->opts.marks)
+		shard_marks_told(q->opts.marks, q->opts.shard, MARK_OURS);
+}
+
 bool queue_answered_not_ours(const redisReply *r)
 {
 	return turn_answered(r, "version") || turn_answered(r, "bare");
@@ -159,9 +168,7 @@ static void turn_done(void *arg, enum err err, const redisReply *reply)
 	q->wanted = 0;
 	series_observe(q->turn_seconds, (double)(clock_us() - q->turn_began_us) / 1e6);
 	if (err == ERR_OK && turn_answered(reply, "ok") && turn_answer_sound(reply)) {
-		q->turned_ms = q->turn_began_ms;
-		q->trouble[0] = 0;
-		q->foreign = false;
+		queue_is_ours(q);
 		take_answer(q, reply);
 		if (leaving) {
 			queue_left(q);

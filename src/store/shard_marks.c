@@ -11,6 +11,11 @@ void shard_marks_told(struct shard_marks *m, unsigned shard, enum shard_mark mar
 	m->v[shard].bare_since_ms = mark == MARK_NONE ? clock_ms() : 0;
 }
 
+void shard_marks_unseen(struct shard_marks *m, unsigned shard)
+{
+	m->v[shard].bare_since_ms = 0;
+}
+
 bool shard_marks_may_mark(const struct shard_marks *m, unsigned shard)
 {
 	for (unsigned i = 0; i < SHARDS_LIMIT; i++)

@@ -199,14 +199,13 @@ void job_run_ready(struct worker *w)
 
 void job_drop_ready(struct worker *w)
 {
-	struct job *list = w->ready;
-	w->ready = NULL;
-	w->ready_last = &w->ready;
-	while (list) {
-		struct job *j = list;
-		list = j->next;
+	struct job *j;
+	while ((j = w->ready)) { /* more may become ready meanwhile */
+		w->ready = j->next;
+		if (!w->ready)
+			w->ready_last = &w->ready;
 		j->ready = false;
-		if (j->entry->lost)
+		if (j->pending == 0 && j->entry->lost)
 			job_fenced(j);
 	}
 }

@@ -59,8 +59,8 @@ check("the times are counted", numbers["first_response_ms"]["count"] == numbers[
       numbers["done_ms"]["p99"] > 0 and numbers["invalid_total"] == 0, numbers)
 calls = stack.calls()
 check("and stand in the record",
-    [c["method"] for c in calls if c["method"] in ("interaction", "editOriginal")][:3] == ["interaction", "interaction",
-    "editOriginal"] and
+    [c["method"] for c in calls if c["method"] == "interaction" or c["method"] == "editOriginal" and c["status"] == 200][:3] ==
+    ["interaction", "interaction", "editOriginal"] and  # an edit that is faster than the first response gets 404, and comes again
       all(c["took_ms"] > 0 for c in calls if c["method"] == "interaction"), calls[:4])
 stack.control("POST", "faults", {"method": "interaction", "kind": "delay", "ms": 700, "count": 1})
 late = stack.command(ANN, "help")

@@ -1,6 +1,7 @@
 """Programs with another list of shards, left over beside a fleet: whatever is emptied, the fleet's shards stay the fleet's."""
 import os
 import re
+import signal
 import sys
 import time
 
@@ -73,16 +74,19 @@ def main():
         check("a %s knows that its list is another" % name, wait_for(lambda: ready_of(port).status == 503 and b"0/2" in ready_of(port).body),
               ready_of(port).body)
 
+    def still_foreign():
+        """All strays have seen whose the first shard is."""
+        return wait_for(lambda: all(b"0/2" in ready_of(port).body for port in strays.values()))
+
     for what, deed in (("emptied", lambda: shards.servers[0].client().flushall()), ("started again without its data", shards.restart_first)):
         taken = []
         for _ in range(EMPTIED):
             deed()
             wait_for(lambda: shards.mark(0), every=0.002)
-            taken.append(shards.mark(0))
-        check("a shard that is %s goes to its owner" % what, taken == [b"0/2"] * EMPTIED, taken)
+            taken.append((shards.mark(0), still_foreign()))
+        check("a shard that is %s goes to its owner" % what, taken == [(b"0/2", True)] * EMPTIED, taken)
         check("the fleet serves on", serves(), stack.gateway.output()[-500:])
-        for name, port in strays.items():
-            check("the %s is still not ready" % name, wait_for(lambda: ready_of(port).status == 503), ready_of(port).body)
+        check("the others were never ready", [ready_of(port).status for port in strays.values()] == [503] * 4)
 
     for p in stack.programs:
         if "stray" in p.log:
@@ -93,11 +97,25 @@ def main():
                                                                  not any(stack.ready(w) for w in stack.workers)))
     time.sleep(3)  # every program has looked, more than once
     check("nor does it take the mark away", shards.mark(0) == b"0/3")
+    stack.stop_workers(signal.SIGKILL)
+    stack.workers = []
     shards.servers[0].client().delete("shoal:{0}:conf")
-    check("without any it goes on by itself", wait_for(lambda: all(stack.ready(w) for w in stack.workers)) and serves() and
-          shards.mark(0) == b"0/2", shards.mark(0))
-    told = re.findall("belongs to another list", stack.gateway.output())
-    check("the gateway's log said so once", len(told) == 1, told)
+    time.sleep(3)
+    check("the gateway gives the owner of one that was another's time", shards.mark(0) is None and ready_of(stack.gateway_metrics).status == 503)
+    check("then it takes what nobody has taken", wait_for(lambda: shards.mark(0) == b"0/2" and ready_of(stack.gateway_metrics).status == 200))
+    stack.start_workers(2)
+    check("the fleet goes on", serves())
+    shards.servers[0].client().hset("shoal:{0}:conf", "shard", "0/3")
+    check("workers, too, see another's mark", wait_for(lambda: not any(stack.ready(w) for w in stack.workers)))
+    stack.gateway.send(signal.SIGSTOP)
+    shards.servers[0].client().delete("shoal:{0}:conf")
+    check("registered where the mark was, workers go on at once", wait_for(lambda: all(stack.ready(w) for w in stack.workers)) and shards.mark(0) == b"0/2")
+    shards.servers[1].client().flushall()
+    check("and they know that their list is right", wait_for(lambda: shards.mark(1) == b"1/2" and all(stack.ready(w) for w in stack.workers)))
+    stack.gateway.send(signal.SIGCONT)
+    check("all serves again", serves())
+    told = re.findall("is not known to be of our list", stack.gateway.output())
+    check("the gateway's log said so once for each mark", len(told) == 2, told)
     finish()
 
 

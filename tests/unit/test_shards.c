@@ -94,6 +94,16 @@ static void who_may_mark(void)
 	shard_marks_told(&m, 1, MARK_OURS);
 	CHECK(shard_marks_may_mark(&m, 0) && shard_marks_may_mark(&m, 1));
 
+	/* what nobody has watched does not count */
+	shard_marks_told(&m, 1, MARK_ANOTHERS);
+	shard_marks_told(&m, 1, MARK_NONE);
+	later(&m, SHARD_BARE_MS);
+	shard_marks_unseen(&m, 1);
+	CHECK(!shard_marks_may_mark(&m, 0) && !shard_marks_may_mark(&m, 1));
+	shard_marks_told(&m, 1, MARK_NONE);
+	CHECK(shard_marks_may_mark(&m, 0) && !shard_marks_may_mark(&m, 1));
+	shard_marks_told(&m, 1, MARK_OURS);
+
 	/* two at once do not wait for each other */
 	shard_marks_told(&m, 0, MARK_ANOTHERS);
 	shard_marks_told(&m, 1, MARK_ANOTHERS);

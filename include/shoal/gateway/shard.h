@@ -31,7 +31,7 @@ struct shard {
 	enum err refused;    /* what became of the last append or probe; ERR_OK: it takes entries */
 	struct timer probe;  /* runs while it does not */
 	struct timer look;   /* the questions again, once a second */
-	char alien[QUEUE_FOREIGN_MAX]; /* whose the keys are, if not ours; "": ours */
+	char alien[QUEUE_FOREIGN_MAX]; /* whose the keys are, if not ours, or that nobody's mark is there; "": ours */
 
 	unsigned replicas;      /* in step, as last heard */
 	int64_t had_replica_ms; /* when it had one, the last time; 0: never */

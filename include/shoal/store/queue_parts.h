@@ -117,7 +117,8 @@ void turn_begin(struct queue *q, struct turn_call *c, const char *mode, unsigned
 void turn_add(struct turn_call *c, const char *s);
 void turn_send(struct queue *q, struct turn_call *c, redis_fn *fn);
 bool turn_answered(const redisReply *r, const char *word);
-/* The answer of a Redis whose keys are another program's. */
+/* An answer as of our own queue: no trouble any more. */
+void queue_is_ours(struct queue *q);
 /* Its mark is another's, or there is none and we may not make it. */
 void queue_not_ours(struct queue *q, const redisReply *r);
 bool queue_answered_not_ours(const redisReply *r);

@@ -119,7 +119,8 @@ struct job *job_new(struct worker *w, struct queue_entry *e);
 void job_ready(struct job *j); /* runs from the loop */
 /* Runs all that is ready. */
 void job_run_ready(struct worker *w);
-/* At the end: forgets those of them that are nobody's any more, as all are when the queues have been left. */
+/* At the end, before the queues are closed: forgets those of them that are nobody's any more, as all are when the
+ * queues have been left. What still waits for the caches' Redis goes with the process. */
 void job_drop_ready(struct worker *w);
 
 /* Around every operation: begin before it starts; end in its callback, after the result is stored. The job runs again
