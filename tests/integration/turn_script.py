@@ -425,7 +425,7 @@ def test_a_mark_is_made_by_who_may():
     eq((hello("S~1", may_mark=0).word, r.hget(K["conf"], "shard")), ("kept", "0/1"))
     eq(hello("S~2", may_mark=0, shard="0/2").word, "version")
     r.hdel(K["conf"], "v", "shard")
-    eq((turn("S~1").word, r.hexists(K["conf"], "shard")), ("gone", False))
+    eq((turn("S~3").word, r.hexists(K["conf"], "shard")), ("gone", False))
     eq(turn("A~1").word, "ok")  # whose name is registered there, it is
     eq(r.hget(K["conf"], "shard"), "0/1")
     invariant()

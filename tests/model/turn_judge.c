@@ -781,6 +781,14 @@ void model_judge(struct model *m, const struct call *c, const struct observed *o
 		judge_sizes(m, o);
 		return;
 	}
+	if (!m->conf && (c->mode == HELLO ? c->no_mark : !m->names[c->name].registered)) { /* does nothing at all */
+		m->answer.word = c->mode == HELLO ? ANSWER_BARE : ANSWER_GONE;
+		if (strcmp(word, c->mode == HELLO ? "bare" : "gone") != 0)
+			model_fail(m, "who may not mark is answered %s", word);
+		judge_sizes(m, o);
+		m->tally[T_BARE]++;
+		return;
+	}
 	judge_time(m, c);
 	if (c->mode == HELLO) {
 		if (strcmp(word, "kept") != 0)

@@ -15,6 +15,7 @@ const char *const tally_names[TALLIES] = {
     [T_DELETED] = "deleted by hand",
     [T_FENCED] = "fenced",
     [T_GONE] = "gone",
+    [T_BARE] = "kept from a shard without a mark",
     [T_KEPT] = "kept",
     [T_NOT_KEPT] = "not kept",
     [T_LATE] = "late calls",

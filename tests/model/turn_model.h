@@ -111,6 +111,7 @@ struct call {
 	int name, want;
 	bool empty_handed;
 	bool past;           /* the fleet has done updates before */
+	bool no_mark;        /* a hello that may not mark a shard without a mark */
 	unsigned except;     /* bots, as bits */
 	const char *foreign; /* another format or shard; NULL: ours */
 	int trailing;        /* arguments that make no report */
@@ -130,7 +131,7 @@ struct observed {
 };
 
 /* What a worker learns from an answer. */
-enum word { ANSWER_OK, ANSWER_KEPT, ANSWER_GONE, ANSWER_VERSION };
+enum word { ANSWER_OK, ANSWER_KEPT, ANSWER_GONE, ANSWER_VERSION, ANSWER_BARE };
 struct answer {
 	enum word word;
 	int given[REPORTS_MAX], ngiven;
@@ -170,6 +171,7 @@ enum tally {
 	T_DELETED,
 	T_FENCED,
 	T_GONE,
+	T_BARE,
 	T_KEPT,
 	T_NOT_KEPT,
 	T_LATE,

@@ -269,7 +269,7 @@ static void args_rest(struct args *a, const struct model *m, const struct call *
 	static const char *const kinds[] = {NULL, "later", "retry", "retry?", "dead", "sent"};
 	if (c->mode == HELLO) {
 		arg(a, c->past ? "1" : "0");
-		arg(a, "1"); /* a mark may be made */
+		arg(a, c->no_mark ? "0" : "1");
 		arg_number(a, c->nold);
 		for (int i = 0; i < c->nold; i++)
 			arg(a, m->names[c->old[i]].text);

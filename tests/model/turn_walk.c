@@ -532,6 +532,7 @@ static void say_hello(struct walk *w, struct worker *k, enum fate fate)
 	c->name = model_name(&w->m, base);
 	c->nold = k->nnames;
 	c->past = c->nold > 0 || often(w, 300);
+	c->no_mark = w->m.conf && fate != LATE && often(w, 300); /* a mark is there: nobody asks */
 	memcpy(c->old, k->names, (size_t)k->nnames * sizeof(k->names[0]));
 	for (int i = 0; i < k->nhands; i++)
 		if (often(w, 900))
@@ -697,6 +698,17 @@ static void foreign(struct walk *w, struct worker *k)
 	perform(w, c, "");
 }
 
+/* A program that may not mark, where no mark is. */
+static void held_back(struct walk *w, struct worker *k)
+{
+	struct call *c = &w->call;
+	make_turn(w, k, c);
+	c->mode = HELLO;
+	c->nreports = 0;
+	c->no_mark = true;
+	perform(w, c, "");
+}
+
 static void one_step(struct walk *w)
 {
 	struct worker *k = &w->workers[below(w, WORKERS)];
@@ -716,6 +728,8 @@ static void one_step(struct walk *w)
 		say_hello(w, k, fate_of(w));
 	} else if (w->m.conf && often(w, 4) && k->nnames) {
 		foreign(w, k);
+	} else if (!w->m.conf && k->nnames && often(w, 300)) {
+		held_back(w, k);
 	} else if (!k->connected || often(w, w->mood.reconnect)) {
 		say_hello(w, k, fate_of(w));
 	} else if (often(w, w->mood.leave)) {
