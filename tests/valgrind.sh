@@ -13,7 +13,7 @@ ln -sfn ../tests "$build/tests" # what belongs to a binary is looked for beside 
 cat >"$build/shoal" <<END
 #!/bin/sh
 case \${1-} in sim) exec "$binary" "\$@" ;; esac
-{ : >&1; } 2>/dev/null || exec "$binary" "\$@" # valgrind's own log would become its stdout
+[ -e /proc/\$\$/fd/1 ] || exec "$binary" "\$@" # valgrind's own log would become its stdout
 exec valgrind -q --log-file="\$VALGRIND_LOGS/%p" --leak-check=full --show-leak-kinds=definite,possible --num-callers=30 \\
 	--errors-for-leak-kinds=definite,possible --track-fds=yes --error-exitcode=99 "$binary" "\$@"
 END
