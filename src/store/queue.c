@@ -203,8 +203,7 @@ static void turns_down(void *arg, enum err why)
 		return;
 	snprintf(q->trouble, sizeof(q->trouble), "redis: %s", err_text(why));
 	q->foreign = false;
-	if (q->opts.marks)
-		shard_marks_unseen(q->opts.marks, q->opts.shard);
+	shard_marks_unseen(q->opts.marks, q->opts.shard);
 	q->state = Q_DOWN;
 	q->wanted = 0;
 	timer_stop(&q->timer);

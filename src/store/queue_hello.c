@@ -84,7 +84,7 @@ void queue_hello(struct queue *q)
 	struct turn_call c;
 	turn_begin(q, &c, "hello", 0, false);
 	turn_add(&c, past(q) ? "1" : "0");
-	turn_add(&c, !q->opts.marks || shard_marks_may_mark(q->opts.marks, q->opts.shard) ? "1" : "0");
+	turn_add(&c, shard_marks_may_mark(q->opts.marks, q->opts.shard) ? "1" : "0");
 	turn_add(&c, arena_printf(c.a, "%u", q->nnames - 1));
 	for (unsigned i = 0; i + 1 < q->nnames; i++)
 		turn_add(&c, q->names[i]);

@@ -65,8 +65,7 @@ void queue_is_ours(struct queue *q)
 	q->turned_ms = q->turn_began_ms;
 	q->trouble[0] = 0;
 	q->foreign = false;
-	if (q->opts.marks)
-		shard_marks_told(q->opts.marks, q->opts.shard, MARK_OURS);
+	shard_marks_told(q->opts.marks, q->opts.shard, MARK_OURS);
 }
 
 bool queue_answered_not_ours(const redisReply *r)
@@ -83,8 +82,7 @@ void queue_not_ours(struct queue *q, const redisReply *r)
 		                   r->elements > 2 && r->element[2]->str ? r->element[2]->str : "?", q->format_shard);
 	queue_complain(q, "another queue", detail);
 	q->foreign = true;
-	if (q->opts.marks)
-		shard_marks_told(q->opts.marks, q->opts.shard, bare ? MARK_NONE : MARK_ANOTHERS);
+	shard_marks_told(q->opts.marks, q->opts.shard, bare ? MARK_NONE : MARK_ANOTHERS);
 }
 
 /* ---- a turn */

@@ -4,11 +4,12 @@
 
 void shard_marks_told(struct shard_marks *m, unsigned shard, enum shard_mark mark)
 {
-	if (mark == MARK_NONE && m->v[shard].bare_since_ms)
-		return;
-	if (mark != MARK_NONE)
+	if (mark != MARK_NONE) {
 		m->v[shard].anothers = mark == MARK_ANOTHERS;
-	m->v[shard].bare_since_ms = mark == MARK_NONE ? clock_ms() : 0;
+		m->v[shard].bare_since_ms = 0;
+	} else if (!m->v[shard].bare_since_ms) {
+		m->v[shard].bare_since_ms = clock_ms();
+	}
 }
 
 void shard_marks_unseen(struct shard_marks *m, unsigned shard)

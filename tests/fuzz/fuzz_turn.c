@@ -237,6 +237,7 @@ static void answer(struct redis *r, redisReader *reader)
 
 static void fuzz(const uint8_t *data, size_t size)
 {
+	struct shard_marks marks = {0};
 	struct queue_opts opts = {.url = "redis://h",
 	                          .shards = 2,
 	                          .shard = 1,
@@ -244,6 +245,7 @@ static void fuzz(const uint8_t *data, size_t size)
 	                          .max_attempts = 5,
 	                          .idempotency_ttl_s = 60,
 	                          .room = room,
+	                          .marks = &marks,
 	                          .empty_handed = empty_handed,
 	                          .on_entry = on_entry,
 	                          .on_lost = on_lost,

@@ -24,6 +24,7 @@ struct known {
 
 struct user {
 	struct queue *q;
+	struct shard_marks marks;
 	unsigned room;
 	bool settle; /* at once, in on_entry */
 	struct queue_entry *hand[512];
@@ -262,6 +263,7 @@ static void start_with(int i, unsigned places, bool at_once, int (*fn)(void *arg
 	                                       .room = room,
 	                                       .empty_handed = empty_handed,
 	                                       .past = fn,
+	                                       .marks = &u->marks,
 	                                       .on_entry = on_entry,
 	                                       .on_lost = on_lost,
 	                                       .on_up = on_queue_up,

@@ -685,27 +685,17 @@ static void leave(struct walk *w, struct worker *k)
 	process_ends(k);
 }
 
-/* Another version of the program, or a wrong list of shards, does nothing. */
-static void foreign(struct walk *w, struct worker *k)
+/* Another version of the program, or a wrong list of shards, does nothing; nor, where no mark is, who may make none. */
+static void turned_away(struct walk *w, struct worker *k)
 {
 	static const char *const texts[] = {"2", "0/2", "1/2", ""};
 	struct call *c = &w->call;
 	make_turn(w, k, c);
-	c->foreign = texts[below(w, 4)];
-	c->mode = often(w, 300) ? HELLO : often(w, 300) ? LEAVE : WORK;
+	c->no_mark = !w->m.conf;
+	c->foreign = c->no_mark ? NULL : texts[below(w, 4)];
+	c->mode = c->no_mark || often(w, 300) ? HELLO : often(w, 300) ? LEAVE : WORK;
 	if (c->mode == HELLO)
 		c->nreports = 0;
-	perform(w, c, "");
-}
-
-/* A program that may not mark, where no mark is. */
-static void held_back(struct walk *w, struct worker *k)
-{
-	struct call *c = &w->call;
-	make_turn(w, k, c);
-	c->mode = HELLO;
-	c->nreports = 0;
-	c->no_mark = true;
 	perform(w, c, "");
 }
 
@@ -726,10 +716,8 @@ static void one_step(struct walk *w)
 	} else if (!k->alive) {
 		k->alive = true;
 		say_hello(w, k, fate_of(w));
-	} else if (w->m.conf && often(w, 4) && k->nnames) {
-		foreign(w, k);
-	} else if (!w->m.conf && k->nnames && often(w, 300)) {
-		held_back(w, k);
+	} else if (k->nnames && often(w, w->m.conf ? 4 : 300)) {
+		turned_away(w, k);
 	} else if (!k->connected || often(w, w->mood.reconnect)) {
 		say_hello(w, k, fate_of(w));
 	} else if (often(w, w->mood.leave)) {

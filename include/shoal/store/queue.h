@@ -64,7 +64,7 @@ struct queue_opts {
 	 * (HANDED_PERHAPS). Negative: not known yet; the first hello waits for it, 2 s at most (queue_poke tells), then
 	 * it is yes. NULL: no. */
 	int (*past)(void *arg);
-	struct shard_marks *marks; /* of all shards of the list, its owner's. NULL: this one may always be marked */
+	struct shard_marks *marks; /* of all shards of the list; its owner's, who keeps it as long as the queue */
 	void (*on_entry)(void *arg, struct queue_entry *e);
 	void (*on_lost)(void *arg, struct queue_entry *e); /* e->lost is now set; other entries are reported later */
 	/* A turn has left nothing unread there: what was kept free for it may be others'. May be NULL. */
