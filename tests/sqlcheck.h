@@ -75,15 +75,17 @@ static inline void load_into(const char *name, struct facts *f, struct arena *a,
 {
 	struct pg_params p = {.n = sql_get(name)->nparams};
 	const char *why = "";
+	struct pg_rows rows;
 	PGresult *r;
 
 	for (int i = 0; i < p.n; i++)
 		p.v[i] = v[i] ? span_of(v[i]) : (struct span){0};
 	r = sql_run(db, name, &p);
+	rows = pg_rows_all(r);
 	memset(f, 0, sizeof(*f));
 	if (PQresultStatus(r) != PGRES_TUPLES_OK)
 		printf("# %s", PQerrorMessage(db));
-	CHECK_INT(rows_to_facts(r, a, f, &why), ERR_OK);
+	CHECK_INT(rows_to_facts(&rows, a, f, &why), ERR_OK);
 	CHECK_STR(why, "");
 	PQclear(r);
 }

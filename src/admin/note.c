@@ -10,11 +10,11 @@ struct noting {
 	enum err err;
 };
 
-static void on_noted(void *arg, enum err err, PGresult *rows, const struct pg_fault *fault)
+static void on_noted(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	const struct noting *n = arg;
 
-	PQclear(rows);
+	(void)rows;
 	if (err != ERR_OK)
 		log_warn("a change is not noted in admin_audit", LOG_STR("actor", n->v->actor),
 		         LOG_STR("action", n->action), LOG_STR("target", n->target), LOG_STR("reason", fault->message));

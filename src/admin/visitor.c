@@ -280,15 +280,16 @@ static bool is_schema_old(const char *sqlstate)
 	       strcmp(sqlstate, "3F000") == 0;
 }
 
-static void on_rows(void *arg, enum err err, PGresult *rows, const struct pg_fault *fault)
+static void on_rows(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct question *q = arg;
 
 	if (q->reads)
 		q->v->api->reading--;
 	if (err == ERR_OK) {
-		arena_defer(q->v->a, clear, rows);
-		q->fn(q->v, rows);
+		PGresult *res = pg_rows_keep(rows); /* cells of it are in what is answered */
+		arena_defer(q->v->a, clear, res);
+		q->fn(q->v, res);
 		return;
 	}
 	log_warn("a statement of the admin API failed", LOG_STR("statement", q->statement),

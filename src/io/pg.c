@@ -172,14 +172,16 @@ static void pool_answer(struct pg *p, struct pg_cmd *cmd)
 
 	pool_measure(p, cmd);
 	if (cmd->err == ERR_OK) {
-		cmd->fn(cmd->arg, ERR_OK, cmd->res, &fault);
+		struct pg_rows rows = pg_cmd_rows(cmd);
+
+		cmd->fn(cmd->arg, ERR_OK, &rows, &fault);
+		cmd->res = rows.res; /* or they were kept */
 	} else {
 		cmd_fault(cmd, &fault);
 		pool_count_fault(p, cmd, &fault);
 		cmd->fn(cmd->arg, cmd->err, NULL, &fault);
-		PQclear(cmd->res);
 	}
-	free(cmd);
+	pg_cmd_free(cmd);
 }
 
 /* --- the turn */

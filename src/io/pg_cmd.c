@@ -7,6 +7,13 @@
 #include "shoal/base/arena.h"
 #include "shoal/base/clock.h"
 
+/* The result of a set. Its members hold it in common, and the last one frees it. */
+struct pg_shared {
+	PGresult *res;
+	unsigned users;
+	int at[]; /* the numbers of its rows, member by member */
+};
+
 /* --- one */
 
 struct pg_cmd *pg_cmd_new(struct pg_known *known, const struct pg_params *params, pg_fn *fn, void *arg)
@@ -47,13 +54,27 @@ struct pg_cmd *pg_cmd_new(struct pg_known *known, const struct pg_params *params
 	return cmd;
 }
 
+static void drop_result(struct pg_cmd *cmd)
+{
+	if (cmd->shared == NULL) {
+		PQclear(cmd->res);
+	} else if (--cmd->shared->users == 0) {
+		PQclear(cmd->shared->res);
+		free(cmd->shared);
+	}
+	cmd->res = NULL;
+	cmd->shared = NULL;
+	cmd->at = NULL;
+	cmd->nat = 0;
+}
+
 void pg_cmd_free(struct pg_cmd *cmd)
 {
 	struct pg_cmd *one;
 
 	while ((one = pg_list_pop(&cmd->company)) != NULL)
 		pg_cmd_free(one);
-	PQclear(cmd->res);
+	drop_result(cmd);
 	free(cmd);
 }
 
@@ -61,10 +82,21 @@ void pg_cmd_fail(struct pg_cmd *cmd, enum err err, const char *why)
 {
 	if (cmd->err != ERR_OK)
 		return;
-	PQclear(cmd->res);
-	cmd->res = NULL;
+	drop_result(cmd);
 	cmd->err = err;
 	cmd->why = why;
+}
+
+struct pg_rows pg_cmd_rows(const struct pg_cmd *cmd)
+{
+	struct pg_rows rows = pg_rows_all(cmd->res);
+
+	rows.may_be_part = cmd->kind != NULL && cmd->known->stmt->many;
+	if (cmd->shared != NULL) {
+		rows.at = cmd->at;
+		rows.n = cmd->nat;
+	}
+	return rows;
 }
 
 /* --- lists */
@@ -152,9 +184,14 @@ static void add_i32(struct buf *b, int32_t v)
 static void add_element(struct buf *b, const char *text)
 {
 	size_t len = text ? strlen(text) : 0;
+	uint32_t wire = text ? htonl((uint32_t)len) : UINT32_MAX;
+	char *to = buf_extend(b, sizeof(wire) + len);
 
-	add_i32(b, text ? (int32_t)len : -1);
-	buf_add(b, text, len);
+	if (to == NULL)
+		return;
+	memcpy(to, &wire, sizeof(wire));
+	if (len > 0)
+		memcpy(to + sizeof(wire), text, len);
 }
 
 /* As array_recv() takes it: dimensions, whether there are NULLs, type, length, number of the first one, elements. */
@@ -202,30 +239,54 @@ static int row_owner(const PGresult *res, int row)
 	return n > 0 && n <= INT32_MAX ? (int)n - 1 : -1;
 }
 
-static void copy_row(PGresult *to, const PGresult *from, int row)
-{
-	int at = PQntuples(to);
-
-	for (int i = 0; i < PQnfields(from); i++) {
-		bool null = PQgetisnull(from, row, i);
-
-		/* it is only read, whatever its type says */
-		ENSURE(PQsetvalue(to, at, i, null ? NULL : PQgetvalue(from, row, i),
-		                  null ? -1 : PQgetlength(from, row, i)));
-	}
-}
-
 static bool tells_owners(const PGresult *res)
 {
 	return PQntuples(res) > 0 && strcmp(PQfname(res, 0), "n") == 0;
+}
+
+/* False: a row is nobody's. */
+static bool give_rows(struct pg_shared *s, struct pg_cmd **members, unsigned n)
+{
+	int rows = tells_owners(s->res) ? PQntuples(s->res) : 0, *at = s->at;
+
+	for (int row = 0; row < rows; row++) {
+		int owner = row_owner(s->res, row);
+
+		if (owner < 0 || (unsigned)owner >= n)
+			return false;
+		members[owner]->nat++;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		members[i]->at = at;
+		at += members[i]->nat;
+		members[i]->nat = 0;
+	}
+	for (int row = 0; row < rows; row++) {
+		struct pg_cmd *owner = members[row_owner(s->res, row)];
+
+		owner->at[owner->nat++] = row;
+	}
+	return true;
+}
+
+static struct pg_shared *share_result(PGresult *res, struct pg_cmd **members, unsigned n)
+{
+	struct pg_shared *s = mem_alloc(sizeof(*s) + (size_t)PQntuples(res) * sizeof(s->at[0]));
+
+	s->res = res;
+	s->users = n;
+	for (unsigned i = 0; i < n; i++) {
+		members[i]->res = res;
+		members[i]->shared = s;
+	}
+	return s;
 }
 
 void pg_set_part(struct pg_cmd *set, struct pg_list *to)
 {
 	unsigned n = set->company.n + 1;
 	struct pg_cmd **members = mem_alloc(n * sizeof(struct pg_cmd *)), *one;
-	PGresult *res = set->res;
-	bool done = set->err == ERR_OK, parted = done && tells_owners(res), whole = true;
+	bool whole = true;
 
 	members[0] = set;
 	for (unsigned i = 1; (one = pg_list_pop(&set->company)) != NULL; i++) {
@@ -233,20 +294,8 @@ void pg_set_part(struct pg_cmd *set, struct pg_list *to)
 		one->err = set->err;
 		one->why = set->why ? set->why : "it failed with others";
 	}
-	for (unsigned i = 0; i < n && done; i++) {
-		members[i]->res =
-		    parted ? PQcopyResult(res, PG_COPYRES_ATTRS) : PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-		ENSURE(members[i]->res != NULL);
-	}
-	for (int row = 0; parted && whole && row < PQntuples(res); row++) {
-		int owner = row_owner(res, row);
-
-		whole = owner >= 0 && (unsigned)owner < n;
-		if (whole)
-			copy_row(members[owner]->res, res, row);
-	}
-	if (done)
-		PQclear(res);
+	if (set->err == ERR_OK)
+		whole = give_rows(share_result(set->res, members, n), members, n);
 	for (unsigned i = 0; i < n; i++) {
 		if (!whole) /* who got none would take that for an answer */
 			pg_cmd_fail(members[i], ERR_INTERNAL, "a row of the set has no number of one of its members");

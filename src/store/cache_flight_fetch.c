@@ -91,13 +91,13 @@ static void fetched(struct flight *f, const PGresult *rows)
 	}
 }
 
-static void on_fetched(void *arg, enum err err, PGresult *rows, const struct pg_fault *fault)
+static void on_fetched(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct flight *f = arg;
 
 	if (flight_landed(f)) {
 		if (err == ERR_OK) {
-			fetched(f, rows);
+			fetched(f, pg_rows_whole(rows));
 		} else {
 			flight_count(f, CACHE_POSTGRES, CACHE_ERROR);
 			log_warn("cache not filled", LOG_STR("cache", cache_defs[f->kind].name),
@@ -106,7 +106,6 @@ static void on_fetched(void *arg, enum err err, PGresult *rows, const struct pg_
 			flight_answer(f, err, NULL);
 		}
 	}
-	PQclear(rows);
 }
 
 void flight_fetch(struct flight *f, bool leased)

@@ -52,13 +52,13 @@ static void wait_until_heard(struct cache_probe *p)
 	timer_set(&p->timer, HEAR_MS);
 }
 
-static void on_said(void *arg, enum err err, PGresult *rows, const struct pg_fault *fault)
+static void on_said(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct saying *s = arg;
 	struct cache_probe *p = s->p;
 
 	(void)fault;
-	PQclear(rows);
+	(void)rows;
 	p->calls--;
 	if (!p->closed && p->state == SAYING && s->life == p->life) {
 		if (err == ERR_OK)

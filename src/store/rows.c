@@ -209,9 +209,11 @@ static bool store_value(const struct column *c, struct span v, struct arena *a, 
 }
 
 /* What is NULL stays as it is. */
-static bool read_cell(const PGresult *res, int row, int column, const struct column *c, struct arena *a, char *base,
-                      const char **why)
+static bool read_cell(const struct pg_rows *rows, int i, int column, const struct column *c, struct arena *a,
+                      char *base, const char **why)
 {
+	const PGresult *res = rows->res;
+	int row = pg_row(rows, i);
 	struct span v = {PQgetvalue(res, row, column), (size_t)PQgetlength(res, row, column)};
 
 	if (PQgetisnull(res, row, column) || store_value(c, v, a, base))
@@ -221,10 +223,11 @@ static bool read_cell(const PGresult *res, int row, int column, const struct col
 }
 
 /* Rows without an element are there for their other columns. */
-static bool read_list(const PGresult *res, const struct list *l, struct arena *a, struct facts *f, const char **why)
+static bool read_list(const struct pg_rows *rows, const struct list *l, struct arena *a, struct facts *f,
+                      const char **why)
 {
-	int rows = PQntuples(res);
-	char *v = arena_calloc(a, (size_t)rows, l->element);
+	const PGresult *res = rows->res;
+	char *v = arena_calloc(a, (size_t)rows->n, l->element);
 	size_t n = 0;
 
 	for (size_t k = 0; k < l->ncolumns; k++) {
@@ -233,7 +236,9 @@ static bool read_list(const PGresult *res, const struct list *l, struct arena *a
 		*why = arena_printf(a, "a list without its column %s", l->columns[k].name);
 		return false;
 	}
-	for (int row = 0; row < rows; row++) {
+	for (int i = 0; i < rows->n; i++) {
+		int row = pg_row(rows, i);
+
 		if (PQgetisnull(res, row, PQfnumber(res, l->columns[0].name)))
 			continue;
 		for (size_t k = 0; k < l->ncolumns; k++) {
@@ -243,7 +248,7 @@ static bool read_list(const PGresult *res, const struct list *l, struct arena *a
 				*why = arena_printf(a, "the column %s holds nothing", c->name);
 				return false;
 			}
-			if (!read_cell(res, row, PQfnumber(res, c->name), c, a, v + n * l->element, why))
+			if (!read_cell(rows, i, PQfnumber(res, c->name), c, a, v + n * l->element, why))
 				return false;
 		}
 		n++;
@@ -253,8 +258,9 @@ static bool read_list(const PGresult *res, const struct list *l, struct arena *a
 	return true;
 }
 
-enum err rows_to_facts(const PGresult *res, struct arena *a, struct facts *f, const char **why)
+enum err rows_to_facts(const struct pg_rows *rows, struct arena *a, struct facts *f, const char **why)
 {
+	const PGresult *res = rows->res;
 	const struct list *list = NULL;
 	int first = PQnfields(res) > 0 && strcmp(PQfname(res, 0), "n") == 0; /* pg_stmt.many */
 
@@ -271,12 +277,12 @@ enum err rows_to_facts(const PGresult *res, struct arena *a, struct facts *f, co
 			return ERR_INTERNAL;
 		}
 		list = of ? of : list;
-		if (c && PQntuples(res) > 0 && !read_cell(res, 0, i, c, a, (char *)f, why))
+		if (c && rows->n > 0 && !read_cell(rows, 0, i, c, a, (char *)f, why))
 			return ERR_INTERNAL;
 	}
-	if (!list && PQntuples(res) > 1) {
+	if (!list && rows->n > 1) {
 		*why = "several rows where one was expected";
 		return ERR_INTERNAL;
 	}
-	return !list || read_list(res, list, a, f, why) ? ERR_OK : ERR_INTERNAL;
+	return !list || read_list(rows, list, a, f, why) ? ERR_OK : ERR_INTERNAL;
 }

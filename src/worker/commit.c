@@ -23,10 +23,10 @@ static const char *statement_of(const struct job *j)
 	return NULL;
 }
 
-static void committed(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void committed(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct job *j = arg;
-	PQclear(res);
+	(void)rows;
 	reach_heard_write(j->worker->reach, err, fault);
 	j->op_err = err;
 	j->contended = err == ERR_CONFLICT && strcmp(fault->sqlstate, "SH001") != 0;

@@ -109,11 +109,12 @@ static void remember(struct fleet_run *run, const PGresult *res)
 	ENSURE(n > 0 && (size_t)n < sizeof(run->from));
 }
 
-static void on_due(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void on_due(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct fleet_run *run = arg;
 	const struct due *due = (const struct due *)run->list + run->at;
 	struct appending *batch;
+	const PGresult *res;
 	struct arena a;
 	int n;
 
@@ -122,6 +123,7 @@ static void on_due(void *arg, enum err err, PGresult *res, const struct pg_fault
 		return;
 	}
 	arena_init(&a);
+	res = pg_rows_whole(rows);
 	n = PQntuples(res);
 	batch = mem_alloc(sizeof(*batch));
 	*batch = (struct appending){.run = run, .left = 1, .err = ERR_OK};
@@ -134,7 +136,6 @@ static void on_due(void *arg, enum err err, PGresult *res, const struct pg_fault
 	}
 	remember(run, res);
 	batch->more = ((const struct due *)run->list)[run->at].what != NULL;
-	PQclear(res);
 	arena_release(&a);
 	one_less(batch);
 }

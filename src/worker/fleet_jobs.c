@@ -70,20 +70,19 @@ static void ask_oldest(struct fleet_run *run)
 /* Guards first: whoever erases a person finds their guards by the keys of their messages. */
 static const char *const old_keys[] = {NULL, "fleet_old_guards", "fleet_old_message_keys"};
 
-static void on_batch(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void on_batch(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct fleet_run *run = arg;
-	int64_t rows;
+	int64_t removed;
 
 	if (err != ERR_OK) {
 		fleet_step_failed(run, err, fault->message);
 		return;
 	}
-	rows = strtoll(PQcmdTuples(res), NULL, 10);
-	PQclear(res);
-	if (rows < BATCH) /* rows that came of age since can wait for the next run */
+	removed = strtoll(PQcmdTuples(pg_rows_whole(rows)), NULL, 10);
+	if (removed < BATCH) /* rows that came of age since can wait for the next run */
 		run->at++;
-	fleet_step_done(run, rows, run->at < sizeof(old_keys) / sizeof(old_keys[0]));
+	fleet_step_done(run, removed, run->at < sizeof(old_keys) / sizeof(old_keys[0]));
 }
 
 static void old_keys_step(struct fleet_run *run)
@@ -101,17 +100,18 @@ static void old_keys_step(struct fleet_run *run)
 
 /* ---- the leaderboard, made anew while it is read */
 
-static void on_refreshed(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void on_refreshed(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct fleet_run *run = arg;
+	const PGresult *res;
 
 	if (err != ERR_OK) {
 		fleet_step_failed(run, err, fault->message);
 		return;
 	}
+	res = pg_rows_whole(rows);
 	if (!PQgetisnull(res, 0, 0)) /* else nothing had changed */
 		log_debug("leaderboard refreshed", LOG_STR("entries", PQgetvalue(res, 0, 0)));
-	PQclear(res);
 	fleet_step_done(run, 0, false);
 }
 

@@ -4,22 +4,22 @@
 #include "shoal/worker/reach.h"
 #include "shoal/worker/worker.h"
 
-static void guard_found(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void guard_found(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct job *j = arg;
 	reach_heard_read(j->worker->reach, err, fault);
 	job_op_failed(j, err);
 	if (err == ERR_OK)
-		j->maybe_applied = j->guarded = PQntuples(res) == 1;
+		j->maybe_applied = j->guarded = rows->n == 1;
 	else if (!j->error)
 		j->error = arena_printf(&j->arena, "guard_find: %s %s", fault->sqlstate, fault->message);
 	if (err == ERR_OK && j->guarded) {
+		const PGresult *res = pg_rows_whole(rows);
 		struct span text = {PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0)};
 		j->effects = (struct effects){0}; /* nothing is stored where the person was erased */
 		if (!PQgetisnull(res, 0, 0) && effects_decode(text, &j->arena, &j->effects) != ERR_OK)
 			job_op_failed(j, ERR_PROTOCOL);
 	}
-	PQclear(res);
 	job_end(j);
 }
 

@@ -32,19 +32,18 @@ static void admitted(void *arg, enum err err, bool double_click, bool throttled,
 	job_end(j);
 }
 
-static void loaded(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void loaded(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct job *j = arg;
 	const char *why = NULL;
 	reach_heard_read(j->worker->reach, err, fault);
 	job_op_failed(j, err);
-	if (err == ERR_OK && rows_to_facts(res, &j->arena, &j->facts, &why) != ERR_OK) {
+	if (err == ERR_OK && rows_to_facts(rows, &j->arena, &j->facts, &why) != ERR_OK) {
 		job_op_failed(j, ERR_INTERNAL);
 		j->error = arena_printf(&j->arena, "%s: %s", j->load, why);
 	} else if (err != ERR_OK) {
 		j->error = arena_printf(&j->arena, "%s: %s %s", j->load, fault->sqlstate, fault->message);
 	}
-	PQclear(res);
 	job_end(j);
 }
 

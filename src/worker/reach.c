@@ -111,27 +111,28 @@ void reach_heard_redis(struct reach *r, enum err err)
 }
 
 /* A probe's failure counts whatever it is. */
-static void probed_pg(struct breaker *b, enum err err, PGresult *res, const struct pg_fault *fault)
+static void probed_pg(struct breaker *b, enum err err, const struct pg_fault *fault)
 {
-	PQclear(res);
 	if (err == ERR_OK)
 		breaker_good(b);
 	else
 		breaker_failed(b, fault->message[0] ? fault->message : err_text(err));
 }
 
-static void probed_reads(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void probed_reads(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct reach *r = arg;
 
-	probed_pg(&r->reads, err, res, fault);
+	(void)rows;
+	probed_pg(&r->reads, err, fault);
 }
 
-static void probed_writes(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void probed_writes(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct reach *r = arg;
 
-	probed_pg(&r->writes, err, res, fault);
+	(void)rows;
+	probed_pg(&r->writes, err, fault);
 }
 
 static void probe_reads(void *arg)

@@ -20,14 +20,16 @@ static int64_t newest_known(void)
 	return version;
 }
 
-static void on_newest(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void on_newest(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	int64_t has, known = newest_known();
+	const PGresult *res;
 
 	(void)arg;
 	(void)fault; /* no schema at all is told by those who need it */
 	if (err != ERR_OK)
 		return;
+	res = pg_rows_whole(rows);
 	if (PQntuples(res) == 1 && span_i64(span_of(PQgetvalue(res, 0, 0)), &has) && has != known) {
 		if (has > known)
 			log_info("the schema is newer than this program, which goes on with it",
@@ -37,7 +39,6 @@ static void on_newest(void *arg, enum err err, PGresult *res, const struct pg_fa
 			log_warn("the schema is older than this program: run `shoal migrate`", LOG_INT("known", known),
 			         LOG_INT("schema", has), LOG_STR("name", PQgetvalue(res, 0, 1)));
 	}
-	PQclear(res);
 }
 
 void schema_look(struct pg *pg)

@@ -121,13 +121,12 @@ static int past(void *arg)
 	return w->past;
 }
 
-static void on_past(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void on_past(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct worker *w = arg;
 	(void)fault;
 	if (w->past < 0) /* where Postgres does not tell, as if there were one: a question more for each update */
-		w->past = err != ERR_OK || PQntuples(res) > 0;
-	PQclear(res);
+		w->past = err != ERR_OK || rows->n > 0;
 	taking_poke(w);
 }
 

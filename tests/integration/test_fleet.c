@@ -760,10 +760,10 @@ static void shard_that_is_away_fails_the_run(void)
 static const struct pg_stmt sleeping = {.name = "sleeping", .sql = "SELECT pg_sleep(3)"},
                             failing = {.name = "failing", .sql = "SELECT 1 / 0"};
 
-static void on_statement(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void on_statement(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
+	(void)rows;
 	steps++;
-	PQclear(res);
 	if (err == ERR_OK)
 		fleet_step_done(arg, 0, false);
 	else

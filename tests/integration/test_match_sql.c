@@ -21,12 +21,13 @@ static struct facts load(const char *name, const char *a, const char *b)
 {
 	struct pg_params p = {.n = b ? 2 : 1, .v = {span_of(a), b ? span_of(b) : (struct span){0}}};
 	PGresult *r = sql_run(db, name, &p);
+	struct pg_rows rows = pg_rows_all(r);
 	struct facts f = {0};
 	const char *why = "";
 
 	if (PQresultStatus(r) != PGRES_TUPLES_OK)
 		printf("# %s", PQerrorMessage(db));
-	CHECK_INT(rows_to_facts(r, &arena, &f, &why), ERR_OK);
+	CHECK_INT(rows_to_facts(&rows, &arena, &f, &why), ERR_OK);
 	CHECK_STR(why, "");
 	PQclear(r);
 	return f;

@@ -98,11 +98,12 @@ static void load(const char *name, const char *id, const char *code_persona, con
 {
 	const char *why = "";
 	PGresult *r = run_alone(name, (const char *[]){id, "persona", code_persona, fallback}, 4);
+	struct pg_rows rows = pg_rows_all(r);
 
 	memset(f, 0, sizeof(*f));
 	if (PQresultStatus(r) != PGRES_TUPLES_OK)
 		printf("# %s", PQerrorMessage(db));
-	CHECK_INT(rows_to_facts(r, a, f, &why), ERR_OK);
+	CHECK_INT(rows_to_facts(&rows, a, f, &why), ERR_OK);
 	PQclear(r);
 }
 
@@ -581,18 +582,21 @@ static void group_is_told_once(void)
 	struct arena a;
 	const char *why;
 	PGresult *r;
+	struct pg_rows rows;
 
 	clean();
 	arena_init(&a);
 	r = sql_run(db, "group_load", &p);
-	CHECK_INT(rows_to_facts(r, &a, &f, &why), ERR_OK);
+	rows = pg_rows_all(r);
+	CHECK_INT(rows_to_facts(&rows, &a, &f, &why), ERR_OK);
 	CHECK(!f.conversation_known);
 	PQclear(r);
 	CHECK_STR(COMMIT("group_told", "k1", "persona", "-5"), "ok");
 	CHECK_STR(COMMIT("group_told", "k2", "persona", "-5"), "SH001 told_before");
 	CHECK_STR(COMMIT("group_told", "k2", "escrow", "-5"), "ok");
 	r = sql_run(db, "group_load", &p);
-	CHECK_INT(rows_to_facts(r, &a, &f, &why), ERR_OK);
+	rows = pg_rows_all(r);
+	CHECK_INT(rows_to_facts(&rows, &a, &f, &why), ERR_OK);
 	CHECK(f.conversation_known);
 	CHECK_STR(f.conversation, "{\"told_private_only\": true}");
 	PQclear(r);

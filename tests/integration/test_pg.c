@@ -154,7 +154,7 @@ static void close_pool(void)
 	pool = NULL;
 }
 
-static void on_answer(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void on_answer(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct call *c = arg;
 
@@ -162,16 +162,14 @@ static void on_answer(void *arg, enum err err, PGresult *res, const struct pg_fa
 		c->times += 100;
 	c->times++;
 	c->err = err;
-	if (res != NULL) {
-		c->rows = PQntuples(res);
-		if (c->rows > 0)
-			snprintf(c->value, sizeof(c->value), "%s", PQgetvalue(res, 0, PQnfields(res) - 1));
-	}
-	CHECK_INT(res != NULL, err == ERR_OK);
+	CHECK_INT(rows != NULL, err == ERR_OK);
+	c->rows = rows ? rows->n : 0;
+	if (c->rows > 0)
+		snprintf(c->value, sizeof(c->value), "%s",
+		         PQgetvalue(rows->res, pg_row(rows, 0), PQnfields(rows->res) - 1));
 	snprintf(c->sqlstate, sizeof(c->sqlstate), "%s", fault->sqlstate);
 	snprintf(c->message, sizeof(c->message), "%s", fault->message);
 	snprintf(c->constraint, sizeof(c->constraint), "%s", fault->constraint);
-	PQclear(res);
 	if (--outstanding == 0)
 		loop_stop(loop);
 }
@@ -468,7 +466,8 @@ static void one_statement_for_many(void)
 	CHECK_INT((int)sent("many_add"), 6);
 
 	gather_many(calls, 40, &many_places, true, as_it_is); /* the lowest order, here the highest number, first */
-	CHECK_INT(calls[0].rows, 0);
+	for (int i = 0; i < 40; i++)
+		CHECK_INT(calls[i].rows, 0);
 	CHECK_STR(pgserver_sql(&server,
 	                       "SELECT bool_and(id = 39 - rank) FROM (SELECT id, row_number() OVER (ORDER BY "
 	                       "place) - 1 AS rank FROM places WHERE place > (SELECT max(place) - 40 FROM places)) p"),
@@ -907,7 +906,7 @@ struct load {
 };
 static struct load load;
 
-static void on_load(void *arg, enum err err, PGresult *res, const struct pg_fault *fault);
+static void on_load(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault);
 
 static void add_load(void)
 {
@@ -918,12 +917,12 @@ static void add_load(void)
 	exec_for(c, together ? &many_insert : &insert, span_of(text), on_load);
 }
 
-static void on_load(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void on_load(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	load.stop |= err != ERR_OK;
 	if (!load.stop && load.next < load.n)
 		add_load();
-	on_answer(arg, err, res, fault);
+	on_answer(arg, err, rows, fault);
 }
 
 static void start_load(int width)
@@ -1054,21 +1053,21 @@ static void more_than_it_can_hold(void)
 }
 
 static int closes_left;
-static void on_close(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void on_close(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct call *c = arg;
 	struct pg *p = pool;
 
-	on_answer(c, err, res, fault);
+	on_answer(c, err, rows, fault);
 	if (p == NULL)
 		return;
 	pool = NULL;
 	pg_close(p);
 }
 
-static void on_close_then_exec(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void on_close_then_exec(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
-	on_answer(arg, err, res, fault);
+	on_answer(arg, err, rows, fault);
 	if (closes_left-- > 0)
 		exec_int(arg, &add_one, 1);
 }
@@ -1115,6 +1114,25 @@ static void closed_with_work_under_way(void)
 	CHECK_INT(slow.times, 1);
 	CHECK_INT(slow.err, ERR_UNKNOWN);
 	CHECK(pool == NULL);
+
+	o.connections = 1; /* from that of one whose result others have yet to read */
+	open_pool(&o);
+	exec_text(&slow, &nap, "0.1");
+	together = true;
+	for (int i = 0; i < 40; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "%d", i);
+		exec_for(&calls[i], &many_add, span_of(text), on_close);
+	}
+	together = false;
+	finish();
+	CHECK(pool == NULL);
+	for (int i = 0; i < 40; i++) {
+		CHECK_INT(calls[i].times, 1);
+		CHECK_INT(calls[i].err, ERR_OK);
+		CHECK_INT(atoi(calls[i].value), i != 13 ? i + 1 : 0);
+	}
 
 	outstanding = 0;
 	pool = pg_open(loop, &o); /* while dialing */

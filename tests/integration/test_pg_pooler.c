@@ -125,17 +125,16 @@ static void open_pool(unsigned connections, unsigned statement_timeout_ms)
 	CHECK(pg_up(pool));
 }
 
-static void on_answer(void *arg, enum err err, PGresult *res, const struct pg_fault *fault)
+static void on_answer(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct call *c = arg;
 
 	c->times++;
 	c->err = err;
-	if (res != NULL && PQntuples(res) > 0)
-		snprintf(c->value, sizeof(c->value), "%s", PQgetvalue(res, 0, 0));
+	if (rows != NULL && rows->n > 0)
+		snprintf(c->value, sizeof(c->value), "%s", PQgetvalue(pg_rows_whole(rows), 0, 0));
 	snprintf(c->sqlstate, sizeof(c->sqlstate), "%s", fault->sqlstate);
 	snprintf(c->message, sizeof(c->message), "%s", fault->message);
-	PQclear(res);
 	if (--outstanding == 0)
 		loop_stop(loop);
 }

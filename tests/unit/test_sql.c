@@ -112,7 +112,7 @@ static void every_migration_has_a_number_of_its_own(void)
 	CHECK(before);
 }
 
-/* A result with these columns and rows of values; "NULL" is NULL. */
+/* A result with these columns and rows of values; "NULL" is NULL. Before each stands a row of somebody else. */
 static PGresult *result(int columns, const char *const *names, int rows, const char *const *values)
 {
 	PGresult *r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
@@ -122,11 +122,12 @@ static PGresult *result(int columns, const char *const *names, int rows, const c
 	for (int i = 0; i < columns; i++)
 		desc[i].name = (char *)names[i];
 	CHECK(PQsetResultAttrs(r, columns, desc));
-	for (int i = 0; i < rows * columns; i++) {
-		const char *v = values[i];
+	for (int i = 0; i < 2 * rows * columns; i++) {
+		int row = i / columns;
+		const char *v = row % 2 ? values[row / 2 * columns + i % columns] : "somebody else's";
 		int len = strcmp(v, "NULL") == 0 ? -1 : (int)strlen(v);
 
-		CHECK(PQsetvalue(r, i / columns, i % columns, len < 0 ? NULL : (char *)v, len));
+		CHECK(PQsetvalue(r, row, i % columns, len < 0 ? NULL : (char *)v, len));
 	}
 	return r;
 }
@@ -138,13 +139,16 @@ static const char *why;
 
 static enum err read_rows(int columns, const char *const *names, int rows, const char *const *values)
 {
+	static const int at[] = {1, 3, 5};
 	PGresult *r = result(columns, names, rows, values);
+	struct pg_rows theirs = {.res = r, .at = at, .n = rows};
 	enum err err;
 
+	CHECK(rows <= 3);
 	memset(&facts, 0, sizeof(facts));
 	facts.user.id = 77;
 	why = NULL;
-	err = rows_to_facts(r, &arena, &facts, &why);
+	err = rows_to_facts(&theirs, &arena, &facts, &why);
 	PQclear(r);
 	CHECK((err == ERR_OK) == (why == NULL));
 	return err;

@@ -76,14 +76,47 @@ struct pg_fault {
 	const char *constraint; /* name or "" */
 };
 
-/* ERR_OK: res holds the rows, and is the callee's to PQclear; fault is empty. Otherwise res is NULL and fault tells:
+/* Rows of a result that may have those of others, too: who asked by a statement for many, and together with others, may
+ * look at none but pg_row(rows, 0) to pg_row(rows, n - 1). It is the pool's, and gone after the callback. */
+struct pg_rows {
+	PGresult *res;
+	const int *at; /* the rows' numbers in res, n of them; NULL: as they stand */
+	int n;
+	bool may_be_part; /* whether this time it is or not */
+};
+static inline struct pg_rows pg_rows_all(PGresult *res)
+{
+	return (struct pg_rows){.res = res, .n = PQntuples(res)};
+}
+static inline int pg_row(const struct pg_rows *rows, int i)
+{
+	return rows->at ? rows->at[i] : i;
+}
+/* All of the result, for who did not ask so. */
+static inline PGresult *pg_rows_whole(const struct pg_rows *rows)
+{
+	ENSURE(!rows->may_be_part);
+	return rows->res;
+}
+/* The same, for longer than the callback: the caller's to PQclear. */
+static inline PGresult *pg_rows_keep(struct pg_rows *rows)
+{
+	PGresult *res = rows->res;
+
+	ENSURE(!rows->may_be_part);
+	rows->res = NULL;
+	rows->n = 0;
+	return res;
+}
+
+/* ERR_OK: rows tells what was found; fault is empty. Otherwise rows is NULL and fault tells:
  *   ERR_UNREACHABLE  not sent, or the server refused before doing anything (starting, shutting down, read-only,
  *                    too many connections)
  *   ERR_UNKNOWN, ERR_TIMEOUT   sent, the connection went before the result: it may be committed
  *   ERR_CONFLICT     SQLSTATE 40001, 40P01, or SH001 (raised by our functions when fewer rows changed than expected;
  *                    fault->message is the reason word)
  *   ERR_EXISTS 23505, ERR_INVALID other 22xxx and 23xxx, ERR_FULL 53xxx, ERR_TIMEOUT 57014, ERR_INTERNAL the rest */
-typedef void pg_fn(void *arg, enum err err, PGresult *res, const struct pg_fault *fault);
+typedef void pg_fn(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault);
 
 /* A url that cannot be parsed is logged, and the pool never gets up: see pg_check_url. */
 struct pg *pg_open(struct loop *l, const struct pg_opts *opts);

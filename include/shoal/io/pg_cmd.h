@@ -51,6 +51,8 @@ struct pg_cmd {
 	int64_t asked_us, sent_us;
 	enum err err;
 	PGresult *res;                /* rows, or the server's error */
+	struct pg_shared *shared;     /* who holds res, where it is that of a set; else NULL */
+	int *at, nat;                 /* then: which rows of it are this one's */
 	const char *why;              /* where the error is not the server's */
 	const char *entry, *trace_id; /* for the log, or NULL */
 	size_t size;                  /* of the texts */
@@ -59,10 +61,12 @@ struct pg_cmd {
 };
 /* Copies the parameters. */
 struct pg_cmd *pg_cmd_new(struct pg_known *known, const struct pg_params *params, pg_fn *fn, void *arg);
-/* The result, and all of its company. */
+/* The result, or its share of it, and all of its company. */
 void pg_cmd_free(struct pg_cmd *cmd);
 /* Records how it ended, unless an error is known already. The first one tells. */
 void pg_cmd_fail(struct pg_cmd *cmd, enum err err, const char *why);
+/* What it found: of a set's result its own rows. They live as long as it does. */
+struct pg_rows pg_cmd_rows(const struct pg_cmd *cmd);
 
 void pg_list_init(struct pg_list *l);
 void pg_list_push(struct pg_list *l, struct pg_cmd *cmd);
@@ -82,7 +86,7 @@ struct pg_arrays {
 	int len[PG_PARAMS_MAX], format[PG_PARAMS_MAX];
 };
 void pg_set_arrays(const struct pg_cmd *set, struct buf *scratch, struct pg_arrays *out);
-/* Everybody gets what is theirs of the result, or the error of all, and goes to the end of the list. */
+/* Everybody shares the result, or gets the error of all, and goes to the end of the list. */
 void pg_set_part(struct pg_cmd *set, struct pg_list *to);
 
 #endif
