@@ -53,7 +53,7 @@ struct loop {
 
 void loop_note(struct loop *l, const char *what)
 {
-	if (!l->what && !what)
+	if (l->what == what)
 		return;
 	int64_t now = clock_us();
 	if (l->what && now - l->what_us > l->longest_us) {

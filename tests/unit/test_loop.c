@@ -198,6 +198,8 @@ static void sleep_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
+static int touches_left;
+
 static void hang(void *arg)
 {
 	(void)arg;
@@ -251,6 +253,44 @@ static void so_is_one_between_two_ticks(void)
 	begin();
 	log_of(hang_briefly, 5, text, sizeof(text));
 	CHECK(strstr(text, "the brief one") != NULL);
+	loop_free(loop);
+}
+
+/* As two jobs in the same stage. */
+static void hang_twice(void *arg)
+{
+	(void)arg;
+	loop_note(loop, "one of two");
+	sleep_ms(35);
+	loop_note(loop, "one of two");
+	sleep_ms(35);
+}
+
+static void and_one_in_pieces(void)
+{
+	char text[4096];
+	begin();
+	log_of(hang_twice, 5, text, sizeof(text));
+	CHECK(strstr(text, "one of two") != NULL);
+	loop_free(loop);
+}
+
+static void touch(void *arg)
+{
+	(void)arg;
+	loop_note(loop, "the same");
+	if (--touches_left > 0)
+		timer_set(&ta, 70);
+}
+
+/* Twice within a tick, with a rest between that is nobody's work. */
+static void what_sleeps_does_not_run(void)
+{
+	char text[4096];
+	begin();
+	touches_left = 2;
+	log_of(touch, 5, text, sizeof(text));
+	CHECK(strstr(text, "the same") == NULL);
 	loop_free(loop);
 }
 
@@ -451,6 +491,8 @@ int main(void)
 	RUN(signals_come_from_the_loop);
 	RUN(a_hang_is_measured_and_named);
 	RUN(so_is_one_between_two_ticks);
+	RUN(and_one_in_pieces);
+	RUN(what_sleeps_does_not_run);
 	RUN(names_become_addresses_in_a_later_turn);
 	RUN(a_question_under_way_goes_with_the_loop);
 	RUN(redis_urls_are_read);

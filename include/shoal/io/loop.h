@@ -55,7 +55,8 @@ void loop_on_signal(struct loop *l, int signum, void (*fn)(void *arg, int signum
 
 /* Names what runs from now to the next note or the end of the turn, for the lag log: a literal. Lag = how much later
  * than due the loop's own 100 ms tick ran; exported as shoal_loop_lag_seconds, above 50 ms also logged with the longest
- * name since the last tick, as is what ran for so long by itself. */
+ * name since the last tick, as is what ran for so long by itself. What has one name and runs one behind the other, as a
+ * row of jobs in one stage, is one piece of work. */
 void loop_note(struct loop *l, const char *what);
 /* ms since the loop last ticked; large when it hangs. For /healthz. */
 int64_t loop_silent_ms(const struct loop *l);
