@@ -8,11 +8,6 @@
 #include "shoal/base/arena.h"
 #include "shoal/base/err.h"
 
-struct span span_of(const char *s)
-{
-	return (struct span){s, s ? strlen(s) : 0};
-}
-
 bool span_eq(struct span a, struct span b)
 {
 	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
@@ -101,7 +96,7 @@ void buf_clear(struct buf *b)
 
 static __attribute__((noinline)) bool buf_grow(struct buf *b, size_t need)
 {
-	size_t cap = b->cap ? b->cap : 64;
+	size_t cap = b->cap ? b->cap : 256; /* most texts are longer than 64 */
 
 	while (cap < need)
 		cap = cap > SIZE_MAX / 2 ? need : cap * 2;

@@ -186,6 +186,13 @@ static const char *read_tcp(struct redis_url *u, struct span s, bool sentinel, s
 	return read_query(u, query, a);
 }
 
+/* What comes after what it starts with. */
+static struct span behind(struct span all, const char *start)
+{
+	size_t len = strlen(start);
+	return (struct span){all.ptr + len, all.len - len};
+}
+
 static const char *read_any(struct redis_url *u, const char *url, struct arena *a)
 {
 	static const struct {
@@ -196,15 +203,16 @@ static const char *read_any(struct redis_url *u, const char *url, struct arena *
 	               {"redis+sentinel://", false, true},
 	               {"rediss+sentinel://", true, true}};
 	static const char local[] = "unix://";
-	if (span_starts(span_of(url), local))
-		return read_unix(u, span_of(url + strlen(local)), a);
+	struct span all = span_of(url);
+	if (span_starts(all, local))
+		return read_unix(u, behind(all, local), a);
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-		if (!span_starts(span_of(url), schemes[i].start))
+		if (!span_starts(all, schemes[i].start))
 			continue;
 		if (schemes[i].tls && !redis_tls_available())
 			return "rediss:// needs hiredis 1.0 or later with TLS; this program was built without it";
 		u->tls = schemes[i].tls;
-		return read_tcp(u, span_of(url + strlen(schemes[i].start)), schemes[i].sentinel, a);
+		return read_tcp(u, behind(all, schemes[i].start), schemes[i].sentinel, a);
 	}
 	return "a Redis URL starts with redis://, rediss://, redis+sentinel:// or unix://";
 }

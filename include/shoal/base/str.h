@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A view of bytes owned by someone else. Not necessarily NUL-terminated; ptr may be NULL when len is 0. */
 struct span {
@@ -13,7 +14,10 @@ struct span {
 };
 
 #define SPAN(literal) ((struct span){("" literal), sizeof(literal) - 1})
-struct span span_of(const char *s); /* NULL gives the empty span */
+static inline struct span span_of(const char *s) /* NULL gives the empty span */
+{
+	return (struct span){s, s ? strlen(s) : 0};
+}
 bool span_eq(struct span a, struct span b);
 bool span_is(struct span a, const char *s);
 bool span_starts(struct span a, const char *prefix);
