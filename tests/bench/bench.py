@@ -8,7 +8,7 @@ whose speed drifts drifts for all; medians. After each run every reply and every
         --n UPDATES          of each full run, instead of what each contestant does in a few seconds
         --workers 1          processes of each contestant
         --appendfsync HOW    everysec, always, no, or off: no append-only file
-        --rate 500 --seconds 3      the paced run; --seconds 0: none
+        --rate 500 --seconds 5      the paced run; --seconds 0: none
         --people 10000 --codes 100
         --tune               how many at once and over how many connections is best for the peers; nothing else
         --marks              also what is asked of Shoal alone, and which marks are reached
@@ -46,7 +46,7 @@ def options():
     o.add_argument("--workers", type=int, default=1)
     o.add_argument("--appendfsync", choices=list(PERSISTENCE), default="everysec")
     o.add_argument("--rate", type=float, default=500)
-    o.add_argument("--seconds", type=float, default=3)
+    o.add_argument("--seconds", type=float, default=5)
     o.add_argument("--people", type=int, default=10000)
     o.add_argument("--codes", type=int, default=100)
     o.add_argument("--tune", action="store_true")

@@ -3,7 +3,7 @@ update of the reference job by the number of chats, of what is queued, of start 
 by round, every second round backwards; medians. How the cost grows is told by runs of one round, which are minutes apart at most: a machine
 that others use too is slower in one hour than in the next, by more than what is looked for.
 
-    growth.py [--runs 5] [--only chats,backlog,codes,workers,shards] [--least N] [--most N] [--json FILE] [--chart FILE] [--readme FILE] [BINARY]
+    growth.py [--runs 9] [--only chats,backlog,codes,workers,shards] [--least N] [--most N] [--json FILE] [--chart FILE] [--readme FILE] [BINARY]
 """
 import argparse
 import datetime
@@ -156,7 +156,7 @@ MARK = ("chats", "backlog", "codes", "workers")
 def options():
     o = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     o.add_argument("binary", nargs="?", default="build/shoal")
-    o.add_argument("--runs", type=int, default=5)
+    o.add_argument("--runs", type=int, default=9)
     o.add_argument("--only", default=",".join(CURVES))
     o.add_argument("--least", type=int, default=0)
     o.add_argument("--most", type=int, default=10**9)
