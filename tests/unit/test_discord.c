@@ -986,7 +986,7 @@ static void menus_as_they_are_told(void)
 
 		fresh();
 		if (discord_menu_same(span_of(ours), span_of(cases[i].told), &arena, &n) != cases[i].same)
-			printf("# case %zu\n", i);
+			printf("# case %zu: %s\n", i, cases[i].told ? cases[i].told : "nothing");
 		CHECK_INT(discord_menu_same(span_of(ours), span_of(cases[i].told), &arena, &n), cases[i].same);
 		CHECK_INT(n, cases[i].n);
 	}

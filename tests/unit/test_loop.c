@@ -247,13 +247,18 @@ static void a_hang_is_measured_and_named(void)
 	loop_free(loop);
 }
 
-static void so_is_one_between_two_ticks(void)
+static bool is_told_of(void (*fn)(void *arg), const char *what)
 {
 	char text[4096];
 	begin();
-	log_of(hang_briefly, 5, text, sizeof(text));
-	CHECK(strstr(text, "the brief one") != NULL);
+	log_of(fn, 5, text, sizeof(text));
 	loop_free(loop);
+	return strstr(text, what) != NULL;
+}
+
+static void so_is_one_between_two_ticks(void)
+{
+	CHECK(is_told_of(hang_briefly, "the brief one"));
 }
 
 /* As two jobs in the same stage. */
@@ -268,11 +273,7 @@ static void hang_twice(void *arg)
 
 static void and_one_in_pieces(void)
 {
-	char text[4096];
-	begin();
-	log_of(hang_twice, 5, text, sizeof(text));
-	CHECK(strstr(text, "one of two") != NULL);
-	loop_free(loop);
+	CHECK(is_told_of(hang_twice, "one of two"));
 }
 
 static void touch(void *arg)
@@ -286,12 +287,8 @@ static void touch(void *arg)
 /* Twice within a tick, with a rest between that is nobody's work. */
 static void what_sleeps_does_not_run(void)
 {
-	char text[4096];
-	begin();
 	touches_left = 2;
-	log_of(touch, 5, text, sizeof(text));
-	CHECK(strstr(text, "the same") == NULL);
-	loop_free(loop);
+	CHECK(!is_told_of(touch, "the same"));
 }
 
 /* --- names */

@@ -101,9 +101,8 @@ static inline PGresult *pg_rows_whole(const struct pg_rows *rows)
 /* The same, for longer than the callback: the caller's to PQclear. */
 static inline PGresult *pg_rows_keep(struct pg_rows *rows)
 {
-	PGresult *res = rows->res;
+	PGresult *res = pg_rows_whole(rows);
 
-	ENSURE(!rows->may_be_part);
 	rows->res = NULL;
 	rows->n = 0;
 	return res;
