@@ -24,6 +24,7 @@ struct field {
 static const struct field facts_fields[] = {
     F(NUMBER, now_ms),
     F(TEXT, conflict),
+    F(FLAG, presumed),
     F(FLAG, user.known),
     F(NUMBER, user.id),
     F(FLAG, user.age_verified),

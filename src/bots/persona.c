@@ -162,12 +162,18 @@ static const char *pressed_code(const struct update *u, struct arena *a)
 	return arena_printf(a, "#%lld", (long long)id);
 }
 
+/* Those with whom chats are looked for. */
+static void params_personas(struct params *p, const struct facts *f)
+{
+	params_id(p, f->code_persona.found ? f->code_persona.id : 0);
+	params_id(p, f->fallback.found ? f->fallback.id : 0);
+}
+
 static void ask_person(const struct update *u, const struct facts *f, struct params *p)
 {
 	params_i64(p, common_person_id(u));
 	params_text(p, BOT);
-	params_id(p, f->code_persona.found ? f->code_persona.id : 0);
-	params_id(p, f->fallback.found ? f->fallback.id : 0);
+	params_personas(p, f);
 }
 
 static void ask_group(const struct update *u, const struct facts *f, struct params *p)
@@ -265,10 +271,35 @@ static void open_chat(const struct update *u, const struct facts *f, struct deci
 	decision_send(d, u->chat_id, after_note(d->arena, note, html));
 }
 
-static void decide_start(const struct update *u, const struct facts *f, struct decision *d)
+/* Who follows a good link is presumed to be back: of confirmed age, with a source, with a chat there. */
+static bool presume_return(const struct update *u, const struct facts *f)
 {
 	enum code_state state = judge_code(f, u->payload[0] != '\0');
 
+	return state == CODE_GOOD && start_target(f, state).persona;
+}
+
+static void return_to(const struct fact_persona *persona, const struct update *u, const struct facts *f,
+                      struct decision *d)
+{
+	static const struct fact_chat some_chat = {.found = true};
+	const struct target t = {.persona = persona, .chat = &some_chat};
+	struct params *p = commit_of_person(u, d, "persona_return");
+
+	params_i64(p, persona->id);
+	params_personas(p, f);
+	decision_send(d, u->chat_id, greeting(d->arena, &t, code_notes[CODE_GOOD]));
+}
+
+static void decide_start(const struct update *u, const struct facts *f, struct decision *d)
+{
+	enum code_state state = judge_code(f, u->payload[0] != '\0');
+	struct target t = start_target(f, state);
+
+	if (f->presumed && t.persona) {
+		return_to(t.persona, u, f, d);
+		return;
+	}
 	if (refuse_suspended(u, f, d))
 		return;
 	if (f->user.age_verified)
@@ -410,6 +441,7 @@ static const struct command commands[] = {
      .code = typed_code,
      .load = "persona_load",
      .ask = ask_person,
+     .presume = presume_return,
      .decide = decide_start},
     {.name = "stop",
      .kinds = UPDATE_COMMAND,

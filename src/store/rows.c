@@ -17,6 +17,7 @@ struct column {
 
 static const struct column columns[] = {
     {"now_ms", COLUMN_ID, AT(now_ms), 0},
+    {"presumed", COLUMN_BOOL, AT(presumed), 0},
     {"match_id", COLUMN_ID, AT(match.id), 0},
     {"match_player_1", COLUMN_ID, AT(match.player_1), 0},
     {"match_player_2", COLUMN_ID, AT(match.player_2), 0},

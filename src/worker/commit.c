@@ -1,6 +1,7 @@
 /* The stage that writes: one statement, under the guard of the update's key. */
 #include <string.h>
 
+#include "shoal/store/rows.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/ahead.h"
 #include "shoal/worker/guard.h"
@@ -23,12 +24,27 @@ static const char *statement_of(const struct job *j)
 	return NULL;
 }
 
+/* They were as presumed, and all is done; or nothing is, and the facts are known now. */
+static enum err judged(struct job *j, const struct pg_rows *rows)
+{
+	const char *why = NULL;
+	j->facts.presumed = false;
+	if (rows_to_facts(rows, &j->arena, &j->facts, &why) != ERR_OK) {
+		j->error = arena_printf(&j->arena, "%s: %s", j->decision.commit, why);
+		j->maybe_applied = true;
+		return ERR_INTERNAL;
+	}
+	j->misjudged = !j->facts.presumed;
+	return ERR_OK;
+}
+
 static void committed(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct job *j = arg;
-	(void)rows;
 	reach_heard_write(j->worker->reach, err, fault);
 	j->op_err = err;
+	if (err == ERR_OK && j->facts.presumed)
+		j->op_err = judged(j, rows);
 	j->contended = err == ERR_CONFLICT && strcmp(fault->sqlstate, "SH001") != 0;
 	if (err == ERR_EXISTS && !strcmp(fault->constraint, "guards_pkey"))
 		j->guarded = true;
@@ -61,7 +77,11 @@ static void commit_send(struct job *j)
 static enum step commit_result(struct job *j)
 {
 	switch (j->op_err) {
-	case ERR_OK: j->maybe_applied = true; return STEP_NEXT;
+	case ERR_OK:
+		if (j->misjudged)
+			return STEP_AGAIN;
+		j->maybe_applied = true;
+		return STEP_NEXT;
 	case ERR_CONFLICT:
 		if (++j->conflicts > CONFLICTS_MAX && j->contended)
 			return job_outage(j, "commit", j->op_err);

@@ -389,6 +389,8 @@ static void fuzz(const uint8_t *data, size_t size)
 		c->code(&u, &a);
 	if (c->wants_answer)
 		c->wants_answer(&u, &facts);
+	if (!c->presume || !c->presume(&u, &facts))
+		facts.presumed = false;
 	decision_init(&d, &a);
 	decision_init(&again, &a);
 	c->decide(&u, &facts, &d);
@@ -399,6 +401,8 @@ static void fuzz(const uint8_t *data, size_t size)
 		MUST(d.why && *d.why);
 	else
 		sendable(bot, &d, &a);
+	if (facts.presumed)
+		MUST(d.commit || d.failed);
 	if (d.commit) {
 		MUST(d.params.n + 2 == parameters_of(d.commit, &a)); /* the first are the key and the effects */
 		money_is_safe(&d, &u, &facts);

@@ -270,6 +270,7 @@ COMMITS = [
     ("persona_ask", "42, 'Ann', 'ann', 'en', 'persona', 'two', 2"),
     ("persona_open", "42, 'Ann', 'ann', 'en', 'persona', NULL, NULL, true, 1, NULL"),
     ("persona_open", "43, 'Bob', NULL, 'en', 'persona', 'two', 2, true, 2, NULL"),
+    ("persona_return", "43, 'Bob', NULL, 'en', 'persona', 2, 2, 1"),
     ("persona_say", "42, 'Ann', 'ann', 'en', 'persona', 1, 1, 0, false, 'hi', 'ho'"),
     ("persona_stop", "42, 'Ann', 'ann', 'en', 'persona', 1"),
     ("person_block", "42, 'persona', true"),

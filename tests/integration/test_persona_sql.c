@@ -1,6 +1,7 @@
 /* links: base model io store */
 /* The persona bot's statements against a real PostgreSQL: what each commit does, and that it does nothing twice,
  * nothing on another state than it was decided on, and nothing over a code's limit. */
+#include "facts_fields.h"
 #include "sqlcheck.h"
 
 #include <pthread.h>
@@ -527,11 +528,41 @@ static void many_are_loaded_at_once(void)
 	PQclear(r);
 }
 
+static void many_come_back_and_others_are_told_of(void)
+{
+	const row rows[] = {{"r1", "[]", BOB, "2", "2", "1"},
+	                    {"r2", "[]", ANN, "1", NONE, "1"},
+	                    {"r3", "[]", "45", "D", NONE, NONE, "persona", "1", NONE, "1"},
+	                    {"r4", "[]", CAT, "2", "2", "1"}};
+	PGresult *r;
+
+	clean();
+	verified("42");
+	verified("43");
+	verified("44");
+	must("UPDATE users SET acquisition_source = 'open'");
+	must("INSERT INTO chats (user_id, persona_id, opened_at) VALUES (1, 1, NULL), (2, 1, NULL), (3, 2, NULL)");
+	r = run_many(db, "persona_return", rows, 4);
+	CHECK_INT(PQntuples(r), 3); /* nobody knows 45 */
+	for (int i = 0; i < PQntuples(r); i++) {
+		bool first = strcmp(PQgetvalue(r, i, PQfnumber(r, "n")), "1") == 0;
+
+		CHECK_STR(PQgetvalue(r, i, PQfnumber(r, "presumed")), first ? "f" : "t");
+		CHECK_STR(PQgetvalue(r, i, PQfnumber(r, "user_id")), first ? "2" : "");
+		CHECK_STR(PQgetvalue(r, i, PQfnumber(r, "fallback_chat_id")), first ? "2" : "");
+	}
+	PQclear(r);
+	CHECK_STR(guards(), "r2 r4");
+	CHECK_STR(get("SELECT string_agg(id::text, ' ' ORDER BY id) FROM chats WHERE opened_at IS NOT NULL"), "1 3");
+	CHECK_STR(get("SELECT string_agg(first_name, ' ' ORDER BY id) FROM users WHERE last_seen_at IS NOT NULL"),
+	          "Ann Cat");
+}
+
 /* What workers that have the same people in hand do: each set in rising order, of several statements. */
 static void *crowd(void *arg)
 {
 	enum { PEOPLE = 30, ROUNDS = 15 };
-	static const char *const statements[] = {"persona_open", "person_block"};
+	static const char *const statements[] = {"persona_open", "person_block", "persona_return"};
 	struct racer *r = arg;
 	char key[PEOPLE][40], id[PEOPLE][20];
 	row rows[PEOPLE];
@@ -540,12 +571,13 @@ static void *crowd(void *arg)
 		for (int k = 0; k < PEOPLE; k++) {
 			const row open = {key[k], "[]", id[k], "C", NONE, NONE, "persona", NONE, NONE, "f", NONE, NONE};
 			const row block = {key[k], "[]", id[k], "persona", "t"};
+			const row back = {key[k], "[]", id[k], "C", NONE, NONE, "persona", "1", NONE, "1"};
 
 			snprintf(key[k], sizeof(key[k]), "%s.%d.%d", r->key, i, k);
 			snprintf(id[k], sizeof(id[k]), "%d", 2000 + 7 * k);
-			memcpy(rows[k], i % 2 ? block : open, sizeof(row));
+			memcpy(rows[k], i % 3 == 2 ? back : i % 3 == 1 ? block : open, sizeof(row));
 		}
-		verdict(run_many(r->conn, statements[i % 2], rows, PEOPLE), r->result, sizeof(r->result));
+		verdict(run_many(r->conn, statements[i % 3], rows, PEOPLE), r->result, sizeof(r->result));
 	}
 	return NULL;
 }
@@ -557,10 +589,10 @@ static void sets_of_the_same_people_do_not_wait_for_each_other_in_a_ring(void)
 	pthread_t threads[RACERS];
 
 	clean();
-	must("INSERT INTO users (telegram_id, age_verified_at) SELECT i, now() FROM generate_series(1500, 3500) i "
-	     "ORDER BY "
-	     "random()");
-	must("ANALYZE users");
+	must("INSERT INTO users (telegram_id, age_verified_at, acquisition_source) SELECT i, now(), 'open' FROM "
+	     "generate_series(1500, 3500) i ORDER BY random()");
+	must("INSERT INTO chats (user_id, persona_id) SELECT id, 1 FROM users ORDER BY random()");
+	must("ANALYZE users, chats");
 	for (int i = 0; i < RACERS; i++) {
 		racers[i].conn = pgserver_connect(&server);
 		PQclear(PQexec(racers[i].conn, "SET plan_cache_mode = force_generic_plan"));
@@ -572,6 +604,7 @@ static void sets_of_the_same_people_do_not_wait_for_each_other_in_a_ring(void)
 		CHECK_STR(racers[i].result, "ok");
 		PQfinish(racers[i].conn);
 	}
+	CHECK_STR(get("SELECT count(*) FROM guards"), "2700"); /* of six times fifteen sets of thirty */
 }
 
 static void group_is_told_once(void)
@@ -647,6 +680,105 @@ static void load_tells_what_there_is(void)
 	arena_release(&a);
 }
 
+/* Runs persona_return, and reads its rows as the worker does. */
+static void come_back(const char *key, const char *persona, const char *code_persona, struct arena *a, struct facts *f)
+{
+	const char *v[] = {key, "[]", ANN, persona, code_persona, "1"}, *why = "";
+	PGresult *r = run_alone("persona_return", v, (int)(sizeof(v) / sizeof(v[0])));
+	struct pg_rows rows = pg_rows_all(r);
+
+	memset(f, 0, sizeof(*f));
+	if (PQresultStatus(r) != PGRES_TUPLES_OK)
+		printf("# %s", PQerrorMessage(db));
+	CHECK_INT(rows_to_facts(&rows, a, f, &why), ERR_OK);
+	PQclear(r);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_field(const struct field *d, const struct facts *a, const struct facts *b)
+{
+	const char *x = (const char *)a + d->offset, *y = (const char *)b + d->offset;
+
+	switch (d->type) {
+	case FLAG: return *(const bool *)x == *(const bool *)y;
+	case NUMBER: return *(const int64_t *)x == *(const int64_t *)y;
+	case TEXT: return same_text(*(const char *const *)x, *(const char *const *)y);
+	}
+	return false;
+}
+
+static bool same_facts(const struct facts *a, const struct facts *b)
+{
+	bool same = true;
+
+	for (size_t i = 0; i < sizeof(facts_fields) / sizeof(facts_fields[0]); i++) {
+		if (same_field(&facts_fields[i], a, b))
+			continue;
+		printf("# %s\n", facts_fields[i].name);
+		same = false;
+	}
+	return same;
+}
+
+/* Nothing is written of a person who is not as presumed, and what is told of them is what persona_load tells. */
+static void check_stays_away(struct arena *a)
+{
+	struct facts f, loaded;
+	char before[256];
+	const char *all =
+	    "SELECT concat_ws(' ', (SELECT string_agg(u.xmin || '.' || u.xmax || '.' || u.ctid, ',') FROM users u), "
+	    "(SELECT string_agg(c.xmin || '.' || c.ctid, ',') FROM chats c), (SELECT count(*) FROM guards))";
+
+	snprintf(before, sizeof(before), "%s", get(all));
+	load("persona_load", "42", "2", "1", a, &loaded);
+	come_back("away", "2", "2", a, &f);
+	CHECK_STR(get(all), before);
+	CHECK(!f.presumed);
+	CHECK(same_facts(&f, &loaded));
+}
+
+static void who_comes_back_is_let_in_at_once(void)
+{
+	struct arena a;
+	struct facts f;
+
+	clean();
+	arena_init(&a);
+	check_stays_away(&a); /* nobody knows her */
+	CHECK_STR(COMMIT("persona_ask", "k1", "42", "x", NONE, NONE, "persona", "open", "1"), "ok");
+	check_stays_away(&a); /* not of age yet */
+	CHECK_STR(COMMIT("persona_open", "k2", ANN, NONE, NONE, "t", "1", NONE), "ok");
+	check_stays_away(&a); /* never there */
+	CHECK_STR(COMMIT("persona_open", "k3", ANN, NONE, NONE, "f", "2", NONE), "ok");
+	must("UPDATE users SET acquisition_source = NULL");
+	check_stays_away(&a);
+	must("UPDATE users SET acquisition_source = 'open', suspended_at = now()");
+	check_stays_away(&a);
+	must("UPDATE users SET suspended_at = NULL, age_verified_at = NULL");
+	check_stays_away(&a);
+
+	must(
+	    "UPDATE users SET age_verified_at = now(), last_seen_at = now() - interval '1 day', first_name = 'before'");
+	must("UPDATE chats SET opened_at = now() - interval '1 day'");
+	must("INSERT INTO bot_users VALUES ('persona', 1, now()), ('escrow', 1, now())");
+	come_back("k4", "2", "2", &a, &f);
+	CHECK(f.presumed && !f.user.known && !f.chat.found);
+	CHECK_STR(get("SELECT concat_ws(' ', first_name, username, language_code, acquisition_source, last_seen_at > "
+	              "now() - interval '1 minute') FROM users"),
+	          "Ann ann en open t");
+	CHECK_STR(get("SELECT string_agg(concat_ws('/', persona_id, turns, opened_at > now() - interval '1 minute'), "
+	              "' ' ORDER BY id) FROM chats"),
+	          "1/0/f 2/0/t");
+	CHECK_STR(get("SELECT string_agg(bot, ' ') FROM bot_users WHERE blocked_at IS NOT NULL"), "escrow");
+	CHECK_STR(get("SELECT string_agg(key, ' ' ORDER BY key) FROM guards"), "k1 k2 k3 k4");
+	CHECK_STR(COMMIT("persona_return", "k4", ANN, "2", "2", "1"), "23505 guards_pkey");
+	arena_release(&a);
+}
+
 static void history_is_the_last_lines_oldest_first(void)
 {
 	struct arena a;
@@ -693,12 +825,22 @@ static void loads_go_by_index_and_leave_the_cached_tables_alone(void)
 	must("ANALYZE");
 	plan("persona_load", 4, "'{100005,100006}', '{persona,persona}', '{2,NULL}', '{1,1}'");
 	check_plan_of(sql_get("persona_load")->one, 4, "'100005', 'persona', '2', '1'", cached);
+	plan("persona_return", 10,
+	     "'{k1,k2}', '{e,e}', '{100005,100006}', '{A,B}', '{a,b}', '{en,en}', "
+	     "'{persona,persona}', '{1,1}', '{NULL,NULL}', '{1,1}'");
+	check_plan_of(sql_get("persona_return")->one, 10,
+	              "'k1', 'e', '100005', 'A', 'a', 'en', 'persona', '1', NULL, '1'", cached);
 	plan("persona_load_history", 4, "'100005', 'persona', '2', '1'");
 	plan("group_load", 2, "'persona', '-5'");
 	plan("guard_find", 1, "'g7'");
 	must("SET plan_cache_mode = force_generic_plan");
 	plan("persona_load", 4, "'{100005,100006}', '{persona,persona}', '{2,NULL}', '{1,1}'");
 	check_plan_of(sql_get("persona_load")->one, 4, "'100005', 'persona', '2', '1'", cached);
+	plan("persona_return", 10,
+	     "'{k1,k2}', '{e,e}', '{100005,100006}', '{A,B}', '{a,b}', '{en,en}', "
+	     "'{persona,persona}', '{1,1}', '{NULL,NULL}', '{1,1}'");
+	check_plan_of(sql_get("persona_return")->one, 10,
+	              "'k1', 'e', '100005', 'A', 'a', 'en', 'persona', '1', NULL, '1'", cached);
 	plan("persona_load_history", 4, "'100005', 'persona', '2', '1'");
 	must("RESET plan_cache_mode");
 }
@@ -780,6 +922,7 @@ int main(void)
 		RUN(blocks_are_set_and_cleared);
 		RUN(stop_leaves_all_chats_and_keeps_the_account);
 		RUN(load_tells_what_there_is);
+		RUN(who_comes_back_is_let_in_at_once);
 		RUN(history_is_the_last_lines_oldest_first);
 	}
 	in_sets = false;
@@ -787,6 +930,7 @@ int main(void)
 	RUN(many_stand_or_fall_together);
 	RUN(many_say_and_do_the_rest);
 	RUN(many_are_loaded_at_once);
+	RUN(many_come_back_and_others_are_told_of);
 	RUN(sets_of_the_same_people_do_not_wait_for_each_other_in_a_ring);
 	RUN(group_is_told_once);
 	RUN(loads_go_by_index_and_leave_the_cached_tables_alone);

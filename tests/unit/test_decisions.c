@@ -456,6 +456,10 @@ static void run(const struct testcase *t)
 
 		say(&got, arena_printf(&scratch, "board %s", key ? key : "none"));
 	}
+	if (f.presumed && !(c && c->presume && c->presume(&u, &f))) {
+		say(&got, "presume nothing");
+		f.presumed = false;
+	}
 	if (c) {
 		say_load(&got, t, c, &u, &f);
 		c->decide(&u, &f, &d);

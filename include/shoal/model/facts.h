@@ -198,6 +198,9 @@ struct facts {
 	unsigned char chance[FACTS_CHANCE]; /* from the kernel's generator, anew for every decision */
 	const char *bot_username;           /* on the platform, for links; NULL: it has not been told yet */
 	const char *conflict; /* reason word of the conflict that made us load again, e.g. "used_up"; NULL at first */
+	/* Nothing was read of the person and their chats: they are presumed to be as command.presume says. In the rows
+	 * of the commit that was decided on so: they were, and it is done. */
+	bool presumed;
 	struct fact_user user;
 	struct fact_code code;
 	struct fact_persona code_persona; /* of code.persona_id */

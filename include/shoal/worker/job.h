@@ -93,6 +93,7 @@ struct job {
 	enum err op_err;
 	enum err lock_err; /* nobody knows whose the press is */
 	bool double_click, throttled, notice, guarded;
+	bool misjudged; /* somebody was not as presumed: the facts are what the commit read instead */
 	bool contended; /* the conflict was with other transactions, not with the state decided on */
 	struct ruling ruling;
 
