@@ -1,6 +1,6 @@
 -- many: Who has been here before comes back by a start code. Of those who are as it is presumed, who have confirmed their
 -- age, have a source and a chat with the persona, and are not suspended, that chat is opened again; of all others this
--- writes nothing, and their rows are those of persona_load.
+-- writes nothing, and their rows are those of persona_load (test_persona_sql holds one against the other).
 -- $1 key   $2 effects
 -- $3 telegram_id
 -- $4 first_name
@@ -15,21 +15,25 @@ WITH asked AS MATERIALIZED (
 		$8::text[]::bigint[], $9::text[]::bigint[], $10::text[]::bigint[]) WITH ORDINALITY
 		asked (key, effects, telegram_id, first_name, username, language_code, bot, persona_id, code_persona_id,
 			fallback_id, n)
-), mine AS MATERIALIZED ( -- rows of people are locked first, in order, as by all that is for many
-	SELECT asked.*, u.user_id, u.chat_id FROM asked, LATERAL (
-		SELECT u.id AS user_id, c.id AS chat_id
-		FROM users u JOIN chats c ON c.user_id = u.id AND c.persona_id = asked.persona_id
-		WHERE u.telegram_id = asked.telegram_id AND u.suspended_at IS NULL AND u.age_verified_at IS NOT NULL
-			AND u.acquisition_source IS NOT NULL
-		FOR NO KEY UPDATE OF u
+), back AS MATERIALIZED ( -- as things stand; whether it still is so is seen under their locks
+	SELECT asked.*, u.id AS user_id, c.id AS chat_id
+	FROM asked JOIN users u USING (telegram_id) JOIN chats c ON c.user_id = u.id AND c.persona_id = asked.persona_id
+	WHERE u.suspended_at IS NULL AND u.age_verified_at IS NOT NULL AND u.acquisition_source IS NOT NULL
+), guard AS (
+	INSERT INTO guards (key, effects) SELECT key, effects FROM back RETURNING key
+), todo AS MATERIALIZED (
+	SELECT back.* FROM (SELECT count(*) FROM guard) first, back ORDER BY n
+), mine AS MATERIALIZED ( -- theirs are the first rows that are locked, in order, as by all that is for many; they are
+	-- always found by the same index, which costs less than another one would
+	SELECT todo.* FROM todo, LATERAL (
+		SELECT FROM users WHERE telegram_id = todo.telegram_id AND suspended_at IS NULL AND age_verified_at IS NOT NULL
+			AND acquisition_source IS NOT NULL
+		FOR NO KEY UPDATE
 	) u
 ), opened AS (
 	UPDATE chats SET opened_at = now() FROM mine
 	WHERE chats.id = mine.chat_id AND chats.user_id = mine.user_id AND chats.persona_id = mine.persona_id
-	RETURNING mine.n, mine.key, mine.effects, mine.telegram_id, mine.first_name, mine.username, mine.language_code,
-		mine.bot, mine.user_id
-), guard AS (
-	INSERT INTO guards (key, effects) SELECT key, effects FROM opened
+	RETURNING mine.n, mine.telegram_id, mine.first_name, mine.username, mine.language_code, mine.bot, mine.user_id
 ), seen AS (
 	UPDATE users u SET first_name = opened.first_name, username = opened.username,
 		language_code = opened.language_code, last_seen_at = now()
@@ -39,7 +43,8 @@ WITH asked AS MATERIALIZED (
 	WHERE b.bot = opened.bot AND b.user_id = opened.user_id AND b.blocked_at IS NOT NULL
 )
 SELECT asked.n, opened.n IS NOT NULL AS presumed, p.*
-FROM asked LEFT JOIN opened USING (n)
+FROM (SELECT expect((SELECT count(*) FROM back), (SELECT count(*) FROM opened), 'changed')) done (of), asked
+LEFT JOIN opened USING (n)
 LEFT JOIN LATERAL (
 	SELECT u.id AS user_id,
 		u.age_verified_at IS NOT NULL AS user_age_verified,
@@ -60,4 +65,4 @@ LEFT JOIN LATERAL (
 	) c ON true
 	WHERE opened.n IS NULL AND u.telegram_id = asked.telegram_id
 ) p ON true
-WHERE opened.n IS NOT NULL OR p.user_id IS NOT NULL
+WHERE done.of IS NOT NULL AND (opened.n IS NOT NULL OR p.user_id IS NOT NULL)

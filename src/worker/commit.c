@@ -29,6 +29,7 @@ static enum err judged(struct job *j, const struct pg_rows *rows)
 {
 	const char *why = NULL;
 	j->facts.presumed = false;
+	memset(&j->facts.persona, 0, sizeof(j->facts.persona)); /* it goes by the rows */
 	if (rows_to_facts(rows, &j->arena, &j->facts, &why) != ERR_OK) {
 		j->error = arena_printf(&j->arena, "%s: %s", j->decision.commit, why);
 		j->maybe_applied = true;
@@ -41,10 +42,13 @@ static enum err judged(struct job *j, const struct pg_rows *rows)
 static void committed(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct job *j = arg;
-	reach_heard_write(j->worker->reach, err, fault);
 	j->op_err = err;
 	if (err == ERR_OK && j->facts.presumed)
 		j->op_err = judged(j, rows);
+	if (j->misjudged) /* nothing was written */
+		reach_heard_read(j->worker->reach, err, fault);
+	else
+		reach_heard_write(j->worker->reach, err, fault);
 	j->contended = err == ERR_CONFLICT && strcmp(fault->sqlstate, "SH001") != 0;
 	if (err == ERR_EXISTS && !strcmp(fault->constraint, "guards_pkey"))
 		j->guarded = true;

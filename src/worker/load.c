@@ -217,10 +217,11 @@ static enum step load_answer(struct job *j)
 
 enum step load(struct job *j)
 {
-	static enum step (*const steps[])(struct job *) = {load_first, load_select, load_persona, load_answer};
-	enum { WITH_ROWS = 2 };
-	if (j->misjudged)
-		j->step = WITH_ROWS;
+	enum { FIRST, SELECT, PERSONA, ANSWER };
+	static enum step (*const steps[])(struct job *) = {
+	    [FIRST] = load_first, [SELECT] = load_select, [PERSONA] = load_persona, [ANSWER] = load_answer};
+	if (j->misjudged) /* the rows are there */
+		j->step = PERSONA;
 	j->misjudged = false;
 	while (j->outcome != JOB_IGNORED && j->step < (int)(sizeof(steps) / sizeof(steps[0]))) {
 		enum step s = steps[j->step++](j);

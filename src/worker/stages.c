@@ -92,7 +92,8 @@ static enum step decide(struct job *j)
 	j->command->decide(&j->update, &j->facts, &j->decision);
 	if (j->decision.failed != ERR_OK)
 		return job_retry(j, arena_printf(&j->arena, "%s: %s", j->command->name, j->decision.why));
-	ENSURE(!j->facts.presumed || j->decision.commit);
+	if (j->facts.presumed && !j->decision.commit)
+		return job_retry(j, arena_printf(&j->arena, "%s: presumed, and no commit looks", j->command->name));
 	if (j->decision.outcome == OUTCOME_IGNORED)
 		j->outcome = JOB_IGNORED;
 	return encode_replies(j);

@@ -558,6 +558,107 @@ static void many_come_back_and_others_are_told_of(void)
 	          "Ann Cat");
 }
 
+/* One that runs beside another transaction. */
+struct waiter {
+	pthread_t thread;
+	PGconn *conn;
+	const char *statement;
+	const row *rows;
+	int n;
+	char result[128];
+};
+
+static void *run_waiter(void *arg)
+{
+	struct waiter *w = arg;
+
+	verdict(run_many(w->conn, w->statement, w->rows, w->n), w->result, sizeof(w->result));
+	return NULL;
+}
+
+/* Returns when it stands at a lock, the nth that does. */
+static void start_waiting(struct waiter *w, const char *statement, const row *rows, int n, const char *nth)
+{
+	*w = (struct waiter){.conn = pgserver_connect(&server), .statement = statement, .rows = rows, .n = n};
+	CHECK(pthread_create(&w->thread, NULL, run_waiter, w) == 0);
+	for (int i = 0; i < 1000; i++) {
+		if (strcmp(get("SELECT count(*) FROM pg_locks WHERE NOT granted"), nth) == 0)
+			return;
+		usleep(10000);
+	}
+	CHECK(!"it waits");
+}
+
+static const char *ended(struct waiter *w)
+{
+	pthread_join(w->thread, NULL);
+	PQfinish(w->conn);
+	return w->result;
+}
+
+static void two_people_are_back(void)
+{
+	clean();
+	verified("42");
+	verified("43");
+	must("UPDATE users SET acquisition_source = 'open'");
+	must("INSERT INTO chats (user_id, persona_id) VALUES (1, 1), (2, 1)");
+}
+
+static const row two_back[] = {{"k1", "[]", ANN, "1", NONE, "1"}, {"k2", "[]", BOB, "1", NONE, "1"}};
+
+/* What happens to one of them while the set waits for that very row: nothing is written of anybody. */
+static void who_changes_meanwhile_is_not_let_in(void)
+{
+	static const char *const changes[] = {
+	    "UPDATE users SET suspended_at = now() WHERE id = 2",
+	    "UPDATE users SET age_verified_at = NULL WHERE id = 2",
+	    "UPDATE users SET acquisition_source = NULL WHERE id = 2",
+	    "DELETE FROM users WHERE id = 2",
+	    "WITH u AS (SELECT FROM users WHERE id = 2 FOR UPDATE) DELETE FROM chats USING u WHERE user_id = 2",
+	};
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct waiter w;
+
+		two_people_are_back();
+		must("BEGIN");
+		must(changes[i]);
+		start_waiting(&w, "persona_return", two_back, 2, "1");
+		must("COMMIT");
+		CHECK_STR(ended(&w), "SH001 changed");
+		CHECK_STR(get("SELECT count(*) FROM guards"), "0");
+		CHECK_STR(get("SELECT count(*) FROM chats WHERE opened_at IS NOT NULL"), "0");
+		CHECK_STR(get("SELECT count(*) FROM users WHERE last_seen_at IS NOT NULL"), "0");
+	}
+	two_people_are_back();
+	struct waiter w;
+	must("BEGIN");
+	must("UPDATE users SET first_name = 'else' WHERE id = 2");
+	start_waiting(&w, "persona_return", two_back, 2, "1");
+	must("COMMIT");
+	CHECK_STR(ended(&w), "ok");
+	CHECK_STR(get("SELECT string_agg(first_name, ' ' ORDER BY id) FROM users"), "Ann Bob");
+	CHECK_STR(guards(), "k1 k2");
+}
+
+/* A run that stood still and the one that was given its update in its place: whoever comes later finds the guard. */
+static void two_runs_of_an_update_do_not_wait_for_each_other_in_a_ring(void)
+{
+	const row again[] = {{"k1", "[]", ANN, NONE, NONE, "f", "1", "1"}};
+	struct waiter first, second;
+
+	two_people_are_back();
+	must("BEGIN");
+	must("SELECT FROM users WHERE id = 2 FOR UPDATE");
+	start_waiting(&first, "persona_return", two_back, 2, "1");
+	start_waiting(&second, "persona_open", again, 1, "2");
+	must("COMMIT");
+	CHECK_STR(ended(&first), "ok");
+	CHECK_STR(ended(&second), "23505 guards_pkey");
+	CHECK_STR(guards(), "k1 k2");
+}
+
 /* What workers that have the same people in hand do: each set in rising order, of several statements. */
 static void *crowd(void *arg)
 {
@@ -931,6 +1032,8 @@ int main(void)
 	RUN(many_say_and_do_the_rest);
 	RUN(many_are_loaded_at_once);
 	RUN(many_come_back_and_others_are_told_of);
+	RUN(who_changes_meanwhile_is_not_let_in);
+	RUN(two_runs_of_an_update_do_not_wait_for_each_other_in_a_ring);
 	RUN(sets_of_the_same_people_do_not_wait_for_each_other_in_a_ring);
 	RUN(group_is_told_once);
 	RUN(loads_go_by_index_and_leave_the_cached_tables_alone);

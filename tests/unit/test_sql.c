@@ -38,7 +38,7 @@ static void statements_are_found_by_name(void)
 }
 
 /* What else is wrong with an update that was committed before, its key comes first: nothing is decided anew then. One
- * that writes only for those who are as presumed has the key of nobody else; the commit after it asks. */
+ * that writes only for those who are as presumed asks for theirs; of the others the commit after it does. */
 static void every_commit_asks_for_its_guard_first(void)
 {
 	static const char ask[] = "\nSELECT expect(1, (SELECT count(*) FROM guard), 'changed')",
@@ -48,6 +48,10 @@ static void every_commit_asks_for_its_guard_first(void)
 	                      "\n), guard AS (\n\tINSERT INTO guards (key, effects) SELECT key, effects FROM "
 	                      "asked RETURNING key\n), todo AS MATERIALIZED (\n\tSELECT asked.* FROM "
 	                      "(SELECT count(*) FROM guard) first, asked\n)";
+	static const char insert_back[] =
+	    "\n), guard AS (\n\tINSERT INTO guards (key, effects) SELECT key, effects FROM back RETURNING key\n), todo "
+	    "AS "
+	    "MATERIALIZED (\n\tSELECT back.* FROM (SELECT count(*) FROM guard) first, back ORDER BY n\n), mine AS";
 	int commits = 0, for_many = 0, presuming = 0;
 
 	for (const struct embed_file *f = embed_files; f->name; f++) {
@@ -60,6 +64,7 @@ static void every_commit_asks_for_its_guard_first(void)
 			continue;
 		if (strstr(f->data, " AS presumed,")) {
 			presuming++;
+			CHECK(strstr(f->data, insert_back));
 			continue;
 		}
 		commits++;

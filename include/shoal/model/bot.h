@@ -55,9 +55,9 @@ struct command {
 	                             the history */
 	void (*ask)(const struct update *u, const struct facts *f, struct params *p);
 	/* Whether, by what is known before the SELECT, `decide` can go without it for most who send this
-	 * (facts.presumed). What it decides then is written by a statement that looks for itself: it writes only for
-	 * those who are as presumed, and returns a row with `presumed` for them, for all others the row of `load`, on
-	 * which `decide` decides anew. NULL: never. */
+	 * (facts.presumed). What it decides then must have a commit, by a statement that looks for itself: it writes
+	 * only for those who are as presumed, and returns a row with `presumed` true for them, for all others the row
+	 * of `load`, if there is one, on which `decide` decides once more. NULL: never. */
 	bool (*presume)(const struct update *u, const struct facts *f);
 	bool (*wants_answer)(const struct update *u, const struct facts *f);
 	void (*decide)(const struct update *u, const struct facts *f, struct decision *d);

@@ -195,7 +195,7 @@ struct fact_ranks {
 struct facts {
 	int64_t now_ms;                     /* wall clock; the database's, where the row tells it */
 	char mark[UPDATE_MARK_LEN + 1];     /* for buttons rendered by this decision */
-	unsigned char chance[FACTS_CHANCE]; /* from the kernel's generator, anew for every decision */
+	unsigned char chance[FACTS_CHANCE]; /* from the kernel's generator, anew for every load */
 	const char *bot_username;           /* on the platform, for links; NULL: it has not been told yet */
 	const char *conflict; /* reason word of the conflict that made us load again, e.g. "used_up"; NULL at first */
 	/* Nothing was read of the person and their chats: they are presumed to be as command.presume says. In the rows

@@ -1,4 +1,4 @@
-/* What the files of the lookups share, cache_flight*.c, and nobody else. */
+/* What the files of the lookups share, cache_flight*.c; besides them only tests look into it. */
 #ifndef SHOAL_STORE_CACHE_FLIGHT_PARTS_H
 #define SHOAL_STORE_CACHE_FLIGHT_PARTS_H
 

@@ -29,7 +29,7 @@ enum stage {
 };
 
 /* What a stage's function returns. AGAIN is the only edge that runs back: commit found another state than was
- * decided on, so the job loads again. */
+ * decided on, so the job loads again; or somebody else than presumed, whose rows it has read. */
 enum step { STEP_NEXT, STEP_WAIT, STEP_FAIL, STEP_AGAIN };
 
 /* How a failed job goes back. */
