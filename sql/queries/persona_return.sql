@@ -16,9 +16,13 @@ WITH asked AS MATERIALIZED (
 		asked (key, effects, telegram_id, first_name, username, language_code, bot, persona_id, code_persona_id,
 			fallback_id, n)
 ), back AS MATERIALIZED ( -- as things stand; whether it still is so is seen under their locks
-	SELECT asked.*, u.id AS user_id, c.id AS chat_id
-	FROM asked JOIN users u USING (telegram_id) JOIN chats c ON c.user_id = u.id AND c.persona_id = asked.persona_id
-	WHERE u.suspended_at IS NULL AND u.age_verified_at IS NOT NULL AND u.acquisition_source IS NOT NULL
+	SELECT asked.*, u.user_id, u.chat_id FROM asked, LATERAL ( -- the limit: each by the index, never all in one go
+		SELECT u.id AS user_id, c.id AS chat_id
+		FROM users u JOIN chats c ON c.user_id = u.id AND c.persona_id = asked.persona_id
+		WHERE u.telegram_id = asked.telegram_id AND u.suspended_at IS NULL AND u.age_verified_at IS NOT NULL
+			AND u.acquisition_source IS NOT NULL
+		LIMIT 1
+	) u
 ), guard AS (
 	INSERT INTO guards (key, effects) SELECT key, effects FROM back RETURNING key
 ), todo AS MATERIALIZED (
