@@ -94,18 +94,23 @@ static void verified(const char *telegram_id)
 	must(sql);
 }
 
-static void load(const char *name, const char *id, const char *code_persona, const char *fallback, struct arena *a,
-                 struct facts *f)
+/* As the worker reads them. Takes r. */
+static void read_facts(PGresult *r, struct arena *a, struct facts *f)
 {
-	const char *why = "";
-	PGresult *r = run_alone(name, (const char *[]){id, "persona", code_persona, fallback}, 4);
 	struct pg_rows rows = pg_rows_all(r);
+	const char *why = "";
 
 	memset(f, 0, sizeof(*f));
 	if (PQresultStatus(r) != PGRES_TUPLES_OK)
 		printf("# %s", PQerrorMessage(db));
 	CHECK_INT(rows_to_facts(&rows, a, f, &why), ERR_OK);
 	PQclear(r);
+}
+
+static void load(const char *name, const char *id, const char *code_persona, const char *fallback, struct arena *a,
+                 struct facts *f)
+{
+	read_facts(run_alone(name, (const char *[]){id, "persona", code_persona, fallback}, 4), a, f);
 }
 
 static void age_question_makes_the_person_and_their_source(void)
@@ -781,18 +786,11 @@ static void load_tells_what_there_is(void)
 	arena_release(&a);
 }
 
-/* Runs persona_return, and reads its rows as the worker does. */
 static void come_back(const char *key, const char *persona, const char *code_persona, struct arena *a, struct facts *f)
 {
-	const char *v[] = {key, "[]", ANN, persona, code_persona, "1"}, *why = "";
-	PGresult *r = run_alone("persona_return", v, (int)(sizeof(v) / sizeof(v[0])));
-	struct pg_rows rows = pg_rows_all(r);
+	const char *v[] = {key, "[]", ANN, persona, code_persona, "1"};
 
-	memset(f, 0, sizeof(*f));
-	if (PQresultStatus(r) != PGRES_TUPLES_OK)
-		printf("# %s", PQerrorMessage(db));
-	CHECK_INT(rows_to_facts(&rows, a, f, &why), ERR_OK);
-	PQclear(r);
+	read_facts(run_alone("persona_return", v, (int)(sizeof(v) / sizeof(v[0]))), a, f);
 }
 
 static bool same_text(const char *a, const char *b)
