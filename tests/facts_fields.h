@@ -38,6 +38,7 @@ static const struct field facts_fields[] = {
     F(FLAG, code.active),
     F(FLAG, code.limited),
     F(NUMBER, code.max_uses),
+    F(FLAG, code.full),
     F(NUMBER, code.expires_ms),
     PERSONA(code_persona),
     PERSONA(persona),

@@ -114,7 +114,7 @@ static bool conflict_is(const struct facts *f, const char *reason)
 }
 
 /* Only the first code of a person is used up by them, so only then its limit matters. */
-static enum code_state judge_code(const struct facts *f, bool named)
+static enum code_state judge_code(const struct facts *f, bool named, bool has_source)
 {
 	const struct fact_code *c = &f->code;
 
@@ -126,7 +126,7 @@ static enum code_state judge_code(const struct facts *f, bool named)
 		return CODE_INACTIVE;
 	if (c->expires_ms && c->expires_ms <= f->now_ms)
 		return CODE_EXPIRED;
-	if (!f->user.source && conflict_is(f, "used_up"))
+	if (!has_source && (c->full || conflict_is(f, CONFLICT_USED_UP)))
 		return CODE_USED_UP;
 	if (c->persona_id ? !usable(&f->code_persona) : !usable(&f->fallback))
 		return CODE_AWAY;
@@ -274,7 +274,7 @@ static void open_chat(const struct update *u, const struct facts *f, struct deci
 /* Who follows a good link is presumed to be back: of confirmed age, with a source, with a chat there. */
 static bool presume_return(const struct update *u, const struct facts *f)
 {
-	enum code_state state = judge_code(f, u->payload[0] != '\0');
+	enum code_state state = judge_code(f, u->payload[0] != '\0', true);
 
 	return state == CODE_GOOD && start_target(f, state).persona;
 }
@@ -293,7 +293,7 @@ static void return_to(const struct fact_persona *persona, const struct update *u
 
 static void decide_start(const struct update *u, const struct facts *f, struct decision *d)
 {
-	enum code_state state = judge_code(f, u->payload[0] != '\0');
+	enum code_state state = judge_code(f, u->payload[0] != '\0', f->presumed || f->user.source);
 	struct target t = start_target(f, state);
 
 	if (f->presumed && t.persona) {
@@ -316,7 +316,7 @@ static void disarm(const struct update *u, struct decision *d)
 
 static void decide_age_yes(const struct update *u, const struct facts *f, struct decision *d)
 {
-	enum code_state state = judge_code(f, pressed_named_code(u));
+	enum code_state state = judge_code(f, pressed_named_code(u), f->user.source != NULL);
 
 	if (refuse_suspended(u, f, d))
 		return;

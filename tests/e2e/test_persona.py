@@ -307,6 +307,31 @@ def limited_codes(w):
           and w.one(uses, "few-2") == 5)
 
 
+def full_codes(w):
+    w.rows("INSERT INTO start_codes (code, persona_id, max_uses) VALUES ('brim', %s, 1)", w.stack.luna)
+    first, late = w.new(), w.new()
+    check("the only place of a code is taken", wait_for(
+        lambda: w.talk(first, "/start brim") and w.user(first)[0] == "brim"), w.user(first))
+
+    def statements():
+        return w.stack.total("shoal_sql_asked_total", 'statement="persona_')
+
+    def asked(person):
+        before = statements()
+        return "\n\n" in w.talk(person, "/start brim")[0] and statements() - before
+
+    # each worker has to find out
+    check("who comes too late hears of it by two statements, once it is known", wait_for(lambda: asked(late) == 2))
+    w.rows("UPDATE start_codes SET max_uses = 2 WHERE code = 'brim'")
+    w.stack.tell_caches("startcode")
+    check("a limit that is raised counts at once", w.talk(late, "/start brim") and w.user(late)[0] == "brim", w.user(late))
+    later = w.new()
+    w.talk(later, "/start brim")
+    w.rows("DELETE FROM users WHERE telegram_id = %s", first)
+    check("a place that became free is found after a while", wait_for(
+        lambda: w.talk(later, "/start brim") and w.user(later)[0] == "brim", every=1), w.user(later))
+
+
 # ---- staying and leaving
 
 def commands(w):
@@ -815,6 +840,7 @@ def whole_story():
     check("a flood takes no more statements", w.over_two() == 0)
     told_to_wait(w)
     responder(w)
+    full_codes(w)
     check("every 'in' row has a key of its own, no 'out' row has one", w.one(
         "SELECT count(*) FROM messages WHERE (direction = 'in') <> (update_key IS NOT NULL)") == 0)
     check("every message has its answer and is counted", w.rows(

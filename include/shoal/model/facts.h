@@ -18,6 +18,8 @@ struct fact_user {
 };
 
 /* A start code, from the cache (SPEC 6). */
+#define CONFLICT_USED_UP "used_up" /* no place of the start code is left */
+
 struct fact_code {
 	bool asked; /* the update named one */
 	bool found;
@@ -26,6 +28,7 @@ struct fact_code {
 	bool active;
 	bool limited; /* has max_uses */
 	int64_t max_uses;
+	bool full;          /* all places were taken some seconds ago; false promises none */
 	int64_t expires_ms; /* 0: never */
 };
 
@@ -197,7 +200,8 @@ struct facts {
 	char mark[UPDATE_MARK_LEN + 1];     /* for buttons rendered by this decision */
 	unsigned char chance[FACTS_CHANCE]; /* from the kernel's generator, anew for every load */
 	const char *bot_username;           /* on the platform, for links; NULL: it has not been told yet */
-	const char *conflict; /* reason word of the conflict that made us load again, e.g. "used_up"; NULL at first */
+	const char
+	    *conflict; /* reason word of the conflict that made us load again, e.g. CONFLICT_USED_UP; NULL at first */
 	/* Nothing was read of the person and their chats: they are presumed to be as command.presume says. In the rows
 	 * of the commit that was decided on so: they were, and it is done. */
 	bool presumed;

@@ -16,6 +16,7 @@
 #include "shoal/store/shard_marks.h"
 #include "shoal/store/shards.h"
 #include "shoal/store/shards_health.h"
+#include "shoal/worker/full_codes.h"
 #include "shoal/worker/outlet.h"
 
 struct fleet;
@@ -42,6 +43,7 @@ struct worker {
 	struct reach *reach;
 	struct names *names;
 	struct timings *timings;
+	struct full_codes full_codes;
 	struct shard shards[SHARDS_LIMIT];
 	unsigned nshards, nleft, poked;
 	int past; /* updates were done before this worker: -1: Postgres has not told yet */
