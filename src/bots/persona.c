@@ -120,7 +120,7 @@ static enum code_state judge_code(const struct facts *f, bool named, bool has_so
 
 	if (!named)
 		return CODE_NONE;
-	if (!c->found || conflict_is(f, "code_gone"))
+	if (!c->found || conflict_is(f, CONFLICT_CODE_GONE))
 		return CODE_UNKNOWN;
 	if (!c->active)
 		return CODE_INACTIVE;

@@ -1,10 +1,10 @@
 /* The stage that writes: one statement, under the guard of the update's key. */
 #include <string.h>
 
-#include "shoal/base/clock.h"
 #include "shoal/store/rows.h"
 #include "shoal/store/sql.h"
 #include "shoal/worker/ahead.h"
+#include "shoal/worker/full_codes.h"
 #include "shoal/worker/guard.h"
 #include "shoal/worker/reach.h"
 #include "shoal/worker/stages.h"
@@ -95,7 +95,7 @@ static enum step commit_result(struct job *j)
 			    j, arena_printf(&j->arena, "%s: still in conflict: %s", j->decision.commit, j->error));
 		j->facts.conflict = j->contended ? NULL : j->error;
 		if (j->facts.conflict && strcmp(j->facts.conflict, CONFLICT_USED_UP) == 0)
-			full_codes_note(&j->worker->full_codes, &j->facts.code, clock_ms());
+			full_codes_note(&j->worker->full_codes, &j->facts.code, j->stage_began_us / 1000);
 		return STEP_AGAIN;
 	case ERR_UNKNOWN:
 	case ERR_TIMEOUT: j->maybe_applied = true; break;

@@ -3,6 +3,7 @@
 #include "shoal/base/clock.h"
 #include "shoal/store/cache.h"
 #include "shoal/store/cache_key.h"
+#include "shoal/worker/full_codes.h"
 #include "shoal/worker/worker.h"
 
 typedef void got_fn(struct job *j, const struct cache_value *v);

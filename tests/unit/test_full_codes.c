@@ -38,15 +38,17 @@ static void known_for_its_time(void)
 
 static void another_limit_is_not_known(void)
 {
-	struct fact_code free_again = code(7, 3);
+	struct fact_code other = code(7, 3);
 
 	known = (struct full_codes){0};
 	note(7, 3, 1000);
 	CHECK(!has(7, 4, 1000) && !has(7, 2, 1000));
-	free_again.limited = false;
-	CHECK(!full_codes_has(&known, &free_again, 1000));
-	free_again = (struct fact_code){0}; /* of which nothing is known, as an empty place */
-	CHECK(!full_codes_has(&known, &free_again, 0));
+	other.limited = false;
+	CHECK(!full_codes_has(&known, &other, 1000));
+	other.max_uses = 0;
+	full_codes_note(&known, &other, 1000);
+	CHECK(!has(7, 0, 1000));
+	CHECK(!has(0, 0, 0)); /* as an empty place */
 }
 
 static void oldest_makes_room(void)
@@ -54,10 +56,10 @@ static void oldest_makes_room(void)
 	known = (struct full_codes){0};
 	for (int i = 1; i <= FULL_CODES; i++)
 		note(i, 1, 1000);
-	note(5, 1, 1001); /* takes no further place */
+	note(1, 1, 1001); /* takes no further place, and is not the oldest any more */
 	CHECK(has(1, 1, 1001) && has(FULL_CODES, 1, 1001));
 	note(FULL_CODES + 1, 1, 1001);
-	CHECK(!has(1, 1, 1001) && has(2, 1, 1001) && has(FULL_CODES + 1, 1, 1001));
+	CHECK(has(1, 1, 1001) && !has(2, 1, 1001) && has(3, 1, 1001) && has(FULL_CODES + 1, 1, 1001));
 }
 
 int main(void)

@@ -18,8 +18,6 @@ struct fact_user {
 };
 
 /* A start code, from the cache (SPEC 6). */
-#define CONFLICT_USED_UP "used_up" /* no place of the start code is left */
-
 struct fact_code {
 	bool asked; /* the update named one */
 	bool found;
@@ -28,7 +26,7 @@ struct fact_code {
 	bool active;
 	bool limited; /* has max_uses */
 	int64_t max_uses;
-	bool full;          /* all places were taken some seconds ago; false promises none */
+	bool full; /* not from the cache: all places were taken when this worker last counted; false: not known */
 	int64_t expires_ms; /* 0: never */
 };
 
@@ -195,13 +193,16 @@ struct fact_ranks {
 
 #define FACTS_CHANCE 32
 
+/* What use_code() may have against a start code. */
+#define CONFLICT_USED_UP "used_up" /* all its places are taken */
+#define CONFLICT_CODE_GONE "code_gone"
+
 struct facts {
 	int64_t now_ms;                     /* wall clock; the database's, where the row tells it */
 	char mark[UPDATE_MARK_LEN + 1];     /* for buttons rendered by this decision */
 	unsigned char chance[FACTS_CHANCE]; /* from the kernel's generator, anew for every load */
 	const char *bot_username;           /* on the platform, for links; NULL: it has not been told yet */
-	const char
-	    *conflict; /* reason word of the conflict that made us load again, e.g. CONFLICT_USED_UP; NULL at first */
+	const char *conflict; /* why we load again: CONFLICT_... or another word of a commit; NULL at first */
 	/* Nothing was read of the person and their chats: they are presumed to be as command.presume says. In the rows
 	 * of the commit that was decided on so: they were, and it is done. */
 	bool presumed;
