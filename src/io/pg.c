@@ -142,12 +142,14 @@ static void cmd_fault(const struct pg_cmd *cmd, struct pg_fault *fault)
 {
 	const char *state = cmd->res ? PQresultErrorField(cmd->res, PG_DIAG_SQLSTATE) : NULL;
 	const char *message = cmd->res ? PQresultErrorField(cmd->res, PG_DIAG_MESSAGE_PRIMARY) : cmd->why;
+	const char *detail = cmd->res ? PQresultErrorField(cmd->res, PG_DIAG_MESSAGE_DETAIL) : NULL;
 	const char *constraint = cmd->res ? PQresultErrorField(cmd->res, PG_DIAG_CONSTRAINT_NAME) : NULL;
 
 	memset(fault, 0, sizeof(*fault));
 	if (state != NULL && strlen(state) == 5)
 		memcpy(fault->sqlstate, state, 5);
 	fault->message = message ? message : "";
+	fault->detail = detail ? detail : "";
 	fault->constraint = constraint ? constraint : "";
 }
 
@@ -168,7 +170,7 @@ static void pool_count_fault(struct pg *p, const struct pg_cmd *cmd, const struc
 
 static void pool_answer(struct pg *p, struct pg_cmd *cmd)
 {
-	struct pg_fault fault = {.message = "", .constraint = ""};
+	struct pg_fault fault = {.message = "", .detail = "", .constraint = ""};
 
 	pool_measure(p, cmd);
 	if (cmd->err == ERR_OK) {

@@ -40,6 +40,13 @@ static enum err judged(struct job *j, const struct pg_rows *rows)
 	return ERR_OK;
 }
 
+static void note_full(struct job *j, const struct pg_fault *fault)
+{
+	int64_t limit;
+	if (strcmp(fault->message, CONFLICT_USED_UP) == 0 && span_i64(span_of(fault->detail), &limit))
+		full_codes_note(&j->worker->full_codes, j->facts.code.id, limit, j->stage_began_us / 1000);
+}
+
 static void committed(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
 {
 	struct job *j = arg;
@@ -51,6 +58,8 @@ static void committed(void *arg, enum err err, struct pg_rows *rows, const struc
 	else
 		reach_heard_write(j->worker->reach, err, fault);
 	j->contended = err == ERR_CONFLICT && strcmp(fault->sqlstate, "SH001") != 0;
+	if (err == ERR_CONFLICT && !j->contended)
+		note_full(j, fault);
 	if (err == ERR_EXISTS && !strcmp(fault->constraint, "guards_pkey"))
 		j->guarded = true;
 	else if (err != ERR_OK)
@@ -94,8 +103,6 @@ static enum step commit_result(struct job *j)
 			return job_retry(
 			    j, arena_printf(&j->arena, "%s: still in conflict: %s", j->decision.commit, j->error));
 		j->facts.conflict = j->contended ? NULL : j->error;
-		if (j->facts.conflict && strcmp(j->facts.conflict, CONFLICT_USED_UP) == 0)
-			full_codes_note(&j->worker->full_codes, &j->facts.code, j->stage_began_us / 1000);
 		return STEP_AGAIN;
 	case ERR_UNKNOWN:
 	case ERR_TIMEOUT: j->maybe_applied = true; break;

@@ -332,6 +332,23 @@ def full_codes(w):
           asked(later) == 2 and w.user(later)[0] is None or time.monotonic() - since > 9, w.user(later))  # known for 10 s
     check("but after a while", wait_for(
         lambda: w.talk(later, "/start brim") and w.user(later)[0] == "brim", every=1), w.user(later))
+    w.rows("INSERT INTO start_codes (code, persona_id, max_uses) VALUES ('dip', %s, 9)", w.stack.luna)
+    holder, unlucky, next_one = w.new(), w.new(), w.new()
+    check("nine places, one is taken", wait_for(
+        lambda: w.talk(holder, "/start dip") and w.user(holder)[0] == "dip"), w.user(holder))
+    admin = w.stack.pg.connect()
+    admin.cursor().execute("UPDATE start_codes SET max_uses = 1 WHERE code = 'dip'")
+    w.stack.say(unlucky, "/start dip")
+    check("a use waits for the limit that is changed", wait_for(
+        lambda: w.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 1))
+    admin.commit()
+    admin.close()
+    w.rest()
+    check("and is refused by the new one", w.user(unlucky)[0] is None and len(w.messages(unlucky)) == 1, w.user(unlucky))
+    w.rows("UPDATE start_codes SET max_uses = 9 WHERE code = 'dip'")
+    w.stack.tell_caches("startcode")
+    check("which is forgotten when the limit is as before", w.talk(next_one, "/start dip") and
+          w.user(next_one)[0] == "dip", w.user(next_one))
 
 
 # ---- staying and leaving

@@ -424,15 +424,15 @@ static bool answer_postgres(struct pg *of, uint8_t pick)
 		enum err err;
 		struct pg_fault fault;
 	} troubles[] = {
-	    {ERR_UNREACHABLE, {"", "it cannot be reached", ""}},
-	    {ERR_UNKNOWN, {"", "it went", ""}},
-	    {ERR_TIMEOUT, {"57014", "canceling", ""}},
-	    {ERR_CONFLICT, {"SH001", "full", ""}},
-	    {ERR_CONFLICT, {"40001", "could not serialize", ""}},
-	    {ERR_EXISTS, {"23505", "duplicate", "codes_pkey"}},
-	    {ERR_INVALID, {"23503", "violates", "codes_persona"}},
-	    {ERR_FULL, {"53100", "no space", ""}},
-	    {ERR_INTERNAL, {"42P01", "no such relation", ""}},
+	    {ERR_UNREACHABLE, {"", "it cannot be reached", "", ""}},
+	    {ERR_UNKNOWN, {"", "it went", "", ""}},
+	    {ERR_TIMEOUT, {"57014", "canceling", "", ""}},
+	    {ERR_CONFLICT, {"SH001", "full", "", ""}},
+	    {ERR_CONFLICT, {"40001", "could not serialize", "", ""}},
+	    {ERR_EXISTS, {"23505", "duplicate", "", "codes_pkey"}},
+	    {ERR_INVALID, {"23503", "violates", "", "codes_persona"}},
+	    {ERR_FULL, {"53100", "no space", "", ""}},
+	    {ERR_INTERNAL, {"42P01", "no such relation", "", ""}},
 	};
 
 	for (size_t i = 0; i < nstatements; i++) {

@@ -14,7 +14,7 @@ struct call {
 	int times;
 	enum err err;
 	int rows;
-	char value[48], sqlstate[6], message[120], constraint[64];
+	char value[48], sqlstate[6], message[120], detail[16], constraint[64];
 };
 
 static struct pgserver server;
@@ -169,6 +169,7 @@ static void on_answer(void *arg, enum err err, struct pg_rows *rows, const struc
 		         PQgetvalue(rows->res, pg_row(rows, 0), PQnfields(rows->res) - 1));
 	snprintf(c->sqlstate, sizeof(c->sqlstate), "%s", fault->sqlstate);
 	snprintf(c->message, sizeof(c->message), "%s", fault->message);
+	snprintf(c->detail, sizeof(c->detail), "%s", fault->detail);
 	snprintf(c->constraint, sizeof(c->constraint), "%s", fault->constraint);
 	if (--outstanding == 0)
 		loop_stop(loop);
@@ -749,12 +750,14 @@ static void faults_are_told_apart(void)
 	CHECK_INT(a.err, ERR_CONFLICT);
 	CHECK_STR(a.sqlstate, "SH001");
 	CHECK_STR(a.message, "already_accepted");
+	CHECK_STR(a.detail, "of 7");
 	CHECK_INT(b.err, ERR_OK);
 	CHECK_INT(c.err, ERR_EXISTS);
 	CHECK_STR(c.constraint, "t_pkey");
 	CHECK_INT(d.err, ERR_INVALID);
 	CHECK_STR(d.sqlstate, "");
 	CHECK(d.message[0] != '\0');
+	CHECK_STR(d.detail, "");
 	CHECK_INT(e.err, ERR_INVALID);
 	CHECK_STR(e.constraint, "t_id_check");
 	close_pool();
@@ -1231,7 +1234,7 @@ int main(void)
 	                      "CREATE TABLE late(id int CONSTRAINT late_once UNIQUE DEFERRABLE INITIALLY DEFERRED);"
 	                      "CREATE TABLE places(id int, place serial);"
 	                      "CREATE FUNCTION stale(reason text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN "
-	                      "RAISE EXCEPTION USING ERRCODE = 'SH001', MESSAGE = reason; END $$;"
+	                      "RAISE EXCEPTION USING ERRCODE = 'SH001', MESSAGE = reason, DETAIL = 'of 7'; END $$;"
 	                      "CREATE FUNCTION stale_unless(i int) RETURNS int LANGUAGE sql AS $$ "
 	                      "SELECT CASE WHEN i < 0 THEN stale(i::text) ELSE i END $$");
 	loop = loop_new();

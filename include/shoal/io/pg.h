@@ -73,6 +73,7 @@ struct pg_params {
 struct pg_fault {
 	char sqlstate[6];       /* "" when it did not come from the server */
 	const char *message;    /* primary message, never NULL */
+	const char *detail;     /* secondary message, or "" */
 	const char *constraint; /* name or "" */
 };
 

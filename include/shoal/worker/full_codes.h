@@ -9,7 +9,7 @@
 
 #include "shoal/model/facts.h"
 
-#define FULL_CODES 64 /* what was counted longest ago makes room: to ask again costs a commit that fails */
+#define FULL_CODES 256 /* what was counted longest ago makes room: to ask again costs a commit that fails */
 #define FULL_CODE_MS 10000
 
 /* Embedded in its owner; zeroed: none. Times are of clock_ms(). */
@@ -19,8 +19,8 @@ struct full_codes {
 	} of[FULL_CODES];
 };
 
-/* counted_ms: not later than it was counted */
-void full_codes_note(struct full_codes *f, const struct fact_code *c, int64_t counted_ms);
+/* max_uses: the limit that was reached. counted_ms: not later than it was counted. */
+void full_codes_note(struct full_codes *f, int64_t id, int64_t max_uses, int64_t counted_ms);
 /* No, where its limit is not the one that was reached. */
 bool full_codes_has(const struct full_codes *f, const struct fact_code *c, int64_t now_ms);
 
