@@ -1,6 +1,5 @@
 #include "shoal/worker/recall.h"
 
-#include "shoal/base/clock.h"
 #include "shoal/store/cache.h"
 #include "shoal/store/cache_key.h"
 #include "shoal/worker/full_codes.h"
@@ -73,7 +72,7 @@ static void got_code(struct job *j, const struct cache_value *v)
 		return;
 	j->facts.code = v->code;
 	j->facts.code.asked = true;
-	j->facts.code.full = full_codes_has(&j->worker->full_codes, &v->code, clock_ms());
+	j->facts.code.full = full_codes_has(&j->worker->full_codes, &v->code, j->stage_began_us / 1000);
 	if (v->code.persona_id)
 		recall(j, CACHE_PERSONA, id_key(j, v->code.persona_id), got_code_persona);
 }
