@@ -114,7 +114,7 @@ static void on_void(void *arg, enum err err, const redisReply *reply)
 	if (err == ERR_OK)
 		void_on(v);
 	else
-		note_failed(v, err, ((struct change *)v->state)->action, target_of(v));
+		note_failed(v, err, "Redis", ((struct change *)v->state)->action, target_of(v));
 }
 
 static void void_on(struct visitor *v)
@@ -178,7 +178,7 @@ static void on_ended(void *arg, enum err err)
 	const struct change *c = v->state;
 
 	if (err != ERR_OK) {
-		note_failed(v, err, c->action, target_of(v));
+		note_failed(v, err, "Redis", c->action, target_of(v));
 		return;
 	}
 	cache_fence(v->api->fences, on_fence, v);

@@ -92,6 +92,7 @@ struct listing {
 	bool more;          /* than the limit */
 	int64_t total;
 	enum err err;
+	unsigned failed; /* the shard that it is of */
 	struct found *v;
 	size_t n, room;
 	size_t *of; /* letters of each shard so far */
@@ -135,7 +136,7 @@ static void end_list(struct visitor *v)
 	size_t n = l->n < l->limit ? l->n : l->limit;
 
 	if (l->err != ERR_OK) {
-		visitor_failed(v, l->err, "Redis");
+		visitor_failed(v, l->err, shards_server(v->api, v->a, l->failed));
 		return;
 	}
 	if (l->n > 1)
@@ -189,6 +190,7 @@ static void on_letters(void *arg, unsigned shard, enum err err, const redisReply
 		l->total += page.total;
 	} else {
 		l->err = err;
+		l->failed = shard;
 	}
 	if (--l->left == 0)
 		end_list(v);
@@ -254,7 +256,7 @@ static void on_shown(void *arg, unsigned shard, enum err err, const redisReply *
 		err = dead_letters_read(reply, shard, v->a, &found);
 	if (err != ERR_OK || found.n == 0) {
 		if (err != ERR_OK)
-			visitor_failed(v, err, "Redis");
+			visitor_failed(v, err, shards_server(v->api, v->a, shard));
 		else
 			no_letter(v);
 		return;
@@ -294,7 +296,7 @@ static void on_retried(void *arg, unsigned shard, enum err err, const redisReply
 	const char *entry = NULL, *why = "";
 
 	if (err != ERR_OK) {
-		note_failed(v, err, "dead.retry", target_of(v));
+		note_failed(v, err, shards_server(v->api, v->a, shard), "dead.retry", target_of(v));
 		return;
 	}
 	switch (dead_retry_read(reply, v->a, &entry, &why)) {
@@ -343,7 +345,6 @@ static void on_dropped(void *arg, unsigned shard, enum err err, const redisReply
 	struct dead_letter l;
 	const char *why = NULL; /* of the script; Redis may refuse, too */
 
-	(void)shard;
 	if (err == ERR_OK)
 		err = dead_drop_read(reply, v->a, &l, &why);
 	if (err == ERR_NOT_FOUND) {
@@ -351,7 +352,7 @@ static void on_dropped(void *arg, unsigned shard, enum err err, const redisReply
 	} else if (err == ERR_REFUSED && why) {
 		visitor_refuse(v, 409, "refused", "%s", why);
 	} else if (err != ERR_OK) {
-		note_failed(v, err, "dead.drop", target_of(v));
+		note_failed(v, err, shards_server(v->api, v->a, shard), "dead.drop", target_of(v));
 	} else {
 		json_begin_obj(&v->json);
 		json_kv_str(&v->json, "bot", l.bot.ptr);

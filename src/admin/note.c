@@ -6,8 +6,9 @@
 struct noting {
 	struct visitor *v;
 	const char *action, *target;
-	note_fn *then; /* NULL: it failed, with err */
+	note_fn *then; /* NULL: it failed, with err of who */
 	enum err err;
+	const char *who;
 };
 
 static void on_noted(void *arg, enum err err, struct pg_rows *rows, const struct pg_fault *fault)
@@ -21,7 +22,7 @@ static void on_noted(void *arg, enum err err, struct pg_rows *rows, const struct
 	if (n->then)
 		n->then(n->v, err == ERR_OK);
 	else
-		visitor_failed(n->v, n->err, "Redis");
+		visitor_failed(n->v, n->err, n->who);
 }
 
 static void write_down(struct noting *n, const char *details)
@@ -38,15 +39,15 @@ void note(struct visitor *v, const char *action, const char *target, const char 
 	write_down(n, details);
 }
 
-void note_failed(struct visitor *v, enum err err, const char *action, const char *target)
+void note_failed(struct visitor *v, enum err err, const char *who, const char *action, const char *target)
 {
 	struct noting *n = arena_new(v->a, struct noting);
 
-	*n = (struct noting){.v = v, .action = action, .target = target, .err = err};
+	*n = (struct noting){.v = v, .action = action, .target = target, .err = err, .who = who};
 	if (err == ERR_UNKNOWN || err == ERR_TIMEOUT)
 		write_down(n, "{\"outcome\":\"unknown\"}");
 	else
-		visitor_failed(v, err, "Redis");
+		visitor_failed(v, err, who);
 }
 
 void note_end(struct visitor *v, bool noted)

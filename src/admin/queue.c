@@ -80,7 +80,7 @@ static void fail_pause(struct visitor *v, const struct pausing *p)
 		                           p->worst_shard),
 		              1000);
 	else
-		note_failed(v, p->worst, p->action, target_of(v));
+		note_failed(v, p->worst, "Redis", p->action, target_of(v));
 }
 
 static void tell_pause(struct visitor *v, bool noted)

@@ -29,6 +29,11 @@ void shards_ask(struct api *api, struct arena *a, struct queue_call *const *call
 	}
 }
 
+const char *shards_server(const struct api *api, struct arena *a, unsigned shard)
+{
+	return api->nshards == 1 ? "Redis" : arena_printf(a, "Redis of shard %u", shard);
+}
+
 /* --- numbers */
 
 struct counting {

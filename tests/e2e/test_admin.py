@@ -754,9 +754,14 @@ def shards():
     check("who resumes is told which shard did not hear", said.status == 503 and "shard 1" in said.error["message"], said)
     check("what did change is noted", stack.pg.rows("SELECT action FROM admin_audit WHERE action LIKE 'queue.%%' ORDER BY id"
                                                     )[-1] == ("queue.resume",))
-    expect("a list that would have holes is none", ask("GET", "/api/dead", server=other), 503)
+    said = ask("GET", "/api/dead", server=other)
+    check("a list that would have holes is none, and which shard lacks is told", said.status == 503 and
+          "Redis of shard 1 cannot be reached" in said.error["message"], said)
     check("one of a shard in reach", ask("GET", "/api/dead/0:1700000000000-0", server=other).status == 200)
-    expect("one of a shard that is away", ask("GET", "/api/dead/1:1700000000000-0", server=other), 503)
+    for method, path in (("GET", ""), ("POST", "/retry"), ("DELETE", "")):
+        said = ask(method, "/api/dead/1:1700000000000-0" + path, {} if method == "POST" else None, server=other)
+        check("%s of one of a shard that is away" % method, said.status == 503 and
+              said.error["message"].startswith("Redis of shard 1 "), said)
     other.stop()
 
 

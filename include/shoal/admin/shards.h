@@ -11,6 +11,9 @@ typedef void shards_each_fn(void *arg, unsigned shard, enum err err, const redis
 /* calls: one a shard; NULL leaves it out. They and the arena must last until the last answer. */
 void shards_ask(struct api *api, struct arena *a, struct queue_call *const *calls, shards_each_fn *fn, void *arg);
 
+/* What a visitor is told has failed: "Redis", or "Redis of shard 1" where there are several. */
+const char *shards_server(const struct api *api, struct arena *a, unsigned shard);
+
 /* What each shard counts. */
 struct shard_numbers {
 	enum err err;

@@ -45,7 +45,7 @@ void visitor_refuse_with(struct visitor *v, int status, const char *code, const 
                          const char *value);
 /* 429 or 503, with Retry-After. */
 void visitor_later(struct visitor *v, int status, const char *code, const char *message, int64_t wait_ms);
-/* What came of asking a server, which is not ERR_OK. who: "Redis", "PostgreSQL". */
+/* What came of asking a server, which is not ERR_OK. who: "Redis", "PostgreSQL", or of shards_server. */
 void visitor_failed(struct visitor *v, enum err err, const char *who);
 
 /* --- what the request says */
