@@ -132,7 +132,7 @@ static void say_failures(struct each *e)
 
 		if (t->fate != REFUSED && (t->fate != GONE || e->all))
 			continue;
-		session_fail(e->s, e->s->code, "%s: %s", id_of(e, t), out_plain(e->s->a, t->text));
+		session_fail(e->s, e->s->code, "%s: %s", id_of(e, t), t->text);
 		said++;
 	}
 	if (said < refused)

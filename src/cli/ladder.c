@@ -165,7 +165,7 @@ static void tell(struct session *s, const PGresult *res, int64_t id)
 	if (!why)
 		why = due_append(s, &bot_ladder, LADDER_DUE_RESOLVED, of, "2", cell_i64(res, "player_2"));
 	if (why)
-		fprintf(stderr, "shoal ladder: note: the fleet will tell the two when it can: %s\n", why);
+		session_say(s, "note: the fleet will tell the two when it can: %s", why);
 }
 
 static int settled_json(int64_t id, const char *result, bool now, const int64_t *gained)

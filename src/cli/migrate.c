@@ -269,12 +269,12 @@ static int run(struct session *s)
 enum { LOOK_AGAIN_MS = 1000 };
 
 /* Says only what was not said last. */
-static void say_waiting(char *last, size_t size, const char *reason)
+static void say_waiting(struct session *s, char *last, size_t size, const char *reason)
 {
 	if (strncmp(last, reason, size - 1) == 0)
 		return;
 	snprintf(last, size, "%s", reason);
-	fprintf(stderr, "shoal migrate: waiting: %s\n", reason);
+	session_say(s, "waiting: %s", reason);
 }
 
 /* NULL: nothing is missing, or s->code says what will not get better. */
@@ -322,7 +322,7 @@ static int wait_until_applied(const struct session *asked)
 		code = s.code;
 		session_close(&s);
 		if (reason)
-			say_waiting(last, sizeof(last), reason);
+			say_waiting(&s, last, sizeof(last), reason);
 		arena_release(&a);
 		if (!reason)
 			return code;

@@ -28,15 +28,43 @@ void session_close(struct session *s)
 	s->pg = NULL;
 }
 
+/* Servers' words and others' are in it: nothing that a terminal would obey. */
+static void complain(struct session *s, const char *fmt, va_list ap)
+{
+	va_list again;
+	char *text;
+	int len;
+
+	va_copy(again, ap);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	ENSURE(len >= 0);
+	text = arena_alloc(s->a, (size_t)len + 1);
+	vsnprintf(text, (size_t)len + 1, fmt, ap);
+	fprintf(stderr, "shoal %s: ", s->verb);
+	do {
+		len = (int)strcspn(text, "\n");
+		fprintf(stderr, "%s\n", out_plain(s->a, arena_strndup(s->a, text, (size_t)len)));
+		text += len + (text[len] == '\n');
+	} while (*text);
+}
+
+void session_say(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain(s, fmt, ap);
+	va_end(ap);
+}
+
 int session_fail(struct session *s, int code, const char *fmt, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "shoal %s: ", s->verb);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	complain(s, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 	return s->code = code;
 }
 
@@ -44,11 +72,10 @@ int session_usage(struct session *s, const char *fmt, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "shoal %s: ", s->verb);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	complain(s, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nTry `shoal help %s`.\n", s->verb);
+	fprintf(stderr, "Try `shoal help %s`.\n", s->verb);
 	return s->code = EXIT_USAGE;
 }
 
@@ -274,10 +301,9 @@ bool session_confirm(struct session *s, const char *question, const char *what, 
 	return false;
 }
 
-static void not_noted(const struct session *s, const char *why)
+static void not_noted(struct session *s, const char *why)
 {
-	fprintf(stderr, "shoal %s: it is done, but not noted in admin_audit: %.*s\n", s->verb, (int)strcspn(why, "\n"),
-	        why);
+	session_say(s, "it is done, but not noted in admin_audit: %.*s", (int)strcspn(why, "\n"), why);
 }
 
 void session_note(struct session *s, const char *action, const char *target, const char *details)
@@ -293,10 +319,9 @@ void session_note(struct session *s, const char *action, const char *target, con
 	res = sql_run_within(pg, "audit", PARAMS(session_actor(s), span_of(action), span_of(target), span_of(details)),
 	                     NOTE_S * 1000);
 	if (!res && PQstatus(pg) == CONNECTION_OK)
-		fprintf(stderr,
-		        "shoal %s: it is done; whether it is noted in admin_audit is not known: "
-		        "PostgreSQL said nothing for %d s\n",
-		        s->verb, NOTE_S);
+		session_say(
+		    s, "it is done; whether it is noted in admin_audit is not known: PostgreSQL said nothing for %d s",
+		    NOTE_S);
 	else if (PQresultStatus(res) != PGRES_COMMAND_OK)
 		not_noted(s, PQerrorMessage(pg));
 	PQclear(res);

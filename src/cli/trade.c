@@ -163,7 +163,7 @@ static void tell(struct session *s, const char *id, const PGresult *res)
 			continue;
 		why = due_append(s, &bot_escrow, ESCROW_DUE_RESOLVED, id, people[i], number(telegram_id));
 		if (why) {
-			fprintf(stderr, "shoal trade: note: the fleet will tell the two when it can: %s\n", why);
+			session_say(s, "note: the fleet will tell the two when it can: %s", why);
 			return;
 		}
 	}

@@ -176,10 +176,11 @@ check("trade_resolve_again_tells_nobody", r.xlen("shoal:{0}:updates") == 2)
 expect("trade_resolve_otherwise", shoal("trade", "resolve", "ONE1", "refund", "--note", "again"), FAILED, "is released")
 check("trade_decided_once", wallet(BOB) == ("10.10", "0.00")
       and one("select count(*) from admin_audit where action = 'trade.resolve'") == 1)
-nowhere = "redis://127.0.0.1:%d/0" % lib.free_port()
-expect("trade_resolve_without_redis", shoal("trade", "resolve", "TWO2", "refund", "--note", "n", SHOAL_REDIS_URL=nowhere),
-       DONE, "TWO2 is refunded", "the fleet will tell the two")
-check("trade_resolve_without_redis_stands", wallet(ANN) == ("80.00", "10.00"))
+redis.client(db=1).hset("shoal:{0}:conf", mapping={"v": "0\x1b[31m", "shard": "0/1"})
+ran = shoal("trade", "resolve", "TWO2", "refund", "--note", "n", SHOAL_REDIS_URL=redis.url.rsplit("/", 1)[0] + "/1")
+expect("trade_resolve_with_anothers_redis", ran, DONE, "TWO2 is refunded", "the fleet will tell the two")
+check("trade_resolve_shows_no_mark_that_a_terminal_obeys", "format 0\ufffd[31m" in ran[1] and "\x1b" not in ran[1], ran)
+check("trade_resolve_with_anothers_redis_stands", wallet(ANN) == ("80.00", "10.00"))
 check("trade_who_is_to_be_told_is_written_down", pg.rows("select public_id, user_id from escrow_notices join escrows on id = "
                                                          "escrow_id order by 1, 2") == [
     ("ONE1", 1), ("ONE1", 2), ("TWO2", 1), ("TWO2", 2)])

@@ -382,6 +382,11 @@ def pause_is_idempotent():
     check("resume_one_of_all_changes_nothing", paused() == "*")
     check("resume_all", pg_less.json("queue", "resume") == [
         {"shard": 0, "reachable": True, "changed": True, "paused": None}] and paused() is None)
+    r.hset(key("conf"), mapping={"v": "0\x1b[31m", "shard": "0/1\u202e"})
+    for argv in (["queue", "pause"], ["queue", "status"], ["dead", "list"]):
+        ran = pg_less(*argv)
+        check("%s_shows_no_mark_that_a_terminal_obeys" % "_".join(argv), ran.code == FAILED and "format 0\ufffd[31m, shard 0/1\ufffd," in ran.err and
+              "\x1b" not in ran.err and "\u202e" not in ran.err, ran)
     r.hset(key("conf"), mapping={"v": "0", "shard": "0/1"})
     expect("pause_of_another_version", pg_less("queue", "pause"), FAILED, "format 0")
     letter = bury("1-1", bot="persona", lane="L", body="{}")

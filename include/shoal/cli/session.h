@@ -29,6 +29,9 @@ void session_close(struct session *s);
 
 /* "shoal VERB: ..." on stderr; keeps the code and returns it. */
 int session_fail(struct session *s, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same of what is no failure. What servers and others said may be among the words of all three: nothing that a
+ * terminal would obey goes out. */
+void session_say(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same as a usage error, with the line that points to the help. */
 int session_usage(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
