@@ -101,7 +101,7 @@ const struct opt conf_options[] = {
     {"SHOAL_FAST_MS", OPT_INT, AT(fast_ms), .def = "20", .min = 0, .max = 3600000,
      .help = "updates below this are marked FAST"},
     {"SHOAL_SLOW_MS", OPT_INT, AT(slow_ms), .def = "100", .min = 0, .max = 3600000,
-     .help = "updates above this are marked SLOW"},
+     .help = "updates above this are marked SLOW, FAST or not"},
     {"SHOAL_LOG", OPT_CHOICE, AT(log), .def = "info", .choices = "error|warn|info|debug",
      .help = "least level that is logged"},
     {"SHOAL_LOG_FORMAT", OPT_CHOICE, AT(log_format), .def = "auto", .choices = "auto|json|text",

@@ -81,7 +81,7 @@ void settle_log(const struct job *j, enum job_outcome outcome)
 	f[n++] = LOG_STR("bot", j->bot ? j->bot->name : "unknown");
 	f[n++] = LOG_STR("command", command_name(j));
 	f[n++] = LOG_STR("outcome", job_outcome_name(outcome));
-	f[n++] = LOG_STR("speed", ms < (double)c->fast_ms ? "FAST" : ms > (double)c->slow_ms ? "SLOW" : "OK");
+	f[n++] = LOG_STR("speed", ms > (double)c->slow_ms ? "SLOW" : ms < (double)c->fast_ms ? "FAST" : "OK");
 	f[n++] = LOG_NUM("total_ms", ms);
 	for (int s = 0; s < STAGE_SETTLE; s++)
 		if (j->spent[s].us >= 100)

@@ -257,6 +257,15 @@ def quiet():
         not lines(worker, msg="update") and lines(worker, msg="worker started"))
 
 
+def slow_though_fast():
+    """Who asks to hear of all above 0 ms hears of it, whatever counts as fast."""
+    stack.stop_workers()
+    worker = stack.add_worker(SHOAL_SLOW_MS=0)
+    post(update(FIRST + 7, "hello"))
+    said = wait_for(lambda: lines(worker, msg="update"))
+    check("what is slow is not called fast", said and said[0]["speed"] == "SLOW" and said[0]["total_ms"] > 0, said)
+
+
 prepare()
 gateway()
 number_of_posts = int(redis.xlen(STREAM))
@@ -268,5 +277,6 @@ poison(worker)
 refused(worker)
 slow(worker)
 quiet()
+slow_though_fast()
 responder.shutdown()
 finish()
