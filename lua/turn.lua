@@ -11,11 +11,12 @@
 --   dead     stream  id, lane, error, retries, takeovers, sent, maybe_applied, died_at, worker, entry "follows", then its fields
 --   wake     stream  a ring, to the group `bell`: something is due now that the turn which made it so did not take
 --   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas),
---                  parked (what was paused when entries were parked; "!" while they come back), reread, gone (see reread.lua),
+--                  parked (what was paused when entries were parked; "!" while they come back), reread (see reread.lua),
 --                  deaths (see storm), claim (who empties his hands for suspects, until when), run (which Redis this is),
 --                  lost (see give)
 -- An entry with the field again = "1" is a dead letter's second life: handed out as if it had been before.
--- Invariant: pending of `workers` = HLEN lanes + ZCARD waiting;  XLEN updates = unread + that.
+-- Invariant: XLEN updates = unread + HLEN lanes + ZCARD waiting. What is settled is deleted, so all that is there up to the group's
+-- last id is pending; the group's own list of that (NOACK: it has none) would say so twice, at a fifth of a turn's work.
 --
 -- ARGV  1 format  2 shard "i/n"  3 NAME  4 mode: work | hello | leave  5 want  6 nothing in hand 0|1  7 deadline ttl, ms
 --       8 attempts allowed  9 life of idempotency keys, ms  10 bots that NAME cannot serve now, with commas
@@ -60,6 +61,10 @@ for i = 1, #kinds, 2 do
 	if is ~= kind and is ~= 'none' then return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. is .. ', not a ' .. kind) end
 end
 
+-- And what this user of Redis may not do: of the commands that come after the first change, those that none before it is like.
+redis.call('XDEL', UPDATES, '0-0')
+redis.call('HDEL', LANES, '')
+
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 math.randomseed(clock[2])
@@ -75,14 +80,9 @@ local function unpad(s)
 end
 
 -- commands that can be collected: one call for many, at most 2,000 values each
-local function batched(command, key, list, group)
+local function batched(command, key, list)
 	for i = 1, #list, 2000 do
-		local last = math.min(i + 1999, #list)
-		if group then
-			redis.call(command, key, group, unpack(list, i, last))
-		else
-			redis.call(command, key, unpack(list, i, last))
-		end
+		redis.call(command, key, unpack(list, i, math.min(i + 1999, #list)))
 	end
 end
 
@@ -102,7 +102,7 @@ local function lane_set(lane, value)
 	lanes_changed[#lanes_changed + 1] = lane
 end
 
-local acked, settled, due_added, tries_dropped = {}, {}, {}, {}
+local finished, settled, due_added, tries_dropped = {}, {}, {}, {}
 local entries, buried, killers, duplicates, bytes = {}, {}, {}, {}, 0
 local has_waiting = redis.call('ZCARD', WAITING) > 0
 local has_tries = redis.call('HLEN', TRIES) > 0
@@ -225,7 +225,7 @@ local function give(entry, lane, again, size, nameless)
 end
 
 local function settle(id)
-	acked[#acked + 1] = id
+	finished[#finished + 1] = id
 	settled[id] = true
 	if has_tries then tries_dropped[#tries_dropped + 1] = id end
 end
@@ -378,15 +378,14 @@ local function write_back()
 			del[#del + 1] = lane
 		end
 	end
+	batched('XDEL', UPDATES, finished) -- before a lane is free of what would come again
 	-- A hash of short values is a list, searched from its beginning, up to 512 of them; a long one, gone at once, makes
 	-- it a table for as long as it lives. Where lanes come one by one, every eighth turn or so sees to that.
 	if #set >= 2 * MANY or (set[1] and now % MANY == 0) then redis.call('HSET', LANES, set[1], LONG) end
 	batched('HSET', LANES, set)
 	batched('HDEL', LANES, del)
-	batched('XACK', UPDATES, acked, 'workers')
-	batched('XDEL', UPDATES, acked)
 	batched('HDEL', TRIES, tries_dropped)
-	for _ = 1, math.min(math.ceil(ripe_added / CHUNK), RINGS) do redis.call('XADD', WAKE, 'MAXLEN', RINGS, '*', 'ring', 1) end
+	for _ = 1, math.min(math.ceil(ripe_added / CHUNK), RINGS) do redis.pcall('XADD', WAKE, 'MAXLEN', RINGS, '*', 'ring', 1) end
 end
 
 -- the doorbell on `key` rings for what comes after this moment
@@ -636,7 +635,7 @@ local function fault(bot, lane, key, body)
 end
 
 local function read(count)
-	local command = {'XREADGROUP', 'GROUP', 'workers', 'w', 'COUNT', count, 'STREAMS', UPDATES, '>'}
+	local command = {'XREADGROUP', 'GROUP', 'workers', 'w', 'COUNT', count, 'NOACK', 'STREAMS', UPDATES, '>'}
 	local got = redis.pcall(unpack(command))
 	if type(got) == 'table' and got.err then
 		if not got.err:find('NOGROUP', 1, true) then return {}, got.err end

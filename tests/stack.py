@@ -199,11 +199,9 @@ class Stack:
 
     def queue(self):
         r = self.redis.client()
-        groups = r.xinfo_groups("shoal:{0}:updates") if r.exists("shoal:{0}:updates") else []
-        pending = sum(g["pending"] for g in groups if g["name"] == b"workers")
-        return {"length": r.xlen("shoal:{0}:updates"), "pending": pending, "lanes": r.hlen("shoal:{0}:lanes"),
-                "waiting": r.zcard("shoal:{0}:waiting"), "due": r.zcard("shoal:{0}:due"),
-                "tries": r.hlen("shoal:{0}:tries"), "dead": r.xlen("shoal:{0}:dead")}
+        lanes, waiting = r.hlen("shoal:{0}:lanes"), r.zcard("shoal:{0}:waiting")
+        return {"length": r.xlen("shoal:{0}:updates"), "pending": lanes + waiting, "lanes": lanes, "waiting": waiting,
+                "due": r.zcard("shoal:{0}:due"), "tries": r.hlen("shoal:{0}:tries"), "dead": r.xlen("shoal:{0}:dead")}
 
     def settled(self, seconds=PATIENCE):
         """Waits until nothing is unsettled."""

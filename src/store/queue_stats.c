@@ -17,8 +17,8 @@ static struct queue_call *stats_call(struct arena *a, unsigned shard)
 /* err: what became of the question. */
 static enum err parse(enum err err, const redisReply *r, struct queue_stats *s)
 {
-	int64_t *const numbers[] = {&s->length,   &s->pending, &s->lanes, &s->waiting,  &s->due,
-	                            &s->retrying, &s->workers, &s->dead,  &s->oldest_ms};
+	int64_t *const numbers[] = {&s->length,  &s->pending, &s->lanes,     &s->waiting,   &s->due,   &s->retrying,
+	                            &s->workers, &s->dead,    &s->oldest_ms, &s->imbalance, &s->listed};
 	const size_t n = sizeof(numbers) / sizeof(numbers[0]);
 	memset(s, 0, sizeof(*s));
 	if (err != ERR_OK) {

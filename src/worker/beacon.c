@@ -33,7 +33,7 @@ static const struct {
     {"shoal_queue_retrying", "Entries given back, to come again"},
     {"shoal_queue_dead", "Dead letters"},
     {"shoal_queue_oldest_seconds", "Age of the oldest unsettled entry"},
-    {"shoal_queue_imbalance", "Pending less busy lanes less waiting; not 0 is a fault"},
+    {"shoal_queue_imbalance", "Entries that are nobody's; below 0: lanes whose entry is gone"},
 };
 #define GAUGES (sizeof(gauges) / sizeof(gauges[0]))
 
@@ -57,11 +57,10 @@ static void stats_came(void *arg, enum err err, const struct queue_stats *s)
 	                    (double)s->due,
 	                    (double)s->dead,
 	                    s->oldest_ms < 0 ? 0 : (double)s->oldest_ms / 1e3,
-	                    /* 0 whenever the script's bookkeeping is whole: pending = busy lanes + waiting */
-	                    (double)(s->pending - s->lanes - s->waiting),
+	                    (double)s->imbalance,
 	                });
-	if (s->pending > s->lanes + s->waiting)
-		queue_reread(arg);
+	if (s->imbalance > 0 || s->listed > 0)
+		queue_reread(arg, s->imbalance);
 }
 
 /* Who cannot ask shall not tell what was so once: the highest of all workers' numbers is what is looked at. */

@@ -58,7 +58,7 @@ class Chaos:
         self.live, self.busy, self.names = [], set(), {}
         self.words = {}  # more for the sender
         self.stop_watch = threading.Event()
-        self.threads, self.seen, self.watched = [], {}, {"looks": 0, "imbalance": 0, "longest": 0}
+        self.threads, self.seen, self.watched = [], {}, {"looks": 0, "blind": 0, "imbalance": 0, "longest": 0}
 
     @staticmethod
     def read_kinds(text):
@@ -213,19 +213,13 @@ class Chaos:
     # ---- watching
 
     def watch(self):
-        """The queue's books, every moment: what is pending is in a lane or waits; and how long the queue is."""
+        """The queue's books, every moment: what is read and not settled is in a lane or waits; and how long the queue is."""
         while not self.stop_watch.wait(0.5):
             try:
-                with self.redis_client() as r, r.pipeline(transaction=True) as p:
-                    p.xpending("shoal:{0}:updates", "workers")
-                    p.hlen("shoal:{0}:lanes")
-                    p.zcard("shoal:{0}:waiting")
-                    p.xlen("shoal:{0}:updates")
-                    pending, lanes, waiting, length = p.execute()
+                with self.redis_client() as r:
+                    length = judge.books(r, self.watched)
             except redis.RedisError:
                 continue
-            self.watched["looks"] += 1
-            self.watched["imbalance"] += pending["pending"] != lanes + waiting
             self.watched["longest"] = max(self.watched["longest"], length)
             with self.guard:
                 dead = [w for w in self.live if not w.running()]

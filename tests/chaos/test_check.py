@@ -387,6 +387,11 @@ def an_imbalance_that_was_seen(d, s):
 
 
 @spoils("run", "books")
+def looks_that_saw_too_much(d, s):
+    d["run"]["watched"]["blind"] = d["run"]["watched"]["looks"]
+
+
+@spoils("run", "books")
 def an_imbalance_in_the_metrics(d, s):
     d["run"]["metric_imbalance"] = [0, -2]
 

@@ -170,7 +170,7 @@ class Scene:
         self.servers = SCENES[name]()
         self.stack = Stack(self.binary, workers=0, webhook=False, redis=self.servers, SHOAL_LOG_UPDATES=0,
                            pg_conf={"synchronous_commit": "on"})
-        self.faults, self.watched, self.over = [], {"looks": 0, "imbalance": 0, "longest": 0}, threading.Event()
+        self.faults, self.watched, self.over = [], {"looks": 0, "blind": 0, "imbalance": 0, "longest": 0}, threading.Event()
         pg = self.stack.pg
         pg.rows("INSERT INTO personas (key, name, greeting, replies) VALUES ('default', 'Echo', %s, %s)",
                 judge.GREETING, ["answer %d" % n for n in range(REPLIES)])
@@ -180,21 +180,14 @@ class Scene:
         self.stack.start_workers(self.workers)
 
     def watch(self):
-        """Pending is what is in a lane or waits, in each shard at every moment at which it can be seen."""
+        """What is read and not settled is in a lane or waits, in each shard at every moment at which it can be seen."""
         while not self.over.wait(0.7):
             longest = 0
             for n in range(self.servers.shards):
                 try:
-                    with self.servers.client(n).pipeline(transaction=True) as p:
-                        for what, *words in (("XPENDING", "updates", "workers"), ("HLEN", "lanes"), ("ZCARD", "waiting"),
-                                             ("XLEN", "updates")):
-                            p.execute_command(what, "shoal:{%d}:%s" % (n, words[0]), *words[1:])
-                        pending, lanes, waiting, length = p.execute()
+                    length = judge.books(self.servers.client(n), self.watched, n)
                 except ERRORS:
                     continue
-                pending = pending["pending"] if isinstance(pending, dict) else pending[0]
-                self.watched["looks"] += 1
-                self.watched["imbalance"] += pending != lanes + waiting
                 longest += length
             self.watched["longest"] = max(self.watched["longest"], longest)
 

@@ -61,7 +61,7 @@
 #define J(w, e) ((w) * N + (e))
 
 /* ---- Redis; a set of entries is a mask */
-byte unread, pel, waiting, due; /* pel: read and not acknowledged */
+byte unread, pending, waiting, due; /* pending: read and not settled */
 byte settled, dead, duplicate;
 byte maybe; /* dead letters whose changes may be there, as lua/dead_retry.lua judges */
 byte lane_is[LANES], lane_id[LANES];
@@ -165,9 +165,9 @@ inline sound()
 		fi
 	}
 	assert((due & ~e1) == 0);
-	assert((e1 & waiting) == 0 && (e1 | waiting) == pel);
-	assert((unread | pel | final) == bit(arrived) - 1);
-	assert((unread & pel) == 0 && ((unread | pel) & final) == 0);
+	assert((e1 & waiting) == 0 && (e1 | waiting) == pending);
+	assert((unread | pending | final) == bit(arrived) - 1);
+	assert((unread & pending) == 0 && ((unread | pending) & final) == 0);
 	assert((settled & dead) == 0 && (settled & duplicate) == 0 && (dead & duplicate) == 0)
 }
 
@@ -209,7 +209,7 @@ inline give(id, is_again)
 
 inline settle(id)
 {
-	pel = pel & ~bit(id);
+	pending = pending & ~bit(id);
 	retries[id] = 0;
 	takeovers[id] = 0;
 	marked[id] = 0
@@ -305,7 +305,7 @@ inline report(id)
 	if
 	:: kind[J(s, id)] == NONE
 #ifdef BROKEN_NO_REPORT_FENCE
-	:: kind[J(s, id)] != NONE && !(pel & bit(id)) -> fenced[s] = fenced[s] | bit(id)
+	:: kind[J(s, id)] != NONE && !(pending & bit(id)) -> fenced[s] = fenced[s] | bit(id)
 #else
 	:: kind[J(s, id)] > CONFIRM_R && !(lane_is[lane_of(id)] == HAND + me && lane_id[lane_of(id)] == id) ->
 		fenced[s] = fenced[s] | bit(id)
@@ -402,7 +402,7 @@ inline take_unread()
 		if
 		:: room > 0 && (unread & bit(x)) ->
 			unread = unread & ~bit(x);
-			pel = pel | bit(x);
+			pending = pending | bit(x);
 			if
 			:: seen[key_of(x)] && seen[key_of(x)] != x + 1 ->
 				duplicate = duplicate | bit(x);

@@ -280,7 +280,7 @@ static void drop_twice(struct model *m)
 		struct entry *e = &m->entries[m->live[i]];
 		if (e->twice != m->ncalls)
 			continue;
-		e->there = e->pending = e->noted = false;
+		e->there = e->noted = false;
 		e->retries = e->takeovers = e->sent = 0;
 	}
 }
@@ -321,7 +321,6 @@ static void judge_reading(struct model *m, const struct observed *o, bool takes)
 		struct entry *e = &m->entries[i];
 		if (!e->there)
 			continue;
-		e->pending = true;
 		if (e->place == UNREAD)
 			judge_read_entry(m, i);
 		else
@@ -716,7 +715,7 @@ static void size_is(struct model *m, const char *what, long long got, long long 
 /* The invariant, as far as sizes tell it. */
 static void judge_sizes(struct model *m, const struct observed *o)
 {
-	long long there = 0, pending = 0, busy = 0, waiting = 0, due = 0, noted = 0;
+	long long there = 0, busy = 0, waiting = 0, due = 0, noted = 0;
 	int n = 0;
 	for (int i = 0; i < m->nlive; i++) {
 		const struct entry *e = &m->entries[m->live[i]];
@@ -724,7 +723,6 @@ static void judge_sizes(struct model *m, const struct observed *o)
 			continue;
 		m->live[n++] = m->live[i];
 		there += e->there;
-		pending += e->pending;
 		busy += e->place == DUE || e->place == HELD;
 		due += e->place == DUE;
 		waiting += e->place == WAITING;
@@ -736,7 +734,7 @@ static void judge_sizes(struct model *m, const struct observed *o)
 	size_is(m, "ZCARD waiting", o->waiting, waiting, waiting);
 	size_is(m, "ZCARD due", o->due, due, due + m->junk_due);
 	size_is(m, "HLEN tries", o->tries, noted, noted);
-	size_is(m, "pending of workers", o->pending, pending, pending);
+	size_is(m, "the list of workers", o->listed, 0, 0);
 	size_is(m, "ZCARD workers", o->workers, m->nregistered, m->nregistered);
 	size_is(m, "XLEN dead", o->dead, m->ndead, m->ndead);
 }

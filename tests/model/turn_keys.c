@@ -100,15 +100,6 @@ static void check_workers(struct model *m, redisContext *redis)
 	freeReplyObject(r);
 }
 
-static void check_pending(struct model *m, redisContext *redis)
-{
-	redisReply *r = fetch(m, redis, "XPENDING shoal:{0}:updates workers - + 100000");
-	for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
-		if (!model_named(m, r->element[i]->element[0], "pending")->pending)
-			model_fail(m, "%s is pending, but should not be", r->element[i]->element[0]->str);
-	freeReplyObject(r);
-}
-
 void model_check_keys(struct model *m, redisContext *redis)
 {
 	m->tally[T_FULL_CHECKS]++;
@@ -117,5 +108,4 @@ void model_check_keys(struct model *m, redisContext *redis)
 	check_due(m, redis);
 	check_tries(m, redis);
 	check_workers(m, redis);
-	check_pending(m, redis);
 }

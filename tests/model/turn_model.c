@@ -193,7 +193,7 @@ void model_end(struct model *m, struct entry *e, enum place place)
 		model_fail(m, "an entry that is over ends again: %llu-%llu", (unsigned long long)e->id.ms,
 		           (unsigned long long)e->id.seq);
 	e->place = place;
-	e->there = e->pending = e->noted = e->adrift = false;
+	e->there = e->noted = e->adrift = false;
 	e->retries = e->takeovers = e->sent = 0;
 	e->owner = NOBODY;
 }
@@ -345,8 +345,6 @@ void model_group_lost(struct model *m)
 {
 	m->group = false;
 	m->read = (struct id){0, 0};
-	for (int i = 0; i < m->nlive; i++)
-		m->entries[m->live[i]].pending = false;
 	m->tally[T_GROUP_LOST]++;
 }
 

@@ -76,10 +76,9 @@ struct entry {
 	bool poison;      /* whoever gets it dies */
 
 	enum place place;
-	bool there;   /* in the stream */
-	bool pending; /* of the group `workers` */
-	bool given;   /* ever handed out */
-	bool noted;   /* has a field in tries */
+	bool there; /* in the stream */
+	bool given; /* ever handed out */
+	bool noted; /* has a field in tries */
 	int retries, takeovers, sent;
 	int owner;        /* HELD: a name */
 	int64_t lo, hi;   /* DUE: its score lies between; hi NEVER: it may be parked */
@@ -127,7 +126,8 @@ struct observed {
 	bool group, bell;
 	struct id read, rung; /* last delivered to the groups `workers` and `bell` */
 	struct id wake;       /* the last ring */
-	long long pending, xlen, lanes, waiting, due, tries, dead, workers;
+	long long listed;     /* as pending by the group `workers` itself */
+	long long xlen, lanes, waiting, due, tries, dead, workers;
 };
 
 /* What a worker learns from an answer. */

@@ -358,7 +358,7 @@ static void observe_groups(const redisReply *r, struct observed *out)
 		const redisReply *g = r->element[i], *last = member(g, "last-delivered-id");
 		if (!strcmp(member(g, "name")->str, "workers")) {
 			out->group = parse_id(last->str, &out->read);
-			out->pending = member(g, "pending")->integer;
+			out->listed = member(g, "pending")->integer;
 		} else {
 			out->bell = parse_id(last->str, &out->rung);
 		}

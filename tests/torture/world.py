@@ -209,10 +209,8 @@ class World:
         p.zcard(key + "due")
         p.hlen(key + "tries")
         p.xlen(key + "dead")
-        p.execute_command("XINFO", "GROUPS", key + "updates")
-        *numbers, groups = p.execute(raise_on_error=False)
-        groups = [dict(zip(g[::2], g[1::2])) for g in groups] if isinstance(groups, list) else []
-        return [*numbers, sum(g[b"pending"] for g in groups if g[b"name"] == b"workers")]
+        numbers = p.execute()
+        return [*numbers, numbers[1] + numbers[2]]
 
     def rest(self, seconds=PATIENCE):
         """Until nothing is unsettled anywhere."""

@@ -1,12 +1,13 @@
-/* Entries that were read and are nobody's come back: somebody else has read them, or a turn was broken off after it had
- * (a command that may not be given any more). */
+/* The queue's books are set right: entries that were read and are nobody's come back (somebody else has read them, or a
+ * turn was broken off after it had), and what the group lists as pending goes from its list (queue_stats.h, listed). */
 #ifndef SHOAL_STORE_QUEUE_REREAD_H
 #define SHOAL_STORE_QUEUE_REREAD_H
 
 #include "shoal/store/queue.h"
 
-/* Reads this shard's unsettled entries anew where more are pending than busy lanes and waiting entries tell of; else
- * nothing changes. Asynchronously; logs what it did. Any number of workers may ask for it at once. */
-void queue_reread(struct queue *q);
+/* Where any are nobody's, this shard's unsettled entries are read anew, if no worker of the fleet has just had that
+ * done, which is logged with their number. In any case the list goes. Asynchronously. Any number of workers may ask at
+ * once. */
+void queue_reread(struct queue *q, int64_t nobodys);
 
 #endif

@@ -10,7 +10,7 @@
 
 struct queue_stats {
 	int64_t length;   /* entries in the stream: all unsettled work */
-	int64_t pending;  /* read by the workers' group */
+	int64_t pending;  /* of these read: in busy lanes, and waiting */
 	int64_t lanes;    /* busy lanes */
 	int64_t waiting;  /* read, but their lane was taken */
 	int64_t due;      /* given back, to come again at their time */
@@ -18,6 +18,8 @@ struct queue_stats {
 	int64_t workers;
 	int64_t dead;
 	int64_t oldest_ms; /* age of the oldest entry, -1: none */
+	int64_t imbalance; /* of one shard; as in lua/stats.lua */
+	int64_t listed;    /* of one shard: what the group itself lists as pending; no worker does */
 	char paused[160];  /* "*", or bots with commas, "" none */
 	char why[200];     /* where Redis refused the question: its words, else "" */
 };
