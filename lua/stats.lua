@@ -8,7 +8,7 @@
 --         listed: what the group itself lists as pending; workers make no such list (see turn.lua)
 --         or an error that says which key is of another type, and of which
 
-local FEW = 8 -- entries of a look
+local FEW, BYTES = 8, 65536 -- entries of a look, and bytes of their bodies: Redis serves others too
 
 local wrong -- what of a key of another type, by somebody else's hand, is to be told
 local function get(command, key, ...)
@@ -48,28 +48,32 @@ local function pad(id)
 end
 local function is_nobodys(entry)
 	local id, lane = entry[1], field(entry[2], 'lane') or ''
-	local holder = get('HGET', KEYS[2], lane)
-	return pad(id) <= pad(last) and (holder or ''):match('^%S+ (%S+)') ~= id and
-		not get('ZSCORE', KEYS[3], lane .. '\1' .. pad(id))
+	if pad(id) > pad(last) then return false end
+	local holder, waits = get('HGET', KEYS[2], lane), get('ZSCORE', KEYS[3], lane .. '\1' .. pad(id))
+	return holder ~= nil and (holder or ''):match('^%S+ (%S+)') ~= id and waits == false -- nil: it could not be asked
 end
 -- While something is unread: what is nobody's sinks to the stream's head as all else is settled, and where something else
 -- stays there, parked or to come again, a look at a few somewhere, again and again, finds it.
 local function some_are_nobodys()
-	if is_nobodys(first[1]) then return true end
 	local from, upto = tonumber(first[1][1]:match('^%d+')), tonumber(last:match('^%d+'))
 	math.randomseed(clock[2])
 	from = string.format('%.0f', from + math.random() * math.max(0, upto - from))
-	for _, entry in ipairs(get('XRANGE', KEYS[1], from, last, 'COUNT', FEW) or {}) do
+	local looked, bytes = 0, 0
+	while looked < FEW and bytes < BYTES do
+		local entry = (get('XRANGE', KEYS[1], from, last, 'COUNT', 1) or {})[1]
+		if not entry then return false end
 		if is_nobodys(entry) then return true end
+		from, looked, bytes = '(' .. entry[1], looked + 1, bytes + #(field(entry[2], 'body') or '')
 	end
 	return false
 end
 local function imbalance()
 	local spare = length - lanes - waiting
-	if length == 0 or wrong then return spare end
+	if length == 0 or wrong or not first then return spare end
 	local unread = spare > 0 and get('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', 1)
 	if unread and not unread[1] then return spare end
-	return some_are_nobodys() and 1 or math.min(spare, 0)
+	if is_nobodys(first[1]) or spare > 0 and some_are_nobodys() then return 1 end
+	return math.min(spare, 0)
 end
 local books = imbalance()
 local answer = {

@@ -62,8 +62,10 @@ for i = 1, #kinds, 2 do
 end
 
 -- And what this user of Redis may not do: of the commands that come after the first change, those that none before it is like.
-redis.call('XDEL', UPDATES, '0-0')
-redis.call('HDEL', LANES, '')
+for _, c in ipairs({{'XDEL', UPDATES, '0-0'}, {'HDEL', LANES, ''}, {'ZREM', DUE, ''}, {'XADD', DEAD, '*', 'id', ''},
+	{'XRANGE', UPDATES, '-', '+'}, {'ZRANGEBYLEX', WAITING, '-', '+'}, {'ZRANGEBYSCORE', DUE, '-inf', '+inf'}}) do
+	if not redis.acl_check_cmd(unpack(c)) then return redis.error_reply('NOPERM this user of Redis may not ' .. c[1]) end
+end
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)

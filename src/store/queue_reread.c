@@ -18,7 +18,7 @@ static void answered(void *arg, enum err err, const redisReply *reply)
 
 	free(arg);
 	if (err != ERR_OK)
-		log_warn("queue: entries that are nobody's cannot be read anew", LOG_INT("shard", queue_shard(r.q)),
+		log_warn("queue: its books cannot be set right", LOG_INT("shard", queue_shard(r.q)),
 		         LOG_STR("why", reply && reply->str ? reply->str : err_text(err)));
 	else if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer > 0)
 		log_warn("queue: reads anew what is not settled", LOG_INT("shard", queue_shard(r.q)),
