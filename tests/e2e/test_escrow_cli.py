@@ -176,11 +176,10 @@ check("trade_resolve_again_tells_nobody", r.xlen("shoal:{0}:updates") == 2)
 expect("trade_resolve_otherwise", shoal("trade", "resolve", "ONE1", "refund", "--note", "again"), FAILED, "is released")
 check("trade_decided_once", wallet(BOB) == ("10.10", "0.00")
       and one("select count(*) from admin_audit where action = 'trade.resolve'") == 1)
-redis.client(db=1).hset("shoal:{0}:conf", mapping={"v": "0\x1b[31m", "shard": "0/1"})
-ran = shoal("trade", "resolve", "TWO2", "refund", "--note", "n", SHOAL_REDIS_URL=redis.url.rsplit("/", 1)[0] + "/1")
-expect("trade_resolve_with_anothers_redis", ran, DONE, "TWO2 is refunded", "the fleet will tell the two")
-check("trade_resolve_shows_no_mark_that_a_terminal_obeys", "format 0\ufffd[31m" in ran[1] and "\x1b" not in ran[1], ran)
-check("trade_resolve_with_anothers_redis_stands", wallet(ANN) == ("80.00", "10.00"))
+nowhere = "redis://127.0.0.1:%d/0" % lib.free_port()
+expect("trade_resolve_without_redis", shoal("trade", "resolve", "TWO2", "refund", "--note", "n", SHOAL_REDIS_URL=nowhere),
+       DONE, "TWO2 is refunded", "the fleet will tell the two")
+check("trade_resolve_without_redis_stands", wallet(ANN) == ("80.00", "10.00"))
 check("trade_who_is_to_be_told_is_written_down", pg.rows("select public_id, user_id from escrow_notices join escrows on id = "
                                                          "escrow_id order by 1, 2") == [
     ("ONE1", 1), ("ONE1", 2), ("TWO2", 1), ("TWO2", 2)])
@@ -191,8 +190,11 @@ expect("trade_resolve_of_an_active_one_is_refused", shoal("trade", "resolve", "G
        "is active", "--undisputed")
 expect("trade_resolve_of_a_pending_one_is_refused", shoal("trade", "resolve", "NEW3", "refund", "--note", "n", "--undisputed"),
        FAILED, "is pending")
-expect("trade_resolve_undisputed", shoal("trade", "resolve", "GONE4", "refund", "--note", "both left", "--undisputed"), DONE,
-       "GONE4 is refunded")
+redis.client(db=1).hset("shoal:{0}:conf", mapping={"v": "0\x1b[31m", "shard": "0/1"})
+ran = shoal("trade", "resolve", "GONE4", "refund", "--note", "both left", "--undisputed",
+            SHOAL_REDIS_URL=redis.url.rsplit("/", 1)[0] + "/1")
+expect("trade_resolve_undisputed", ran, DONE, "GONE4 is refunded", "the fleet will tell the two")
+check("trade_resolve_shows_no_mark_that_a_terminal_obeys", "format 0\ufffd[31m" in ran[1] and "\x1b" not in ran[1], ran)
 check("trade_resolve_undisputed_pays_back", wallet(ANN) == ("80.00", "10.00"), wallet(ANN))
 check("trade_resolve_undisputed_is_audited", pg.rows(
     "select details->>'was', details->>'note' from admin_audit where target = 'trade:GONE4'") == [("active", "both left")])
