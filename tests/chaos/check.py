@@ -506,8 +506,8 @@ class Causes:
             return "no answer", done
         if before.took >= TIMEOUT_MS:
             return "answer too late", done
-        for at in self.died[before.worker]:
-            if before.at <= at <= done + SETTLE_MS:
+        for at in self.died[before.worker]:  # of a dead one the platform may read what still waits in its socket
+            if at <= min(done + SETTLE_MS, again.at):
                 return "worker killed", at
         for what, at, end in self.still[before.worker]:
             if before.at <= end and at <= done + SETTLE_MS:

@@ -246,6 +246,11 @@ def a_reply_twice_whose_worker_was_killed(d, s):
 
 
 @spoils("calls")
+def a_reply_twice_whose_first_was_read_when_its_worker_was_dead(d, s):
+    again(d, s, "kill", -150, -150)
+
+
+@spoils("calls")
 def a_reply_twice_whose_worker_was_stopped(d, s):
     again(d, s, "stop", -10, 3500)
 

@@ -41,18 +41,19 @@ def stored(stack):
 
 
 def unexplained(pairs, kills):
-    """Of answers that came twice, those that no death explains: the first one's worker was killed within 30 s after it
-    and before the second, and a death explains one answer a chat. kills: (begin, end, worker)"""
+    """Of answers that came twice, those that no death explains, each with the deaths of its first worker: that one was
+    killed at most 30 s after the first and before the second, and a death explains one answer a chat. The first may
+    well bear a later time than the death: that is when the simulator read it, and what a process wrote before it
+    died waits in the socket. No other process has its name. kills: (when, worker)"""
     used, odd = set(), []
     for first, second in pairs:
         sent, again = first["time"] / 1000, second["time"] / 1000
-        deaths = [(begin, worker, first["chat_id"]) for begin, end, worker in kills
-                  if first.get("worker", "").startswith(worker + "-") and begin - 30 <= sent <= end + 0.05
-                  and begin <= again]
-        free = [d for d in deaths if d not in used]
+        deaths = [(at, worker) for at, worker in kills if first.get("worker", "").startswith(worker + "-")]
+        free = [(at, worker, first["chat_id"]) for at, worker in deaths
+                if sent >= at - 30 and again >= at and (at, worker, first["chat_id"]) not in used]
         used.update(free[:1])
         if not free and machine.lost(sent - TAKEN_FOR_DEAD, again) < TAKEN_FOR_DEAD:
-            odd.append((first, second))
+            odd.append((first, second, deaths))
     return odd
 
 
@@ -136,7 +137,7 @@ def run(name, kill_every):
                 victim.send(signal.SIGCONT)
                 continue
             victim.kill()
-            kills.append((at, time.time(), worker))
+            kills.append((at, worker))
             stack.add_worker()
 
     began = time.time()
@@ -152,7 +153,7 @@ def run(name, kill_every):
     judge(name, stack, kills)
     if kill_every:
         check(name + ": workers were killed", len(kills) >= (3 if kill_every == 1 and not light() else 1), len(kills))
-        gaps, left_out = standstills(stack, [at for _, at, _ in kills])
+        gaps, left_out = standstills(stack, [at for at, _ in kills])
         if kill_every == 1 and not light():  # where few are killed they may have died with nothing in hand
             check(name + ": chats of a killed worker stood still", gaps or left_out)
         if gaps:
