@@ -1,20 +1,27 @@
 #!lua flags=no-writes
 -- stats.lua: one shard at a glance.
 -- KEYS  1 updates  2 lanes  3 waiting  4 due  5 tries  6 workers  7 dead  8 conf
+-- ARGV  1 the id behind which a look for what is nobody's goes on, or "" anywhere
 -- Answer  {unsettled, pending: busy lanes and waiting, busy lanes, waiting, due, with a history, workers, dead letters,
---         ms of the oldest or -1, imbalance, listed, paused}
+--         ms of the oldest or -1, imbalance, listed, where the next look goes on, paused}
 --         imbalance: above 0: so many entries are nobody's, or at least one; below 0: lanes whose entry is gone; 0: neither,
 --         or nobody can tell while something is unread
---         listed: what the group itself lists as pending; workers make no such list (see turn.lua)
---         or an error that says which key is of another type, and of which
+--         listed: of what the group itself lists as pending the last id that was looked at, or ""; workers make no such
+--         list (see turn.lua)
+--         or an error that says which key is of another type, and of which, or what this user of Redis may not ask
 
-local FEW, BYTES = 8, 65536 -- entries of a look, and bytes of their bodies: Redis serves others too
+local FEW, MANY, BYTES = 32, 500, 65536 -- entries of a look, of the group's list at once, and their bytes: Redis serves others too
 
-local wrong -- what of a key of another type, by somebody else's hand, is to be told
+local wrong -- what of a key of another type, by somebody else's hand, or of a refusal is to be told
 local function get(command, key, ...)
 	local got = redis.pcall(command, key, ...)
 	if type(got) ~= 'table' or not got.err then return got end
-	if not wrong and got.err:find('WRONGTYPE', 1, true) then wrong = 'WRONGTYPE ' .. key .. ' is a ' .. redis.call('TYPE', key).ok end
+	if wrong then return nil end
+	if got.err:find('WRONGTYPE', 1, true) then
+		wrong = 'WRONGTYPE ' .. key .. ' is a ' .. redis.call('TYPE', key).ok
+	elseif not got.err:find('no such key', 1, true) then
+		wrong = got.err .. ': ' .. command
+	end
 	return nil
 end
 local length, lanes, waiting = get('XLEN', KEYS[1]) or 0, get('HLEN', KEYS[2]) or 0, get('ZCARD', KEYS[3]) or 0
@@ -40,7 +47,7 @@ local function group()
 	end
 	return '0-0', 0
 end
-local last, listed = group()
+local last, pending = group()
 
 local function pad(id)
 	local ms, seq = id:match('^(%d+)%-(%d+)$')
@@ -49,35 +56,62 @@ end
 local function is_nobodys(entry)
 	local id, lane = entry[1], field(entry[2], 'lane') or ''
 	if pad(id) > pad(last) then return false end
-	local holder, waits = get('HGET', KEYS[2], lane), get('ZSCORE', KEYS[3], lane .. '\1' .. pad(id))
-	return holder ~= nil and (holder or ''):match('^%S+ (%S+)') ~= id and waits == false -- nil: it could not be asked
+	local place = get('HGET', KEYS[2], lane)
+	if place == nil then return false end -- it could not be asked
+	local owner, holder = (place or ''):match('^(%S+) (%S+)')
+	if holder == id then return owner == '@' and get('ZSCORE', KEYS[4], id .. ' ' .. lane) == false end
+	-- behind a free lane nobody comes to it
+	return not holder or get('ZSCORE', KEYS[3], lane .. '\1' .. pad(id)) == false
 end
--- While something is unread: what is nobody's sinks to the stream's head as all else is settled, and where something else
--- stays there, parked or to come again, a look at a few somewhere, again and again, finds it.
-local function some_are_nobodys()
-	local from, upto = tonumber(first[1][1]:match('^%d+')), tonumber(last:match('^%d+'))
-	math.randomseed(clock[2])
-	from = string.format('%.0f', from + math.random() * math.max(0, upto - from))
-	local looked, bytes = 0, 0
-	while looked < FEW and bytes < BYTES do
-		local entry = (get('XRANGE', KEYS[1], from, last, 'COUNT', 1) or {})[1]
-		if not entry then return false end
-		if is_nobodys(entry) then return true end
-		from, looked, bytes = '(' .. entry[1], looked + 1, bytes + #(field(entry[2], 'body') or '')
+
+-- What the group lists was read by somebody else or by an earlier version's workers, who have it in their lanes.
+local listed = ''
+local function listed_is_nobodys()
+	local bytes = 0
+	for _, p in ipairs(pending > 0 and get('XPENDING', KEYS[1], 'workers', '-', '+', MANY) or {}) do
+		local entry = (get('XRANGE', KEYS[1], p[1], p[1]) or {})[1]
+		listed = p[1]
+		if entry and is_nobodys(entry) then return true end
+		bytes = bytes + (entry and #(field(entry[2], 'body') or '') or 0)
+		if bytes > BYTES then break end
 	end
 	return false
 end
+
+-- While something is unread: what is nobody's sinks to the stream's head as all else is settled, and where something else
+-- stays there, parked or to come again, a few are looked at, and the next few the next time. The first time anywhere,
+-- so that not all workers look at the same ones.
+local behind = ARGV[1]
+local function some_are_nobodys()
+	if behind == '' then
+		local from, upto = tonumber(first[1][1]:match('^%d+')), tonumber(last:match('^%d+'))
+		math.randomseed(clock[2])
+		behind = string.format('%.0f-0', from + math.random() * math.max(0, upto - from))
+	end
+	local bytes = 0
+	for _ = 1, FEW do
+		local entry = (get('XRANGE', KEYS[1], '(' .. behind, last, 'COUNT', 1) or {})[1]
+		behind = entry and entry[1] or '0-0' -- and from the head again
+		if not entry then return false end
+		if is_nobodys(entry) then return true end
+		bytes = bytes + #(field(entry[2], 'body') or '')
+		if bytes > BYTES then break end
+	end
+	return false
+end
+
 local function imbalance()
 	local spare = length - lanes - waiting
+	local found = listed_is_nobodys()
 	if length == 0 or wrong or not first then return spare end
 	local unread = spare > 0 and get('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', 1)
 	if unread and not unread[1] then return spare end
-	if is_nobodys(first[1]) or spare > 0 and some_are_nobodys() then return 1 end
+	if found or is_nobodys(first[1]) or spare > 0 and some_are_nobodys() then return 1 end
 	return math.min(spare, 0)
 end
 local books = imbalance()
 local answer = {
 	length, lanes + waiting, lanes, waiting,
 	get('ZCARD', KEYS[4]) or 0, get('HLEN', KEYS[5]) or 0, get('ZCARD', KEYS[6]) or 0, get('XLEN', KEYS[7]) or 0,
-	oldest, books, listed, get('HGET', KEYS[8], 'paused') or ''}
+	oldest, books, listed, behind, get('HGET', KEYS[8], 'paused') or ''}
 return wrong and redis.error_reply(wrong) or answer

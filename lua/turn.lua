@@ -54,16 +54,20 @@ local MANY, LONG = 8, ('-'):rep(65) -- lanes that are searched one by one for no
 local SPREAD = math.floor(TTL / 6) -- ms over which the entries of a dead worker come back
 
 -- Nobody can undo half a turn, so what would break it in its midst breaks it here. Of the others the first step reads.
+local there = {}
 local kinds = {UPDATES, 'stream', LANES, 'hash', DUE, 'zset', DEAD, 'stream', SEEN, 'hash', SEEN_OLD, 'hash', WAKE, 'stream'}
 for i = 1, #kinds, 2 do
 	local key, kind = kinds[i], kinds[i + 1]
 	local is = redis.call('TYPE', key).ok
+	there[key] = is ~= 'none'
 	if is ~= kind and is ~= 'none' then return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. is .. ', not a ' .. kind) end
 end
 
--- And what this user of Redis may not do: of the commands that come after the first change, those that none before it is like.
-for _, c in ipairs({{'XDEL', UPDATES, '0-0'}, {'HDEL', LANES, ''}, {'ZREM', DUE, ''}, {'XADD', DEAD, '*', 'id', ''},
-	{'XRANGE', UPDATES, '-', '+'}, {'ZRANGEBYLEX', WAITING, '-', '+'}, {'ZRANGEBYSCORE', DUE, '-inf', '+inf'}}) do
+-- And what this user of Redis may not do of all that comes after the first changes (of HSET and ZADD).
+for _, c in ipairs({{'XREADGROUP', 'GROUP', 'workers', 'w', 'STREAMS', UPDATES, '>'}, {'XGROUP', 'CREATE', UPDATES, 'workers', '0'},
+	{'XRANGE', UPDATES, '-', '+'}, {'XDEL', UPDATES, '0-0'}, {'XADD', DEAD, '*', 'id', ''},
+	{'HGET', LANES, ''}, {'HGETALL', LANES}, {'HDEL', LANES, ''}, {'ZREM', DUE, ''}, {'ZSCORE', WORKERS, ''},
+	{'ZRANGEBYLEX', WAITING, '-', '+'}, {'ZRANGEBYSCORE', DUE, '-inf', '+inf'}, {'UNLINK', SEEN_OLD}, {'RENAME', SEEN, SEEN_OLD}}) do
 	if not redis.acl_check_cmd(unpack(c)) then return redis.error_reply('NOPERM this user of Redis may not ' .. c[1]) end
 end
 
@@ -120,8 +124,9 @@ local function tries_set(id, retries, takeovers, sent)
 	has_tries = true
 end
 
-local ripe_added = 0 -- due now, for whoever comes first
+local ripe_added, put_back = 0, {} -- due now, for whoever comes first; put back by this turn
 local function due_add(ms, id, lane)
+	put_back[id] = true
 	due_added[#due_added + 1] = ms
 	due_added[#due_added + 1] = id .. ' ' .. lane
 	if ms == now then ripe_added = ripe_added + 1 end
@@ -239,7 +244,7 @@ local function next_in(lane)
 		if not low[1] then break end
 		redis.call('ZREM', WAITING, low[1])
 		local id = unpad(low[1]:sub(#lane + 2))
-		local entry = entry_of(id)
+		local entry = not settled[id] and entry_of(id) -- settled while it was listed here: it was read anew in a lane that was lost
 		if not entry then
 			settle(id)
 		else
@@ -429,7 +434,7 @@ end
 local rotated = tonumber(conf[3] or 0) or 0
 if rotated > now or now - rotated > KEY_LIFE then
 	redis.call('UNLINK', SEEN_OLD)
-	if redis.call('EXISTS', SEEN) == 1 then redis.call('RENAME', SEEN, SEEN_OLD) end
+	if there[SEEN] then redis.call('RENAME', SEEN, SEEN_OLD) end
 	redis.call('HSET', CONF, 'turned', NOW, 'rotated', NOW)
 else
 	redis.call('HSET', CONF, 'turned', NOW)
@@ -704,9 +709,14 @@ local function take_unread()
 					leave_to_others(id, lane, bot)
 				elseif not holder then
 					give(good[i], lane, again, size, nameless)
-				elseif holder:match('^%S+ (%S+)') ~= id then -- not read anew after the group was lost
-					redis.call('ZADD', WAITING, 0, lane .. '\1' .. pad(id))
-					has_waiting = true
+				else
+					local owner, held = holder:match('^(%S+) (%S+)')
+					if held ~= id then -- not read anew after the group was lost
+						redis.call('ZADD', WAITING, 0, lane .. '\1' .. pad(id))
+						has_waiting = true
+					elseif owner == '@' and not put_back[id] and not redis.call('ZSCORE', DUE, id .. ' ' .. lane) then
+						due_add(now, id, lane) -- it was lost there
+					end
 				end
 			end
 		end

@@ -67,7 +67,7 @@ void shards_numbers(struct api *api, struct arena *a, shards_numbers_fn *fn, voi
 		struct count *c = arena_new(a, struct count);
 
 		*c = (struct count){all, i};
-		queue_stats_ask(api->shards[i], i, on_stats, c);
+		queue_stats_ask(api->shards[i], i, "", on_stats, c);
 	}
 }
 

@@ -11,7 +11,8 @@ static const struct arg_opt options[] = {
 
 #define NUMBERS                                                                                                        \
 	{"length", OUT_INT}, {"pending", OUT_INT}, {"lanes", OUT_INT}, {"waiting", OUT_INT}, {"due", OUT_INT},         \
-	    {"retrying", OUT_INT}, {"dead", OUT_INT}, {"workers", OUT_INT}, {"oldest_seconds", OUT_NUM},               \
+	    {"retrying", OUT_INT}, {"dead", OUT_INT}, {"workers", OUT_INT}, {"imbalance", OUT_INT},                    \
+	    {"oldest_seconds", OUT_NUM},                                                                               \
 	{                                                                                                              \
 		"paused", OUT_TEXT                                                                                     \
 	}
@@ -31,7 +32,8 @@ static enum err ask(struct shard_set *set, struct shard *shard, struct queue_sta
 
 static void put_numbers(struct out *o, const struct queue_stats *q)
 {
-	const int64_t v[] = {q->length, q->pending, q->lanes, q->waiting, q->due, q->retrying, q->dead, q->workers};
+	const int64_t v[] = {q->length,   q->pending, q->lanes,   q->waiting,  q->due,
+	                     q->retrying, q->dead,    q->workers, q->imbalance};
 
 	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
 		out_int(o, v[i]);

@@ -25,7 +25,7 @@ static void answered(void *arg, enum err err, const redisReply *reply)
 		         LOG_INT("nobodys", r.nobodys));
 }
 
-void queue_reread(struct queue *q, int64_t nobodys)
+void queue_reread(struct queue *q, int64_t nobodys, const char *listed)
 {
 	struct rereading *r = mem_alloc(sizeof(*r));
 	struct arena a;
@@ -35,6 +35,7 @@ void queue_reread(struct queue *q, int64_t nobodys)
 	arena_init(&a);
 	c = queue_call_new(&a, &reread_script, queue_shard(q), "updates conf wake");
 	queue_call_add_i64(c, nobodys > 0);
+	queue_call_add(c, span_of(listed));
 	redis_eval(queue_redis(q), c->script, answered, r, c->nkeys, c->argc, c->argv);
 	arena_release(&a);
 }

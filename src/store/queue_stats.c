@@ -9,31 +9,43 @@
 
 static struct redis_script stats_script = {.name = "lua/stats.lua"};
 
-static struct queue_call *stats_call(struct arena *a, unsigned shard)
+static struct queue_call *stats_call(struct arena *a, unsigned shard, const char *look)
 {
-	return queue_call_new(a, &stats_script, shard, "updates lanes waiting due tries workers dead conf");
+	struct queue_call *c =
+	    queue_call_new(a, &stats_script, shard, "updates lanes waiting due tries workers dead conf");
+
+	queue_call_add(c, span_of(look));
+	return c;
 }
 
 /* err: what became of the question. */
 static enum err parse(enum err err, const redisReply *r, struct queue_stats *s)
 {
-	int64_t *const numbers[] = {&s->length,  &s->pending, &s->lanes,     &s->waiting,   &s->due,   &s->retrying,
-	                            &s->workers, &s->dead,    &s->oldest_ms, &s->imbalance, &s->listed};
-	const size_t n = sizeof(numbers) / sizeof(numbers[0]);
+	int64_t *const numbers[] = {&s->length,   &s->pending, &s->lanes, &s->waiting,   &s->due,
+	                            &s->retrying, &s->workers, &s->dead,  &s->oldest_ms, &s->imbalance};
+	const struct {
+		char *to;
+		size_t size;
+	} texts[] = {{s->listed, sizeof(s->listed)}, {s->look, sizeof(s->look)}, {s->paused, sizeof(s->paused)}};
+	const size_t n = sizeof(numbers) / sizeof(numbers[0]), m = sizeof(texts) / sizeof(texts[0]);
 	memset(s, 0, sizeof(*s));
 	if (err != ERR_OK) {
 		if (r && r->type == REDIS_REPLY_ERROR)
 			snprintf(s->why, sizeof(s->why), "%s", r->str);
 		return err;
 	}
-	if (!r || r->type != REDIS_REPLY_ARRAY || r->elements != n + 1 || r->element[n]->type != REDIS_REPLY_STRING)
+	if (!r || r->type != REDIS_REPLY_ARRAY || r->elements != n + m)
 		return ERR_PROTOCOL;
 	for (size_t i = 0; i < n; i++) {
 		if (r->element[i]->type != REDIS_REPLY_INTEGER)
 			return ERR_PROTOCOL;
 		*numbers[i] = r->element[i]->integer;
 	}
-	snprintf(s->paused, sizeof(s->paused), "%s", r->element[n]->str);
+	for (size_t i = 0; i < m; i++) {
+		if (r->element[n + i]->type != REDIS_REPLY_STRING)
+			return ERR_PROTOCOL;
+		snprintf(texts[i].to, texts[i].size, "%s", r->element[n + i]->str);
+	}
 	return ERR_OK;
 }
 
@@ -52,6 +64,8 @@ void queue_stats_add(struct queue_stats *total, const struct queue_stats *q)
 	total->retrying += q->retrying;
 	total->dead += q->dead;
 	total->workers = larger(total->workers, q->workers);
+	if (llabs(q->imbalance) > llabs(total->imbalance))
+		total->imbalance = q->imbalance;
 	total->oldest_ms = larger(total->oldest_ms, q->oldest_ms);
 	if (!*total->paused)
 		snprintf(total->paused, sizeof(total->paused), "%s", q->paused);
@@ -72,6 +86,7 @@ void queue_stats_put(struct json_writer *out, const struct queue_stats *q)
 	json_kv_i64(out, "retrying", q->retrying);
 	json_kv_i64(out, "dead", q->dead);
 	json_kv_i64(out, "workers", q->workers);
+	json_kv_i64(out, "imbalance", q->imbalance);
 	json_key(out, "oldest_seconds");
 	if (q->oldest_ms < 0)
 		json_put_null(out);
@@ -94,12 +109,12 @@ static void answered(void *arg, enum err err, const redisReply *reply)
 	ask.fn(ask.arg, err, &stats);
 }
 
-void queue_stats_ask(struct redis *r, unsigned shard, queue_stats_fn *fn, void *arg)
+void queue_stats_ask(struct redis *r, unsigned shard, const char *look, queue_stats_fn *fn, void *arg)
 {
 	struct arena arena;
 	struct ask *ask = mem_alloc(sizeof(*ask));
 	arena_init(&arena);
-	const struct queue_call *c = stats_call(&arena, shard);
+	const struct queue_call *c = stats_call(&arena, shard, look);
 	*ask = (struct ask){fn, arg};
 	redis_eval(r, c->script, answered, ask, c->nkeys, c->argc, c->argv);
 	arena_release(&arena);
@@ -110,7 +125,7 @@ enum err queue_stats_now(redisContext *c, unsigned shard, struct queue_stats *ou
 	struct arena arena;
 	redisReply *r;
 	arena_init(&arena);
-	const struct queue_call *call = stats_call(&arena, shard);
+	const struct queue_call *call = stats_call(&arena, shard, "");
 	enum err err = redis_eval_now(c, call->script, call->nkeys, call->argc, call->argv, &r);
 	arena_release(&arena);
 	err = parse(err, r, out);

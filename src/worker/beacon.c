@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "shoal/base/clock.h"
@@ -46,27 +47,32 @@ static void set_gauges(const struct queue *q, const double *numbers)
 		series_set(SERIES(metric_gauge(gauges[i].name, "shard", gauges[i].help), shard), numbers[i]);
 }
 
-static void stats_came(void *arg, enum err err, const struct queue_stats *s)
-{
-	if (err != ERR_OK)
-		return;
-	set_gauges(arg, (const double[GAUGES]){
-	                    (double)s->length,
-	                    (double)s->pending,
-	                    (double)s->waiting,
-	                    (double)s->due,
-	                    (double)s->dead,
-	                    s->oldest_ms < 0 ? 0 : (double)s->oldest_ms / 1e3,
-	                    (double)s->imbalance,
-	                });
-	if (s->imbalance > 0 || s->listed > 0)
-		queue_reread(arg, s->imbalance);
-}
-
 /* Who cannot ask shall not tell what was so once: the highest of all workers' numbers is what is looked at. */
 static void stats_unknown(const struct queue *q)
 {
 	set_gauges(q, (const double[GAUGES]){NAN, NAN, NAN, NAN, NAN, NAN, NAN});
+}
+
+static void stats_came(void *arg, enum err err, const struct queue_stats *s)
+{
+	struct shard *shard = arg;
+
+	if (err != ERR_OK) {
+		stats_unknown(shard->queue);
+		return;
+	}
+	memcpy(shard->look, s->look, sizeof(shard->look));
+	set_gauges(shard->queue, (const double[GAUGES]){
+	                             (double)s->length,
+	                             (double)s->pending,
+	                             (double)s->waiting,
+	                             (double)s->due,
+	                             (double)s->dead,
+	                             s->oldest_ms < 0 ? 0 : (double)s->oldest_ms / 1e3,
+	                             (double)s->imbalance,
+	                         });
+	if (s->imbalance > 0 || *s->listed)
+		queue_reread(shard->queue, s->imbalance, s->listed);
 }
 
 static void put(struct json_writer *out, struct worker *w)
@@ -135,7 +141,8 @@ void beacon_send(struct worker *w)
 	buf_release(&body);
 	for (unsigned i = 0; i < w->nshards; i++)
 		if (queue_up(w->shards[i].queue))
-			queue_stats_ask(queue_redis(w->shards[i].queue), i, stats_came, w->shards[i].queue);
+			queue_stats_ask(queue_redis(w->shards[i].queue), i, w->shards[i].look, stats_came,
+			                &w->shards[i]);
 		else
 			stats_unknown(w->shards[i].queue);
 }

@@ -608,11 +608,16 @@ row = ran.json()[0]
 oldest = row.pop("oldest_seconds")
 check("queue_status_json", ran.code == DONE and len(ran.json()) == 1 and row == {
     "shard": 0, "reachable": True, "length": 3, "pending": 0, "lanes": 0, "waiting": 0, "due": 0, "retrying": 0,
-    "dead": 3, "workers": 0, "paused": "all"} and 0 <= oldest < 60, ran)
+    "dead": 3, "workers": 0, "imbalance": 0, "paused": "all"} and 0 <= oldest < 60, ran)
 both = redis.url + "," + second_redis.url
 ran = shoal("queue", "status", SHOAL_REDIS_URL=both)
 total = [line.split() for line in ran.out.splitlines() if line.startswith("total")]
 check("queue_status_total", ran.code == DONE and total and total[0][1] == "4", ran)
+r.xgroup_create("shoal:{0}:updates", "workers", "0")
+r.xreadgroup("workers", "thief", {"shoal:{0}:updates": ">"}, noack=True)
+ran = shoal("queue", "status", "--json", SHOAL_REDIS_URL=both)
+check("queue_status_tells_of_what_is_nobodys", [s["imbalance"] for s in ran.json()] == [3, 0], ran)
+r.xgroup_destroy("shoal:{0}:updates", "workers")
 check("queue_status_json_has_only_shards", [s["length"] for s in shoal(
     "queue", "status", "--json", SHOAL_REDIS_URL=both).json()] == [3, 1])
 ran = shoal("queue", "status", "--json", SHOAL_REDIS_URL=redis.url + "," + nowhere)

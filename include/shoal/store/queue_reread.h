@@ -6,8 +6,8 @@
 #include "shoal/store/queue.h"
 
 /* Where any are nobody's, this shard's unsettled entries are read anew, if no worker of the fleet has just had that
- * done, which is logged with their number. In any case the list goes. Asynchronously. Any number of workers may ask at
- * once. */
-void queue_reread(struct queue *q, int64_t nobodys);
+ * done, which is logged with their number. listed: what stands in the list up to that id goes from it, "" nothing.
+ * Asynchronously. Any number of workers may ask at once. */
+void queue_reread(struct queue *q, int64_t nobodys, const char *listed);
 
 #endif

@@ -8,6 +8,8 @@
 #include "shoal/base/json.h"
 #include "shoal/io/redis.h"
 
+#define QUEUE_STATS_ID 48 /* two numbers of 64 bits and what is between and behind */
+
 struct queue_stats {
 	int64_t length;   /* entries in the stream: all unsettled work */
 	int64_t pending;  /* of these read: in busy lanes, and waiting */
@@ -18,10 +20,12 @@ struct queue_stats {
 	int64_t workers;
 	int64_t dead;
 	int64_t oldest_ms; /* age of the oldest entry, -1: none */
-	int64_t imbalance; /* of one shard; as in lua/stats.lua */
-	int64_t listed;    /* of one shard: what the group itself lists as pending; no worker does */
+	int64_t imbalance; /* as in lua/stats.lua; of several shards, what is farthest from 0 */
 	char paused[160];  /* "*", or bots with commas, "" none */
-	char why[200];     /* where Redis refused the question: its words, else "" */
+	/* Of one shard, ids: of what the group itself lists as pending, which no worker has it do, the last that was
+	 * looked at, else ""; and where the next look for what is nobody's goes on. */
+	char listed[QUEUE_STATS_ID], look[QUEUE_STATS_ID];
+	char why[200]; /* where Redis refused the question: its words, else "" */
 };
 
 #define QUEUE_STATS_NONE                                                                                               \
@@ -36,9 +40,9 @@ const char *queue_paused_text(const char *paused);
 /* Into the object that is open, as the API and `shoal status --json` tell them. */
 void queue_stats_put(struct json_writer *out, const struct queue_stats *q);
 
-/* Asynchronously; fn's stats are valid during the call. */
+/* Asynchronously; fn's stats are valid during the call. look: as the last answer's; who asks but once says "". */
 typedef void queue_stats_fn(void *arg, enum err err, const struct queue_stats *stats);
-void queue_stats_ask(struct redis *r, unsigned shard, queue_stats_fn *fn, void *arg);
+void queue_stats_ask(struct redis *r, unsigned shard, const char *look, queue_stats_fn *fn, void *arg);
 /* For the CLI, blocking. */
 enum err queue_stats_now(redisContext *c, unsigned shard, struct queue_stats *out) __attribute__((warn_unused_result));
 /* What is wrong after that, for people. Valid as long as both. */

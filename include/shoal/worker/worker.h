@@ -12,6 +12,7 @@
 #include "shoal/store/cache.h"
 #include "shoal/store/flood.h"
 #include "shoal/store/queue.h"
+#include "shoal/store/queue_stats.h"
 #include "shoal/store/redis_check.h"
 #include "shoal/store/shard_marks.h"
 #include "shoal/store/shards.h"
@@ -28,6 +29,7 @@ struct timings;
 struct shard {
 	struct queue *queue;
 	struct redis_check check;
+	char look[QUEUE_STATS_ID]; /* for what is nobody's: where it goes on */
 };
 
 struct worker {

@@ -6,11 +6,15 @@ import { table } from "./table.js";
 
 const states = { in_hand: ["in hand", "good"], due: ["comes again", "warn"], paused: ["paused", "warn"], waiting: ["waiting", ""], unread: ["not read yet", ""], stray: ["stray", "bad"] };
 
+function trouble(s) {
+	return [!s.reachable && "out of reach", s.imbalance && `imbalance ${s.imbalance}`].filter(Boolean);
+}
+
 function shards(q) {
 	return table({
 		name: "shards", caption: q.shards.length === 1 ? "The queue" : `${q.shards.length} shards`, rows: q.shards, key: (s) => s.shard,
 		columns: [
-			{ title: "Shard", cell: (s) => s.reachable ? number(s.shard) : [number(s.shard), " ", badge("out of reach", "bad")] },
+			{ title: "Shard", cell: (s) => [number(s.shard), trouble(s).map((t) => [" ", badge(t, "bad")])] },
 			{ title: "All", cell: (s) => number(s.length), kind: "number" },
 			{ title: "Lanes in hand", cell: (s) => number(s.lanes), kind: "number" },
 			{ title: "Behind others", cell: (s) => number(s.waiting), kind: "number" },
