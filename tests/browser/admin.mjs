@@ -223,6 +223,13 @@ export async function theDashboard(browser, stack, axe) {
 			await ann.gone(ann.page.getByText("Paused: persona"), "the pause");
 			await ann.sees(ann.page.getByText("No lane is busy"), "that nobody waits");
 		}],
+		["the_books_are_wrong", async () => {
+			redis("hset", "shoal:{0}:lanes", "telegram:nobody:2", "@ 1-1");
+			await goTo(ann, "Queue");
+			await ann.sees(ann.page.getByText("imbalance -1"), "that a lane is held for nothing");
+			redis("hdel", "shoal:{0}:lanes", "telegram:nobody:2");
+			await ann.gone(ann.page.getByText("imbalance -1"), "that, when it is mended");
+		}],
 		["changes_tell_who_did_what", async () => {
 			await goTo(ann, "Changes");
 			for (const what of ["code.add", "code.set", "cache.invalidate", "cache.reload", "dead.retry", "dead.drop", "queue.pause", "queue.resume"])
