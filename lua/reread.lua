@@ -17,7 +17,7 @@ local function number(name) return tonumber(redis.call('HGET', CONF, name) or 0)
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local since, begins = now - number('reread'), 0
-if ARGV[1] == '1' and (since < 0 or since >= PAUSE) then
+if ARGV[1] == '1' and not (since >= 0 and since < PAUSE) then -- nor what is no number holds it up
 	begins = 1
 	redis.call('XGROUP', 'SETID', UPDATES, 'workers', '0')
 	redis.call('HSET', CONF, 'reread', string.format('%d', now))

@@ -53,15 +53,22 @@ local function pad(id)
 	local ms, seq = id:match('^(%d+)%-(%d+)$')
 	return ('0'):rep(20 - #ms) .. ms .. '-' .. ('0'):rep(20 - #seq) .. seq
 end
+-- Somebody comes to an entry whose lane is held, by it or by one before it, which lies in due or is in the hands of a
+-- worker that is registered.
 local function is_nobodys(entry)
 	local id, lane = entry[1], field(entry[2], 'lane') or ''
 	if pad(id) > pad(last) then return false end
 	local place = get('HGET', KEYS[2], lane)
 	if place == nil then return false end -- it could not be asked
 	local owner, holder = (place or ''):match('^(%S+) (%S+)')
-	if holder == id then return owner == '@' and get('ZSCORE', KEYS[4], id .. ' ' .. lane) == false end
-	-- behind a free lane nobody comes to it
-	return not holder or get('ZSCORE', KEYS[3], lane .. '\1' .. pad(id)) == false
+	if not holder or holder ~= id and get('ZSCORE', KEYS[3], lane .. '\1' .. pad(id)) == false then return true end
+	if owner == '@' then return get('ZSCORE', KEYS[4], holder .. ' ' .. lane) == false end
+	return get('ZSCORE', KEYS[6], owner) == false
+end
+local function size_of(entry)
+	local size = 0
+	for i = 2, #entry[2], 2 do size = size + #entry[2][i] end
+	return size
 end
 
 -- What the group lists was read by somebody else or by an earlier version's workers, who have it in their lanes.
@@ -72,13 +79,13 @@ local function listed_is_nobodys()
 		local entry = (get('XRANGE', KEYS[1], p[1], p[1]) or {})[1]
 		listed = p[1]
 		if entry and is_nobodys(entry) then return true end
-		bytes = bytes + (entry and #(field(entry[2], 'body') or '') or 0)
+		bytes = bytes + (entry and size_of(entry) or 0)
 		if bytes > BYTES then break end
 	end
 	return false
 end
 
--- While something is unread: what is nobody's sinks to the stream's head as all else is settled, and where something else
+-- Where counting cannot tell: what is nobody's sinks to the stream's head as all else is settled, and where something else
 -- stays there, parked or to come again, a few are looked at, and the next few the next time. The first time anywhere,
 -- so that not all workers look at the same ones.
 local behind = ARGV[1]
@@ -94,7 +101,7 @@ local function some_are_nobodys()
 		behind = entry and entry[1] or '0-0' -- and from the head again
 		if not entry then return false end
 		if is_nobodys(entry) then return true end
-		bytes = bytes + #(field(entry[2], 'body') or '')
+		bytes = bytes + size_of(entry)
 		if bytes > BYTES then break end
 	end
 	return false
@@ -103,10 +110,11 @@ end
 local function imbalance()
 	local spare = length - lanes - waiting
 	local found = listed_is_nobodys()
-	if length == 0 or wrong or not first then return spare end
-	local unread = spare > 0 and get('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', 1)
-	if unread and not unread[1] then return spare end
-	if found or is_nobodys(first[1]) or spare > 0 and some_are_nobodys() then return 1 end
+	if wrong or not first or not first[1] then return spare end
+	local after = get('XRANGE', KEYS[1], last, '+', 'COUNT', 2) or {} -- the last that was read may be there
+	local unread = after[1] and (after[1][1] ~= last or after[2])
+	if spare > 0 and not unread then return spare end
+	if found or is_nobodys(first[1]) or some_are_nobodys() then return 1 end
 	return math.min(spare, 0)
 end
 local books = imbalance()

@@ -209,12 +209,14 @@ local function unpark()
 	if parked then redis.call('HSET', CONF, 'parked', parked) else redis.call('HDEL', CONF, 'parked') end
 end
 
+local function may_be_lost(id) return lost and tonumber(id:match('^%d+')) <= lost end
+
 -- Where another Redis serves than before (a replica took over, or it came back from its disk, or empty), it may lack the last
 -- moments: what was handed out in them, and perhaps done, comes as if it never had been. All that is as old as that, or
 -- may be its copy, was perhaps handed out before.
 local function give(entry, lane, again, size, nameless)
 	local id, n = entry[1], 2
-	local perhaps = not again and lost and tonumber(id:match('^%d+')) <= lost
+	local perhaps = not again and may_be_lost(id)
 	if nameless then
 		local f = entry[2]
 		entry, n = f, f[12] and 7 or 6
@@ -403,7 +405,7 @@ end
 
 -- 1. format
 local conf = redis.call('HMGET', CONF, 'v', 'shard', 'rotated', 'turned', 'paused', 'parked', 'claim', 'lost')
-if not conf[1] then
+if not conf[1] or conf[1] == FORMAT and not conf[2] then
 	if MODE == 'hello' and ARGV[REST + 1] == '0' then return {'bare'} end
 	if MODE ~= 'hello' and not redis.call('ZSCORE', WORKERS, NAME) then return {'gone'} end -- his hello will ask whether he may
 	redis.call('HSET', CONF, 'v', FORMAT, 'shard', SHARD)
@@ -655,6 +657,20 @@ local function read(count)
 	return got and got[1] and got[1][2] or {}
 end
 
+-- Read anew in a lane that is held: by what lies in due, or by a registered worker, or all of the lane would wait for ever.
+local held_well = {}
+local function hold_well(lane, owner, held)
+	if held_well[lane] then return end
+	held_well[lane] = true
+	if owner == '@' then
+		if put_back[held] or redis.call('ZSCORE', DUE, held .. ' ' .. lane) then return end
+	else
+		if owner == NAME or redis.call('ZSCORE', WORKERS, owner) then return end
+		lane_set(lane, '@ ' .. held)
+	end
+	due_add(now, held, lane)
+end
+
 local function take_unread()
 	local budget, open = READ_MAX, pause == '' and EXCEPT == ',,'
 	while want > 0 and bytes < BYTES and budget > 0 do
@@ -704,19 +720,18 @@ local function take_unread()
 					marks[#marks + 1] = key
 					marks[#marks + 1] = id
 				end
-				local holder = lane_now[lane]
-				if not holder and (bytes >= BYTES or not open and (paused(bot) or excepted(bot))) then
+				local place, owner, held = lane_now[lane], nil, nil
+				if place then owner, held = place:match('^(%S+) (%S+)') end
+				if not held and (bytes >= BYTES or not open and (paused(bot) or excepted(bot))) then
 					leave_to_others(id, lane, bot)
-				elseif not holder then
+				elseif not held then
 					give(good[i], lane, again, size, nameless)
 				else
-					local owner, held = holder:match('^(%S+) (%S+)')
 					if held ~= id then -- not read anew after the group was lost
 						redis.call('ZADD', WAITING, 0, lane .. '\1' .. pad(id))
 						has_waiting = true
-					elseif owner == '@' and not put_back[id] and not redis.call('ZSCORE', DUE, id .. ' ' .. lane) then
-						due_add(now, id, lane) -- it was lost there
 					end
+					if may_be_lost(id) then hold_well(lane, owner, held) end
 				end
 			end
 		end
@@ -754,7 +769,7 @@ end
 local due_in = -1
 local first = (due_removed or due_added[1]) and redis.call('ZRANGE', DUE, '0', '0', 'WITHSCORES') or first_due
 if first[2] == 'inf' then
-	if pause == '' then redis.call('HSET', CONF, 'parked', '!') end -- the mark was lost
+	if pause == '' or not parked then redis.call('HSET', CONF, 'parked', '!') end -- the mark was lost
 elseif first[2] and not stopped then
 	due_in = math.max(0, math.floor(tonumber(first[2]) - now))
 end

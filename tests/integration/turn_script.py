@@ -759,6 +759,130 @@ def test_what_waits_behind_a_lane_that_was_lost_comes_once():
     empty()
 
 
+def comes_back(name, wanted, *entries):
+    """What is amiss is told, read anew, and all of it is handled, in the order of each lane."""
+    eq(imbalance(), 1)
+    eq(reread(), 1)
+    took, answer, idle = [], turn(name, done(*entries)), 0
+    while idle < 3:
+        took += answer.ids
+        idle = 0 if answer.entries else idle + 1
+        answer = turn(name, done(*answer.entries))
+    eq(sorted(took), sorted(wanted))
+    last = {}
+    for lane, i in [(i_lane[i], i) for i in took]:
+        assert i_lane and last.get(lane, (0, 0)) < number_of(i), "%s: %s after %s" % (lane, i, last.get(lane))
+        last[lane] = number_of(i)
+    empty()
+
+
+i_lane = {}
+
+
+def number_of(entry):
+    return tuple(map(int, entry.split("-")))
+
+
+def added(lane, **more):
+    i = add(lane, **more)
+    i_lane[i] = lane
+    return i
+
+
+def test_what_a_worker_has_whom_nobody_knows_any_more_comes_back():
+    fresh("A~1", "B~1")
+    ids = [added("L%d" % (n % 3)) for n in range(9)]
+    eq(turn("A~1").ids, ids[:3])
+    r.zrem(K["workers"], "A~1")
+    added("unread")
+    ids.append(list(i_lane)[-1])
+    comes_back("B~1", ids)
+
+
+def test_what_waits_behind_a_lane_that_was_lost_in_due_comes_back():
+    """Whether what the lane is held by is still there or not, and whatever sound entry lies before it."""
+    for gone in False, True:
+        fresh("A~1")
+        sound = added("sound", bot="escrow")
+        ids = [added("L"), added("L"), added("L")]
+        r.hset(K["conf"], "paused", "escrow,persona")
+        turn("A~1")
+        r.zrem(K["due"], ids[0] + " L")
+        if gone:
+            r.xdel(K["updates"], ids.pop(0))
+        r.hset(K["conf"], "paused", "escrow")
+        turn("A~1"), turn("A~1")
+        eq(imbalance(), 1)
+        r.hdel(K["conf"], "paused")
+        turn("A~1", want=0)
+        r.hset(K["conf"], "paused", "escrow")
+        turn("A~1")
+        r.hdel(K["conf"], "paused")
+        comes_back("A~1", [sound, *ids])
+
+
+def test_the_group_set_to_the_end_of_all_ids():
+    fresh("A~1")
+    ids = [added("L%d" % (n % 3)) for n in range(9)]
+    r.xgroup_setid(K["updates"], "workers", "18446744073709551615-18446744073709551615")
+    eq(turn("A~1").ids, [])
+    eq(imbalance(), len(ids))
+    eq(reread(), 1)
+    took, answer = [], turn("A~1")
+    while answer.entries:
+        took += answer.ids
+        answer = turn("A~1", done(*answer.entries))
+    eq(sorted(took), sorted(ids))
+    empty()
+
+
+def test_a_lane_that_holds_no_words_of_ours_is_free():
+    fresh("A~1")
+    r.hset(K["lanes"], "L", "garbage")
+    ids = [added("L"), added("L")]
+    answer = turn("A~1")
+    eq(answer.ids, ids[:1])
+    eq(turn("A~1", done(*answer.entries)).ids, ids[1:])
+
+
+def test_a_look_is_bounded_in_bytes_whatever_the_field():
+    fresh("A~1")
+    r.hset(K["conf"], "paused", "*")
+    for n in range(20):
+        r.xadd(K["updates"], {"bot": "persona", "lane": "L%d" % n, "body": "{}", "junk": "x" * 70000})
+    got = [i for i, _ in r.xreadgroup("workers", "somebody", {K["updates"]: ">"}, count=9)[0][1]]
+    for n, i in enumerate(got):
+        r.hset(K["lanes"], "L%d" % n, "A~1 " + i)
+    said = stats()
+    eq((said[9], said[10]), (0, got[0]))
+    eq((reread(0), listed()), (0, 8))
+    said = stats("0-0")
+    eq((said[9], said[11]), (0, got[0]))
+
+
+def test_marks_that_were_lost_are_made_again():
+    fresh("A~1")
+    r.hdel(K["conf"], "shard")
+    eq(turn("A~1").word, "ok")
+    eq(r.hget(K["conf"], "shard"), "0/1")
+    r.hset(K["conf"], "reread", "nan")
+    add("L")
+    read_by_hand(1)
+    eq(reread(), 1)
+    answer = turn("A~1")
+    turn("A~1", done(*answer.entries))
+    ids = [add("M", bot="escrow"), add("N")]
+    r.hset(K["conf"], "paused", "escrow,persona")
+    turn("A~1")
+    r.hdel(K["conf"], "parked")
+    r.hset(K["conf"], "paused", "escrow")
+    took = []
+    for _ in range(4):
+        took += turn("A~1").ids
+    eq(took, ids[1:])
+    eq((r.hget(K["conf"], "parked"), r.zscore(K["due"], ids[0] + " M")), ("escrow", float("inf")))
+
+
 def wait_for_word(ask, word):
     for _ in range(1000):
         said = ask()
