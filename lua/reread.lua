@@ -19,11 +19,11 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local since, begins = now - number('reread'), 0
 if ARGV[1] == '1' and not (since >= 0 and since < PAUSE) then -- nor what is no number holds it up
 	begins = 1
+	local newest = redis.call('XREVRANGE', UPDATES, '+', '-', 'COUNT', 1)[1]
 	redis.call('XGROUP', 'SETID', UPDATES, 'workers', '0')
 	redis.call('HSET', CONF, 'reread', string.format('%d', now))
 	redis.call('HDEL', CONF, 'gone') -- an earlier version's
 	-- If it is the table of lanes that is lost, they were in hand: whatever there is, is handed out as perhaps done (turn.lua, give).
-	local newest = redis.call('XREVRANGE', UPDATES, '+', '-', 'COUNT', 1)[1]
 	local upto = math.max(number('lost'), newest and tonumber(newest[1]:match('^%d+')) or 0)
 	redis.call('HSET', CONF, 'lost', string.format('%.0f', upto))
 	redis.call('XADD', WAKE, 'MAXLEN', 8, '*', 'ring', 1)

@@ -658,17 +658,16 @@ local function read(count)
 end
 
 -- Read anew in a lane that is held: by what lies in due, or by a registered worker, or all of the lane would wait for ever.
+-- A worker whose name was lost may live: it is registered again, and goes like all others if it does not speak.
 local held_well = {}
 local function hold_well(lane, owner, held)
 	if held_well[lane] then return end
 	held_well[lane] = true
-	if owner == '@' then
-		if put_back[held] or redis.call('ZSCORE', DUE, held .. ' ' .. lane) then return end
-	else
-		if owner == NAME or redis.call('ZSCORE', WORKERS, owner) then return end
-		lane_set(lane, '@ ' .. held)
+	if owner ~= '@' then
+		redis.call('ZADD', WORKERS, 'NX', now + TTL, owner)
+	elseif not put_back[held] and not redis.call('ZSCORE', DUE, held .. ' ' .. lane) then
+		due_add(now, held, lane)
 	end
-	due_add(now, held, lane)
 end
 
 local function take_unread()

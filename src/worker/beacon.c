@@ -7,6 +7,7 @@
 
 #include "shoal/base/clock.h"
 #include "shoal/base/json.h"
+#include "shoal/base/log.h"
 #include "shoal/base/version.h"
 #include "shoal/store/beacons.h"
 #include "shoal/store/latency.h"
@@ -59,6 +60,9 @@ static void stats_came(void *arg, enum err err, const struct queue_stats *s)
 
 	if (err != ERR_OK) {
 		stats_unknown(shard->queue);
+		if (*s->why)
+			log_warn("queue: its numbers cannot be asked for", LOG_INT("shard", queue_shard(shard->queue)),
+			         LOG_STR("why", s->why));
 		return;
 	}
 	memcpy(shard->look, s->look, sizeof(shard->look));
