@@ -26,7 +26,7 @@ from shoal import STREAM, Shoal  # noqa: E402
 from stack import binary_from_argv, light  # noqa: E402
 from work import Callgrind, Nothing, Strace, judge  # noqa: E402
 
-PORTION, CODES, PORTIONS = 120, 20, 5
+PORTION, CODES, PORTIONS = 120, 20, 8
 CONF = "shoal:{0}:conf"
 # Counted with Debian 12's libraries
 LIMITS = {"instructions of an update": 147500, "allocations of an update": 11.4, "system calls of an update": 5.4,
