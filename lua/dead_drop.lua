@@ -6,7 +6,7 @@
 --         {"version", v, shard}: the keys are another version's, nothing was done
 
 local conf = redis.call('HMGET', KEYS[2], 'v', 'shard')
-if conf[1] and (conf[1] ~= ARGV[2] or conf[2] ~= ARGV[3]) then return {'version', conf[1], conf[2] or ''} end
+if conf[1] and (conf[1] ~= ARGV[2] or conf[2] and conf[2] ~= ARGV[3]) then return {'version', conf[1], conf[2] or ''} end
 local letter = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 if not letter then return {} end
 redis.call('XDEL', KEYS[1], ARGV[1])

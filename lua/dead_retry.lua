@@ -13,7 +13,7 @@ local DEAD, UPDATES, TRIES, SEEN, SEEN_OLD = KEYS[1], KEYS[2], KEYS[3], KEYS[4],
 local LETTER, FORCE, GUARD_LIFE = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5])
 
 local conf = redis.call('HMGET', KEYS[6], 'v', 'shard')
-if conf[1] and (conf[1] ~= ARGV[1] or conf[2] ~= ARGV[2]) then return {'version', conf[1], conf[2] or ''} end
+if conf[1] and (conf[1] ~= ARGV[1] or conf[2] and conf[2] ~= ARGV[2]) then return {'version', conf[1], conf[2] or ''} end
 local letter = redis.call('XRANGE', DEAD, LETTER, LETTER)[1]
 if not letter then return {'gone'} end
 

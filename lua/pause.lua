@@ -6,7 +6,7 @@
 --         {"version", v, shard}: the keys are another version's, nothing was done
 
 local conf = redis.call('HMGET', KEYS[1], 'v', 'shard', 'paused')
-if conf[1] and (conf[1] ~= ARGV[1] or conf[2] ~= ARGV[2]) then return {'version', conf[1], conf[2] or ''} end
+if conf[1] and (conf[1] ~= ARGV[1] or conf[2] and conf[2] ~= ARGV[2]) then return {'version', conf[1], conf[2] or ''} end
 
 local before, bot = conf[3] or '', ARGV[4]
 local bots, there = {}, false

@@ -1,15 +1,15 @@
 #!lua flags=no-writes
 -- peek.lua: unsettled entries, oldest first, and where each of them stands. A bounded piece at a time.
--- KEYS  1 updates  2 lanes  3 waiting  4 due  5 tries  6 conf
+-- KEYS  1 updates  2 lanes  3 waiting  4 due  5 tries  6 conf  7 workers
 -- ARGV  1 all | lane | one  2 the lane  3 the id after which to go on, '' from the start; for `one` the entry's id
 --       4 entries wanted
 -- Answer  {now, id to go on after or '' at the end, entries}
 --   entry = {id, bot, lane, key, at, state, NAME in whose hands, ms until due, id of the lane's holder, retries,
 --            takeovers, sent, bytes of the body, {field, value, ...} for `one`}; what is not there is false
 --   state  in_hand | due | paused: held until its bot goes on | waiting: behind the holder | unread |
---          stray: read, and nobody's; the queue's books are wrong
+--          stray: read, and nobody's, or of a NAME that is not registered; the queue's books are wrong
 
-local UPDATES, LANES, WAITING, DUE, TRIES, CONF = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local UPDATES, LANES, WAITING, DUE, TRIES, CONF, WORKERS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local MODE, LANE, AFTER, want = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local CHUNK, BYTES, LOOK = 16, 1048576, 512 -- entries read at once; bytes and entries looked at in one call
 
@@ -20,9 +20,9 @@ local function pad(id)
 	local ms, seq = id:match('^(%d+)%-(%d+)$')
 	return ('0'):rep(20 - #ms) .. ms .. '-' .. ('0'):rep(20 - #seq) .. seq
 end
-local function unpad(s)
+local function unpad(s) -- '' where another hand wrote it
 	local ms, seq = s:match('^0*(%d+)%-0*(%d+)$')
-	return ms .. '-' .. seq
+	return ms and ms .. '-' .. seq or ''
 end
 local function field(fields, name)
 	for i = 1, #fields, 2 do
@@ -48,8 +48,10 @@ end
 -- state, NAME, ms until due, holder
 local function standing(id, lane, bot)
 	local value = lane and redis.call('HGET', LANES, lane)
-	local name, holder = (value or ''):match('^(%S+) (%S+)')
-	if holder == id and name ~= '@' then return 'in_hand', name, false, false end
+	local name, holder = (value or ''):match('^(%S+) (%d+%-%d+)')
+	if holder == id and name ~= '@' then
+		return redis.call('ZSCORE', WORKERS, name) and 'in_hand' or 'stray', name, false, false
+	end
 	if holder == id then
 		local score = redis.call('ZSCORE', DUE, id .. ' ' .. lane)
 		if not score then return 'stray', false, false, false end
@@ -103,7 +105,7 @@ end
 -- the lane's holder, and what waits behind it; then on to what is unread
 local function walk_lane()
 	local ids, after = {}, AFTER
-	local holder = (redis.call('HGET', LANES, LANE) or ''):match('^%S+ (%S+)')
+	local holder = (redis.call('HGET', LANES, LANE) or ''):match('^%S+ (%d+%-%d+)')
 	if holder and (after == '' or pad(holder) > pad(after)) then ids[1] = holder end
 	local low = after == '' and '[' .. LANE .. '\1' or '(' .. LANE .. '\1' .. pad(after)
 	for _, m in ipairs(redis.call('ZRANGEBYLEX', WAITING, low, '(' .. LANE .. '\2', 'LIMIT', 0, math.min(want, LOOK))) do
@@ -111,7 +113,7 @@ local function walk_lane()
 	end
 	for _, id in ipairs(ids) do
 		if #found == want or bytes >= BYTES then return after end
-		local e = redis.call('XRANGE', UPDATES, id, id)[1]
+		local e = redis.pcall('XRANGE', UPDATES, id, id)[1] -- none where Redis takes it for no id
 		if e then
 			look(e)
 			add(e)

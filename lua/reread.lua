@@ -12,12 +12,15 @@ local UPDATES, CONF, WAKE = KEYS[1], KEYS[2], KEYS[3]
 local PAUSE = 10000 -- ms: it costs a look at everything
 local MANY = 500 -- as many as stats.lua looks at
 
-local function number(name) return tonumber(redis.call('HGET', CONF, name) or 0) or 0 end
+local function number(name) -- 0 where it is none, or too much of one
+	local n = tonumber(redis.call('HGET', CONF, name) or 0) or 0
+	return math.abs(n) < math.huge and n or 0
+end
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local since, begins = now - number('reread'), 0
-if ARGV[1] == '1' and not (since >= 0 and since < PAUSE) then -- nor what is no number holds it up
+if ARGV[1] == '1' and not (since >= 0 and since < PAUSE) then
 	begins = 1
 	local newest = redis.call('XREVRANGE', UPDATES, '+', '-', 'COUNT', 1)[1]
 	redis.call('XGROUP', 'SETID', UPDATES, 'workers', '0')

@@ -5,7 +5,7 @@
 -- Answer  {unsettled, pending: busy lanes and waiting, busy lanes, waiting, due, with a history, workers, dead letters,
 --         ms of the oldest or -1, imbalance, listed, where the next look goes on, paused}
 --         imbalance: above 0: so many entries are nobody's, or at least one; below 0: lanes whose entry is gone; 0: neither,
---         or nobody can tell while something is unread
+--         or no look has come to it yet
 --         listed: of what the group itself lists as pending the last id that was looked at, or ""; workers make no such
 --         list (see turn.lua)
 --         or an error that says which key is of another type, and of which, or what this user of Redis may not ask
@@ -38,7 +38,7 @@ if first and first[1] then
 	local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 	local since = tonumber(first[1][1]:match('^%d+'))
 	local at = tonumber(field(first[1][2], 'at')) -- ids may run ahead of the clock; when it was received does not
-	oldest = math.max(0, now - math.min(since, at or since))
+	oldest = math.max(0, now - math.min(since, at and math.abs(at) < 2 ^ 53 and at or since))
 end
 
 local function group()
@@ -60,7 +60,7 @@ local function is_nobodys(entry)
 	if pad(id) > pad(last) then return false end
 	local place = get('HGET', KEYS[2], lane)
 	if place == nil then return false end -- it could not be asked
-	local owner, holder = (place or ''):match('^(%S+) (%S+)')
+	local owner, holder = (place or ''):match('^(%S+) (%d+%-%d+)')
 	if not holder or holder ~= id and get('ZSCORE', KEYS[3], lane .. '\1' .. pad(id)) == false then return true end
 	if owner == '@' then return get('ZSCORE', KEYS[4], holder .. ' ' .. lane) == false end
 	return get('ZSCORE', KEYS[6], owner) == false

@@ -80,9 +80,9 @@ local function pad(id)
 	local ms, seq = id:match('^(%d+)%-(%d+)$')
 	return ('0'):rep(20 - #ms) .. ms .. '-' .. ('0'):rep(20 - #seq) .. seq
 end
-local function unpad(s)
+local function unpad(s) -- '' where another hand wrote it
 	local ms, seq = s:match('^0*(%d+)%-0*(%d+)$')
-	return ms .. '-' .. seq
+	return ms and ms .. '-' .. seq or ''
 end
 
 -- commands that can be collected: one call for many, at most 2,000 values each
@@ -90,6 +90,17 @@ local function batched(command, key, list)
 	for i = 1, #list, 2000 do
 		redis.call(command, key, unpack(list, i, math.min(i + 1999, #list)))
 	end
+end
+
+-- A lane's words: its owner, and the id that it holds; nothing where another hand wrote something else.
+local function words_of(place) return place:match('^(%S+) (%d+%-%d+)') end
+local function due_of(member) -- id, lane; texts that none of ours has where another hand wrote it
+	local id, lane = member:match('^(%S+) (.*)$')
+	return id or '', lane or ''
+end
+local function number(text) -- 0 where it is none, or too much of one
+	local n = tonumber(text or 0) or 0
+	return math.abs(n) < math.huge and n or 0
 end
 
 -- lanes as this turn sees them; what changed, some of it twice, is written at its end
@@ -132,8 +143,11 @@ local function due_add(ms, id, lane)
 	if ms == now then ripe_added = ripe_added + 1 end
 end
 
+local never = {} -- what another hand wrote in the place of an entry's id, and Redis takes for none
 local function entry_of(id)
-	return redis.call('XRANGE', UPDATES, id, id)[1]
+	local got = redis.pcall('XRANGE', UPDATES, id, id)
+	if got.err then never[id] = true end
+	return got[1]
 end
 local function field(fields, name)
 	for i = 1, #fields, 2 do
@@ -234,7 +248,7 @@ local function give(entry, lane, again, size, nameless)
 end
 
 local function settle(id)
-	finished[#finished + 1] = id
+	if not never[id] then finished[#finished + 1] = id end
 	settled[id] = true
 	if has_tries then tries_dropped[#tries_dropped + 1] = id end
 end
@@ -287,7 +301,7 @@ end
 -- that kill workers (nodes going down, an operator's kill -9), not an entry: suspects then get more chances.
 local function storm(unexplained)
 	local count, at = (redis.call('HGET', CONF, 'deaths') or '0 0'):match('^(%S+) (%S+)$')
-	count = math.max(0, (tonumber(count) or 0) - math.max(0, now - (tonumber(at) or 0)) / CALM) + unexplained
+	count = math.max(0, number(count) - math.max(0, now - number(at)) / CALM) + unexplained
 	redis.call('HSET', CONF, 'deaths', string.format('%.3f %.0f', count, now))
 	return count >= STORM
 end
@@ -296,7 +310,7 @@ end
 local function lanes_of(owners)
 	local all, found = redis.call('HGETALL', LANES), {}
 	for i = 1, #all, 2 do
-		local lane, owner, id = all[i], all[i + 1]:match('^(%S+) (%S+)')
+		local lane, owner, id = all[i], words_of(all[i + 1])
 		if lane_now[lane] == nil then lane_now[lane] = all[i + 1] end
 		if owner and owners[owner] and lane_now[lane] == all[i + 1] then found[#found + 1] = {lane, id, owner} end
 	end
@@ -350,12 +364,12 @@ local function take_careful()
 	if not has_tries then return end
 	local ripe, ids = redis.call('ZRANGEBYSCORE', DUE, '-inf', NOW, 'LIMIT', 0, READ_MAX), {}
 	if not ripe[1] then return end
-	for i, m in ipairs(ripe) do ids[i] = m:match('^(%S+)') end
+	for i, m in ipairs(ripe) do ids[i] = due_of(m) end
 	local tries, few = redis.call('HMGET', TRIES, unpack(ids)), {}
 	for i, m in ipairs(ripe) do
 		local takeovers = tonumber(tries[i] and tries[i]:match('^%d+ (%d+)') or 0)
 		if takeovers >= SUSPECT or (takeovers > 0 and #few < math.min(FEW, want)) then
-			local lane = m:match('^%S+ (.*)$')
+			local _, lane = due_of(m)
 			lane_load({lane})
 			local entry = lane_now[lane] == '@ ' .. ids[i] and entry_of(ids[i])
 			local bot = entry and field(entry[2], 'bot')
@@ -412,12 +426,12 @@ if not conf[1] or conf[1] == FORMAT and not conf[2] then
 elseif conf[1] ~= FORMAT or conf[2] ~= SHARD then
 	return {'version', conf[1], conf[2] or ''}
 end
-pause, parked, lost = conf[5] or '', conf[6] or nil, conf[8] and tonumber(conf[8])
+pause, parked, lost = conf[5] or '', conf[6] or nil, conf[8] and number(conf[8])
 local who, till = (conf[7] or ''):match('^(%S+) (%d+)$') -- the claim
 if parked and parked ~= pause then unpark() end
 
 -- 2. grace: Redis itself stood still, or its clock stepped; nobody is to blame
-local turned = tonumber(conf[4] or 0) or 0
+local turned = number(conf[4])
 local furthest = redis.call('ZRANGE', WORKERS, '-1', '-1', 'WITHSCORES')
 if now - turned > TTL / 2 or now < turned or (furthest[2] and tonumber(furthest[2]) > now + 2 * TTL) then
 	-- where a new worker is the first to speak, the others are more likely dead than cut off: less time for them
@@ -433,7 +447,7 @@ if turned - now > 1000 then -- stepped back: what is due waits no longer for it
 	end
 	batched('ZADD', DUE, moved)
 end
-local rotated = tonumber(conf[3] or 0) or 0
+local rotated = number(conf[3])
 if rotated > now or now - rotated > KEY_LIFE then
 	redis.call('UNLINK', SEEN_OLD)
 	if there[SEEN] then redis.call('RENAME', SEEN, SEEN_OLD) end
@@ -473,7 +487,7 @@ if MODE == 'hello' then
 	if names > 0 then
 		local all = redis.call('HGETALL', LANES)
 		for i = 1, #all, 2 do
-			local owner, id = all[i + 1]:match('^(%S+) (%S+)')
+			local owner, id = words_of(all[i + 1])
 			if owner and owners[owner] and kept[id] then
 				lane_set(all[i], NAME .. ' ' .. id)
 				answer[#answer + 1] = id
@@ -488,7 +502,10 @@ if MODE == 'hello' then
 	return {'kept', answer}
 end
 if redis.call('ZADD', WORKERS, 'XX', 'CH', string.format('%d', now + TTL), NAME) == 0 and -- or it had just that deadline
-	not redis.call('ZSCORE', WORKERS, NAME) then return {'gone'} end
+	not redis.call('ZSCORE', WORKERS, NAME) then
+	if not lanes_of({[NAME] = true})[1] then return {'gone'} end
+	redis.call('ZADD', WORKERS, now + TTL, NAME) -- nobody took over what it has in hand: only its name was lost
+end
 local stopped = paused('*')
 if MODE == 'leave' or stopped then want = 0 end
 
@@ -573,13 +590,13 @@ local suspects, orphans, retaken = false, false, 0 -- what waits for empty hands
 local due_removed = false
 local due_passed, due_budget = 0, READ_MAX -- ripe, but not to be given now: the next look begins behind them
 local function take_due_chunk(ripe, since, limit)
-	local names, gone = {}, {}
-	for i, m in ipairs(ripe) do names[i] = m:match('^%S+ (.*)$') end
+	local ids, names, gone = {}, {}, {}
+	for i, m in ipairs(ripe) do ids[i], names[i] = due_of(m) end
 	lane_load(names)
 	for i, m in ipairs(ripe) do
 		if limit <= 0 or want <= 0 or bytes >= BYTES then break end
-		local id, lane, holder = m:match('^(%S+)'), names[i], nil
-		holder = lane_now[lane]
+		local id, lane = ids[i], names[i]
+		local holder = lane_now[lane]
 		local fresh = holder == '@ ' .. id .. ' new'
 		local _, takeovers = tries_of(id)
 		if not fresh and holder ~= '@ ' .. id then
@@ -720,8 +737,12 @@ local function take_unread()
 					marks[#marks + 1] = id
 				end
 				local place, owner, held = lane_now[lane], nil, nil
-				if place then owner, held = place:match('^(%S+) (%S+)') end
-				if not held and (bytes >= BYTES or not open and (paused(bot) or excepted(bot))) then
+				if place then owner, held = words_of(place) end
+				if place and not held then -- who waits goes first
+					redis.call('ZADD', WAITING, 0, lane .. '\1' .. pad(id))
+					has_waiting = true
+					next_in(lane)
+				elseif not held and (bytes >= BYTES or not open and (paused(bot) or excepted(bot))) then
 					leave_to_others(id, lane, bot)
 				elseif not held then
 					give(good[i], lane, again, size, nameless)
@@ -767,9 +788,10 @@ end
 
 local due_in = -1
 local first = (due_removed or due_added[1]) and redis.call('ZRANGE', DUE, '0', '0', 'WITHSCORES') or first_due
-if first[2] == 'inf' then
-	if pause == '' or not parked then redis.call('HSET', CONF, 'parked', '!') end -- the mark was lost
-elseif first[2] and not stopped then
+if first[2] and (pause == '' or not parked) and redis.call('ZRANGE', DUE, '-1', '-1', 'WITHSCORES')[2] == 'inf' then
+	redis.call('HSET', CONF, 'parked', '!') -- the mark was lost
+end
+if first[2] and first[2] ~= 'inf' and not stopped then
 	due_in = math.max(0, math.floor(tonumber(first[2]) - now))
 end
 return {'ok', entries, fenced, due_in, short and 1 or 0, duplicates, buried, careful, killers}

@@ -65,7 +65,7 @@ static const redisReply *rows_of(const redisReply *r)
 static struct queue_call *peek(struct arena *a, unsigned shard, const char *mode, const char *lane, const char *after,
                                size_t want)
 {
-	struct queue_call *c = queue_call_new(a, &peek_script, shard, "updates lanes waiting due tries conf");
+	struct queue_call *c = queue_call_new(a, &peek_script, shard, "updates lanes waiting due tries conf workers");
 
 	queue_call_add(c, span_of(mode));
 	queue_call_add(c, span_of(lane));
@@ -132,7 +132,7 @@ enum err queue_rows_read(const redisReply *r, struct arena *a, struct queue_rows
 
 struct queue_call *queue_lanes_call(struct arena *a, unsigned shard, const char *cursor, size_t want)
 {
-	struct queue_call *c = queue_call_new(a, &lanes_script, shard, "lanes waiting due tries");
+	struct queue_call *c = queue_call_new(a, &lanes_script, shard, "lanes waiting due tries workers");
 
 	queue_call_add(c, span_of(cursor ? cursor : "0"));
 	queue_call_add_i64(c, (int64_t)want);
@@ -192,7 +192,7 @@ const char *queue_mark_foreign(const redisReply *r, unsigned shard, unsigned sha
 	struct queue_cells c = {.row = r, .arena = a};
 	const char *v = queue_cell_text(&c, 0), *of = queue_cell_text(&c, 1);
 	bool ours =
-	    !v || (strcmp(v, QUEUE_FORMAT) == 0 && of && strcmp(of, arena_printf(a, "%u/%u", shard, shards)) == 0);
+	    !v || (strcmp(v, QUEUE_FORMAT) == 0 && (!of || strcmp(of, arena_printf(a, "%u/%u", shard, shards)) == 0));
 
 	return ours ? NULL : foreign_text(a, v, of);
 }

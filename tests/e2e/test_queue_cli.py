@@ -329,6 +329,17 @@ def lanes_are_whole():
     check("lanes_are_shown_whole", ran.code == DONE and lane in ran.out.split(), ran)
     check("peek_shows_lane_and_key_whole", {lane, "k" * 200} <= set(pg_less("queue", "peek").out.split()))
     check("and_is_found_by_what_it_shows", [e["lane"] for e in pg_less.json("queue", "peek", "--lane", lane)] == [lane])
+    states = lambda: [pg_less.json("queue", *args)[0]["state"] for args in (["peek"], ["peek", "--lane", lane], ["lanes"])]  # noqa: E731
+    check("what_a_worker_holds_that_nobody_knows_is_stray", states() == ["stray"] * 3, states())
+    r.zadd(key("workers"), {"w1-1~abcd": 1})
+    check("what_one_holds_that_is_known_is_in_hand", states() == ["in_hand"] * 3, states())
+    r.hset(key("lanes"), lane, "two words")
+    r.zadd(key("waiting"), {lane + "\1x": 0, lane + "\1" + "9" * 30 + "-1": 0})
+    got = pg_less.json("queue", "peek", "--lane", lane), pg_less.json("queue", "lanes")
+    check("what_another_hand_wrote_is_no_lane", ([e["state"] for e in got[0]], got[1]) == (["unread"], []), got)
+    r.hset(key("conf"), "v", "1")
+    expect("a_mark_without_its_shard_is_nobody_elses", pg_less("queue", "pause", "--bot", "persona"), DONE)
+    r.delete(key("conf"))
 
 
 def big_letters():

@@ -588,6 +588,12 @@ static void test_retry_later_dead(void)
 	stop(0);
 }
 
+/* What a takeover leaves: nobody is registered, all that was in hand is due. */
+static const char taken_over[] =
+    "redis.call('DEL', KEYS[1]) local all = redis.call('HGETALL', KEYS[2]) "
+    "for i = 1, #all, 2 do local id = all[i + 1]:match(' (%S+)') "
+    "redis.call('HSET', KEYS[2], all[i], '@ ' .. id) redis.call('ZADD', KEYS[3], 0, id .. ' ' .. all[i]) end";
+
 static void test_marks_and_questions_are_answered_once(void)
 {
 	fresh();
@@ -619,7 +625,7 @@ static void test_marks_and_questions_are_answered_once(void)
 	forget(u, u->hand[2]);
 	for (int i = 0; i < nknown; i++)
 		known[i].holder = NULL;
-	freeReplyObject(ask("DEL shoal:{0}:workers"));
+	freeReplyObject(ask("EVAL %s 3 shoal:{0}:workers shoal:{0}:lanes shoal:{0}:due", taken_over));
 	want_in_hand = 4; /* and all come again */
 	u->given = 0;
 	CHECK(until(first_answered, PATIENCE_MS));

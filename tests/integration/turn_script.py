@@ -853,6 +853,108 @@ def test_a_lane_that_holds_no_words_of_ours_is_free():
     eq(turn("A~1", done(*answer.entries)).ids, ids[1:])
 
 
+def served(name):
+    """All that comes of a few turns and of what reads anew, while other workers' time passes."""
+    took = []
+    for _ in range(6):
+        answer = turn(name)
+        while answer.entries:
+            took += answer.ids
+            answer = turn(name, done(*answer.entries))
+        if stats()[9] > 0:
+            r.hdel(K["conf"], "reread")
+            reread()
+        for other in set(r.zrange(K["workers"], 0, -1)) - {name}:
+            kill(other)
+        for member, ms in r.zrange(K["due"], 0, -1, withscores=True):
+            if now_ms() < ms < float("inf"):
+                r.zadd(K["due"], {member: now_ms()})
+    return took
+
+
+LONG_ID = "99999999999999999999999-0"
+
+
+def test_what_another_hand_wrote_holds_up_nobody_for_ever():
+    """Neither its chat nor the others: in a lane, in due, behind a lane, in the history."""
+    writes = [("HSET", "lanes", "L", word) for word in
+              ("", "garbage", "two words", "@ garbage", "@", "@ " + LONG_ID, "Z~9 " + LONG_ID, "@ 1-", "Z~9 -1-1")]
+    writes += [("ZADD", "due", score, member) for score in ("1", "-inf", "+inf")
+               for member in ("", " ", " x", "garbage", "garbage L", LONG_ID + " L", "1-1", "1-1 L", "L 1-1")]
+    writes += [("ZADD", "waiting", "0", member) for member in ("L", "L\1", "L\1garbage", "L\1-", "L\1" + LONG_ID, "\1")]
+    writes += [("HSET", "tries", "", "x"), ("HSET", "tries", LONG_ID, "9 9 9"), ("HSET", "tries", "garbage", "9 9 9")]
+    writes += [("HSET", "conf", field, word) for field in ("turned", "rotated", "deaths", "claim", "parked", "lost", "reread")
+               for word in ("", "nan", "inf", "-inf", "1e400", "garbage", "nan nan")]
+    both = [[("HSET", "lanes", "L", "@ " + word), ("ZADD", "due", "1", word + " L"), ("HSET", "tries", word, tries)]
+            for word in ("garbage", LONG_ID) for tries in ("0 0 0", "0 1 0", "0 2 0", "9 9 9")]
+    for commands in [[w] for w in writes] + both:
+        fresh("A~1")
+        hand = turn("A~1", want=0)
+        ids = [added("L"), added("L"), added("M")]
+        for command, key, *rest in commands:
+            r.execute_command(command, K[key], *rest)
+        try:
+            eq(sorted(hand.ids + served("A~1")), sorted(ids))
+        except Exception as e:
+            raise AssertionError("after %r: %s" % (commands, e))
+
+
+def test_who_waits_behind_a_lane_whose_words_are_lost_goes_first():
+    fresh("A~1", "B~1")
+    ids = [added("L"), added("L"), added("L")]
+    a = turn("A~1").entries
+    r.hset(K["lanes"], "L", "garbage")
+    ids.append(added("L"))
+    b = turn("B~1")
+    eq(b.ids, ids[1:2])
+    eq(turn("A~1", done(*a)).fenced, ids[:1])
+    eq(turn("B~1", done(*b.entries)).ids, ids[2:3])
+
+
+def test_a_worker_whose_name_was_lost_speaks_first():
+    fresh("A~1", "B~1")
+    ids = [added("L"), added("L")]
+    a = turn("A~1").entries
+    r.zrem(K["workers"], "A~1")
+    again = turn("A~1", done(*a))
+    eq((again.fenced, again.ids), ([], ids[1:]))
+    eq(turn("B~1").ids, [])
+    kill("A~1")
+    turn("B~1")
+    eq(turn("A~1", done(*again.entries)).word, "gone")
+
+
+def test_to_read_anew_prolongs_no_deadline_and_hastens_nothing():
+    fresh("A~1", "B~1")
+    ids = [added("L"), added("M")]
+    a = turn("A~1", want=1).entries
+    b = turn("B~1", want=1).entries
+    eq([e.id for e in a + b], ids)
+    deadline = now_ms() + TTL // 2
+    r.zadd(K["workers"], {"A~1": deadline})
+    add("N")
+    read_by_hand(1)
+    eq(reread(), 1)
+    turn("B~1", [("later", b[0], 60000)])
+    eq(r.zscore(K["workers"], "A~1"), deadline)
+    assert r.zscore(K["due"], ids[1] + " M") > now_ms() + 50000
+
+
+def test_what_is_no_number_is_none():
+    for word in "nan", "inf", "1e400", "garbage":
+        fresh("A~1", "B~1")
+        add("L")
+        turn("A~1")
+        kill("A~1")
+        r.hset(K["conf"], mapping={"rotated": word, "deaths": word + " " + word, "lost": word})
+        r.hset(K["lanes"], "M", "Z~9 " + add("M"))
+        turn("B~1")  # reads it, to a lane that nobody holds
+        eq(reread(), 1)
+        marks = r.hmget(K["conf"], "rotated", "deaths", "lost")
+        for n in " ".join(marks).split():
+            assert re.fullmatch(r"[\d.]+", n), (word, marks)
+
+
 def test_a_look_is_bounded_in_bytes_whatever_the_field():
     fresh("A~1")
     r.hset(K["conf"], "paused", "*")
@@ -889,6 +991,10 @@ def test_marks_that_were_lost_are_made_again():
         took += turn("A~1").ids
     eq(took, ids[1:])
     eq((r.hget(K["conf"], "parked"), r.zscore(K["due"], ids[0] + " M")), ("escrow", float("inf")))
+    add("O")
+    turn("A~1", [("later", turn("A~1").entries[0], 60000)])  # nor does what comes later hide what is parked
+    r.hdel(K["conf"], "paused", "parked")
+    eq(sum((turn("A~1").ids for _ in range(3)), []), ids[:1])
 
 
 def wait_for_word(ask, word):
