@@ -86,7 +86,8 @@ end
 local function walk(after)
 	while #found < want and bytes < BYTES and looked < LOOK do
 		local count = LANE ~= '' and CHUNK or math.min(CHUNK, want - #found)
-		local batch = redis.call('XRANGE', UPDATES, after == '' and '-' or '(' .. after, '+', 'COUNT', count)
+		local batch = redis.pcall('XRANGE', UPDATES, after == '' and '-' or '(' .. after, '+', 'COUNT', count)
+		if batch.err then return '' end -- what stands in a lane, or waits, is no id
 		for _, e in ipairs(batch) do
 			look(e)
 			after = e[1]

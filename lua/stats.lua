@@ -60,8 +60,8 @@ local function is_nobodys(entry)
 	if pad(id) > pad(last) then return false end
 	local place = get('HGET', KEYS[2], lane)
 	if place == nil then return false end -- it could not be asked
-	local owner, holder = (place or ''):match('^(%S+) (%d+%-%d+)')
-	if not holder or holder ~= id and get('ZSCORE', KEYS[3], lane .. '\1' .. pad(id)) == false then return true end
+	local owner, holder, rest = (place or ''):match('^(%S+) (%d+%-%d+)(.*)$')
+	if not holder or rest ~= '' and rest ~= ' new' or holder ~= id and get('ZSCORE', KEYS[3], lane .. '\1' .. pad(id)) == false then return true end
 	if owner == '@' then return get('ZSCORE', KEYS[4], holder .. ' ' .. lane) == false end
 	return get('ZSCORE', KEYS[6], owner) == false
 end

@@ -31,7 +31,7 @@
 --   entry = {id, bot, lane, key, at, body} or {id, bot, lane, key, at, body, traceparent} where these fields came in this
 --         order, as gateways append them, else {id, {field, value, ...}}; then, of one that was handed out before, retries, takeovers, sent;
 --         of one that perhaps was (see give) -1, 0, 0
---         {"kept", ids}   to hello        {"gone"}   NAME is not registered        {"version", v, shard}
+--         {"kept", ids}   to hello        {"gone"}   NAME is not registered, and has nothing in hand        {"version", v, shard}
 --         {"bare"}   to hello: it has no mark, and may not be marked
 
 local UPDATES, LANES, WAITING, DUE, TRIES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -48,6 +48,7 @@ local STORM, CALM, FATAL_IN_STORM = 8, 30000, 8
 local FEW, PATIENCE = 8, 300 -- ms that an entry waits for empty hands before it goes in company
 local READ_MAX = 512 -- entries looked at in one turn, given or not: Redis serves others too
 local RESENT = 60000 -- ms within which platforms send again what nobody has confirmed
+local COUNTED = 1000000 -- tries are not counted further
 local FIELDS = 3000 -- names and values of an entry that are copied whole to the dead letters
 local MANY, LONG = 8, ('-'):rep(65) -- lanes that are searched one by one for no more; longer than hash-max-listpack-value
 
@@ -93,9 +94,12 @@ local function batched(command, key, list)
 end
 
 -- A lane's words: its owner, and the id that it holds; nothing where another hand wrote something else.
-local function words_of(place) return place:match('^(%S+) (%d+%-%d+)') end
+local function words_of(place)
+	local owner, id, rest = place:match('^(%S+) (%d+%-%d+)(.*)$')
+	if rest == '' or rest == ' new' and owner == '@' then return owner, id end
+end
 local function due_of(member) -- id, lane; texts that none of ours has where another hand wrote it
-	local id, lane = member:match('^(%S+) (.*)$')
+	local id, lane = member:match('^(%d+%-%d+) (.*)$')
 	return id or '', lane or ''
 end
 local function number(text) -- 0 where it is none, or too much of one
@@ -121,14 +125,19 @@ end
 
 local finished, settled, due_added, tries_dropped = {}, {}, {}, {}
 local entries, buried, killers, duplicates, bytes = {}, {}, {}, {}, 0
-local has_waiting = redis.call('ZCARD', WAITING) > 0
+local has_waiting = redis.call('ZCARD', WAITING)
+if has_waiting > 0 and redis.call('ZCOUNT', WAITING, '0', '0') ~= has_waiting then -- with others between, no lane's would be found
+	batched('ZREM', WAITING, redis.call('ZRANGEBYSCORE', WAITING, '-inf', '(0'))
+	batched('ZREM', WAITING, redis.call('ZRANGEBYSCORE', WAITING, '(0', '+inf'))
+end
+has_waiting = has_waiting > 0
 local has_tries = redis.call('HLEN', TRIES) > 0
 
 local function tries_of(id)
 	local t = has_tries and redis.call('HGET', TRIES, id)
 	if not t then return 0, 0, 0 end
 	local r, k, s = t:match('^(%d+) (%d+) (%d+)$')
-	return tonumber(r) or 0, tonumber(k) or 0, tonumber(s) or 0
+	return math.min(number(r), COUNTED), math.min(number(k), COUNTED), math.min(number(s), COUNTED)
 end
 local function tries_set(id, retries, takeovers, sent)
 	redis.call('HSET', TRIES, id, retries .. ' ' .. takeovers .. ' ' .. sent)
@@ -261,10 +270,10 @@ local function next_in(lane)
 		redis.call('ZREM', WAITING, low[1])
 		local id = unpad(low[1]:sub(#lane + 2))
 		local entry = not settled[id] and entry_of(id) -- settled while it was listed here: it was read anew in a lane that was lost
+		local bot, of, _, _, again, size, nameless = known(entry and entry[2] or {})
 		if not entry then
 			settle(id)
-		else
-			local bot, _, _, _, again, size, nameless = known(entry[2])
+		elseif of == lane then -- or another hand listed another lane's here
 			if want > 0 and bytes < BYTES and not paused(bot) and not excepted(bot) then
 				give(entry, lane, again, size, nameless)
 			else
@@ -312,7 +321,7 @@ local function lanes_of(owners)
 	for i = 1, #all, 2 do
 		local lane, owner, id = all[i], words_of(all[i + 1])
 		if lane_now[lane] == nil then lane_now[lane] = all[i + 1] end
-		if owner and owners[owner] and lane_now[lane] == all[i + 1] then found[#found + 1] = {lane, id, owner} end
+		if owner and owner ~= '@' and owners[owner] and lane_now[lane] == all[i + 1] then found[#found + 1] = {lane, id, owner} end
 	end
 	return found
 end
@@ -373,7 +382,7 @@ local function take_careful()
 			lane_load({lane})
 			local entry = lane_now[lane] == '@ ' .. ids[i] and entry_of(ids[i])
 			local bot = entry and field(entry[2], 'bot')
-			if entry and not paused(bot) and not excepted(bot) then
+			if entry and field(entry[2], 'lane') == lane and not paused(bot) and not excepted(bot) then
 				if takeovers >= SUSPECT then few = {} end
 				few[#few + 1] = {m, entry, lane}
 				if takeovers >= SUSPECT then break end
@@ -603,10 +612,10 @@ local function take_due_chunk(ripe, since, limit)
 			gone[#gone + 1] = m
 		else
 			local entry = entry_of(id)
-			local bot, _, _, _, again, size, nameless = known(entry and entry[2] or {})
-			if not entry then
+			local bot, of, _, _, again, size, nameless = known(entry and entry[2] or {})
+			if not entry or of ~= lane then -- the latter by another hand
 				gone[#gone + 1] = m
-				settle(id)
+				if not entry then settle(id) end
 				next_in(lane)
 			elseif paused(bot) then
 				park(id, lane)
@@ -788,7 +797,8 @@ end
 
 local due_in = -1
 local first = (due_removed or due_added[1]) and redis.call('ZRANGE', DUE, '0', '0', 'WITHSCORES') or first_due
-if first[2] and (pause == '' or not parked) and redis.call('ZRANGE', DUE, '-1', '-1', 'WITHSCORES')[2] == 'inf' then
+if first[2] and (pause == '' or not parked) and
+	(first[2] == 'inf' or redis.call('ZRANGE', DUE, '-1', '-1', 'WITHSCORES')[2] == 'inf') then
 	redis.call('HSET', CONF, 'parked', '!') -- the mark was lost
 end
 if first[2] and first[2] ~= 'inf' and not stopped then

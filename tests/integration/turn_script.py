@@ -878,25 +878,85 @@ LONG_ID = "99999999999999999999999-0"
 def test_what_another_hand_wrote_holds_up_nobody_for_ever():
     """Neither its chat nor the others: in a lane, in due, behind a lane, in the history."""
     writes = [("HSET", "lanes", "L", word) for word in
-              ("", "garbage", "two words", "@ garbage", "@", "@ " + LONG_ID, "Z~9 " + LONG_ID, "@ 1-", "Z~9 -1-1")]
+              ("", "garbage", "two words", "@ garbage", "@", "@ " + LONG_ID, "Z~9 " + LONG_ID, "@ 1-", "Z~9 -1-1", "@ 1-1 x", "A~1 1-1 x",
+               "A~1 1-1 new", "@ 1-1x", "@ 1-1 ", "@ 1-1 newer")]
     writes += [("ZADD", "due", score, member) for score in ("1", "-inf", "+inf")
                for member in ("", " ", " x", "garbage", "garbage L", LONG_ID + " L", "1-1", "1-1 L", "L 1-1")]
+    writes += [("ZADD", "waiting", score, member) for score, member in (("1", "!"), ("-1", "~"), ("inf", "L"), ("-inf", "L\1"))]
+    writes += [("ZADD", "workers", "1", member) for member in ("@", "", "Z~9", "two words")]
     writes += [("ZADD", "waiting", "0", member) for member in ("L", "L\1", "L\1garbage", "L\1-", "L\1" + LONG_ID, "\1")]
     writes += [("HSET", "tries", "", "x"), ("HSET", "tries", LONG_ID, "9 9 9"), ("HSET", "tries", "garbage", "9 9 9")]
     writes += [("HSET", "conf", field, word) for field in ("turned", "rotated", "deaths", "claim", "parked", "lost", "reread")
                for word in ("", "nan", "inf", "-inf", "1e400", "garbage", "nan nan")]
     both = [[("HSET", "lanes", "L", "@ " + word), ("ZADD", "due", "1", word + " L"), ("HSET", "tries", word, tries)]
-            for word in ("garbage", LONG_ID) for tries in ("0 0 0", "0 1 0", "0 2 0", "9 9 9")]
+            for word in ("garbage", LONG_ID, "-", "+", "(1-1", "5", "1-1") for tries in ("0 0 0", "0 1 0", "0 2 0", "9 9 9")]
     for commands in [[w] for w in writes] + both:
         fresh("A~1")
-        hand = turn("A~1", want=0)
         ids = [added("L"), added("L"), added("M")]
         for command, key, *rest in commands:
             r.execute_command(command, K[key], *rest)
         try:
-            eq(sorted(hand.ids + served("A~1")), sorted(ids))
+            took = served("A~1")
+            eq((took.index(ids[0]) < took.index(ids[1]), sorted(took)), (True, sorted(ids)))
         except Exception as e:
             raise AssertionError("after %r: %s" % (commands, e))
+
+
+def test_no_number_of_tries_is_more_than_an_answer_holds():
+    for history in "3000000000 0 0", "0 1 3000000000", "0 0 99999999999999999999":
+        fresh("A~1")
+        turn("A~1", [("later", add_and_take("L"), 0)])
+        held = r.zrange(K["due"], 0, -1)[0].split()[0]
+        r.hset(K["tries"], held, history)
+        entry = turn("A~1").entries[0]
+        eq(entry.id, held)
+        assert max(entry.retries, entry.takeovers, entry.sent) == 1000000, (history, entry.retries, entry.takeovers, entry.sent)
+
+
+def test_what_is_due_is_in_nobodys_hands():
+    fresh("A~1")
+    turn("A~1", [("later", add_and_take("L"), 60000)])
+    for _ in range(3):
+        kill("@")
+        turn("A~1")
+    eq((r.exists(K["tries"]), r.xlen(K["dead"]), r.hlen(K["lanes"])), (0, 0, 1))
+
+
+def add_and_take(lane):
+    add(lane)
+    return turn("A~1").entries[0]
+
+
+def test_what_waits_is_found_whatever_another_hand_put_between():
+    for score, member in (1, "!"), (-1, "~"):
+        fresh("A~1")
+        ids = [add("L") for _ in range(3)]
+        answer = turn("A~1")
+        r.zadd(K["waiting"], {member: score})
+        took = []
+        while answer.entries:
+            took += answer.ids
+            add("L") if len(took) == 1 else None
+            answer = turn("A~1", done(*answer.entries))
+        eq((took[:3], len(took)), (ids, 4))
+
+
+def test_what_another_hand_listed_in_two_lanes_is_given_for_its_own():
+    for command, *rest in ("ZADD", "waiting", 0), ("HSET", "lanes", "L"):
+        fresh("A~1", "B~1")
+        first = add("M")
+        held = turn("A~1").entries
+        if command == "ZADD":
+            ids = [add("L")]
+            b = turn("B~1").entries
+            r.zadd(K["waiting"], {"L\1" + "-".join(part.zfill(20) for part in first.split("-")): 0})
+        else:
+            ids, b = [], []
+            r.hset(K["lanes"], "L", "@ " + first)
+            r.zadd(K["due"], {first + " L": 1})
+        ids.append(add("L"))
+        eq([e.id for e in b] + turn("B~1", done(*b)).ids, ids)
+        eq(turn("A~1", done(*held)).fenced, [])
 
 
 def test_who_waits_behind_a_lane_whose_words_are_lost_goes_first():
