@@ -2,7 +2,8 @@
 -- flood.lua: may these messages go out? The fleet's one budget (GCRA), and the platform's 429s, told by flood_word.lua.
 -- One call for all messages of a bot that a worker has ready: they are looked at one after the other, as if each had a
 -- call of its own.
--- KEYS  1 bucket of the bot  2 state of the bot; then for each message  bucket of its chat  block of its chat
+-- KEYS  1 bucket of the bot  2 state of the bot  3, 4 what ends soon (see admit.lua); then for each message  bucket of its chat;
+--       then for each  block of its chat
 --   bucket  "tat line", us: when it will be full again; until when it is promised to those who found it too full
 --   state   hash, only after a 429: from till (us; the bot is blocked)  doubt (us; since when nobody knows whether the
 --           limit is the bot's)  test (us; until when somebody's call is out to learn it); the rest is flood_word.lua's
@@ -19,6 +20,8 @@
 
 local SOON = 2e6 -- us: a chat's bucket that ends so soon is in no log and on no replica; a server that begins meanwhile lets
                  -- some more go to that chat. The bot's is in both: it would be some more to everybody
+local SPAN = 2 * SOON
+local LONG = ('-'):rep(65) -- longer than hash-max-listpack-value: makes a table of a hash, which no list of many is searched for
 local SLACK, DOUBT_LIFE, TEST_LIFE, LINE_MAX, BOOKED_MAX = 1e6, 10e6, 3e6, 60e6, 2e6 -- us
 
 local clock = redis.call('TIME')
@@ -45,8 +48,10 @@ if bot_from - now > SLACK then
 end
 
 -- buckets as this call sees them, by the number of the first message that asks for one; the bot's has the number 0
-local call, KEYS, ARGV = redis.call, KEYS, ARGV
-local values = call('MGET', KEYS[1], unpack(KEYS, 3))
+local call, pcall, KEYS, ARGV = redis.call, redis.pcall, KEYS, ARGV
+local BUCKETS, HEAD = 4, 6 -- keys and words before those of messages
+local MESSAGES = #ARGV - HEAD
+local values = call('MGET', KEYS[1], unpack(KEYS, BUCKETS + 1)) -- the bot's bucket, the chats', their blocks
 local tats, lines, number_of, changed = {}, {}, {}, {}
 
 -- ms that the chat is blocked for yet
@@ -88,12 +93,53 @@ local limits = {c = limit_of(3), g = limit_of(5), ['-'] = {}}
 local bot_step, bot_window = limit_of(1).step, limit_of(1).window
 if bot_step then read(0, values[1], bot_window) end
 
+-- what ends soon: the values of names, one behind, or nothing
+local span, began = math.floor(now / SPAN), false
+local THIS, LAST = KEYS[3 + span % 2], KEYS[4 - span % 2]
+local of_this, of_last = {}, {}
+local function soon_read(...)
+	if now - span * SPAN < SOON then
+		local got = pcall('HMGET', LAST, '', ...)
+		if got[1] == text(span - 1) then of_last = got end
+	end
+	local got = pcall('HMGET', THIS, '', ...)
+	began = got[1] == text(span)
+	if began then of_this = got end
+end
+local function soon_write(list)
+	if not list[1] then return end
+	redis.set_repl(redis.REPL_NONE)
+	if not began then
+		call('UNLINK', THIS)
+		call('HSET', THIS, '', LONG)
+		call('HSET', THIS, '', text(span))
+		call('PEXPIRE', THIS, text(3 * SPAN / 1000))
+	end
+	call('HSET', THIS, unpack(list))
+end
+
+local looked = false
+local function look()
+	local word
+	for n = 1, MESSAGES do
+		if ARGV[HEAD + n] ~= word then -- most are alike
+			word = ARGV[HEAD + n]
+			local step = limits[word:sub(2, 2)].step
+			if step and step <= SOON then
+				looked = true
+				return soon_read(unpack(KEYS, BUCKETS + 1, BUCKETS + MESSAGES))
+			end
+		end
+	end
+end
+look()
+
 local GO = 1
 local heard, kind, longest, step, window -- the last word; most are alike
 local function ask(n, word)
 	if bot_till > now then return {5, ms(bot_till - now), ''} end
-	local key, block = KEYS[2 * n + 1], values[2 * n + 1]
-	local chat_blocked = block and blocked(KEYS[2 * n + 2], block) or 0
+	local key, block = KEYS[BUCKETS + n], values[1 + MESSAGES + n]
+	local chat_blocked = block and blocked(KEYS[BUCKETS + MESSAGES + n], block) or 0
 	if chat_blocked > 0 then return {4, chat_blocked, ''} end
 	local doubted = now - doubt < DOUBT_LIFE and doubt - now < SLACK
 	if doubted and test > now and test - now <= TEST_LIFE + SLACK then return {3, ms(test - now), ''} end
@@ -112,7 +158,9 @@ local function ask(n, word)
 			if not chat then
 				chat = n
 				number_of[key] = n
-				read(n, values[2 * n], window)
+				read(n, values[1 + n] or of_this[1 + n] or of_last[1 + n], window)
+			elseif not tats[chat] then -- went like most
+				tats[chat], lines[chat] = now + step, now
 			end
 			chat_wait = tats[chat] + step - window - now
 		end
@@ -148,35 +196,40 @@ end
 -- What most messages are: like the last one, to a chat that nothing was sent to lately and that nothing blocks, while the bot
 -- has room and is in no doubt. There is nothing to weigh.
 local calm = bot_till <= now and not (now - doubt < DOUBT_LIFE and doubt - now < SLACK)
-local answers = {}
-for n = 1, #ARGV - 6 do
-	local word, key = ARGV[n + 6], KEYS[2 * n + 1]
-	if word == heard and calm and step and kind ~= 'h' and not values[2 * n] and not values[2 * n + 1] and
-		not number_of[key] and (not bot_step or tats[0] + bot_step - bot_window <= now and lines[0] <= now) then
+local answers, soon, soon_step, soon_value = {}, {}, nil, nil
+for n = 1, MESSAGES do
+	local word, key = ARGV[HEAD + n], KEYS[BUCKETS + n]
+	if word == heard and calm and step and step <= SOON and kind ~= 'h' and not number_of[key] and
+		not (values[1 + n] or values[1 + MESSAGES + n] or of_this[1 + n] or of_last[1 + n]) and
+		(not bot_step or tats[0] + bot_step - bot_window <= now and lines[0] <= now) then
 		if bot_step then tats[0], changed[0] = tats[0] + bot_step, true end
-		tats[n], lines[n], number_of[key], changed[n] = now + step, now, n, true
+		if soon_step ~= step then soon_step, soon_value = step, pair(now + step, now) end
+		number_of[key] = n
+		soon[#soon + 1] = key
+		soon[#soon + 1] = soon_value
 		answers[n] = GO
 	else
 		answers[n] = ask(n, word)
 	end
 end
 
-local last, last_line, value, life, brief -- most are alike: of chats that nothing was sent to lately
-local pcall, logged = redis.pcall, true
-for n = 0, #answers do
+local logged = true
+for n in pairs(changed) do
 	local tat, line = tats[n], lines[n]
-	if changed[n] and (tat > now or line > now) then
-		if tat ~= last or line ~= last_line then
-			local left = max(tat, line) - now
-			last, last_line, value, life, brief = tat, line, pair(tat, line), text(ceil(left / 1000) + 1), left <= SOON
+	local left = max(tat, line) - now
+	if left > 0 then
+		local key, value = KEYS[n == 0 and 1 or BUCKETS + n], pair(tat, line)
+		if n > 0 and looked and left <= SOON and not values[1 + n] then
+			soon[#soon + 1] = key -- a second time, where it went like most and then did not: the last counts
+			soon[#soon + 1] = value
+		else
+			if (n == 0 or left > SOON) ~= logged then
+				logged = not logged
+				redis.set_repl(logged and redis.REPL_ALL or redis.REPL_NONE)
+			end
+			call('SET', key, value, 'PX', text(ceil(left / 1000) + 1))
 		end
-		if (n == 0 or not brief) ~= logged then
-			logged = not logged
-			redis.set_repl(logged and redis.REPL_ALL or redis.REPL_NONE)
-		end
-		-- GET: nothing, as a rule, is a cheaper answer than OK, of which a table is made
-		local was = pcall('SET', KEYS[2 * n + 1], value, 'PX', life, 'GET')
-		if was and was.err then call('SET', KEYS[2 * n + 1], value, 'PX', life) end -- it was of another type
 	end
 end
+soon_write(soon)
 return answers

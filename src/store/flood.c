@@ -64,7 +64,7 @@ struct flood *flood_open(struct loop *l, struct redis *r, const struct conf *con
 }
 
 #define KEY_LEN 400
-#define ASKS_MAX 64 /* messages of one question: 130 keys */
+#define ASKS_MAX 64 /* messages of one question: 132 keys */
 
 /* ---- outgoing */
 
@@ -190,8 +190,8 @@ static bool alike(const struct flood_message *a, const struct flood_message *b)
 	return !a->route == !b->route && strcmp(a->bot, b->bot) == 0;
 }
 
-/* A word on the message, and two keys. */
-static struct span put_ask(const struct flood_message *m, struct arena *a, struct span *keys)
+/* A word on the message, and two keys, so far apart. */
+static struct span put_ask(const struct flood_message *m, struct arena *a, struct span *keys, size_t apart)
 {
 	static const char standings[] = {
 	    [FLOOD_NEW] = 'n', [FLOOD_BACK] = 'b', [FLOOD_HAS_PLACE] = 'h', [FLOOD_AHEAD] = 'a'};
@@ -200,14 +200,14 @@ static struct span put_ask(const struct flood_message *m, struct arena *a, struc
 	i64_text(id, m->chat_id);
 	i64_text(most, m->max_wait_ms);
 	keys[0] = span_of(arena_join(a, "shoal:{cache}:flood:", m->bot, ":", id));
-	keys[1] = span_of(block_key(a, m->bot, m->chat_id, m->route));
+	keys[apart] = span_of(block_key(a, m->bot, m->chat_id, m->route));
 	return span_of(arena_join(a, word, most));
 }
 
 static void send_together(struct flood *f, struct ask *list, size_t n)
 {
 	const struct flood_message *m = &list->message;
-	struct span words[2 + 2 * ASKS_MAX + 2 * 3 + ASKS_MAX], *keys = words, *argv = words + 2 + 2 * n;
+	struct span words[4 + 2 * ASKS_MAX + 2 * 3 + ASKS_MAX], *keys = words, *argv = words + 4 + 2 * n;
 	const struct rate all = {.count = ROUTES_COUNT}, *limits[] = {m->route ? &all : &f->bot, &f->chat, &f->group};
 	char bucket[KEY_LEN], state[KEY_LEN];
 	struct arena a;
@@ -217,13 +217,15 @@ static void send_together(struct flood *f, struct ask *list, size_t n)
 	state_key(state, m->bot);
 	keys[0] = span_of(bucket);
 	keys[1] = span_of(state);
+	keys[2] = SPAN(FLOOD_SOON_EVEN);
+	keys[3] = SPAN(FLOOD_SOON_ODD);
 	for (size_t l = 0; l < 3; l++) {
 		argv[2 * l] = span_of(arena_i64(&a, limits[l]->count));
 		argv[2 * l + 1] = span_of(arena_i64(&a, limits[l] == &all ? ROUTES_MS : limits[l]->seconds * 1000));
 	}
 	for (const struct ask *ask = list; ask; ask = ask->next, i++)
-		argv[2 * 3 + i] = put_ask(&ask->message, &a, keys + 2 + 2 * i);
-	redis_eval(f->redis, &flood_script, all_answered, list, 2 + 2 * n, 2 + 2 * n + 2 * 3 + n, words);
+		argv[2 * 3 + i] = put_ask(&ask->message, &a, keys + 4 + i, n);
+	redis_eval(f->redis, &flood_script, all_answered, list, 4 + 2 * n, 4 + 2 * n + 2 * 3 + n, words);
 	arena_release(&a);
 }
 

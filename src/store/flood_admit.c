@@ -7,7 +7,7 @@
 #include "shoal/base/arena.h"
 
 #define KEY_LEN 400
-#define TOGETHER 64 /* updates of one question: 192 keys at most */
+#define TOGETHER 64 /* updates of one question: 130 keys at most */
 
 struct admits {
 	struct loop *loop;
@@ -25,8 +25,8 @@ struct admit {
 	struct admit *next;
 	admit_fn *fn;
 	void *arg;
-	struct span keys[3]; /* rate, notice, lock if it is a press */
-	struct span word;    /* "c" or "l" as in admit.lua, and the update's key if it is a press: 255 bytes at most */
+	struct span rate, lock; /* lock: if it is a press */
+	struct span word; /* "c" or "l" as in admit.lua, and the update's key if it is a press: 255 bytes at most */
 };
 
 struct question {
@@ -89,17 +89,22 @@ static void send_together(void *arg)
 {
 	struct admits *of = arg;
 	struct question *q = of->open;
-	struct span keys[3 * TOGETHER + 3 + TOGETHER], argv[3 + TOGETHER];
+	struct span keys[2 + 2 * TOGETHER + 3 + TOGETHER], argv[3 + TOGETHER];
 	char numbers[3][I64_TEXT_LEN];
 	size_t nkeys = 0, n = 0;
 	of->open = NULL;
+	keys[nkeys++] = SPAN(FLOOD_SOON_EVEN);
+	keys[nkeys++] = SPAN(FLOOD_SOON_ODD);
 	argv[n++] = i64_text(numbers[0], of->user.count > 0 ? of->user.count : 1); /* 0: nothing is counted */
 	argv[n++] = i64_text(numbers[1], of->user.seconds * 1000);
 	argv[n++] = i64_text(numbers[2], CLICK_LOCK_MS);
 	for (const struct admit *a = q->first; a; a = a->next) {
-		for (size_t i = 0; i < (a->word.len > 1 ? 3 : 2); i++)
-			keys[nkeys++] = a->keys[i];
+		keys[nkeys++] = a->rate;
 		argv[n++] = a->word;
+	}
+	for (const struct admit *a = q->first; a; a = a->next) {
+		if (a->word.len > 1)
+			keys[nkeys++] = a->lock;
 	}
 	memcpy(keys + nkeys, argv, n * sizeof(*argv));
 	redis_eval(of->redis, &admit_script, admitted, q, nkeys, nkeys + n, keys);
@@ -137,12 +142,11 @@ void admits_ask(struct admits *of, const char *bot, int64_t user_id, int64_t mes
 	struct admit *a = arena_new(&q->arena, struct admit);
 	i64_text(id, user_id);
 	*a = (struct admit){.fn = fn, .arg = arg};
-	a->keys[0] = span_of(arena_join(&q->arena, "shoal:{cache}:rate:", bot, ":", id));
-	a->keys[1] = span_of(arena_join(&q->arena, a->keys[0].ptr, ":notice"));
+	a->rate = span_of(arena_join(&q->arena, "shoal:{cache}:rate:", bot, ":", id));
 	a->word = span_of(press ? arena_join(&q->arena, kind, update_key) : kind);
 	if (press) {
 		press_key(key, bot, user_id, message_id, press);
-		a->keys[2] = span_of(arena_strdup(&q->arena, key));
+		a->lock = span_of(arena_strdup(&q->arena, key));
 	}
 	*q->last = a;
 	q->last = &a->next;

@@ -30,7 +30,7 @@ PORTION, CODES, PORTIONS = 120, 20, 8
 CONF = "shoal:{0}:conf"
 # Counted with Debian 12's libraries
 LIMITS = {"instructions of an update": 147500, "allocations of an update": 11.4, "system calls of an update": 5.4,
-          "Redis commands of an update": 2.35, "Redis commands of a turn beside its reads": 22, "SQL statements of an update": 0.03}
+          "Redis commands of an update": 0.22, "Redis commands of a turn beside its reads": 22, "SQL statements of an update": 0.03}
 READ = 5  # commands for up to 32 entries: they, their lanes, their keys of today and of yesterday; their keys written
 OURS = {"xlen", "info", "client", "command", "xadd", "hdel", "echo"}  # of this test and the sender
 IDLE_S = 3

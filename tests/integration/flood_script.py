@@ -16,6 +16,7 @@ from script_rig import after, eq, fresh  # noqa: E402
 
 AGAIN, BOOKED, TEST, DOUBT, CHAT, BOT = range(6)
 BUCKET, STATE = "shoal:{cache}:flood:b", "shoal:{cache}:flood:b:state"
+SOON = ["shoal:{cache}:soon:0", "shoal:{cache}:soon:1"]
 OFF = (0, 1)
 
 
@@ -29,11 +30,12 @@ class Answer:
 
 def ask_together(chats, bot=OFF, per_chat=OFF, kind="new", longest=2000):
     """The answers, in the order of the chats."""
-    keys = [BUCKET, STATE]
+    keys = [BUCKET, STATE, *SOON]
     words = [n for limit in (bot, per_chat, OFF) for n in (limit[0], int(limit[1] * 1000))]
     for chat in chats:
-        keys += ["%s:%d" % (BUCKET, chat), "%s:%d:block" % (BUCKET, chat)]
+        keys.append("%s:%d" % (BUCKET, chat))
         words.append("%sc%d" % ({"new": "n", "back": "b", "booked": "h", "ahead": "a"}[kind], longest))
+    keys += ["%s:%d:block" % (BUCKET, chat) for chat in chats]
     return [Answer(raw) for raw in rig.run("flood.lua", len(keys), *keys, *words)]
 
 
@@ -58,17 +60,23 @@ def test_nothing_is_written_without_limits():
     eq(rig.r.keys("shoal:*"), [])
 
 
-def test_cost_without_a_429():
-    fresh()
-    ask(per_chat=(20, 20))
+def calls_of(what):
+    """The commands of a script but those of the test's clock."""
     before = rig.r.info("commandstats")
-    ask(per_chat=(20, 20))
-    calls = {}
-    for name, stat in rig.r.info("commandstats").items():
-        calls[name[8:]] = stat["calls"] - before.get(name, {"calls": 0})["calls"]
-    # two looks for blocks, the chat's bucket read and written; one HGET pair is the test's clock
-    eq({n: calls.get(n, 0) for n in ("hmget", "get", "mget", "set", "pttl", "hset")},
-       {"hmget": 1, "get": 0, "mget": 1, "set": 1, "pttl": 0, "hset": 0})
+    what()
+    calls = {k[8:]: v["calls"] - before.get(k, {"calls": 0})["calls"] for k, v in rig.r.info("commandstats").items()}
+    return {k: n for k, n in calls.items() if n and k not in ("hget", "evalsha", "info")}
+
+
+def test_cost_without_a_429():
+    """Of eight as of one: blocks and buckets, the bot's state, what ends soon read, of the span before for half of the time, and written."""
+    for chats in [1], range(8):
+        fresh()
+        ask_together([99], per_chat=(20, 20))
+        cost = calls_of(lambda: ask_together(chats, per_chat=(20, 20)))
+        eq(cost, {"mget": 1, "hmget": 3, "hset": 1})
+        after(2.01)
+        eq(calls_of(lambda: ask_together(chats, per_chat=(20, 20)))["hmget"], 2)
 
 
 def test_together_is_as_one_after_the_other():
@@ -568,11 +576,11 @@ GOES, THROTTLED, TOLD = range(3)
 
 def admit_together(updates, limit=(3, 10)):
     """updates: (user, key of the update where it is a press or "", counts)."""
-    keys, words = [], [limit[0], int(limit[1] * 1000), 600000]
+    keys, words = [*SOON], [limit[0], int(limit[1] * 1000), 600000]
     for user, press, counts in updates:
-        rate = "shoal:{cache}:rate:b:%d" % user
-        keys += [rate, rate + ":notice"] + ["shoal:{cache}:press:b:%d:1:x" % user] * bool(press)
+        keys.append("shoal:{cache}:rate:b:%d" % user)
         words.append(("c" if counts else "l") + press)
+    keys += ["shoal:{cache}:press:b:%d:1:x" % user for user, press, _ in updates if press]
     return rig.run("admit.lua", len(keys), *keys, *words)
 
 
@@ -638,12 +646,68 @@ def test_nobody_is_throttled_for_a_clock_that_steps_back():
 
 
 def test_cost_of_an_admission():
+    for users in [1], range(8):
+        fresh()
+        admit(99, limit=(30, 10))
+        updates = [(n, "", True) for n in users]
+        eq(calls_of(lambda: admit_together(updates, limit=(30, 10))), {"mget": 1, "hmget": 2, "hset": 1})
+        after(2.01)
+        eq(calls_of(lambda: admit_together(updates, limit=(30, 10))), {"mget": 1, "hmget": 1, "hset": 1})
+        eq(calls_of(lambda: admit_together([(n, "", False) for n in users])), {})
+
+
+# ---- what ends soon
+
+def test_what_ends_soon_is_known_until_it_ends():
+    """Whenever in a span of time it begins."""
+    for start in range(0, 80, 3):
+        fresh()
+        after(start / 10)
+        one = {"limit": (1, 2)}, {"per_chat": (1, 2), "longest": 0}
+        eq((admit(**one[0]), ask(**one[1]).what), (GOES, BOOKED))
+        for step in (0.7, 0.7, 0.5):
+            after(step)
+            assert admit(**one[0]) != GOES and admit(2) == GOES, start
+        is_what(ask(**one[1]), AGAIN, 100)
+        after(0.2)
+        eq((admit(**one[0]), ask(2, **one[1]).what), (GOES, BOOKED))
+
+
+def test_what_ends_soon_leaves_nothing():
     fresh()
-    admit(8)
-    before = rig.r.info("commandstats")
-    admit_together([(n, "", True) for n in range(8)], limit=(30, 10))
-    calls = {k[8:]: v["calls"] - before.get(k, {"calls": 0})["calls"] for k, v in rig.r.info("commandstats").items()}
-    eq({n: calls.get(n, 0) for n in ("mget", "get", "set", "pttl")}, {"mget": 0, "get": 0, "set": 8, "pttl": 0})
+    for n in range(130):
+        admit_together([(100 * n + user, "", True) for user in range(40)], limit=(30, 10))
+        ask_together([100 * n + chat for chat in range(40)], per_chat=(20, 20))
+        eq(sorted(set(rig.r.keys("shoal:*")) | set(SOON)), SOON)
+        for key in rig.r.keys("shoal:*"):
+            eq(rig.r.object("encoding", key), "hashtable")
+            assert rig.r.hlen(key) <= 1 + 40 * 80, "more than of a span"
+        after(0.1)
+    after(13)
+    eq(rig.r.keys("shoal:*"), [])
+
+
+def test_what_lies_in_the_place_of_what_ends_soon():
+    for other in False, True:
+        fresh()
+        for key in SOON:
+            if other:
+                rig.r.hset(key, mapping={"shoal:{cache}:rate:b:1": rig.now() + 9000000, BUCKET + ":1": "x", "": "1"})
+            else:
+                rig.r.lpush(key, "junk")
+            rig.r.pexpire(key, 100000)
+        eq([admit(limit=(3, 3)) for _ in range(4)], [GOES] * 3 + [TOLD])
+        eq([ask(per_chat=(2, 2), longest=0).what for _ in range(3)], [BOOKED] * 2 + [AGAIN])
+
+
+def test_what_lasts_is_preferred_to_what_ends_soon():
+    """A user's and a chat's place that lay in the one and then went to the other, as more came."""
+    fresh()
+    eq([admit(limit=(4, 4)) for _ in range(5)], [GOES] * 4 + [TOLD])
+    eq([ask(per_chat=(4, 4), longest=0).what for _ in range(5)], [BOOKED] * 4 + [AGAIN])
+    after(3.9)
+    eq([admit(limit=(4, 4)) for _ in range(4)], [GOES] * 3 + [THROTTLED])
+    eq([ask(per_chat=(4, 4), longest=0).what for _ in range(4)], [BOOKED] * 3 + [AGAIN])
 
 
 def test_what_ends_soon_is_in_no_log():
