@@ -102,6 +102,7 @@ static void questions_go_side_by_side(void)
 	COMMAND(SPAN("XADD"), SPAN("shoal:{3}:updates"), SPAN("5-1"), SPAN("bot"), SPAN("persona"), SPAN("lane"),
 	        SPAN("L"), SPAN("body"), SPAN("{}"));
 	COMMAND(SPAN("XADD"), SPAN("shoal:{3}:updates"), SPAN("6-1"), SPAN("lane"), SPAN("L"), SPAN("at"), SPAN("77"));
+	COMMAND(SPAN("ZADD"), SPAN("shoal:{3}:workers"), SPAN("1"), SPAN("w1-ab~0123"));
 	COMMAND(SPAN("HSET"), SPAN("shoal:{3}:lanes"), SPAN("L"), SPAN("w1-ab~0123 5-1"));
 	COMMAND(SPAN("HSET"), SPAN("shoal:{3}:tries"), SPAN("5-1"), SPAN("0 2 0"));
 	ask(queue_peek_call(&arena, 3, NULL, NULL, 10), on_rows);
