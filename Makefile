@@ -26,6 +26,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
 lib = $(B)/lib$(1).a
 objs = $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/$(1)/*.c))
 LIBS := $(foreach l,$(LAYERS),$(call lib,$(l)))
+PARTS := $(wildcard lua/part/*.lua)
 EMBED := $(sort $(wildcard lua/*.lua sql/*/*.sql src/sim/web/* src/admin/web/*))
 
 .PHONY: all
@@ -72,7 +73,7 @@ $(B)/obj/base/version.o: CPPFLAGS += -DSHOAL_VERSION='"$(VERSION)"'
 # the same for a file that was renamed or has gone
 $(B)/embed.list: FORCE
 	@mkdir -p $(@D); echo '$(EMBED)' | cmp -s - $@ || echo '$(EMBED)' > $@
-$(B)/embed.c: src/embed.sh $(B)/embed.list $(EMBED)
+$(B)/embed.c: src/embed.sh $(B)/embed.list $(EMBED) $(PARTS)
 	@mkdir -p $(@D)
 	$(V)sh src/embed.sh $(EMBED) > $@.part && mv $@.part $@
 $(B)/obj/embed.o: $(B)/embed.c

@@ -2,7 +2,7 @@
 -- flood.lua: may these messages go out? The fleet's one budget (GCRA), and the platform's 429s, told by flood_word.lua.
 -- One call for all messages of a bot that a worker has ready: they are looked at one after the other, as if each had a
 -- call of its own.
--- KEYS  1 bucket of the bot  2 state of the bot  3, 4 what ends soon (see admit.lua); then for each message  bucket of its chat;
+-- KEYS  1 bucket of the bot  2 state of the bot  3, 4 what ends soon (part/soon.lua); then for each message  bucket of its chat;
 --       then for each  block of its chat
 --   bucket  "tat line", us: when it will be full again; until when it is promised to those who found it too full
 --   state   hash, only after a 429: from till (us; the bot is blocked)  doubt (us; since when nobody knows whether the
@@ -18,10 +18,8 @@
 --   3 somebody else's test is out: come again shortly   4 the chat is blocked for ms   5 the bot is
 -- No time too far ahead is believed: Redis's clock may step, and must block nobody for longer than was said.
 
-local SOON = 2e6 -- us: a chat's bucket that ends so soon is in no log and on no replica; a server that begins meanwhile lets
-                 -- some more go to that chat. The bot's is in both: it would be some more to everybody
-local SPAN = 2 * SOON
-local LONG = ('-'):rep(65) -- longer than hash-max-listpack-value: makes a table of a hash, which no list of many is searched for
+-- @include soon.lua
+-- A chat's bucket that ends so soon is there. The bot's has a key, in any case: it would be some more to everybody.
 local SLACK, DOUBT_LIFE, TEST_LIFE, LINE_MAX, BOOKED_MAX = 1e6, 10e6, 3e6, 60e6, 2e6 -- us
 
 local clock = redis.call('TIME')
@@ -48,7 +46,7 @@ if bot_from - now > SLACK then
 end
 
 -- buckets as this call sees them, by the number of the first message that asks for one; the bot's has the number 0
-local call, pcall, KEYS, ARGV = redis.call, redis.pcall, KEYS, ARGV
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local BUCKETS, HEAD = 4, 6 -- keys and words before those of messages
 local MESSAGES = #ARGV - HEAD
 local values = call('MGET', KEYS[1], unpack(KEYS, BUCKETS + 1)) -- the bot's bucket, the chats', their blocks
@@ -93,46 +91,21 @@ local limits = {c = limit_of(3), g = limit_of(5), ['-'] = {}}
 local bot_step, bot_window = limit_of(1).step, limit_of(1).window
 if bot_step then read(0, values[1], bot_window) end
 
--- what ends soon: the values of names, one behind, or nothing
-local span, began = math.floor(now / SPAN), false
-local THIS, LAST = KEYS[3 + span % 2], KEYS[4 - span % 2]
-local of_this, of_last = {}, {}
-local function soon_read(...)
-	if now - span * SPAN < SOON then
-		local got = pcall('HMGET', LAST, '', ...)
-		if got[1] == text(span - 1) then of_last = got end
-	end
-	local got = pcall('HMGET', THIS, '', ...)
-	began = got[1] == text(span)
-	if began then of_this = got end
-end
-local function soon_write(list)
-	if not list[1] then return end
-	redis.set_repl(redis.REPL_NONE)
-	if not began then
-		call('UNLINK', THIS)
-		call('HSET', THIS, '', LONG)
-		call('HSET', THIS, '', text(span))
-		call('PEXPIRE', THIS, text(3 * SPAN / 1000))
-	end
-	call('HSET', THIS, unpack(list))
-end
-
-local looked = false
+local soon_read, soon_write = soon_open(now, KEYS[3], KEYS[4])
 local function look()
 	local word
-	for n = 1, MESSAGES do
+	for n = 1, bot_till <= now and MESSAGES or 0 do
 		if ARGV[HEAD + n] ~= word then -- most are alike
 			word = ARGV[HEAD + n]
 			local step = limits[word:sub(2, 2)].step
-			if step and step <= SOON then
-				looked = true
+			if step and step <= SOON and word:sub(1, 1) ~= 'h' then
 				return soon_read(unpack(KEYS, BUCKETS + 1, BUCKETS + MESSAGES))
 			end
 		end
 	end
+	return {}, {}
 end
-look()
+local of_this, of_last = look()
 
 local GO = 1
 local heard, kind, longest, step, window -- the last word; most are alike
@@ -159,7 +132,7 @@ local function ask(n, word)
 				chat = n
 				number_of[key] = n
 				read(n, values[1 + n] or of_this[1 + n] or of_last[1 + n], window)
-			elseif not tats[chat] then -- went like most
+			elseif not tats[chat] then -- went like most; a chat is of one kind
 				tats[chat], lines[chat] = now + step, now
 			end
 			chat_wait = tats[chat] + step - window - now
@@ -219,7 +192,7 @@ for n in pairs(changed) do
 	local left = max(tat, line) - now
 	if left > 0 then
 		local key, value = KEYS[n == 0 and 1 or BUCKETS + n], pair(tat, line)
-		if n > 0 and looked and left <= SOON and not values[1 + n] then
+		if n > 0 and left <= SOON and not values[1 + n] then
 			soon[#soon + 1] = key -- a second time, where it went like most and then did not: the last counts
 			soon[#soon + 1] = value
 		else

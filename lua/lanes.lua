@@ -6,6 +6,7 @@
 --   lane = {lane, id of its holder, state, NAME in whose hands or false, ms until due or false, how many wait behind,
 --           retries, takeovers, sent};  state as in peek.lua: in_hand | due | paused | stray
 
+-- @include words.lua
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
@@ -20,7 +21,7 @@ end
 local got = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
 local lanes = {}
 for i = 1, #got[2], 2 do
-	local lane, name, id = got[2][i], got[2][i + 1]:match('^(%S+) (%d+%-%d+)')
+	local lane, name, id = got[2][i], words_of(got[2][i + 1])
 	if id then
 		local state, owner, ms = standing(name, id, lane)
 		local tries = redis.call('HGET', KEYS[4], id) or '0 0 0'

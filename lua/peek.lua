@@ -16,21 +16,11 @@ local CHUNK, BYTES, LOOK = 16, 1048576, 512 -- entries read at once; bytes and e
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local function pad(id)
-	local ms, seq = id:match('^(%d+)%-(%d+)$')
-	return ('0'):rep(20 - #ms) .. ms .. '-' .. ('0'):rep(20 - #seq) .. seq
-end
+-- @include words.lua
 local function unpad(s) -- '' where another hand wrote it
 	local ms, seq = s:match('^0*(%d+)%-0*(%d+)$')
 	return ms and ms .. '-' .. seq or ''
 end
-local function field(fields, name)
-	for i = 1, #fields, 2 do
-		if fields[i] == name then return fields[i + 1] end
-	end
-	return false
-end
-
 local function last_read()
 	local groups = redis.pcall('XINFO', 'GROUPS', UPDATES)
 	for _, g in ipairs(groups.err and {} or groups) do
@@ -47,8 +37,7 @@ end
 
 -- state, NAME, ms until due, holder
 local function standing(id, lane, bot)
-	local value = lane and redis.call('HGET', LANES, lane)
-	local name, holder = (value or ''):match('^(%S+) (%d+%-%d+)')
+	local name, holder = words_of(lane and redis.call('HGET', LANES, lane) or '')
 	if holder == id and name ~= '@' then
 		return redis.call('ZSCORE', WORKERS, name) and 'in_hand' or 'stray', name, false, false
 	end
@@ -87,7 +76,10 @@ local function walk(after)
 	while #found < want and bytes < BYTES and looked < LOOK do
 		local count = LANE ~= '' and CHUNK or math.min(CHUNK, want - #found)
 		local batch = redis.pcall('XRANGE', UPDATES, after == '' and '-' or '(' .. after, '+', 'COUNT', count)
-		if batch.err then return '' end -- what stands in a lane, or waits, is no id
+		if batch.err then
+			if after == AFTER or not batch.err:find('Invalid stream ID', 1, true) then error(batch) end
+			return '' -- what stands in a lane, or waits, is no id
+		end
 		for _, e in ipairs(batch) do
 			look(e)
 			after = e[1]
@@ -106,7 +98,7 @@ end
 -- the lane's holder, and what waits behind it; then on to what is unread
 local function walk_lane()
 	local ids, after = {}, AFTER
-	local holder = (redis.call('HGET', LANES, LANE) or ''):match('^%S+ (%d+%-%d+)')
+	local _, holder = words_of(redis.call('HGET', LANES, LANE) or '')
 	if holder and (after == '' or pad(holder) > pad(after)) then ids[1] = holder end
 	local low = after == '' and '[' .. LANE .. '\1' or '(' .. LANE .. '\1' .. pad(after)
 	for _, m in ipairs(redis.call('ZRANGEBYLEX', WAITING, low, '(' .. LANE .. '\2', 'LIMIT', 0, math.min(want, LOOK))) do

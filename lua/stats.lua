@@ -25,12 +25,8 @@ local function get(command, key, ...)
 	return nil
 end
 local length, lanes, waiting = get('XLEN', KEYS[1]) or 0, get('HLEN', KEYS[2]) or 0, get('ZCARD', KEYS[3]) or 0
-local function field(fields, name)
-	for i = 1, #fields, 2 do
-		if fields[i] == name then return fields[i + 1] end
-	end
-	return nil
-end
+
+-- @include words.lua
 local first = get('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
 local clock = redis.call('TIME')
 local oldest = -1
@@ -49,10 +45,6 @@ local function group()
 end
 local last, pending = group()
 
-local function pad(id)
-	local ms, seq = id:match('^(%d+)%-(%d+)$')
-	return ('0'):rep(20 - #ms) .. ms .. '-' .. ('0'):rep(20 - #seq) .. seq
-end
 -- Somebody comes to an entry whose lane is held, by it or by one before it, which lies in due or is in the hands of a
 -- worker that is registered.
 local function is_nobodys(entry)
@@ -60,8 +52,8 @@ local function is_nobodys(entry)
 	if pad(id) > pad(last) then return false end
 	local place = get('HGET', KEYS[2], lane)
 	if place == nil then return false end -- it could not be asked
-	local owner, holder, rest = (place or ''):match('^(%S+) (%d+%-%d+)(.*)$')
-	if not holder or rest ~= '' and rest ~= ' new' or holder ~= id and get('ZSCORE', KEYS[3], lane .. '\1' .. pad(id)) == false then return true end
+	local owner, holder = words_of(place or '')
+	if not holder or holder ~= id and get('ZSCORE', KEYS[3], lane .. '\1' .. pad(id)) == false then return true end
 	if owner == '@' then return get('ZSCORE', KEYS[4], holder .. ' ' .. lane) == false end
 	return get('ZSCORE', KEYS[6], owner) == false
 end

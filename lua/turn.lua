@@ -126,11 +126,6 @@ end
 local finished, settled, due_added, tries_dropped = {}, {}, {}, {}
 local entries, buried, killers, duplicates, bytes = {}, {}, {}, {}, 0
 local has_waiting = redis.call('ZCARD', WAITING)
-if has_waiting > 0 and redis.call('ZCOUNT', WAITING, '0', '0') ~= has_waiting then -- with others between, no lane's would be found
-	batched('ZREM', WAITING, redis.call('ZRANGEBYSCORE', WAITING, '-inf', '(0'))
-	batched('ZREM', WAITING, redis.call('ZRANGEBYSCORE', WAITING, '(0', '+inf'))
-end
-has_waiting = has_waiting > 0
 local has_tries = redis.call('HLEN', TRIES) > 0
 
 local function tries_of(id)
@@ -436,6 +431,10 @@ elseif conf[1] ~= FORMAT or conf[2] ~= SHARD then
 	return {'version', conf[1], conf[2] or ''}
 end
 pause, parked, lost = conf[5] or '', conf[6] or nil, conf[8] and number(conf[8])
+if has_waiting > 0 and redis.call('ZCOUNT', WAITING, '0', '0') ~= has_waiting then -- no lane's would be found, nor in order
+	redis.call('ZUNIONSTORE', WAITING, 1, WAITING, 'WEIGHTS', 0)
+end
+has_waiting = has_waiting > 0
 local who, till = (conf[7] or ''):match('^(%S+) (%d+)$') -- the claim
 if parked and parked ~= pause then unpark() end
 

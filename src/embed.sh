@@ -1,18 +1,29 @@
 #!/bin/sh
-# embed.sh FILE... > embed.c    a C table of the files' bytes, by name; src/sim/web/x becomes sim/web/x
+# embed.sh FILE... > embed.c    a C table of the files' bytes, by name; src/sim/web/x becomes sim/web/x. The line
+# "-- @include NAME" of a script has lua/part/NAME behind it.
+put() { printf '\t".incbin \\"%s\\"%s\\n"\n' "$1" "$2"; }
+size_of() { echo "$(($(wc -c < "$1")))"; }
+
 echo '#include "shoal/base/embed.h"'
 i=0
+table=
 for f in "$@"; do
 	i=$((i + 1))
-	printf '__asm__(".section .rodata\\n.global embed_%d\\nembed_%d: .incbin \\"%s\\"\\n.byte 0\\n.previous");\n' \
-		$i $i "$f"
-	printf 'extern const char embed_%d[];\n' $i
+	size=$(size_of "$f") || exit
+	printf '__asm__(".section .rodata\\n.global embed_%d\\nembed_%d:\\n"\n' $i $i
+	if line=$(grep -b '^-- @include ' "$f"); then
+		part=lua/part/${line##* }
+		text=${line#*:}
+		end=$((${line%%:*} + ${#text} + 1))
+		size=$((size + $(size_of "$part"))) || exit
+		put "$f" ", 0, $end"
+		put "$part"
+		put "$f" ", $end"
+	else
+		put "$f"
+	fi
+	printf '\t".byte 0\\n.previous");\nextern const char embed_%d[];\n' $i
+	table="$table	{\"${f#src/}\", embed_$i, $size},
+"
 done
-echo 'const struct embed_file embed_files[] = {'
-i=0
-for f in "$@"; do
-	i=$((i + 1))
-	printf '\t{"%s", embed_%d, %d},\n' "${f#src/}" $i "$(($(wc -c < "$f")))"
-done
-echo '	{0},'
-echo '};'
+printf 'const struct embed_file embed_files[] = {\n%s\t{0},\n};\n' "$table"

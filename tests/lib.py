@@ -26,6 +26,16 @@ _failed = 0
 programs_ended = []  # called at exit, before folders are removed
 
 
+def script_text(name):
+    """A script of Redis as the programs have it: with what it includes (src/embed.sh)."""
+    folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lua")
+
+    def read(*path):
+        with open(os.path.join(folder, *path), encoding="utf-8") as f:
+            return f.read()
+    return re.sub(r"(?m)^-- @include (\S+)\n", lambda line: line[0] + read("part", line[1]), read(name))
+
+
 def _stop_all():
     for child in reversed(_children):
         child.stop()

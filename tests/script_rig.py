@@ -21,8 +21,7 @@ _last = _stall = 0.0  # s, of the real clock
 
 def _load(name):
     """The script with a clock that the test sets."""
-    with open(os.path.join(REPO, "lua", name), encoding="utf-8") as f:
-        text = f.read()
+    text = lib.script_text(name)
     real = "redis.call('TIME')"
     assert text.count(real) == 1, name
     return r.script_load(text.replace(real, "{redis.call('HGET', 'clock', 's'), redis.call('HGET', 'clock', 'us')}"))

@@ -134,20 +134,22 @@ bool forget_dead_letters(struct session *s, int64_t telegram_id, int64_t *remove
 	return good;
 }
 
-/* One page of the keys; moves the cursor. False at the end or on failure. */
-static bool sweep_keys(redisContext *c, char cursor[SCAN_CURSOR_MAX], int64_t id, struct arena *a, const char **why)
+/* One page of the keys, or of the fields of a hash; moves the cursor. False at the end or on failure. */
+static bool sweep_names(redisContext *c, const char *hash, char cursor[SCAN_CURSOR_MAX], int64_t id, struct arena *a,
+                        const char **why)
 {
-	redisReply *r = redisCommand(c, "SCAN %s MATCH shoal:*%lld* COUNT 1000", cursor, (long long)id);
-	const redisReply *keys = failed(c, r, a, why) ? NULL : scan_keys(r, cursor);
-	bool good = keys || (!*why && unsound(why));
+	redisReply *r = hash ? redisCommand(c, "HSCAN %s %s MATCH *%lld* COUNT 1000", hash, cursor, (long long)id)
+	                     : redisCommand(c, "SCAN %s MATCH shoal:*%lld* COUNT 1000", cursor, (long long)id);
+	const redisReply *names = failed(c, r, a, why) ? NULL : scan_keys(r, cursor);
+	bool good = names || (!*why && unsound(why));
 
-	for (size_t i = 0; good && i < keys->elements; i++) {
-		const char *key = keys->element[i]->str;
+	for (size_t i = 0; good && i < names->elements; i += hash ? 2 : 1) {
+		const char *name = names->element[i]->str;
 		redisReply *gone;
 
-		if (!flood_key_names(key, id))
+		if (!flood_key_names(name, id))
 			continue;
-		gone = redisCommand(c, "UNLINK %s", key);
+		gone = hash ? redisCommand(c, "HDEL %s %s", hash, name) : redisCommand(c, "UNLINK %s", name);
 		good = !failed(c, gone, a, why);
 		if (gone)
 			freeReplyObject(gone);
@@ -159,12 +161,16 @@ static bool sweep_keys(redisContext *c, char cursor[SCAN_CURSOR_MAX], int64_t id
 
 bool forget_limits(struct session *s, int64_t telegram_id)
 {
+	static const char *const places[] = {NULL, FLOOD_SOON_EVEN, FLOOD_SOON_ODD};
 	const char *why = NULL;
 	redisContext *c = redis_connect_now(s->conf.cache_redis_url, CACHE_HOME, s->a, &why);
-	char cursor[SCAN_CURSOR_MAX] = "0";
 
-	while (c && sweep_keys(c, cursor, telegram_id, s->a, &why))
-		continue;
+	for (size_t i = 0; c && !why && i < sizeof(places) / sizeof(places[0]); i++) {
+		char cursor[SCAN_CURSOR_MAX] = "0";
+
+		while (sweep_names(c, places[i], cursor, telegram_id, s->a, &why))
+			continue;
+	}
 	if (c)
 		redisFree(c);
 	if (why)

@@ -165,6 +165,7 @@ bool redis_write_conf(const struct home *h, unsigned port, const char *password,
 	                                "appendfsync everysec\n"
 	                                "save \"\"\n"
 	                                "maxmemory-policy noeviction\n"
+	                                "lazyfree-lazy-expire yes\n"
 	                                "daemonize no\n",
 	                                port, password, redis_quote(arena_printf(h->a, "%s/redis.sock", h->run), h->a),
 	                                redis_quote(home_path(h, "redis"), h->a));

@@ -626,11 +626,17 @@ check("queue_status_with_a_dead_shard", ran.code == NO_SERVER and "shard 1" in r
 expect("queue_without_subverb", shoal("queue"), USAGE, "status")
 second_redis.client().xadd("shoal:{1}:dead", {"id": "1-1", "lane": "telegram:persona:424242"})
 r.set("shoal:{cache}:rate:persona:424242", "1")
+for n in 0, 1:
+    r.hset("shoal:{cache}:soon:%d" % n, mapping={"": "7", "shoal:{cache}:rate:persona:424242": "1", "shoal:{cache}:flood:persona:424242": "1 1",
+                                                 "shoal:{cache}:rate:persona:4242421": "1"})
 three = nowhere + "," + second_redis.url + "," + nowhere
 ran = shoal("user", "erase", "424242", "--yes", SHOAL_REDIS_URL=three, SHOAL_CACHE_REDIS_URL=redis.url)
 expect("user_erase_with_dead_shards", ran, NO_SERVER, "shard 0", "shard 2")
 check("user_erase_goes_on_where_it_can", second_redis.client().xlen("shoal:{1}:dead") == 0 and
       not r.exists("shoal:{cache}:rate:persona:424242"), ran)
+check("user_erase_looks_into_what_ends_soon", [sorted(r.hkeys("shoal:{cache}:soon:%d" % n)) for n in (0, 1)] == [
+    [b"", b"shoal:{cache}:rate:persona:4242421"]] * 2, r.hgetall("shoal:{cache}:soon:0"))
+r.delete("shoal:{cache}:soon:0", "shoal:{cache}:soon:1")
 
 # --- output that is not taken
 

@@ -4,6 +4,7 @@
     flood_script.py [ANYTHING [TEST...]]
 """
 import heapq
+import glob
 import itertools
 import os
 import random
@@ -77,6 +78,9 @@ def test_cost_without_a_429():
         eq(cost, {"mget": 1, "hmget": 3, "hset": 1})
         after(2.01)
         eq(calls_of(lambda: ask_together(chats, per_chat=(20, 20)))["hmget"], 2)
+        eq(calls_of(lambda: ask_together(chats, per_chat=(20, 20), kind="booked")), {"mget": 1, "hmget": 1})
+        rig.r.hset(STATE, mapping={"from": rig.now(), "till": rig.now() + 5000000})
+        eq(calls_of(lambda: ask_together(chats, per_chat=(20, 20))), {"mget": 1, "hmget": 1})
 
 
 def test_together_is_as_one_after_the_other():
@@ -654,6 +658,10 @@ def test_cost_of_an_admission():
         after(2.01)
         eq(calls_of(lambda: admit_together(updates, limit=(30, 10))), {"mget": 1, "hmget": 1, "hset": 1})
         eq(calls_of(lambda: admit_together([(n, "", False) for n in users])), {})
+        eq(calls_of(lambda: admit_together([(n, "k", False) for n in users])), {"set": len(users)})
+    fresh()
+    updates = [(1, "", True)] * 30
+    eq(calls_of(lambda: admit_together(updates, limit=(30, 10))), {"mget": 1, "hmget": 2, "set": 1})
 
 
 # ---- what ends soon
@@ -673,18 +681,72 @@ def test_what_ends_soon_is_known_until_it_ends():
         eq((admit(**one[0]), ask(2, **one[1]).what), (GOES, BOOKED))
 
 
-def test_what_ends_soon_leaves_nothing():
+def test_what_ends_soon_is_known_to_who_is_not_the_first_of_a_call():
     fresh()
-    for n in range(130):
-        admit_together([(100 * n + user, "", True) for user in range(40)], limit=(30, 10))
-        ask_together([100 * n + chat for chat in range(40)], per_chat=(20, 20))
-        eq(sorted(set(rig.r.keys("shoal:*")) | set(SOON)), SOON)
-        for key in rig.r.keys("shoal:*"):
-            eq(rig.r.object("encoding", key), "hashtable")
-            assert rig.r.hlen(key) <= 1 + 40 * 80, "more than of a span"
-        after(0.1)
-    after(13)
-    eq(rig.r.keys("shoal:*"), [])
+    after(3.9)
+    is_what(ask(1, per_chat=(1, 2), longest=0), BOOKED)
+    after(0.7)
+    eq([a.what for a in ask_together([99, 1], per_chat=(1, 2), longest=0)], [BOOKED, AGAIN])
+    fresh()
+    after(3.5)
+    eq([a.what for a in ask_together([1] * 20, per_chat=(20, 20), longest=0)], [BOOKED] * 20)
+    after(6)
+    eq([a.what for a in ask_together([99] + [1] * 7, per_chat=(20, 20), longest=0)], [BOOKED] * 7 + [AGAIN])
+
+
+def test_what_has_ended_is_not_believed():
+    fresh()
+    eq((admit(limit=(2, 2)), ask(per_chat=(2, 2), longest=0).what), (GOES, BOOKED))
+    after(3)
+    eq([admit(limit=(2, 2)) for _ in range(3)], [GOES, GOES, TOLD])
+    eq([a.what for a in ask_together([99] + [1] * 3, per_chat=(2, 2), longest=0)], [BOOKED] * 3 + [AGAIN])
+
+
+def test_what_begins_at_the_end_of_a_span_outlives_it():
+    one = {"limit": (1, 2)}, {"per_chat": (1, 2), "longest": 0}
+    fresh()
+    eq((admit(99, **one[0]), ask(99, **one[1]).what), (GOES, BOOKED))
+    after(3.9)
+    eq((admit(**one[0]), ask(**one[1]).what), (GOES, BOOKED))
+    after(1.5)
+    eq((admit(**one[0]), ask(**one[1]).what), (TOLD, AGAIN))
+
+
+def test_what_ends_soon_leaves_nothing():
+    for by in ("ask",), ("admit",), ("ask", "admit"):
+        fresh()
+        for n in range(130):
+            if "admit" in by:
+                admit_together([(100 * n + user, "", True) for user in range(40)], limit=(30, 10))
+            if "ask" in by:
+                ask_together([100 * n + chat for chat in range(40)], per_chat=(20, 20))
+            eq(sorted(set(rig.r.keys("shoal:*")) | set(SOON)), SOON)
+            for key in rig.r.keys("shoal:*"):
+                eq(rig.r.object("encoding", key), "hashtable")
+                assert rig.r.hlen(key) <= 1 + 40 * 40 * len(by), "more than of a span"
+            after(0.1)
+        after(13)
+        eq(rig.r.keys("shoal:*"), [])
+
+
+def test_what_lasts_is_known_to_who_is_not_the_first_of_a_call():
+    fresh()
+    eq([a.what for a in ask_together([1, 2, 3], per_chat=(1, 10), longest=0)], [BOOKED] * 3)
+    after(7)
+    eq([a.what for a in ask_together([1, 2, 3], per_chat=(1, 10), longest=0)], [AGAIN] * 3)
+
+
+def test_limits_of_several_kinds_in_one_call():
+    """A chat's, which ends soon, a group's, which does not, and none."""
+    def ask_all():
+        keys = [BUCKET, STATE, *SOON, *("%s:%d" % (BUCKET, n) for n in (1, -2, 3, 1, -2, 3)), *("%s:%d:block" % (BUCKET, n) for n in range(6))]
+        return [Answer(raw).what for raw in rig.run(
+            "flood.lua", len(keys), *keys, 0, 1, 1, 2000, 1, 20000, *["nc0", "ng0", "n-0"] * 2)]
+    fresh()
+    eq(ask_all(), [BOOKED, BOOKED, BOOKED, AGAIN, AGAIN, BOOKED])
+    eq((rig.r.exists(BUCKET + ":-2"), rig.r.exists(BUCKET + ":3")), (1, 0))
+    after(4.1)
+    eq(ask_all(), [BOOKED, AGAIN, BOOKED, AGAIN, AGAIN, BOOKED])
 
 
 def test_what_lies_in_the_place_of_what_ends_soon():
@@ -715,6 +777,8 @@ def test_what_ends_soon_is_in_no_log():
     press, is, and all that is the whole bot's: a server that begins anew must not let twice as much of it out. Who is throttled
     adds nothing to it."""
     fresh()
+    admit(99, limit=(30, 10))
+    rig.r.config_set("appendfsync", "no")  # else what is written may wait for what is on its way to the disk
     rig.r.config_set("appendonly", "yes")
     assert wait_for(lambda: rig.r.info("persistence")["aof_enabled"] and not rig.r.info("persistence")["aof_rewrite_in_progress"])
 
@@ -735,7 +799,24 @@ def test_what_ends_soon_is_in_no_log():
     admit_together([(2, "", True), (2, "", True)], limit=late)
     admit_together([(5, "", True)] * 40, limit=soon)
     eq([logs(lambda: admit(2, limit=late)), logs(lambda: admit_together([(5, "", True)] * 5, limit=soon))], [False, False])
+    after(8)
+    before = logged_of(SOON)
+    admit(99, limit=(30, 10))
+    admit(98, limit=(30, 10))
+    eq((before, logged_of(SOON)), ([], [["UNLINK", SOON[0]]]))  # or a replica kept what it had when it came
     rig.r.config_set("appendonly", "no")
+
+
+def logged_of(keys):
+    """The commands of the log on these keys, since it was begun; but those by which after() moves their ends."""
+    words, found = [], []
+    for path in glob.glob(rig.r.config_get("dir")["dir"] + "/appendonlydir/*.incr.aof"):
+        with open(path, encoding="latin-1", newline="\r\n") as f:
+            words += [line[:-2] for line in f if line[0] not in "$#"]
+    for at, word in enumerate(words):
+        if word in keys and words[at - 1].upper() != "PEXPIREAT":
+            found.append([words[at - 1].upper(), word])
+    return found
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import redis
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(REPO, "tests"))
 import lib  # noqa: E402
-SCRIPT = open(os.path.join(REPO, "lua/turn.lua"), encoding="latin-1").read()
-REREAD = open(os.path.join(REPO, "lua/reread.lua"), encoding="latin-1").read()
-STATS = open(os.path.join(REPO, "lua/stats.lua"), encoding="latin-1").read()
+SCRIPT = lib.script_text("turn.lua")
+REREAD = lib.script_text("reread.lua")
+STATS = lib.script_text("stats.lua")
 KEY_WORDS = "updates lanes waiting due tries workers dead seen seen_old conf wake".split()
 K = {w: "shoal:{0}:" + w for w in KEY_WORDS}
 TTL = 1000  # ms; short, so that the tests are, yet longer than a busy machine stalls
@@ -621,7 +621,8 @@ def test_who_waits_or_is_parked_at_the_head_is_somebodys():
 
 
 def test_a_turn_that_may_not_do_all_does_nothing():
-    """Whichever command of the script it is; but those whose refusal it expects: what is known about the server, a bell."""
+    """Whichever command of the script it is; but those whose refusal it expects: what is known about the server, a bell;
+    and the one that changes wrong scores, before anything else."""
     fresh("A~1")
     ids = [add("L"), add("L"), add("M")]
     a = turn("A~1").entries
@@ -629,7 +630,7 @@ def test_a_turn_that_may_not_do_all_does_nothing():
     commands = set(re.findall(r"""(?:p?call|batched)\('([A-Z]{3,})'|^\t*(?:local \w+ = )?\{+'([A-Z]{3,})'""", SCRIPT, re.M))
     commands = {one or other for one, other in commands}
     assert {"HSET", "XDEL", "HGETALL", "XREADGROUP", "RENAME"} <= commands and len(commands) > 20, commands
-    for command in sorted(commands - {"INFO", "XINFO"}):
+    for command in sorted(commands - {"INFO", "XINFO", "ZUNIONSTORE"}):
         r.execute_command("ACL", "SETUSER", "default", "-" + command)
         try:
             turn("A~1", done(a[0]) + [("dead", a[1], 1, "by hand")])
@@ -956,7 +957,47 @@ def test_what_another_hand_listed_in_two_lanes_is_given_for_its_own():
             r.zadd(K["due"], {first + " L": 1})
         ids.append(add("L"))
         eq([e.id for e in b] + turn("B~1", done(*b)).ids, ids)
+        eq(len(r.xrange(K["updates"], first, first)), 1)
         eq(turn("A~1", done(*held)).fenced, [])
+        eq(r.xrange(K["updates"], first, first), [])
+
+
+def test_who_killed_is_given_to_empty_hands_in_its_own_lane():
+    fresh("A~1")
+    m = add("M")
+    r.hset(K["lanes"], "L", "@ " + m)
+    r.hset(K["tries"], m, "0 2 0")
+    r.zadd(K["due"], {m + " L": 1})
+    answer = turn("A~1")
+    eq((answer.ids, r.hget(K["lanes"], "M")), ([m], "A~1 " + m))
+
+
+def test_nothing_is_written_where_another_format_or_shard_is():
+    for mark in {"v": "2"}, {"shard": "1/2"}:
+        fresh("A~1")
+        add("L")
+        turn("A~1")
+        add("L")
+        turn("A~1", want=0)
+        r.zadd(K["waiting"], {"future": 7})
+        r.hset(K["conf"], mapping=mark)
+        before = {key: r.dump(key) for key in r.keys("*")}
+        eq(turn("A~1").word, "version")
+        eq({key: r.dump(key) for key in r.keys("*")}, before)
+
+
+def test_who_waits_keeps_its_place_whatever_its_score():
+    for score in 1, -1, float("inf"), float("-inf"):
+        fresh("A~1")
+        ids = [add("L") for _ in range(3)]
+        answer = turn("A~1")
+        eq(r.zcard(K["waiting"]), 2)
+        r.zadd(K["waiting"], {r.zrange(K["waiting"], 0, 0)[0]: score})
+        took = []
+        while answer.entries:
+            took += answer.ids
+            answer = turn("A~1", done(*answer.entries))
+        eq((took, r.xlen(K["updates"])), (ids, 0))
 
 
 def test_who_waits_behind_a_lane_whose_words_are_lost_goes_first():

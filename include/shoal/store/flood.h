@@ -95,8 +95,13 @@ bool flood_admits(const struct flood *f, bool press);
 void flood_release_press(struct flood *f, const char *bot, int64_t user_id, int64_t message_id, const char *press,
                          const char *update_key);
 
-/* Whether a key of this Redis is one of ours that names this person, or their private chat: those expire by themselves,
- * but whoever is erased shall not wait for that. */
+/* What ends soon, of users' rates and of chats' buckets (lua/part/soon.lua): the hashes of every second span of time,
+ * and of those between. */
+#define FLOOD_SOON_EVEN "shoal:{cache}:soon:0"
+#define FLOOD_SOON_ODD "shoal:{cache}:soon:1"
+
+/* Whether a key of this Redis, or a name in the hashes of what ends soon, is one of ours that names this person, or
+ * their private chat: those expire by themselves, but whoever is erased shall not wait for that. */
 bool flood_key_names(const char *key, int64_t id);
 
 #endif

@@ -7,11 +7,6 @@
 #include "shoal/io/redis.h"
 #include "shoal/store/flood.h"
 
-/* What ends soon, of users' rates and of chats' buckets (lua/admit.lua, lua/flood.lua): the hashes of every second span
- * of time, and of those between. */
-#define FLOOD_SOON_EVEN "shoal:{cache}:soon:0"
-#define FLOOD_SOON_ODD "shoal:{cache}:soon:1"
-
 struct admits;
 
 /* heard: what became of each question to Redis, before it is told. */

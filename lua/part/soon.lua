@@ -1,0 +1,45 @@
+-- soon.lua: places that end within two seconds, of users' rates (admit.lua) and of chats' buckets (flood.lua). A key and an end
+-- for each would cost Redis twice as much. Two hashes hold them, name -> value: each is of a span of time, the one of this,
+-- the other of the span before, by turns, with the span's number under ''.
+-- No write to them is told to the log or to a replica: a server that takes over within those two seconds knows nothing of them.
+-- Nor does one whose clock has stepped back over the edge of a span. In both cases some more goes through than is allowed.
+
+local SOON = 2e6 -- us
+local SPAN = 2 * SOON
+local LONG = ('-'):rep(65) -- longer than hash-max-listpack-value: makes a table of a hash, which no list of many is searched for
+
+-- Two functions: read(name, ...) gives two lists with the value of the n-th name, if there is one, at n + 1 of either;
+-- write({name, value, ...}) leaves no command to be told to the log, so it is the last thing a script does.
+local function soon_open(now, even, odd)
+	local span, began = math.floor(now / SPAN), false
+	local this, last = span % 2 == 0 and even or odd, span % 2 == 0 and odd or even
+	local number = string.format('%d', span)
+
+	local function read(...)
+		local of_this, of_last = {}, {}
+		if now - span * SPAN < SOON then
+			local got = redis.pcall('HMGET', last, '', ...)
+			if got[1] == string.format('%d', span - 1) then of_last = got end
+		end
+		local got = redis.pcall('HMGET', this, '', ...)
+		began = got[1] == number
+		if began then of_this = got end
+		return of_this, of_last
+	end
+
+	local function write(list)
+		if not list[1] then return end
+		if not began then
+			redis.set_repl(redis.REPL_ALL) -- a replica may have the one of two spans ago from when it was begun
+			redis.call('UNLINK', this)
+		end
+		redis.set_repl(redis.REPL_NONE)
+		if not began then
+			redis.call('HSET', this, '', LONG)
+			redis.call('HSET', this, '', number)
+			redis.call('PEXPIRE', this, string.format('%d', 3 * SPAN / 1000)) -- where nobody comes to reuse it: that takes less time
+		end
+		redis.call('HSET', this, unpack(list))
+	end
+	return read, write
+end
