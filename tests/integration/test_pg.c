@@ -982,8 +982,11 @@ static void check_restart(int signum)
 	printf("# signal %d: %d ok, %d unknown, %d unreachable, %d stored\n", signum, ok, unknown, unreachable, stored);
 	CHECK(ok >= 10 && ok < load.next);
 	CHECK(stored >= ok && stored <= ok + unknown);
-	for (int i = load.next - 10; i < load.next; i++)
+	for (int i = load.next - 10; i < load.next; i++) {
 		CHECK_INT(calls[i].err, ERR_OK);
+		if (calls[i].err != ERR_OK)
+			printf("# %d after the restart: %s\n", i, calls[i].message);
+	}
 	free(have);
 	close_pool();
 }
