@@ -72,7 +72,7 @@ $(B)/obj/base/version.o: CPPFLAGS += -DSHOAL_VERSION='"$(VERSION)"'
 
 # the same for a file that was renamed or has gone
 $(B)/embed.list: FORCE
-	@mkdir -p $(@D); echo '$(EMBED)' | cmp -s - $@ || echo '$(EMBED)' > $@
+	@mkdir -p $(@D); echo '$(EMBED) $(PARTS)' | cmp -s - $@ || echo '$(EMBED) $(PARTS)' > $@
 $(B)/embed.c: src/embed.sh $(B)/embed.list $(EMBED) $(PARTS)
 	@mkdir -p $(@D)
 	$(V)sh src/embed.sh $(EMBED) > $@.part && mv $@.part $@

@@ -77,8 +77,8 @@ local function walk(after)
 		local count = LANE ~= '' and CHUNK or math.min(CHUNK, want - #found)
 		local batch = redis.pcall('XRANGE', UPDATES, after == '' and '-' or '(' .. after, '+', 'COUNT', count)
 		if batch.err then
-			if after == AFTER or not batch.err:find('Invalid stream ID', 1, true) then error(batch) end
-			return '' -- what stands in a lane, or waits, is no id
+			if not batch.err:find('nvalid st', 1, true) then error(batch) end -- "Invalid stream ID", "invalid start ID"
+			return '' -- what stands in a lane, or waits, is none, or the greatest
 		end
 		for _, e in ipairs(batch) do
 			look(e)
@@ -113,7 +113,7 @@ local function walk_lane()
 		end
 		after = id
 	end
-	if #ids >= math.min(want, LOOK) then return after end
+	if #ids >= math.min(want, LOOK) and after ~= '' and (AFTER == '' or pad(after) > pad(AFTER)) then return after end -- or it is no id
 	return walk((after == '' or pad(LAST) > pad(after)) and LAST or after)
 end
 

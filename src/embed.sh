@@ -1,8 +1,8 @@
 #!/bin/sh
 # embed.sh FILE... > embed.c    a C table of the files' bytes, by name; src/sim/web/x becomes sim/web/x. The line
-# "-- @include NAME" of a script has lua/part/NAME behind it.
+# "-- @include NAME" of a script, of which it has one at most, has lua/part/NAME behind it.
 put() { printf '\t".incbin \\"%s\\"%s\\n"\n' "$1" "$2"; }
-size_of() { echo "$(($(wc -c < "$1")))"; }
+size_of() { bytes=$(wc -c < "$1") && echo "$((bytes))"; }
 
 echo '#include "shoal/base/embed.h"'
 i=0
@@ -14,8 +14,10 @@ for f in "$@"; do
 	if line=$(grep -b '^-- @include ' "$f"); then
 		part=lua/part/${line##* }
 		text=${line#*:}
+		[ "$(grep -c '^-- @include ' "$f")" = 1 ] || { echo "$f includes more than one part" >&2; exit 1; }
 		end=$((${line%%:*} + ${#text} + 1))
-		size=$((size + $(size_of "$part"))) || exit
+		more=$(size_of "$part") || exit
+		size=$((size + more))
 		put "$f" ", 0, $end"
 		put "$part"
 		put "$f" ", $end"

@@ -11,7 +11,7 @@ local LONG = ('-'):rep(65) -- longer than hash-max-listpack-value: makes a table
 -- Two functions: read(name, ...) gives two lists with the value of the n-th name, if there is one, at n + 1 of either;
 -- write({name, value, ...}) leaves no command to be told to the log, so it is the last thing a script does.
 local function soon_open(now, even, odd)
-	local span, began = math.floor(now / SPAN), false
+	local span, began, asked = math.floor(now / SPAN), false, false
 	local this, last = span % 2 == 0 and even or odd, span % 2 == 0 and odd or even
 	local number = string.format('%d', span)
 
@@ -22,13 +22,14 @@ local function soon_open(now, even, odd)
 			if got[1] == string.format('%d', span - 1) then of_last = got end
 		end
 		local got = redis.pcall('HMGET', this, '', ...)
-		began = got[1] == number
+		began, asked = got[1] == number, true
 		if began then of_this = got end
 		return of_this, of_last
 	end
 
 	local function write(list)
 		if not list[1] then return end
+		began = began or not asked and redis.pcall('HGET', this, '') == number
 		if not began then
 			redis.set_repl(redis.REPL_ALL) -- a replica may have the one of two spans ago from when it was begun
 			redis.call('UNLINK', this)

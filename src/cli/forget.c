@@ -170,6 +170,8 @@ bool forget_limits(struct session *s, int64_t telegram_id)
 
 		while (sweep_names(c, places[i], cursor, telegram_id, s->a, &why))
 			continue;
+		if (why && places[i])
+			why = arena_join(s->a, places[i], ": ", why);
 	}
 	if (c)
 		redisFree(c);

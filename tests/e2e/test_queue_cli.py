@@ -320,6 +320,10 @@ def lists_are_cut_and_sorted():
     check("drop_leaves_the_queue", r.xlen(key("dead")) == 0 and r.xlen(key("updates")) == 233)
 
 
+def pad(entry_id):
+    return "-".join(part.zfill(20) for part in entry_id.split("-"))
+
+
 def lanes_are_whole():
     clear()
     lane = "telegram:persona:" + "9" * 183
@@ -342,12 +346,25 @@ def lanes_are_whole():
         r.hset(key("lanes"), lane, place)
         r.zadd(key("waiting"), {waits: 0})
         check("what_is_no_id_stops_no_peek", pg_less("queue", "peek", "--lane", lane).code == DONE, place)
+    nines = "9" * 30 + "-1"
+    for limit, place, behind, waits in (
+            ("1", "@ " + nines, 0, None), ("20", held, 18, nines), ("20", held, 40, "05-1"), ("2", held, 0, "9" * 20 + "-1"),
+            ("20", "@ 18446744073709551615-18446744073709551615", 0, "18446744073709551615-18446744073709551615")):
+        r.delete(key("waiting"))
+        r.hset(key("lanes"), lane, place if " " in place else "w1-1~abcd " + place)
+        ids = [r.xadd(key("updates"), {"bot": "persona", "lane": lane, "body": "{}", "key": "n%d" % n}) for n in range(behind)]
+        for one in [pad(i) for i in ids] + [lane and waits] * bool(waits):
+            r.zadd(key("waiting"), {lane + "\1" + one: 0})
+        ran = pg_less("queue", "peek", "--lane", lane, "--limit", limit)
+        check("what_is_no_id_ends_every_peek", ran.code == DONE, (limit, place, waits, ran))
+        r.xdel(key("updates"), *ids, "0-1")
     r.delete(key("waiting"), key("lanes"))
     updates = r.dump(key("updates"))
     r.delete(key("updates"))
     r.set(key("updates"), "x")
-    ran = pg_less("queue", "peek")
-    check("a_stream_that_is_none_is_told", ran.code != DONE and "WRONGTYPE" in ran.err, ran)
+    for of in [], ["--lane", lane]:
+        ran = pg_less("queue", "peek", *of)
+        check("a_stream_that_is_none_is_told", ran.code != DONE and "WRONGTYPE" in ran.err, ran)
     r.delete(key("updates"))
     r.restore(key("updates"), 0, updates)
     r.hset(key("conf"), "v", "1")

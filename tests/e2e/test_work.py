@@ -20,7 +20,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "bench", "job")]
-from lib import PATIENCE, check, finish, wait_for  # noqa: E402
+from lib import PATIENCE, check, finish, script_text, wait_for  # noqa: E402
 from rig import Load, Rig, tree  # noqa: E402
 from shoal import STREAM, Shoal  # noqa: E402
 from stack import binary_from_argv, light  # noqa: E402
@@ -34,8 +34,7 @@ LIMITS = {"instructions of an update": 147500, "allocations of an update": 11.4,
 READ = 5  # commands for up to 32 entries: they, their lanes, their keys of today and of yesterday; their keys written
 OURS = {"xlen", "info", "client", "command", "xadd", "hdel", "echo"}  # of this test and the sender
 IDLE_S = 3
-with open(os.path.join(HERE, "..", "..", "lua", "turn.lua"), "rb") as script:
-    TURN = hashlib.sha1(script.read()).hexdigest()
+TURN = hashlib.sha1(script_text("turn.lua").encode()).hexdigest()
 
 # ---- what Redis is told
 

@@ -687,11 +687,6 @@ def test_what_ends_soon_is_known_to_who_is_not_the_first_of_a_call():
     is_what(ask(1, per_chat=(1, 2), longest=0), BOOKED)
     after(0.7)
     eq([a.what for a in ask_together([99, 1], per_chat=(1, 2), longest=0)], [BOOKED, AGAIN])
-    fresh()
-    after(3.5)
-    eq([a.what for a in ask_together([1] * 20, per_chat=(20, 20), longest=0)], [BOOKED] * 20)
-    after(6)
-    eq([a.what for a in ask_together([99] + [1] * 7, per_chat=(20, 20), longest=0)], [BOOKED] * 7 + [AGAIN])
 
 
 def test_what_has_ended_is_not_believed():
@@ -734,6 +729,11 @@ def test_what_lasts_is_known_to_who_is_not_the_first_of_a_call():
     eq([a.what for a in ask_together([1, 2, 3], per_chat=(1, 10), longest=0)], [BOOKED] * 3)
     after(7)
     eq([a.what for a in ask_together([1, 2, 3], per_chat=(1, 10), longest=0)], [AGAIN] * 3)
+    fresh()
+    after(3.5)
+    eq([a.what for a in ask_together([1] * 20, per_chat=(20, 20), longest=0)], [BOOKED] * 20)
+    after(6)
+    eq([a.what for a in ask_together([99] + [1] * 7, per_chat=(20, 20), longest=0)], [BOOKED] * 7 + [AGAIN])
 
 
 def test_limits_of_several_kinds_in_one_call():

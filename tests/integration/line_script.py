@@ -12,9 +12,8 @@ import sys
 import redis
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import check, finish, start_redis  # noqa: E402
+from lib import check, finish, script_text, start_redis  # noqa: E402
 
-REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NAMES = ["shoal:{0}:" + n for n in ("line", "line:mmr", "line:since", "line:until", "updates")]
 LINE, MMR, SINCE, UNTIL, UPDATES = NAMES
 WINDOW, WIDENS, KEEP, WAIT, GRACE = 100, 10, 3600000, 14 * 60000, 60000
@@ -25,7 +24,7 @@ now = 0
 
 def script(name):
     """The script with a clock that the test sets."""
-    text = open(os.path.join(REPO, "lua", name)).read()
+    text = script_text(name)
     real = "redis.call('TIME')"
     return r.script_load(text.replace(real, "{redis.call('HGET', 'clock', 's'), redis.call('HGET', 'clock', 'us')}"))
 

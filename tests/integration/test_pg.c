@@ -956,6 +956,8 @@ static void check_restart(int signum)
 		wait_up(false);
 		pgserver_start(&server);
 		wait_up(true);
+		run_within(20); /* a connection may have been made just before the old one went */
+		wait_up(true);
 	}
 	load.n = load.next + 10;
 	start_load(10);

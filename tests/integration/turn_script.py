@@ -982,7 +982,7 @@ def test_nothing_is_written_where_another_format_or_shard_is():
         r.zadd(K["waiting"], {"future": 7})
         r.hset(K["conf"], mapping=mark)
         before = {key: r.dump(key) for key in r.keys("*")}
-        eq(turn("A~1").word, "version")
+        eq((turn("A~1").word, hello("B~1").word), ("version", "version"))
         eq({key: r.dump(key) for key in r.keys("*")}, before)
 
 
