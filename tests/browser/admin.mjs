@@ -200,6 +200,7 @@ export async function theDashboard(browser, stack, axe) {
 			await dialog(ann).getByRole("button", { name: "Drop" }).click();
 			await ann.sees(ann.page.getByText("2 letters dropped."), "that they are gone");
 			await ann.page.getByLabel("Bot").selectOption("");
+			await ann.sees(ann.button(/^Drop 0:/), "that of another bot");
 			await ann.page.getByLabel("Choose all that are shown").check();
 			await ann.button("Retry 1 chosen…").click();
 			await dialog(ann).getByRole("button", { name: "Retry" }).click();
