@@ -35,6 +35,9 @@ static void in_every_state_of_a_lookup(void)
 		begin(&third, &n, CACHE_STARTCODE, "nosuch");
 		cache_close(n.cache);
 		n.cache = NULL;
+		if (first.times != 1 || first.version != FAILED || first.err != ERR_UNREACHABLE)
+			printf("# state %d: %d times, version %d, %s\n", at, first.times, first.version,
+			       err_text(first.err));
 		CHECK(first.times == 1 && first.version == FAILED && first.err == ERR_UNREACHABLE);
 		CHECK(second.times == 1 && second.version == FAILED);
 		CHECK(third.times == 1 && third.version == FAILED);
