@@ -159,6 +159,18 @@ static bool sweep_names(redisContext *c, const char *hash, char cursor[SCAN_CURS
 	return good && strcmp(cursor, "0") != 0;
 }
 
+/* What another hand wrote in the place of a hash: workers remove it, too. NULL, or why not. */
+static const char *remove_all(redisContext *c, const char *key, struct arena *a)
+{
+	const char *why = NULL;
+	redisReply *r = redisCommand(c, "UNLINK %s", key);
+
+	(void)failed(c, r, a, &why);
+	if (r)
+		freeReplyObject(r);
+	return why;
+}
+
 bool forget_limits(struct session *s, int64_t telegram_id)
 {
 	static const char *const places[] = {NULL, FLOOD_SOON_EVEN, FLOOD_SOON_ODD};
@@ -170,8 +182,8 @@ bool forget_limits(struct session *s, int64_t telegram_id)
 
 		while (sweep_names(c, places[i], cursor, telegram_id, s->a, &why))
 			continue;
-		if (why && places[i])
-			why = arena_join(s->a, places[i], ": ", why);
+		if (why && places[i] && strncmp(why, "WRONGTYPE", 9) == 0)
+			why = remove_all(c, places[i], s->a);
 	}
 	if (c)
 		redisFree(c);

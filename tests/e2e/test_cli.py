@@ -638,9 +638,11 @@ check("user_erase_looks_into_what_ends_soon", [
     sorted(k for k in r.hkeys("shoal:{cache}:soon:%d" % n) if b"persona" in k) for n in (0, 1)] == [
     [b"shoal:{cache}:rate:persona:4242421"]] * 2 and r.hlen("shoal:{cache}:soon:0") == 3003)
 r.delete("shoal:{cache}:soon:0", "shoal:{cache}:soon:1")
-r.set("shoal:{cache}:soon:1", "x")
-expect("user_erase_names_what_is_no_hash", shoal("user", "erase", "424242", "--yes", SHOAL_REDIS_URL=three, SHOAL_CACHE_REDIS_URL=redis.url),
-       NO_SERVER, "soon:1: WRONGTYPE")
+r.set("shoal:{cache}:soon:0", "x")
+r.hset("shoal:{cache}:soon:1", mapping={"": "7", "shoal:{cache}:rate:persona:424242": "1"})
+expect("user_erase_takes_away_what_is_no_hash", shoal("user", "erase", "424242", "--yes", SHOAL_REDIS_URL=second_redis.url,
+                                                      SHOAL_CACHE_REDIS_URL=redis.url), NOT_THERE, "nobody")
+check("user_erase_goes_on_behind_it", not r.exists("shoal:{cache}:soon:0") and r.hkeys("shoal:{cache}:soon:1") == [b""])
 r.delete("shoal:{cache}:soon:1")
 
 # --- output that is not taken

@@ -749,6 +749,34 @@ def test_limits_of_several_kinds_in_one_call():
     eq(ask_all(), [BOOKED, AGAIN, BOOKED, AGAIN, AGAIN, BOOKED])
 
 
+def test_clock_that_steps_back_over_spans():
+    """Nobody who keeps to the limit is refused, not even where the clock comes again to a time of which something is kept; who
+    does not gets what is allowed anew once at most. So do chats."""
+    def refused(n, pause, ask_one):
+        answers = []
+        for _ in range(n):
+            answers.append(ask_one())
+            after(pause)
+        return answers.count(False)
+    deeds = [lambda rate, who: lambda: admit(who, limit=rate) == GOES,
+             lambda rate, who: lambda: ask(who, per_chat=rate, longest=0).what == BOOKED]
+    for back in 0.4, 1.3, 2.5, 4, 6, 8, 11, 16:
+        for start in 0.1, 1.7, 2.9:
+            for deed in deeds:
+                fresh()
+                after((4 - rig.now() / 1e6) % 4 + start)
+                eq(refused(6, 1.4, deed((3, 4), 1)), 0)
+                after(-back)
+                no = refused(10, 1.4, deed((3, 4), 1))
+                assert no == 0, (back, start, deeds.index(deed), no)
+                fresh()
+                after((4 - rig.now() / 1e6) % 4 + start)
+                refused(60, 0.1, deed((5, 2), 1))
+                after(-back)
+                gone = 120 - refused(120, 0.1, deed((5, 2), 1))
+                assert gone <= 5 + 120 * 0.1 / 0.4 + 1, (back, start, gone)
+
+
 def test_what_lies_in_the_place_of_what_ends_soon():
     for other in False, True:
         fresh()
