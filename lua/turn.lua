@@ -53,24 +53,46 @@ local FIELDS = 3000 -- names and values of an entry that are copied whole to the
 local MANY, LONG = 8, ('-'):rep(65) -- lanes that are searched one by one for no more; longer than hash-max-listpack-value
 
 local SPREAD = math.floor(TTL / 6) -- ms over which the entries of a dead worker come back
+local BEAT = math.floor(TTL / 32) -- ms: a deadline and the time of the last turn are not written more often
 
 -- Nobody can undo half a turn, so what would break it in its midst breaks it here. Of the others the first step reads.
-local there = {}
-local kinds = {UPDATES, 'stream', LANES, 'hash', DUE, 'zset', DEAD, 'stream', SEEN, 'hash', SEEN_OLD, 'hash', WAKE, 'stream'}
-for i = 1, #kinds, 2 do
-	local key, kind = kinds[i], kinds[i + 1]
-	local is = redis.call('TYPE', key).ok
-	there[key] = is ~= 'none'
-	if is ~= kind and is ~= 'none' then return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. is .. ', not a ' .. kind) end
+local wrong
+local function size(command, key)
+	local n = redis.pcall(command, key)
+	if type(n) == 'table' and not wrong then
+		wrong = n.err:find('WRONGTYPE', 1, true) and redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. redis.call('TYPE', key).ok) or n
+	end
+	return n
 end
+size('XLEN', UPDATES)
+size('HLEN', LANES)
+size('ZCARD', DUE)
+size('XLEN', DEAD)
+size('HLEN', SEEN_OLD)
+size('XLEN', WAKE)
+local keys_seen = size('HLEN', SEEN)
+if wrong then return wrong end
 
--- And what this user of Redis may not do of all that comes after the first changes (of HSET and ZADD).
-for _, c in ipairs({{'XREADGROUP', 'GROUP', 'workers', 'w', 'STREAMS', UPDATES, '>'}, {'XGROUP', 'CREATE', UPDATES, 'workers', '0'},
-	{'XRANGE', UPDATES, '-', '+'}, {'XDEL', UPDATES, '0-0'}, {'XADD', DEAD, '*', 'id', ''},
-	{'HGET', LANES, ''}, {'HGETALL', LANES}, {'HDEL', LANES, ''}, {'ZREM', DUE, ''}, {'ZSCORE', WORKERS, ''},
-	{'ZRANGEBYLEX', WAITING, '-', '+'}, {'ZRANGEBYSCORE', DUE, '-inf', '+inf'}, {'UNLINK', SEEN_OLD}, {'RENAME', SEEN, SEEN_OLD}}) do
-	if not redis.acl_check_cmd(unpack(c)) then return redis.error_reply('NOPERM this user of Redis may not ' .. c[1]) end
-end
+-- And what this user of Redis may not do of all that comes after the first changes. One by one: a list of lists costs as much again.
+local refused
+local function needs(...) refused = refused or not redis.acl_check_cmd(...) and (...) end
+needs('XREADGROUP', 'GROUP', 'workers', 'w', 'STREAMS', UPDATES, '>')
+needs('XGROUP', 'CREATE', UPDATES, 'workers', '0')
+needs('XRANGE', UPDATES, '-', '+')
+needs('XDEL', UPDATES, '0-0')
+needs('XADD', DEAD, '*', 'id', '')
+needs('HSET', LANES, '', '')
+needs('HGET', LANES, '')
+needs('HGETALL', LANES)
+needs('HDEL', LANES, '')
+needs('ZADD', DUE, '0', '')
+needs('ZREM', DUE, '')
+needs('ZSCORE', WORKERS, '')
+needs('ZRANGEBYLEX', WAITING, '-', '+')
+needs('ZRANGEBYSCORE', DUE, '-inf', '+inf')
+needs('UNLINK', SEEN_OLD)
+needs('RENAME', SEEN, SEEN_OLD)
+if refused then return redis.error_reply('NOPERM this user of Redis may not ' .. refused) end
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -458,9 +480,9 @@ end
 local rotated = number(conf[3])
 if rotated > now or now - rotated > KEY_LIFE then
 	redis.call('UNLINK', SEEN_OLD)
-	if there[SEEN] then redis.call('RENAME', SEEN, SEEN_OLD) end
+	if keys_seen > 0 then redis.call('RENAME', SEEN, SEEN_OLD) end
 	redis.call('HSET', CONF, 'turned', NOW, 'rotated', NOW)
-else
+elseif math.abs(now - turned) > BEAT then
 	redis.call('HSET', CONF, 'turned', NOW)
 end
 
@@ -509,11 +531,10 @@ if MODE == 'hello' then
 	write_back()
 	return {'kept', answer}
 end
-if redis.call('ZADD', WORKERS, 'XX', 'CH', string.format('%d', now + TTL), NAME) == 0 and -- or it had just that deadline
-	not redis.call('ZSCORE', WORKERS, NAME) then
-	if not lanes_of({[NAME] = true})[1] then return {'gone'} end
-	redis.call('ZADD', WORKERS, now + TTL, NAME) -- nobody took over what it has in hand: only its name was lost
-end
+local deadline = redis.call('ZSCORE', WORKERS, NAME)
+-- nobody took over what it has in hand: only its name was lost
+if not deadline and not lanes_of({[NAME] = true})[1] then return {'gone'} end
+if not deadline or not (math.abs(now + TTL - deadline) <= BEAT) then redis.call('ZADD', WORKERS, string.format('%d', now + TTL), NAME) end
 local stopped = paused('*')
 if MODE == 'leave' or stopped then want = 0 end
 

@@ -622,15 +622,15 @@ def test_who_waits_or_is_parked_at_the_head_is_somebodys():
 
 def test_a_turn_that_may_not_do_all_does_nothing():
     """Whichever command of the script it is; but those whose refusal it expects: what is known about the server, a bell;
-    and the one that changes wrong scores, before anything else."""
+    the one that changes wrong scores, before anything else; and the one that names a wrong type."""
     fresh("A~1")
     ids = [add("L"), add("L"), add("M")]
     a = turn("A~1").entries
     before = everything()
-    commands = set(re.findall(r"""(?:p?call|batched)\('([A-Z]{3,})'|^\t*(?:local \w+ = )?\{+'([A-Z]{3,})'""", SCRIPT, re.M))
+    commands = set(re.findall(r"""(?:p?call|batched|size)\('([A-Z]{3,})'|^\t*(?:local \w+ = )?\{+'([A-Z]{3,})'""", SCRIPT, re.M))
     commands = {one or other for one, other in commands}
-    assert {"HSET", "XDEL", "HGETALL", "XREADGROUP", "RENAME"} <= commands and len(commands) > 20, commands
-    for command in sorted(commands - {"INFO", "XINFO", "ZUNIONSTORE"}):
+    assert {"HSET", "XDEL", "HGETALL", "XREADGROUP", "RENAME", "XLEN"} <= commands and len(commands) > 20, commands
+    for command in sorted(commands - {"INFO", "XINFO", "ZUNIONSTORE", "TYPE"}):
         r.execute_command("ACL", "SETUSER", "default", "-" + command)
         try:
             turn("A~1", done(a[0]) + [("dead", a[1], 1, "by hand")])

@@ -54,7 +54,7 @@ static void judge_time(struct model *m, const struct call *c)
 			e->parked = false;
 		}
 	}
-	bool back = m->now < m->turned, far = false;
+	bool back = m->now<m->turned, far = false, beats = llabs(m->now - m->turned)> BEAT;
 	for (int i = 0; i < m->nregistered; i++)
 		far = far || m->names[m->registered[i]].deadline > m->now + 2 * TTL;
 	if (m->now - m->turned > TTL / 2 || back || far) {
@@ -77,6 +77,7 @@ static void judge_time(struct model *m, const struct call *c)
 	m->tally[T_CLOCK_BACK] += back;
 	if (m->rotated > m->now || m->now - m->rotated > KEY_LIFE) {
 		m->rotated = m->now;
+		beats = true;
 		m->epoch++;
 		m->tally[T_ROTATED]++;
 	}
@@ -85,7 +86,8 @@ static void judge_time(struct model *m, const struct call *c)
 			take_as_lost(m);
 		m->run = RUN_OURS;
 	}
-	m->turned = m->now;
+	if (beats)
+		m->turned = m->now;
 	m->conf = true;
 }
 
@@ -653,7 +655,8 @@ static void judge_work(struct model *m, const struct call *c, const struct obser
 
 	a->word = ANSWER_OK;
 	judge_shape(m, r);
-	model_enlist(m, c->name);
+	if (llabs(m->now + TTL - m->names[c->name].deadline) > BEAT)
+		model_enlist(m, c->name);
 	int most = takes && c->empty_handed ? careful_before(m, c) : 0;
 	for (int l = 0; l < LANES; l++)
 		if (model_head(m, l) && model_head(m, l)->place == DUE)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define TTL 3000        /* deadline of a worker */
+#define BEAT (TTL / 32) /* deadlines and the time of the last turn may be that old */
 #define ATTEMPTS 4      /* attempts allowed */
 #define KEY_LIFE 60000  /* life of idempotency keys */
 #define BYTES (1 << 20) /* of bodies in one answer, and one more entry */
