@@ -99,6 +99,9 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 math.randomseed(clock[2])
 local NOW, MINE = string.format('%d', now), NAME .. ' ' -- Redis prints a number with all digits, which is dear
 
+-- The rest is one function, not indented, for what its closures cost: each finds a local of the function around it in the list of all
+-- that are in use, which is long, but has at hand what that function was given so itself.
+local function turn()
 local function pad(id)
 	local ms, seq = id:match('^(%d+)%-(%d+)$')
 	return ('0'):rep(20 - #ms) .. ms .. '-' .. ('0'):rep(20 - #seq) .. seq
@@ -825,3 +828,5 @@ if first[2] and first[2] ~= 'inf' and not stopped then
 	due_in = math.max(0, math.floor(tonumber(first[2]) - now))
 end
 return {'ok', entries, fenced, due_in, short and 1 or 0, duplicates, buried, careful, killers}
+end
+return turn()
