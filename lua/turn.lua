@@ -7,10 +7,10 @@
 --   waiting  zset  score 0, lane \1 pad20(ms)-pad20(seq): read while its lane was taken
 --   due      zset  by ms: "id lane". Its lane stays held. +inf: parked, its bot is paused.
 --   tries    hash  id -> "retries takeovers sent", only where not all are zero
---   workers  zset  NAME -> deadline, ms
+--   workers  zset  NAME -> deadline, ms, a 32nd of the ttl too early at most
 --   dead     stream  id, lane, error, retries, takeovers, sent, maybe_applied, died_at, worker, entry "follows", then its fields
 --   wake     stream  a ring, to the group `bell`: something is due now that the turn which made it so did not take
---   conf     hash  v, shard, rotated, turned (ms of the last turn), paused ("*" or bots with commas),
+--   conf     hash  v, shard, rotated, turned (ms of the last turn, or of one that much before), paused ("*" or bots with commas),
 --                  parked (what was paused when entries were parked; "!" while they come back), reread (see reread.lua),
 --                  deaths (see storm), claim (who empties his hands for suspects, until when), run (which Redis this is),
 --                  lost (see give)
@@ -57,20 +57,21 @@ local BEAT = math.floor(TTL / 32) -- ms: a deadline and the time of the last tur
 
 -- Nobody can undo half a turn, so what would break it in its midst breaks it here. Of the others the first step reads.
 local wrong
-local function size(command, key)
+local function size(command, key, kind)
 	local n = redis.pcall(command, key)
 	if type(n) == 'table' and not wrong then
-		wrong = n.err:find('WRONGTYPE', 1, true) and redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. redis.call('TYPE', key).ok) or n
+		local is = n.err:find('WRONGTYPE', 1, true) and redis.pcall('TYPE', key).ok
+		wrong = redis.error_reply(is and 'WRONGTYPE ' .. key .. ' is a ' .. is .. ', not a ' .. kind or n.err .. ': ' .. command .. ' ' .. key)
 	end
 	return n
 end
-size('XLEN', UPDATES)
-size('HLEN', LANES)
-size('ZCARD', DUE)
-size('XLEN', DEAD)
-size('HLEN', SEEN_OLD)
-size('XLEN', WAKE)
-local keys_seen = size('HLEN', SEEN)
+size('XLEN', UPDATES, 'stream')
+size('HLEN', LANES, 'hash')
+size('ZCARD', DUE, 'zset')
+size('XLEN', DEAD, 'stream')
+size('HLEN', SEEN_OLD, 'hash')
+size('XLEN', WAKE, 'stream')
+local keys_seen = size('HLEN', SEEN, 'hash')
 if wrong then return wrong end
 
 -- And what this user of Redis may not do of all that comes after the first changes. One by one: a list of lists costs as much again.
@@ -99,8 +100,8 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 math.randomseed(clock[2])
 local NOW, MINE = string.format('%d', now), NAME .. ' ' -- Redis prints a number with all digits, which is dear
 
--- The rest is one function, not indented, for what its closures cost: each finds a local of the function around it in the list of all
--- that are in use, which is long, but has at hand what that function was given so itself.
+-- The rest is one function, not indented, for what closures cost: one that is made in a function finds that function's own locals
+-- by a walk through the list of all that are open, which is long; what the function has as upvalues, 60 at most, is copied.
 local function turn()
 local function pad(id)
 	local ms, seq = id:match('^(%d+)%-(%d+)$')
@@ -151,6 +152,7 @@ end
 local finished, settled, due_added, tries_dropped = {}, {}, {}, {}
 local entries, buried, killers, duplicates, bytes = {}, {}, {}, {}, 0
 local has_waiting = redis.call('ZCARD', WAITING)
+local furthest = redis.call('ZRANGE', WORKERS, '-1', '-1', 'WITHSCORES')
 local has_tries = redis.call('HLEN', TRIES) > 0
 
 local function tries_of(id)
@@ -465,7 +467,6 @@ if parked and parked ~= pause then unpark() end
 
 -- 2. grace: Redis itself stood still, or its clock stepped; nobody is to blame
 local turned = number(conf[4])
-local furthest = redis.call('ZRANGE', WORKERS, '-1', '-1', 'WITHSCORES')
 if now - turned > TTL / 2 or now < turned or (furthest[2] and tonumber(furthest[2]) > now + 2 * TTL) then
 	-- where a new worker is the first to speak, the others are more likely dead than cut off: less time for them
 	local grace = MODE == 'hello' and ARGV[REST + 2] == '0' and TTL / 2 or TTL
@@ -485,7 +486,7 @@ if rotated > now or now - rotated > KEY_LIFE then
 	redis.call('UNLINK', SEEN_OLD)
 	if keys_seen > 0 then redis.call('RENAME', SEEN, SEEN_OLD) end
 	redis.call('HSET', CONF, 'turned', NOW, 'rotated', NOW)
-elseif math.abs(now - turned) > BEAT then
+elseif now < turned or now - turned > BEAT then
 	redis.call('HSET', CONF, 'turned', NOW)
 end
 

@@ -2,11 +2,12 @@
 -- for each would cost Redis twice as much. Two hashes hold them, name -> value: each is of a span of time, the one of this,
 -- the other of the span before, by turns, with the time of its last write, us, under ''.
 -- No write to them is told to the log or to a replica: a server that takes over within those two seconds knows nothing of them.
--- Of a clock that has stepped back, what was written later than a tenth of a second from now is of no span: some more goes through then.
+-- Of a clock that has stepped back, what was written later than a tenth of a second from now is of no span: some more goes through then. Where
+-- nobody has written since, it may be taken for what went before when the clock comes there again.
 
 local SOON = 2e6 -- us
 local SPAN = 2 * SOON
-local STEP = 1e5 -- us that the clock may step back and nothing is forgotten
+local STEP = 1e5 -- us that the clock may step back within a span and nothing is forgotten
 local LONG = ('-'):rep(65) -- longer than hash-max-listpack-value: makes a table of a hash, which no list of many is searched for
 
 -- Two functions: read(name, ...) gives two lists with the value of the n-th name, if there is one, at n + 1 of either;

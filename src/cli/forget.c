@@ -182,8 +182,10 @@ bool forget_limits(struct session *s, int64_t telegram_id)
 
 		while (sweep_names(c, places[i], cursor, telegram_id, s->a, &why))
 			continue;
-		if (why && places[i] && strncmp(why, "WRONGTYPE", 9) == 0)
+		if (why && places[i] && strncmp(why, "WRONGTYPE ", 10) == 0)
 			why = remove_all(c, places[i], s->a);
+		if (why && places[i])
+			why = arena_join(s->a, places[i], ": ", why);
 	}
 	if (c)
 		redisFree(c);

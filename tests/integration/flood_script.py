@@ -750,8 +750,8 @@ def test_limits_of_several_kinds_in_one_call():
 
 
 def test_clock_that_steps_back_over_spans():
-    """Nobody who keeps to the limit is refused, not even where the clock comes again to a time of which something is kept; who
-    does not gets what is allowed anew once at most. So do chats."""
+    """Nobody who keeps to the limit, and comes all the time, is refused, not even where the clock comes again to a time of which
+    something is kept; who does not keep to it gets what is allowed anew once at most. So do chats."""
     def refused(n, pause, ask_one):
         answers = []
         for _ in range(n):
@@ -775,6 +775,28 @@ def test_clock_that_steps_back_over_spans():
                 after(-back)
                 gone = 120 - refused(120, 0.1, deed((5, 2), 1))
                 assert gone <= 5 + 120 * 0.1 / 0.4 + 1, (back, start, gone)
+
+
+def test_clock_that_steps_back_a_little():
+    """Within a span nothing is forgotten for it."""
+    fresh()
+    after((4 - rig.now() / 1e6) % 4 + 2.5)
+    one = {"limit": (1, 2)}, {"per_chat": (1, 2), "longest": 0}
+    eq((admit(**one[0]), ask(**one[1]).what), (GOES, BOOKED))
+    after(-0.05)
+    eq((admit(**one[0]), ask(**one[1]).what), (TOLD, AGAIN))
+
+
+def test_clock_that_comes_to_a_span_again():
+    """What was written there before it stepped back is gone, and the hash of it, too."""
+    fresh()
+    after((4 - rig.now() / 1e6) % 4 + 0.1)
+    one = {"limit": (1, 2)}, {"per_chat": (1, 2), "longest": 0}
+    eq((admit(**one[0]), ask(**one[1]).what), (GOES, BOOKED))
+    after(-4)
+    eq((admit(2, **one[0]), ask(2, **one[1]).what), (GOES, BOOKED))
+    after(3.95)
+    eq((admit(**one[0]), ask(**one[1]).what), (GOES, BOOKED))
 
 
 def test_what_lies_in_the_place_of_what_ends_soon():

@@ -54,7 +54,9 @@ static void judge_time(struct model *m, const struct call *c)
 			e->parked = false;
 		}
 	}
-	bool back = m->now<m->turned, far = false, beats = llabs(m->now - m->turned)> BEAT;
+	bool back = m->now < m->turned;
+	bool far = false;
+	bool beats = back || m->now - m->turned > BEAT;
 	for (int i = 0; i < m->nregistered; i++)
 		far = far || m->names[m->registered[i]].deadline > m->now + 2 * TTL;
 	if (m->now - m->turned > TTL / 2 || back || far) {
