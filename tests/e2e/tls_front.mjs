@@ -20,6 +20,7 @@ function leave(session) {
 	if (session.left || session.destroyed)
 		return;
 	session.left = true;
+	session.last ??= 0; // one that has just come has taken nothing, nor may it take what is on its way
 	session.goaway(http2.constants.NGHTTP2_NO_ERROR, session.last);
 	setTimeout(() => session.close(), 50);
 }
