@@ -538,7 +538,7 @@ end
 local deadline = redis.call('ZSCORE', WORKERS, NAME)
 -- nobody took over what it has in hand: only its name was lost
 if not deadline and not lanes_of({[NAME] = true})[1] then return {'gone'} end
-if not deadline or not (math.abs(now + TTL - deadline) <= BEAT) then redis.call('ZADD', WORKERS, string.format('%d', now + TTL), NAME) end
+if not deadline or math.abs(now + TTL - deadline) > BEAT then redis.call('ZADD', WORKERS, string.format('%d', now + TTL), NAME) end
 local stopped = paused('*')
 if MODE == 'leave' or stopped then want = 0 end
 

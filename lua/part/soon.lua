@@ -2,8 +2,8 @@
 -- for each would cost Redis twice as much. Two hashes hold them, name -> value: each is of a span of time, the one of this,
 -- the other of the span before, by turns, with the time of its last write, us, under ''.
 -- No write to them is told to the log or to a replica: a server that takes over within those two seconds knows nothing of them.
--- Of a clock that has stepped back, what was written later than a tenth of a second from now is of no span: some more goes through then. Where
--- nobody has written since, it may be taken for what went before when the clock comes there again.
+-- Of a clock that has stepped back, what was written later than a tenth of a second from now is of no span: some more goes through
+-- then. Where nobody has written since, it may be taken for what went before when the clock comes there again.
 
 local SOON = 2e6 -- us
 local SPAN = 2 * SOON

@@ -50,9 +50,9 @@ static bool unsound(const char **why)
 	return false;
 }
 
-static bool remove_one(redisContext *c, const char *key, const char *entry, struct arena *a, const char **why)
+/* r: what a command answered of which only matters whether it was done; is freed. */
+static bool done(redisContext *c, redisReply *r, struct arena *a, const char **why)
 {
-	redisReply *r = redisCommand(c, "XDEL %s %s", key, entry);
 	bool good = !failed(c, r, a, why);
 
 	if (r)
@@ -71,7 +71,7 @@ static bool sweep_one(redisContext *c, const char *key, const char *id, const re
 		return unsound(why);
 	at = entry->element[0]->str;
 	if (is_theirs(entry, id)) {
-		if (!remove_one(c, key, at, a, why))
+		if (!done(c, redisCommand(c, "XDEL %s %s", key, at), a, why))
 			return false;
 		++*removed;
 	}
@@ -145,30 +145,15 @@ static bool sweep_names(redisContext *c, const char *hash, char cursor[SCAN_CURS
 
 	for (size_t i = 0; good && i < names->elements; i += hash ? 2 : 1) {
 		const char *name = names->element[i]->str;
-		redisReply *gone;
 
-		if (!flood_key_names(name, id))
-			continue;
-		gone = hash ? redisCommand(c, "HDEL %s %s", hash, name) : redisCommand(c, "UNLINK %s", name);
-		good = !failed(c, gone, a, why);
-		if (gone)
-			freeReplyObject(gone);
+		if (flood_key_names(name, id))
+			good = done(
+			    c, hash ? redisCommand(c, "HDEL %s %s", hash, name) : redisCommand(c, "UNLINK %s", name), a,
+			    why);
 	}
 	if (r)
 		freeReplyObject(r);
 	return good && strcmp(cursor, "0") != 0;
-}
-
-/* What another hand wrote in the place of a hash: workers remove it, too. NULL, or why not. */
-static const char *remove_all(redisContext *c, const char *key, struct arena *a)
-{
-	const char *why = NULL;
-	redisReply *r = redisCommand(c, "UNLINK %s", key);
-
-	(void)failed(c, r, a, &why);
-	if (r)
-		freeReplyObject(r);
-	return why;
 }
 
 bool forget_limits(struct session *s, int64_t telegram_id)
@@ -182,8 +167,10 @@ bool forget_limits(struct session *s, int64_t telegram_id)
 
 		while (sweep_names(c, places[i], cursor, telegram_id, s->a, &why))
 			continue;
-		if (why && places[i] && strncmp(why, "WRONGTYPE ", 10) == 0)
-			why = remove_all(c, places[i], s->a);
+		if (why && places[i] && strncmp(why, "WRONGTYPE ", 10) == 0) {
+			why = NULL; /* what another hand wrote there; workers remove it, too */
+			(void)done(c, redisCommand(c, "UNLINK %s", places[i]), s->a, &why);
+		}
 		if (why && places[i])
 			why = arena_join(s->a, places[i], ": ", why);
 	}

@@ -749,6 +749,12 @@ def test_limits_of_several_kinds_in_one_call():
     eq(ask_all(), [BOOKED, AGAIN, BOOKED, AGAIN, AGAIN, BOOKED])
 
 
+def fresh_in_span(seconds):
+    """So long after one of the spans of what ends soon began."""
+    fresh()
+    after((4 - rig.now() / 1e6) % 4 + seconds)
+
+
 def test_clock_that_steps_back_over_spans():
     """Nobody who keeps to the limit, and comes all the time, is refused, not even where the clock comes again to a time of which
     something is kept; who does not keep to it gets what is allowed anew once at most. So do chats."""
@@ -763,14 +769,12 @@ def test_clock_that_steps_back_over_spans():
     for back in 0.4, 1.3, 2.5, 4, 6, 8, 11, 16:
         for start in 0.1, 1.7, 2.9:
             for deed in deeds:
-                fresh()
-                after((4 - rig.now() / 1e6) % 4 + start)
+                fresh_in_span(start)
                 eq(refused(6, 1.4, deed((3, 4), 1)), 0)
                 after(-back)
                 no = refused(10, 1.4, deed((3, 4), 1))
                 assert no == 0, (back, start, deeds.index(deed), no)
-                fresh()
-                after((4 - rig.now() / 1e6) % 4 + start)
+                fresh_in_span(start)
                 refused(60, 0.1, deed((5, 2), 1))
                 after(-back)
                 gone = 120 - refused(120, 0.1, deed((5, 2), 1))
@@ -779,8 +783,7 @@ def test_clock_that_steps_back_over_spans():
 
 def test_clock_that_steps_back_a_little():
     """Within a span nothing is forgotten for it."""
-    fresh()
-    after((4 - rig.now() / 1e6) % 4 + 2.5)
+    fresh_in_span(2.5)
     one = {"limit": (1, 2)}, {"per_chat": (1, 2), "longest": 0}
     eq((admit(**one[0]), ask(**one[1]).what), (GOES, BOOKED))
     after(-0.05)
@@ -789,8 +792,7 @@ def test_clock_that_steps_back_a_little():
 
 def test_clock_that_comes_to_a_span_again():
     """What was written there before it stepped back is gone, and the hash of it, too."""
-    fresh()
-    after((4 - rig.now() / 1e6) % 4 + 0.1)
+    fresh_in_span(0.1)
     one = {"limit": (1, 2)}, {"per_chat": (1, 2), "longest": 0}
     eq((admit(**one[0]), ask(**one[1]).what), (GOES, BOOKED))
     after(-4)

@@ -202,8 +202,8 @@ static void memory_without_redis(void)
 	calm();
 	redis_server_kill(&server);
 	down_is_noticed();
-	UNTIL(peek(&deaf, CACHE_PLAYER, "1") ==
-	      NOT_THERE); /* its connection that tells of changes notices for itself */
+	/* its connection that tells of changes notices for itself */
+	UNTIL(peek(&deaf, CACHE_PLAYER, "1") == NOT_THERE);
 	for (began = clock_ms(); clock_ms() < began + 2600; run_ms(20)) {
 		/* unless the machine stood still for so long that nobody can be sure */
 		UNTIL(peek(&a, CACHE_PLAYER, "1") == 1 && peek(&b, CACHE_PLAYER, "1") == 1);
