@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 
+import redis
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..")]
 import discord  # noqa: E402
@@ -21,6 +23,7 @@ SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(10 ** 6)))
 RACES = ["bw_terran", "bw_zerg", "bw_protoss", "sc2_terran", "sc2_zerg", "sc2_protoss"]
 FIRST = 80000000000000000
 STREAM = "shoal:{0}:updates"
+PORTION = 500  # updates that are sent at once
 
 
 class Crowd:
@@ -42,24 +45,38 @@ class Crowd:
                   "+ random() - 2) * 600)::int FROM players, races r WHERE random() < 0.8")
         self.maps = [code for (code,) in self.rows("SELECT code FROM maps ORDER BY 1")]
 
-    def entry(self, pipe, one):
-        pipe.xadd(STREAM, {"bot": "ladder", "lane": "discord:ladder:" + one["member"]["user"]["id"],
-                           "key": "discord:ladder:" + one["id"], "at": int(time.time() * 1000), "body": json.dumps(one)})
+    def entry(self, one):
+        return {"bot": "ladder", "lane": "discord:ladder:" + one["member"]["user"]["id"], "key": "discord:ladder:" + one["id"],
+                "at": int(time.time() * 1000), "body": json.dumps(one)}
+
+    def append(self, entries):
+        """As a gateway does: what Redis has not confirmed, as it was killed, is sent again under its keys."""
+        for n in range(0, len(entries), PORTION):
+            def portion():
+                pipe = self.redis.pipeline(transaction=False)
+                for e in entries[n:n + PORTION]:
+                    pipe.xadd(STREAM, e)
+                try:
+                    return bool(pipe.execute())
+                except redis.exceptions.ConnectionError:  # a server that loads its data, too
+                    return False
+            if not wait_for(portion, 60, 0.1):
+                raise RuntimeError("Redis takes no updates")
 
     def queue(self):
         """All at once, one in ten delivered twice; one in twenty thinks better of it."""
         users = [FIRST + i * 7919 for i in range(1, PLAYERS + 1)]
         self.rng.shuffle(users)
-        pipe = self.redis.pipeline(transaction=False)
+        entries = []
         for user in users:
             self.queued[user] = one = discord.command(
                 "queue", ("races", " ".join(self.rng.sample(RACES, self.rng.randint(1, 3)))),
                 ("vetoes", " ".join(self.rng.sample(self.maps, self.rng.randint(0, 4))) or "none"), user=user)
             for _ in range(2 if self.rng.random() < 0.1 else 1):
-                self.entry(pipe, one)
+                entries.append(self.entry(one))
         for user in self.rng.sample(users, PLAYERS // 20):
-            self.entry(pipe, discord.command("leave", user=user))
-        pipe.execute()
+            entries.append(self.entry(discord.command("leave", user=user)))
+        self.append(entries)
 
     def matcher(self):
         """The worker that has run the matcher, most likely does so now, and is killed."""
