@@ -48,6 +48,7 @@ check() {
 	echo "$ok $not" >>$logs/counts
 	printf '%-44s %4d passed %3d failed %4d s\n' "$title" "$ok" "$not" $(($(date +%s) - start))
 	if [ "$not" -gt 0 ]; then
+		grep -m 10 ': error: ' "$out" # a compiler's, which the other jobs' lines have pushed up
 		grep -n -B 12 '^not ok ' "$out" | tail -60
 		tail -15 "$out"
 		grep '^not ok ' "$out" | sed "s|^|$title: |" >>$logs/failures
@@ -110,7 +111,17 @@ lane() {
 	done
 }
 
+close() {
+	if [ -s $logs/failures ]; then # once more where one looks first
+		cut -c1-300 $logs/failures
+	fi
+	echo "took $(($(date +%s) - began)) s"
+	awk '{ ok += $1; not += $2 } END { print ok " passed, " not + 0 " failed"; exit not > 0 }' $logs/counts
+	exit
+}
+
 check "build" 600 make -s -j"$jobs" all test-programs
+[ ! -s $logs/failures ] || close # all else would fail for that, or judge an older build
 check "format" 120 sh tests/format.sh
 check "layers" 180 sh tests/layers.sh
 check "readme" 180 sh tests/readme.sh build/shoal
@@ -141,9 +152,4 @@ if [ "$(wc -l <$logs/counts)" -ne "$expected" ]; then
 	echo "not ok some of $expected checks ended without a word" | tee -a $logs/failures
 	echo "0 1" >>$logs/counts
 fi
-
-if [ -s $logs/failures ]; then # once more where one looks first
-	cut -c1-300 $logs/failures
-fi
-echo "took $(($(date +%s) - began)) s"
-awk '{ ok += $1; not += $2 } END { print ok " passed, " not + 0 " failed"; exit not > 0 }' $logs/counts
+close
