@@ -102,10 +102,10 @@ def rounds(o, rig, who):
 
 def measure_extras(o, rig, shoal, capacity):
     """What the marks ask beside the rounds: name -> one result of each run."""
-    def persisted(how, fn):
-        rig.appendfsync, usual = how, rig.appendfsync
+    def always():
+        rig.appendfsync, usual = "always", rig.appendfsync
         try:
-            return fn()
+            return run.full(shoal, rig, o.n)
         finally:
             rig.appendfsync = usual
     def hurry():
@@ -118,10 +118,9 @@ def measure_extras(o, rig, shoal, capacity):
         finally:
             rig.came_before = False
     wanted = {
-        "always": lambda: persisted("always", lambda: run.full(shoal, rig, o.n)),
+        "always": always,
         "logged": lambda: run.full(Shoal(shoal.binary, updates=shoal.updates, SHOAL_LOG_UPDATES="1"), rig, o.n),
         "two_redis": lambda: extras.two_redis(shoal, rig, o.n),
-        "no_log": lambda: persisted("off", lambda: extras.two_redis(shoal, rig, o.n)),
         "hurry": hurry,
         "gateway": lambda: extras.gateway(shoal, rig),
         "press": lambda: extras.press(shoal, rig, o.rate, o.seconds or 1),

@@ -24,20 +24,13 @@ def times_less(results, wanted, grouped=None):
     return other and med(other["full"], "cpu_per_1000", "worker") / med(results[0]["full"], "cpu_per_1000", "worker")
 
 
-def of_redis(split):
-    """us of Redis for an update by medians: for the queue, and for all of it."""
-    if not split:
-        return None, None
-    queue = 1000 * (med(split, "ingest") + med(split, "turns"))
-    return queue, queue + 1000 * med(split, "caches")
-
-
 def marks(results, extras):
     """[(mark, what, figure or None, bound or None, at most?, form)]"""
     ours = results[0]
-    split, no_log, always, logged, hurry, press, rest, killed = (extras.get(k, []) for k in (
-        "two_redis", "no_log", "always", "logged", "hurry", "press", "at_rest", "killed"))
-    (queue, whole), (queue_no_log, whole_no_log) = of_redis(split), of_redis(no_log)
+    split, always, logged, hurry, press, rest, killed = (extras.get(k, []) for k in (
+        "two_redis", "always", "logged", "hurry", "press", "at_rest", "killed"))
+    ingest = split and 1000 * (med(split, "ingest") + med(split, "turns"))
+    whole = split and ingest + 1000 * med(split, "caches")
     pace = med(ours["paced"], "rate") or 0
     return [
         ("1", "worker, CPU s per 1,000", med(ours["full"], "cpu_per_1000", "worker"), 0.045, True, "%.4f"),
@@ -47,10 +40,8 @@ def marks(results, extras):
         ("1", "less than BullMQ that writes several rows at once, times", times_less(results, "BullMQ", True), None, False, "%.1f"),
         ("2", "updates/s, one worker, everysec", med(ours["full"], "per_second"), 12000, False, "%.0f"),
         ("2", "the same, appendfsync always", med(always, "per_second"), None, False, "%.0f"),
-        ("3", "Redis, ingest and turns, us an update", queue, 25, True, "%.1f"),
-        ("3", "with caches, locks, flood budget, us", whole, 35, True, "%.1f"),
-        ("3", "both without an append-only file, us: ingest and turns", queue_no_log, None, True, "%.1f"),
-        ("3", "with caches, locks, flood budget", whole_no_log, None, True, "%.1f"),
+        ("3", "Redis, ingest and turns, us an update", ingest or None, 25, True, "%.1f"),
+        ("3", "with caches, locks, flood budget, us", whole or None, 35, True, "%.1f"),
         ("4", "private memory at rest, MiB", med(rest, "anon_mb"), 4, True, "%.1f"),
         ("4", "at full load, MiB", med(ours["full"], "anon_mb"), 16, True, "%.1f"),
         ("5", "%g/s: p50, ms" % pace, med(ours["paced"], "p50"), 0.8, True, "%.2f"),
