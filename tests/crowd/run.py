@@ -49,19 +49,22 @@ class Crowd:
         return {"bot": "ladder", "lane": "discord:ladder:" + one["member"]["user"]["id"], "key": "discord:ladder:" + one["id"],
                 "at": int(time.time() * 1000), "body": json.dumps(one)}
 
+    def confirmed(self, entries):
+        """Whether Redis has said that it has them."""
+        pipe = self.redis.pipeline(transaction=False)
+        for e in entries:
+            pipe.xadd(STREAM, e)
+        try:
+            return bool(pipe.execute())
+        except redis.exceptions.ConnectionError:  # a server that loads its data, too
+            return False
+
     def append(self, entries):
         """As a gateway does: what Redis has not confirmed, as it was killed, is sent again under its keys."""
-        for n in range(0, len(entries), PORTION):
-            def portion():
-                pipe = self.redis.pipeline(transaction=False)
-                for e in entries[n:n + PORTION]:
-                    pipe.xadd(STREAM, e)
-                try:
-                    return bool(pipe.execute())
-                except redis.exceptions.ConnectionError:  # a server that loads its data, too
-                    return False
-            if not wait_for(portion, 60, 0.1):
+        while entries:
+            if not wait_for(lambda: self.confirmed(entries[:PORTION]), 60, 0.1):
                 raise RuntimeError("Redis takes no updates")
+            entries = entries[PORTION:]
 
     def queue(self):
         """All at once, one in ten delivered twice; one in twenty thinks better of it."""
