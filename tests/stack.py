@@ -214,7 +214,7 @@ class Stack:
 
     def stop(self):
         """Asks every program to end. What went wrong with any: an exit code that is not 0 (a kill -9 was the test's
-        own), a report of a sanitizer."""
+        own; one that was started just before and has said nothing yet cannot know what SIGTERM asks), a report of a sanitizer."""
         for p in self.programs:
             if p.argv[1] in ("gateway", "admin"):
                 p.send(signal.SIGTERM)  # serves newcomers for a second, unless told again
@@ -224,9 +224,10 @@ class Stack:
         wrong = []
         for p in self.programs:
             report = BROKEN.search(p.output())
-            verb = p.argv[1] in ("gateway", "worker", "admin", "sim")
-            if report or (verb and p.child.returncode not in (0, -signal.SIGKILL)):
-                wrong.append("%s ended with %s\n%s" % (p.log, p.child.returncode, p.output()[
+            verb, code = p.argv[1] in ("gateway", "worker", "admin", "sim"), p.child.returncode
+            unheard = code == -signal.SIGTERM and not p.output()
+            if report or (verb and code not in (0, -signal.SIGKILL) and not unheard):
+                wrong.append("%s ended with %s\n%s" % (p.log, code, p.output()[
                     max(report.start() - 500, 0) if report else -3000:][:3000]))
         return wrong
 
