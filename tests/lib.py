@@ -210,7 +210,7 @@ class Process:
         with open(log, "ab") as out:
             self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=cwd,
                                           **extra)
-        self.pid = self.child.pid
+        self.pid, self.began = self.child.pid, time.monotonic()
         _children.append(self)
 
     def running(self):

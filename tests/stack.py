@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import threading
+import time
 
 from lib import PATIENCE, Process, before_finish, check, clean_env, free_port, http, start_postgres, start_redis, \
     temp_dir, wait_for
@@ -16,6 +17,7 @@ SECRET = "secret-of-the-tests"
 APP_ID, APP_TOKEN = "1000003", "MTAwMDAwMw.token-of_the.tests"  # of the ladder, on Discord
 # what no log of a program may hold, whatever its exit code
 BROKEN = re.compile(r"(Address|Leak|Thread|UndefinedBehavior|Memory)Sanitizer|runtime error:")
+NEW_S = 5  # under a tool that slows it down a program may take so long to its first word
 _stacks = []
 
 
@@ -214,7 +216,9 @@ class Stack:
 
     def stop(self):
         """Asks every program to end. What went wrong with any: an exit code that is not 0 (a kill -9 was the test's
-        own; one that was started just before and has said nothing yet cannot know what SIGTERM asks), a report of a sanitizer."""
+        own; one that was started within NEW_S and has said nothing yet may not know what SIGTERM asks), a report of a
+        sanitizer."""
+        unheard = {p for p in self.programs if time.monotonic() - p.began < NEW_S and not p.output()}
         for p in self.programs:
             if p.argv[1] in ("gateway", "admin"):
                 p.send(signal.SIGTERM)  # serves newcomers for a second, unless told again
@@ -225,8 +229,8 @@ class Stack:
         for p in self.programs:
             report = BROKEN.search(p.output())
             verb, code = p.argv[1] in ("gateway", "worker", "admin", "sim"), p.child.returncode
-            unheard = code == -signal.SIGTERM and not p.output()
-            if report or (verb and code not in (0, -signal.SIGKILL) and not unheard):
+            right = (0, -signal.SIGKILL, *[-signal.SIGTERM] * (p in unheard))
+            if report or (verb and code not in right):
                 wrong.append("%s ended with %s\n%s" % (p.log, code, p.output()[
                     max(report.start() - 500, 0) if report else -3000:][:3000]))
         return wrong

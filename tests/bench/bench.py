@@ -54,14 +54,31 @@ def options():
     o.add_argument("--json")
     o.add_argument("--chart")
     o.add_argument("--readme")
-    return o.parse_args()
+    given = o.parse_args()
+    given.only = [w.strip().lower() for w in given.only.split(",") if w.strip()]
+    unknown = [w for w in given.only if w != "shoal" and w not in {n for p in PEERS for n in (p.name.lower(), p.folder)}]
+    for what in "runs", "n", "workers", "people", "codes":
+        if (getattr(given, what) or 1) < 1 or getattr(given, what) == 0:
+            o.error("--%s: at least 1" % what)
+    if unknown:
+        o.error("--only: nobody is called %s; there are shoal, %s" % (unknown[0], ", ".join(p.name for p in PEERS)))
+    if not (0 <= given.seconds <= 3600 and 0 < given.rate <= 1e6):
+        o.error("--rate: above 0, a million at most; --seconds: 0 to 3600")
+    if given.marks and given.only and "shoal" not in given.only:
+        o.error("--marks: they are Shoal's, whom --only leaves out")
+    for path in [given.binary, *given.vs]:
+        if not os.access(path, os.X_OK) or os.path.isdir(path):
+            o.error("%s: no program" % path)
+    for path in given.json, given.chart, given.readme:
+        if path and os.path.isdir(path):
+            o.error("%s: a folder" % path)
+    return given
 
 
 def contestants(o):
     """Those who are wanted and can run here; who cannot is said to be left out."""
     who = [Shoal(o.binary)] + [Shoal(path, "before" if len(o.vs) == 1 else path) for path in o.vs]
-    peers = PEERS if o.only or not o.vs else []
-    wanted = [w.strip().lower() for w in o.only.split(",") if w]
+    wanted, peers = o.only, PEERS if o.only or not o.vs else []
     who += [p for p in peers if not wanted or p.name.lower() in wanted or p.folder in wanted]
     for p in list(who[1 + len(o.vs):]):
         why = p.missing()
@@ -72,11 +89,12 @@ def contestants(o):
 
 
 def attempt(what, title, fn):
-    """A run; one that was not done right is a failure, and has no figures."""
+    """A run; one that was not done right is a failure, and has no figures: None."""
     try:
         what.append(fn())
         return True
-    except run.Wrong as wrong:
+    except (run.Wrong, RuntimeError) as wrong:
+        what.append(None)
         check("%s: every reply and every row is there" % title, False, wrong)
         return False
 
@@ -86,7 +104,9 @@ def progress(n, name, words):
 
 
 def rounds(o, rig, who):
+    """Everybody's runs, and what the marks ask of Shoal alone: name -> one result of each round."""
     results = [{"name": c.name, "grouped": c.grouped, "full": [], "paced": []} for c in who]
+    found = {}
     for n in range(o.runs):
         for c, r in zip(who, results):
             if attempt(r["full"], c.name, lambda: run.full(c, rig, o.n, o.workers)):
@@ -94,14 +114,19 @@ def rounds(o, rig, who):
                     r["full"][-1]["per_second"], r["full"][-1]["cpu_per_1000"]["worker"]))
             if o.seconds > 0:
                 attempt(r["paced"], c.name + ", paced", lambda: run.paced(c, rig, o.rate, o.seconds, o.workers))
+            if o.marks and c is who[0] and r["full"][-1]:
+                for name, fn in extras_of(o, rig, c, r["full"][-1]["per_second"]).items():
+                    if name != "at_rest" or n == 0:
+                        attempt(found.setdefault(name, []), name, fn)
+                progress(n, "marks", "")
     for r in results:
-        check("%s: every reply and every row is there, in %d runs" % (r["name"], len(r["full"]) + len(r["paced"])),
-              len(r["full"]) == o.runs)
-    return results
+        done = r["full"] + r["paced"]
+        check("%s: every reply and every row is there, in %d runs" % (r["name"], len(done)), all(done))
+    return results, {k: [r for r in v if r] for k, v in found.items()}
 
 
-def measure_extras(o, rig, shoal, capacity):
-    """What the marks ask beside the rounds: name -> one result of each run."""
+def extras_of(o, rig, shoal, capacity):
+    """What the marks ask of Shoal alone, beside its full run of this round, which did `capacity` a second."""
     def always():
         rig.appendfsync, usual = "always", rig.appendfsync
         try:
@@ -109,30 +134,18 @@ def measure_extras(o, rig, shoal, capacity):
         finally:
             rig.appendfsync = usual
     def hurry():
-        """80 % of what it does while more comes in than it can do: sending costs the same processors something. All have come
-        before: a first press costs Postgres twice as much, and if all came first the rate would be beyond what can be done."""
-        rig.came_before = True
-        try:
-            flood = run.paced(shoal, rig, int(1.3 * capacity), o.seconds or 1)
-            return {**run.paced(shoal, rig, int(0.8 * flood["per_second"]), o.seconds or 1), "of": flood["per_second"]}
-        finally:
-            rig.came_before = False
-    wanted = {
-        "always": always,
+        """80 % of what it does while more comes in than it can do: sending costs the same processors something."""
+        flood = run.paced(shoal, rig, int(1.3 * capacity), o.seconds or 1)
+        return {**run.paced(shoal, rig, int(0.8 * flood["per_second"]), o.seconds or 1), "of": flood["per_second"]}
+    return {
         "logged": lambda: run.full(Shoal(shoal.binary, updates=shoal.updates, SHOAL_LOG_UPDATES="1"), rig, o.n),
+        "always": always,
         "two_redis": lambda: extras.two_redis(shoal, rig, o.n),
         "hurry": hurry,
         "gateway": lambda: extras.gateway(shoal, rig),
         "press": lambda: extras.press(shoal, rig, o.rate, o.seconds or 1),
         "at_rest": lambda: extras.at_rest(shoal, rig),
-        "killed": lambda: extras.killed(shoal, rig, 1000, 7)}
-    found = {k: [] for k in wanted}
-    for n in range(o.runs):
-        for name, fn in wanted.items():
-            if name != "at_rest" or n == 0:
-                attempt(found[name], name, fn)
-        progress(n, "marks", "")
-    return found
+        "killed": lambda: extras.killed(shoal, rig, 2000, 7)}
 
 
 def tune(o, rig, who):
@@ -149,14 +162,15 @@ def tune(o, rig, who):
 def main():
     o, began = options(), time.monotonic()
     rig = Rig(o.binary, o.people, o.codes, o.appendfsync)
+    rig.came_before = True  # everybody's work is the same from the first update to the last: a first press costs more
     who = contestants(o)
     if o.tune:
         tune(o, rig, who)
         return
-    results = rounds(o, rig, who)
+    results, found = rounds(o, rig, who)
     said = "%d worker process%s on %d processors shared with all servers; appendfsync %s, synchronous_commit on" % (
         o.workers, "es" if o.workers > 1 else "", os.cpu_count(), o.appendfsync)
-    others = report.median([r["others"] for x in results for r in x["full"]] or [0])
+    others = report.median([r["others"] for x in results for r in x["full"] if r] or [0])
     busy = ""
     if others > 0.1:
         busy = "; %.0f %% of the processors' time went to other programs, too much to compare rates and times" % (100 * others)
@@ -164,21 +178,22 @@ def main():
     print("\n%s%s\nCPU in seconds per 1,000 updates, memory in MiB, p50 to p99 in ms at %g/s\n" % (said, busy, o.rate))
     for part in (report.table(results), report.spreads(results), report.ratios(results)):
         print(part + "\n")
-    found = {}
-    if o.marks and results[0]["full"]:
-        found = measure_extras(o, rig, who[0], report.median([r["per_second"] for r in results[0]["full"]]))
+    if o.marks:
         rows = marks.marks(results, found)
         print(marks.table(rows) + "\n")
     print("# it took %.0f s" % (time.monotonic() - began))
     if o.json:
         save(o.json, {"options": vars(o), "results": results, "extras": found})
+    if not all(r for x in results for k in ("full", "paced") for r in x[k]):
+        print("# not everything was done right: neither chart nor README is written")
+        return
     if o.chart:
         os.makedirs(os.path.dirname(o.chart) or ".", exist_ok=True)
         chart.comparison(results, o.chart, said + "; on a busy machine" * bool(busy))
     if o.readme:
         when = "%s, %s%s" % (said, datetime.date.today(), busy)
         readme.write(o.readme, "bench", readme.comparison(results, when, o.chart))
-        if found:
+        if o.marks:
             readme.marks(o.readme, "bench", rows)
             readme.write(o.readme, "capacity", readme.capacity(results[0], found))
 

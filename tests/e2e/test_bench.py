@@ -50,6 +50,15 @@ def swap(j):
 check("replies are counted from a second after the first update to the last one", run.while_sending(
     [(0, n * 10**8, 0, 1) for n in range(41)], [(n * 5 * 10**7, 1, 0, "sendMessage") for n in range(200)]) == 20)
 check("a right run is right", Judged().verdict() == "good" and Judged(False).verdict() == "good")
+twice = Judged()
+late = next(i for i in range(20, 40) if twice.record[i][2] != twice.record[i - 20][2])
+twice.record.insert(late + 1, twice.record[late])
+for again, right in ((0, False), (1, True)):
+    try:
+        run.check_replies(twice, twice.load, twice.record, again=again)
+        check("a reply that came twice is right only where its sender died", right)
+    except run.Wrong:
+        check("a reply that came twice is wrong where nobody died", not right)
 check("swapped replies are right only where no order is promised", spoilt(swap) != "good" and spoilt(swap, False) == "good")
 for name, how in {
         "a missing reply": lambda j: j.record.pop(5),

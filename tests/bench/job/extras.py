@@ -1,16 +1,18 @@
 """What the marks ask of Shoal alone: its Redis in two parts, a safer disk, near its capacity, its gateway, buttons, and at
 rest."""
+import signal
 import threading
 import time
 
 from lib import free_port, wait_for
 from rig import SECRET, Load, memory_mb
-from run import WARM_S, Wrong, delays, full, percentile, settle, spread, still_running, wait_ready
+from run import WARM_S, Wrong, delays, full, settle, spread, still_running, verify, wait_ready
 from shoal import STREAM, Shoal
 
 CONNECTIONS = 40  # of the platform to the gateway, as Telegram makes them by default
 REST_S = 3
 WARM_UPDATES = 2000
+LATE_MS = 250  # no reply takes that long where nobody is killed
 
 
 class TwoRedis(Shoal):
@@ -97,24 +99,43 @@ def at_rest(shoal, rig):
     return {"rss_mb": rss, "anon_mb": anon, "processor_share": (after["cpu"]["worker"] - before["cpu"]["worker"]) / (time.monotonic() - at)}
 
 
+def die_with_work(rig, worker, name, after_s):
+    """Kills it in a moment in which it holds entries, and says how many: it is stopped, looked at, and goes on where it holds
+    none."""
+    time.sleep(after_s)
+    mine, held = name.encode() + b"-", 0
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        worker.send(signal.SIGSTOP)
+        time.sleep(0.02)  # what it has asked for comes
+        held = sum(owner.startswith(mine) for owner in rig.redis.client().hgetall("shoal:{0}:lanes").values())
+        if held:
+            break
+        worker.send(signal.SIGCONT)
+        time.sleep(0.005)
+    worker.kill()
+    return held
+
+
 def killed(shoal, rig, rate, seconds):
-    """One of two workers is killed amid a steady load: how late those replies were that it held up."""
+    """One of two workers is killed amid a steady load with entries in hand: how late those replies were that it held up, ms."""
     load = Load(int(rate * seconds), rig.people, rig.codes)
     rig.fresh(shoal.binary)
-    workers = [shoal.start(rig, n) for n in range(2)]
-    timer = threading.Timer(seconds / 3, workers[0].kill)
+    workers, held = [shoal.start(rig, n) for n in range(2)], []
+    killer = threading.Thread(target=lambda: held.append(die_with_work(rig, workers[0], "w0", seconds / 3)))
     try:
         wait_ready(workers)
-        timer.start()
+        killer.start()
         sent = shoal.paced(rig, load, rate)
+        killer.join()
         if not wait_for(lambda: rig.replies() >= load.count):
             raise Wrong("replies are missing after a worker was killed")
         settle(shoal, rig, workers[1:])
-        late = [ms for ms in delays(sent, rig.record()) if ms > 250]
+        verify(shoal, load, rig, held[0])
+        late = [ms for ms in delays(sent, rig.record()) if ms > LATE_MS]
     finally:
-        timer.cancel()
         for w in workers:
             w.stop()
-    if not late:
-        return {"late": 0}  # it had nothing in hand in that moment
-    return {"late": len(late), "p50": percentile(late, .5), "p99": percentile(late, .99), "max": max(late)}
+    if not held[0]:
+        raise Wrong("the worker that was killed never had anything in hand")
+    return {"held": held[0], "late": late}

@@ -133,13 +133,13 @@ class Python(Peer):
         return ["/usr/bin/python3", os.path.join(self.source, "main.py")]
 
 
-# The number of updates is about three seconds' work; then how many at once, and over how many connections to Postgres: --tune
+# The number of updates is three seconds' work at least, and enough for a compiler that learns; then how many at once, and over how many connections to Postgres: --tune
 # tries what else there is.
 PEERS = [
-    BullMQ("bullmq", "BullMQ", 6000, 64, 16),
-    BullMQ("bullmq", "BullMQ (grouped)", 9000, 128, 4, grouped=True),
-    Node("grammy", "grammY", 6000, 64, 16),
-    Python("python", "Python asyncio", 6000, 64, 16),
+    BullMQ("bullmq", "BullMQ", 12000, 64, 16),
+    BullMQ("bullmq", "BullMQ (grouped)", 18000, 128, 4, grouped=True),
+    Node("grammy", "grammY", 12000, 64, 16),
+    Python("python", "Python asyncio", 8000, 64, 16),
     Node("streams", "Node on streams", 12000, 128, 16),
     Node("streams", "Node on streams (grouped)", 18000, 128, 4, grouped=True),
     Go("go", "Go on streams", 16000, 64, 16),

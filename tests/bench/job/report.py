@@ -17,7 +17,7 @@ def told(values, form="%.3g"):
 
 def figures(result):
     """The figures of one contestant: name -> values, one of each run."""
-    full, paced = result["full"], result["paced"]
+    full, paced = ([r for r in result[k] if r] for k in ("full", "paced"))
     out = {"per_second": [r["per_second"] for r in full], "idle": [100 * r["idle"] for r in full],
            "rss_mb": [r["rss_mb"] for r in full], "anon_mb": [r["anon_mb"] for r in full]}
     out.update({k: [r["cpu_per_1000"][k] for r in full] for k in SERVERS})
@@ -47,7 +47,7 @@ def table(results):
     for r in results:
         f = figures(r)
         rows.append([r["name"], *("-" if not f[k] else form % median(f[k]) for _, k, form in COLUMNS),
-                     most_common([x["bottleneck"] for x in r["full"]])])
+                     most_common([x["bottleneck"] for x in r["full"] if x])])
     return aligned(rows)
 
 
@@ -59,17 +59,26 @@ def spreads(results):
     return aligned(rows)
 
 
+def paired(ours, theirs, key):
+    """key(our run, their run) of each round; a run that was not done right is None."""
+    return [key(x, y) for x, y in zip(ours, theirs) if x and y]
+
+
+def less(ours, theirs):
+    """How many times less of a worker ours took, round by round."""
+    return paired(ours, theirs, lambda x, y: y["cpu_per_1000"]["worker"] / x["cpu_per_1000"]["worker"])
+
+
 def ratios(results, mine=0):
     """The others beside one of them: how much more it does in a second, and with how much less of a processor. Each round's
     own ratio, so that a machine whose speed drifts does not count."""
     def of(r, key):
-        ours = results[mine]["full"]
-        return [key(x, y) for x, y in zip(ours, r["full"])]
+        return paired(results[mine]["full"], r["full"], key)
     rows = [["%s beside" % results[mine]["name"], "updates/s", "worker's CPU", "all CPU"]]
     for i, r in enumerate(results):
         if i != mine and r["full"]:
             rows.append([r["name"], told(of(r, lambda x, y: x["per_second"] / y["per_second"]), "%.2f") + " x",
-                         "1/" + told(of(r, lambda x, y: y["cpu_per_1000"]["worker"] / x["cpu_per_1000"]["worker"]), "%.2f"),
+                         "1/" + told(less(results[mine]["full"], r["full"]), "%.2f"),
                          "1/" + told(of(r, lambda x, y: sum(y["cpu_per_1000"][k] for k in SERVERS) / sum(
                              x["cpu_per_1000"][k] for k in SERVERS)), "%.2f")])
     return aligned(rows) if len(rows) > 1 else ""

@@ -97,7 +97,7 @@ def tree(pid):
 
 def tree_cpu_s(pid):
     total = 0.0
-    for p in tree(pid):
+    for p in reversed(tree(pid)):
         try:
             total += cpu_s(p)
         except OSError:  # ended meanwhile: it is among its parent's
@@ -255,7 +255,7 @@ class Rig:
 
 
 def save(path, what):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with open(path, "w", encoding="utf-8") as f:
         json.dump(what, f, indent=1)
         f.write("\n")

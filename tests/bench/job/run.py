@@ -36,8 +36,14 @@ def settle(who, rig, workers):
 
 # ---- whether it was done
 
-def check_replies(who, load, record, personas=PERSONAS):
-    """Every update got its reply, by its code's persona; in the order of the chat where order is promised."""
+def said_again(numbers, got):
+    """One reply of them came twice, the second time right behind the first."""
+    return any(got[:i] + got[i + 1:] == numbers and got[i] == got[i - 1] for i in range(1, len(got)))
+
+
+def check_replies(who, load, record, personas=PERSONAS, again=0):
+    """Every update got its reply, by its code's persona; in the order of the chat where order is promised. In `again` chats
+    one may have come twice: whoever sent it died before its answer was kept."""
     want, got = collections.defaultdict(list), collections.defaultdict(list)
     for n in range(load.count):
         want[load.person(n)].append(load.code(n) % personas)
@@ -45,7 +51,9 @@ def check_replies(who, load, record, personas=PERSONAS):
         if method == "sendMessage":
             got[chat].append(number)
     for chat, numbers in want.items():
-        if (numbers != got[chat]) if who.ordered else (sorted(numbers) != sorted(got[chat])):
+        if again and said_again(numbers, got[chat]):
+            again -= 1
+        elif (numbers != got[chat]) if who.ordered else (sorted(numbers) != sorted(got[chat])):
             raise Wrong("chat %d: replies %s instead of %s" % (chat, got[chat][:20], numbers[:20]))
     if len(got) != len(want):
         raise Wrong("replies to %d chats instead of %d" % (len(got), len(want)))
@@ -73,8 +81,8 @@ def check_rows(who, load, rig):
             raise Wrong("guards and uses of codes: %s, not %s" % (done, right))
 
 
-def verify(who, load, rig):
-    check_replies(who, load, rig.record(), rig.personas)
+def verify(who, load, rig, again=0):
+    check_replies(who, load, rig.record(), rig.personas, again)
     check_rows(who, load, rig)
 
 
@@ -86,7 +94,7 @@ def watch(rig, workers, count, every=LOOK_S):
     while not shots or shots[-1]["replies"] < count:
         time.sleep(every)
         shots.append(rig.snapshot(workers))
-        memory = max(memory, tuple(map(sum, zip(*(memory_mb(w.pid) for w in workers)))))
+        memory = tuple(map(max, memory, map(sum, zip(*(memory_mb(w.pid) for w in workers)))))
         if len(shots) > 1 and shots[-1]["replies"] > shots[-2]["replies"]:
             news = shots[-1]["at"]
         if shots[-1]["at"] - news > STUCK_S:
@@ -152,7 +160,10 @@ def delays(sent, record):
     for at, chat, _, method in record:
         if method == "sendMessage":
             arrived[chat].append(at)
-    return [(arrived[person].popleft() - due) / 1e6 for due, _, _, person in sent]
+    try:
+        return [(arrived[person].popleft() - due) / 1e6 for due, _, _, person in sent]
+    except IndexError:
+        raise Wrong("a reply is missing") from None
 
 
 def percentile(values, p):
@@ -194,7 +205,7 @@ def paced(who, rig, rate, seconds, workers=1):
         for w in running:
             w.stop()
     warm = int(rate * WARM_S)
-    if "lookups" in inside:  # each code's first one is nobody's warm lookup
+    if inside.get("lookups"):  # each code's first one is nobody's warm lookup
         inside["lookups_beyond_memory"] = max(0, inside["lookups_beyond_memory"] - load.codes)
     return {"rate": rate, "per_second": while_sending(sent, record), **spread(delays(sent, record)[warm:]), "cpu_per_1000": cost(a, b)["cpu_per_1000"], **inside,
             "sender": spread([(at - due) / 1e6 for due, at, _, _ in sent[warm:]])}

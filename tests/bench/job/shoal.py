@@ -65,5 +65,6 @@ class Shoal:
         values = workers[0].metrics()
         lookups = {k: v for k, v in values.items() if k.startswith("shoal_cache_requests_total") and 'cache="startcode"' in k and
                    'layer="memory"' in k}
-        return {"sql_p95": 1000 * (within(values, "shoal_sql_seconds", .95) or 0), "lookups": sum(lookups.values()),
+        sql = within(values, "shoal_sql_seconds", .95)
+        return {"sql_p95": sql and 1000 * sql, "lookups": sum(lookups.values()),
                 "lookups_beyond_memory": sum(v for k, v in lookups.items() if 'result="hit"' not in k)}
