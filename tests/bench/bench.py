@@ -58,7 +58,7 @@ def options():
     given.only = [w.strip().lower() for w in given.only.split(",") if w.strip()]
     unknown = [w for w in given.only if w != "shoal" and w not in {n for p in PEERS for n in (p.name.lower(), p.folder)}]
     for what in "runs", "n", "workers", "people", "codes":
-        if (getattr(given, what) or 1) < 1 or getattr(given, what) == 0:
+        if getattr(given, what) is not None and getattr(given, what) < 1:
             o.error("--%s: at least 1" % what)
     if unknown:
         o.error("--only: nobody is called %s; there are shoal, %s" % (unknown[0], ", ".join(p.name for p in PEERS)))

@@ -103,12 +103,12 @@ def die_with_work(rig, worker, name, after_s):
     """Kills it in a moment in which it holds entries, and says how many: it is stopped, looked at, and goes on where it holds
     none."""
     time.sleep(after_s)
-    mine, held = name.encode() + b"-", 0
+    mine, held, r = name.encode() + b"-", 0, rig.redis.client()
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
         worker.send(signal.SIGSTOP)
         time.sleep(0.02)  # what it has asked for comes
-        held = sum(owner.startswith(mine) for owner in rig.redis.client().hgetall("shoal:{0}:lanes").values())
+        held = sum(owner.startswith(mine) for owner in r.hgetall("shoal:{0}:lanes").values())
         if held:
             break
         worker.send(signal.SIGCONT)
@@ -134,6 +134,8 @@ def killed(shoal, rig, rate, seconds):
         verify(shoal, load, rig, held[0])
         late = [ms for ms in delays(sent, rig.record()) if ms > LATE_MS]
     finally:
+        if killer.is_alive():
+            killer.join()
         for w in workers:
             w.stop()
     if not held[0]:

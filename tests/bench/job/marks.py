@@ -28,9 +28,9 @@ def times_less(results, wanted, what, bound, grouped=None):
     return ("1", "less than %s, times%s" % (what, spread), median(times), bound, False, "%.1f")
 
 
-def middle(runs, *path):
-    """The run with the median of what stands at the path, of two in the middle the worse."""
-    at = sorted((r for r in runs if r), key=lambda r: med([r], *path))
+def middle(runs, key):
+    """The run with the median of what it says under the key, of two in the middle the worse."""
+    at = sorted(runs, key=lambda r: r[key])
     return at[len(at) // 2] if at else None
 
 
@@ -39,9 +39,9 @@ def marks(results, extras):
     ours = results[0]
     split, always, logged, hurry, press, rest, killed = (extras.get(k, []) for k in (
         "two_redis", "always", "logged", "hurry", "press", "at_rest", "killed"))
-    ingest = [1000 * (r["ingest"] + r["turns"]) for r in split if r]
-    whole = [1000 * (r["ingest"] + r["turns"] + r["caches"]) for r in split if r]
-    near, late = middle(hurry, "p99"), [ms for r in killed if r for ms in r["late"]]
+    ingest = [1000 * (r["ingest"] + r["turns"]) for r in split]
+    whole = [1000 * (r["ingest"] + r["turns"] + r["caches"]) for r in split]
+    near, late = middle(hurry, "p99"), [ms for r in killed for ms in r["late"]]
     beyond = [{"x": r["lookups_beyond_memory"] / r["lookups"]} for r in ours["paced"] if r and r.get("lookups")]
     pace = med(ours["paced"], "rate") or 0
     return [

@@ -133,8 +133,8 @@ class Python(Peer):
         return ["/usr/bin/python3", os.path.join(self.source, "main.py")]
 
 
-# The number of updates is three seconds' work at least, and enough for a compiler that learns; then how many at once, and over how many connections to Postgres: --tune
-# tries what else there is.
+# The number of updates is three seconds' work at least, and enough for a compiler that learns; then how many at once, and over
+# how many connections to Postgres: --tune tries what else there is.
 PEERS = [
     BullMQ("bullmq", "BullMQ", 12000, 64, 16),
     BullMQ("bullmq", "BullMQ (grouped)", 18000, 128, 4, grouped=True),

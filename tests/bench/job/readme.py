@@ -39,7 +39,7 @@ def comparison(results, when, chart):
     for r in results:
         f = figures(r)
         rows.append([r["name"], *("-" if not f[k] else form % median(f[k]) for _, k, form in COLUMNS),
-                     most_common([x["bottleneck"] for x in r["full"] if x])])
+                     most_common(f["bottleneck"])])
     return markdown(rows) + "\n" + when[:1].upper() + when[1:] + ".\n" + image("The reference job, side by side", chart)
 
 

@@ -19,7 +19,8 @@ def figures(result):
     """The figures of one contestant: name -> values, one of each run."""
     full, paced = ([r for r in result[k] if r] for k in ("full", "paced"))
     out = {"per_second": [r["per_second"] for r in full], "idle": [100 * r["idle"] for r in full],
-           "rss_mb": [r["rss_mb"] for r in full], "anon_mb": [r["anon_mb"] for r in full]}
+           "rss_mb": [r["rss_mb"] for r in full], "anon_mb": [r["anon_mb"] for r in full],
+           "bottleneck": [r["bottleneck"] for r in full]}
     out.update({k: [r["cpu_per_1000"][k] for r in full] for k in SERVERS})
     out.update({k: [r[k] for r in paced] for k in ("p50", "p95", "p99")})
     return out
@@ -47,7 +48,7 @@ def table(results):
     for r in results:
         f = figures(r)
         rows.append([r["name"], *("-" if not f[k] else form % median(f[k]) for _, k, form in COLUMNS),
-                     most_common([x["bottleneck"] for x in r["full"] if x])])
+                     most_common(f["bottleneck"])])
     return aligned(rows)
 
 
@@ -72,13 +73,12 @@ def less(ours, theirs):
 def ratios(results, mine=0):
     """The others beside one of them: how much more it does in a second, and with how much less of a processor. Each round's
     own ratio, so that a machine whose speed drifts does not count."""
-    def of(r, key):
-        return paired(results[mine]["full"], r["full"], key)
+    ours = results[mine]["full"]
     rows = [["%s beside" % results[mine]["name"], "updates/s", "worker's CPU", "all CPU"]]
     for i, r in enumerate(results):
         if i != mine and r["full"]:
-            rows.append([r["name"], told(of(r, lambda x, y: x["per_second"] / y["per_second"]), "%.2f") + " x",
-                         "1/" + told(less(results[mine]["full"], r["full"]), "%.2f"),
-                         "1/" + told(of(r, lambda x, y: sum(y["cpu_per_1000"][k] for k in SERVERS) / sum(
+            rows.append([r["name"], told(paired(ours, r["full"], lambda x, y: x["per_second"] / y["per_second"]), "%.2f") + " x",
+                         "1/" + told(less(ours, r["full"]), "%.2f"),
+                         "1/" + told(paired(ours, r["full"], lambda x, y: sum(y["cpu_per_1000"][k] for k in SERVERS) / sum(
                              x["cpu_per_1000"][k] for k in SERVERS)), "%.2f")])
     return aligned(rows) if len(rows) > 1 else ""
